@@ -1,3 +1,61 @@
-"""GANs whose generator makes functions instead of pixels."""
+"""GANs whose generator makes functions instead of pixels.
+
+>>> from inrgan import Generator, ImageModality
+>>> field = Generator(ImageModality(resolution=64), preset="tiny").sample([0, 1])
+>>> field.render((512, 1024)).shape
+torch.Size([2, 3, 512, 1024])
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from inrgan._builtin import BUILT_IN
+from inrgan._sizes import CriticSizes, GeneratorSizes
+from inrgan.discriminators import AbstractCritic, ResidualCritic
+from inrgan.domains import AbstractDomain, Box
+from inrgan.field import Field
+from inrgan.generator import Generator
+from inrgan.modality import Modality
+from inrgan.resampling import resample
+from inrgan.views import View
+
+if TYPE_CHECKING:
+    from inrgan.training import TrainConfig, Trainer
+    from inrgan_modalities.image import ImageModality
 
 __version__ = "0.1.0.dev0"
+
+# Loaded when first asked for, so that `import inrgan` costs little more than `import torch`.
+_LAZY = {
+    "TrainConfig": "inrgan.training",
+    "Trainer": "inrgan.training",
+    **{target.partition(":")[2]: target.partition(":")[0] for target in BUILT_IN.values()},
+}
+
+__all__ = [
+    "AbstractCritic",
+    "AbstractDomain",
+    "Box",
+    "CriticSizes",
+    "Field",
+    "Generator",
+    "GeneratorSizes",
+    "ImageModality",
+    "Modality",
+    "ResidualCritic",
+    "TrainConfig",
+    "Trainer",
+    "View",
+    "resample",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'inrgan' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

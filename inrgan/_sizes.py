@@ -1,0 +1,129 @@
+"""The sizes of the networks, and the table of presets."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from inrgan.errors import ConfigError
+
+Backbone = Literal["multiscale", "pointwise", "polynomial"]
+Hypernetwork = Literal["factorized", "style", "full"]
+Preset = Literal["tiny", "base", "large"]
+PRESETS: tuple[Preset, ...] = ("tiny", "base", "large")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSizes:
+    """Everything that shapes a generator; with the modality's arguments it rebuilds one."""
+
+    z_dim: int = 256
+    """Z, width of the latent."""
+    w_dim: int = 256
+    """W, width of the mapped latent."""
+    mapping_depth: int = 2
+    """Layers of the mapping network."""
+    mapping_rate: float = 0.01
+    """Learning rate of the mapping network relative to the rest."""
+    hypernetwork: Hypernetwork = "factorized"
+    """How a latent becomes weights."""
+    rank: int = 10
+    """Rank of the factorized modulation."""
+    modulation: Literal["linear", "plain", "tanh", "sigmoid"] = "linear"
+    """Form of the factorized modulation."""
+    backbone: Backbone = "multiscale"
+    """What the weights are the weights of."""
+    lattices: tuple[int, ...] = ()
+    """Cells along the shortest side of each lattice, coarse to fine."""
+    widths: tuple[int, ...] = (128,)
+    """Layer widths per stage; the last stage is at the queried points."""
+    depths: tuple[int, ...] = (7,)
+    """Layers per stage."""
+    classes: int = 0
+    """Number of labels; 0 for an unconditional generator."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types only."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "GeneratorSizes":
+        """The inverse of ``to_json``.
+
+        Raises:
+            ConfigError: a key is unknown or a value has the wrong type.
+        """
+        try:
+            return GeneratorSizes(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        except TypeError as error:
+            raise ConfigError(f"the generator's configuration does not fit this version of inrgan: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticSizes:
+    """Everything that shapes a critic, beside what its modality decides."""
+
+    width: int = 32
+    """Channels at full resolution; they double at every halving."""
+    max_width: int = 512
+    """Upper bound on the channels."""
+    classes: int = 0
+    """Number of labels; 0 for an unconditional critic."""
+
+
+# One row per preset: z, w, rank, widths of (coarse lattice, fine lattice, queried points), layers of each.
+_TABLE: dict[str, tuple[int, int, int, tuple[int, int, int], tuple[int, int, int]]] = {
+    "tiny": (64, 128, 4, (128, 96, 48), (3, 2, 2)),
+    "base": (256, 256, 8, (384, 256, 64), (4, 3, 3)),
+    "large": (512, 512, 10, (512, 384, 96), (5, 4, 4)),
+}
+_CRITIC_TABLE: dict[str, tuple[int, int]] = {"tiny": (16, 128), "base": (48, 384), "large": (64, 512)}
+
+
+def check_preset(preset: str) -> None:
+    """Refuse a preset that is not in the table.
+
+    Raises:
+        ConfigError: with the names that are.
+    """
+    if preset not in _TABLE:
+        raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(_TABLE)}")
+
+
+def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "multiscale") -> GeneratorSizes:
+    """Sizes of a preset for a training resolution.
+
+    Lattices have a quarter of the resolution and a quarter of that, so that an octave near the data's own
+    detail is left to the queried points.
+
+    Raises:
+        ConfigError: the preset is unknown.
+
+    Example:
+        >>> generator_preset("tiny", resolution=32).lattices
+        (4, 16)
+    """
+    check_preset(preset)
+    z_dim, w_dim, rank, widths, depths = _TABLE[preset]
+    sizes = GeneratorSizes(z_dim=z_dim, w_dim=w_dim, rank=rank, backbone=backbone)
+    if backbone == "multiscale":
+        fine = max(4, resolution // (2 if resolution <= 64 else 4))
+        coarse = max(4, fine // 4)
+        return replace(sizes, lattices=(coarse, fine), widths=widths, depths=depths)
+    return replace(sizes, widths=(widths[1],), depths=(sum(depths),))
+
+
+def critic_preset(preset: str, *, classes: int = 0) -> CriticSizes:
+    """Critic sizes of a preset.
+
+    Raises:
+        ConfigError: the preset is unknown.
+    """
+    check_preset(preset)
+    width, max_width = _CRITIC_TABLE[preset]
+    return CriticSizes(width=width, max_width=max_width, classes=classes)
+
+
+def override(sizes: GeneratorSizes, changes: dict[str, int | float | str | Sequence[int] | None]) -> GeneratorSizes:
+    """Sizes with every entry of ``changes`` that is not None put in place."""
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in changes.items() if v is not None}
+    return replace(sizes, **given)

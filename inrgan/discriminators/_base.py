@@ -1,0 +1,22 @@
+"""What a critic is."""
+
+import abc
+
+from torch import nn
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.views import View
+
+
+class AbstractCritic(nn.Module, abc.ABC):
+    """Signals and the view they are seen from, to one realness score each."""
+
+    @abc.abstractmethod
+    def forward(
+        self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B"]:
+        """Score every sample on its own; higher is more real.
+
+        Raises:
+            ShapeError: the values are smaller than the critic's minimum, or have the wrong channels.
+        """

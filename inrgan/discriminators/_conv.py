@@ -1,0 +1,80 @@
+"""Convolution in one, two or three dimensions, from one implementation."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from inrgan._typing import Float, Tensor
+
+Padding = Callable[[Tensor, int], Tensor]
+"""Pads the spatial axes of (B, C, *S) by a number of samples on every side."""
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_ADAPTIVE = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+
+
+class EqualizedConv(nn.Module):
+    """A convolution with an equalised learning rate; the size of its input is kept.
+
+    Args:
+        dims: spatial dimensions, 1 to 3.
+        inputs: channels in.
+        outputs: channels out.
+        kernel: odd side length.
+        bias: whether there is one.
+        padding: how the border is continued; zeros when None.
+
+    Example:
+        >>> EqualizedConv(3, 2, 4, kernel=3)(torch.zeros(1, 2, 5, 6, 7)).shape
+        torch.Size([1, 4, 5, 6, 7])
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int,
+        bias: bool = True,
+        padding: Padding | None = None,
+    ):
+        super().__init__()
+        assert kernel % 2 == 1, "an even kernel would shift the signal by half a sample"
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, *[kernel] * dims))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.scale = 1 / math.sqrt(inputs * kernel**dims)
+        self.dims, self.reach, self.padding = dims, kernel // 2, padding
+
+    def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *S"]:
+        pad = self.reach
+        if self.padding is not None and self.reach:
+            x, pad = self.padding(x, self.reach), 0
+        return _CONV[self.dims](x, self.weight * self.scale, self.bias, padding=pad)
+
+
+def halve(x: Float[Tensor, "B C *S"]) -> Float[Tensor, "B C *T"]:
+    """Average blocks of two samples along every axis that has more than one; an odd last sample stands alone.
+
+    Example:
+        >>> halve(torch.zeros(1, 2, 7, 6)).shape
+        torch.Size([1, 2, 4, 3])
+    """
+    dims = x.ndim - 2
+    kernel = [2 if n > 1 else 1 for n in x.shape[2:]]
+    return _POOL[dims](x, kernel, stride=kernel, ceil_mode=True, count_include_pad=False)
+
+
+def pool_to(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B C *T"]:
+    """Average to ``size`` cells along every axis, whatever the input's size.
+
+    Example:
+        >>> pool_to(torch.zeros(1, 2, 7, 6), 4).shape
+        torch.Size([1, 2, 4, 4])
+    """
+    dims = x.ndim - 2
+    return x if all(n == size for n in x.shape[2:]) else _ADAPTIVE[dims](x, size)

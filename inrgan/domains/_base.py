@@ -1,0 +1,84 @@
+"""What a domain is: where a signal lives, how it is measured, and how it is sampled."""
+
+import abc
+from collections.abc import Sequence
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.views import View
+
+
+class AbstractStencil(abc.ABC):
+    """The lattice nodes that a view needs, and the weights that carry values from them to its points."""
+
+    @property
+    @abc.abstractmethod
+    def nodes(self) -> View:
+        """The view of the lattice nodes themselves, from which their features are computed."""
+
+    @abc.abstractmethod
+    def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
+        """Features at the nodes to features at the view's points. Linear in the features."""
+
+
+class AbstractLattice(abc.ABC):
+    """A coarse, regular set of nodes over a domain, without bounds where the domain has none.
+
+    The nodes are fixed in the domain. Which of them a view asks for depends on the view; their values do not,
+    so that a function interpolated from them is a function of the coordinate alone.
+    """
+
+    @abc.abstractmethod
+    def stencil(self, view: View) -> AbstractStencil:
+        """The nodes and weights for a view; differentiable twice in the view's points."""
+
+
+class AbstractDomain(abc.ABC):
+    """Where a signal lives.
+
+    ``coord_dim`` is the number of coordinates of a point (3 on a sphere); ``grid_dim`` the number of axes of
+    a local grid (2 on a sphere).
+    """
+
+    coord_dim: int
+    grid_dim: int
+
+    @abc.abstractmethod
+    def grid(
+        self,
+        shape: Sequence[int],
+        *,
+        region: Sequence[float] | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> View:
+        """The whole domain, or a region of it, as one regular grid of cell centres.
+
+        Raises:
+            ShapeError: ``shape`` does not have ``grid_dim`` positive entries.
+            ConfigError: ``region`` is empty or has the wrong number of entries.
+        """
+
+    @abc.abstractmethod
+    def sample(
+        self, count: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "N D"]:
+        """Points drawn uniformly by the domain's measure."""
+
+    @abc.abstractmethod
+    def lattice(self, resolution: int) -> AbstractLattice:
+        """A lattice with ``resolution`` cells along the shortest side of the domain."""
+
+    @abc.abstractmethod
+    def spacing(self, resolution: int) -> float:
+        """Distance between neighbours, in coordinate units, at ``resolution`` samples on the shortest side."""
+
+    @abc.abstractmethod
+    def shape(self, resolution: int) -> tuple[int, ...]:
+        """Array shape of the whole domain with ``resolution`` samples on the shortest side."""
+
+    @property
+    @abc.abstractmethod
+    def longest_period(self) -> float:
+        """Length in coordinate units of the slowest wave that an encoding of the domain should hold."""

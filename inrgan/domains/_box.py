@@ -1,0 +1,133 @@
+"""The axis-aligned box: images, sound, video and solids live in one."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.domains._base import AbstractDomain
+from inrgan.domains._lattice import BoxLattice
+from inrgan.errors import ConfigError, ShapeError
+from inrgan.views import View, product_view
+
+
+class Box(AbstractDomain):
+    """An axis-aligned box of any dimension and aspect.
+
+    Sample i of n on an axis from a to b lies at ``a + (i + ½)(b − a)/n``, which is ``(2i + 1)/n − 1`` on
+    [−1, 1]: grids of different resolutions then agree on where things are.
+
+    Args:
+        dim: number of coordinates.
+        aspect: relative side lengths, x first; the shortest side spans [−1, 1]. Equal sides by default.
+        lower: lower corner, x first, when the coordinates have units of their own (seconds).
+        upper: upper corner; given together with ``lower`` and instead of ``aspect``.
+
+    Raises:
+        ConfigError: the sides are not positive and finite, or their number is not ``dim``.
+
+    Example:
+        >>> Box(2, aspect=(2, 1)).grid((4, 8)).coords.shape
+        torch.Size([1, 32, 2])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        aspect: Sequence[float] | None = None,
+        lower: Sequence[float] | None = None,
+        upper: Sequence[float] | None = None,
+    ):
+        if dim < 1:
+            raise ConfigError(f"a box has {dim} dimensions; expected 1 or more")
+        if aspect is not None and (lower is not None or upper is not None):
+            raise ConfigError("a box takes either aspect or lower and upper, not both")
+        if aspect is not None:
+            if len(aspect) != dim or not all(0 < a < math.inf for a in aspect):
+                raise ConfigError(f"the aspect of a {dim}-d box is {tuple(aspect)}; expected {dim} positive numbers")
+            upper = [a / min(aspect) for a in aspect]
+            lower = [-u for u in upper]
+        self.lower = tuple(float(v) for v in (lower if lower is not None else [-1.0] * dim))
+        self.upper = tuple(float(v) for v in (upper if upper is not None else [1.0] * dim))
+        if len(self.lower) != dim or len(self.upper) != dim:
+            raise ConfigError(f"a {dim}-d box has corners {self.lower} and {self.upper}; expected {dim} numbers each")
+        if not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(self.lower, self.upper, strict=True)):
+            raise ConfigError(f"a box runs from {self.lower} to {self.upper}; every side must be positive and finite")
+        self.coord_dim = self.grid_dim = dim
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        """Side lengths in coordinate units, x first."""
+        return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    def grid(
+        self,
+        shape: Sequence[int],
+        *,
+        region: Sequence[float] | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> View:
+        """The box, or a region of it, as one regular grid.
+
+        Args:
+            shape: array shape, x last: ``(rows, columns)`` of an image.
+            region: ``(x0, y0, …, x1, y1, …)`` in coordinate units; may reach outside the box.
+
+        Example:
+            >>> Box(2).grid((3, 5)).axes[0].shape
+            torch.Size([1, 5])
+        """
+        shape = self._checked_shape(shape)
+        lower, upper = self._checked_region(region)
+        axes, spacing = [], []
+        for d, n in enumerate(reversed(shape)):
+            # Positions are made in double precision and rounded once, so that tiles agree with the whole.
+            step = (upper[d] - lower[d]) / n
+            i = torch.arange(n, dtype=torch.float64)
+            axes.append((lower[d] + (i + 0.5) * step).to(dtype)[None].to(device))
+            spacing.append(step)
+        return product_view(axes, spacing=torch.tensor([spacing], dtype=dtype, device=device))
+
+    def sample(
+        self, count: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "N D"]:
+        unit = torch.rand(count, self.coord_dim, generator=generator, dtype=dtype)
+        return unit.new_tensor(self.lower) + unit * unit.new_tensor(self.sides)
+
+    def lattice(self, resolution: int) -> BoxLattice:
+        counts = reversed(self.shape(resolution))
+        return BoxLattice(origin=self.lower, cell=[s / n for s, n in zip(self.sides, counts, strict=True)])
+
+    def spacing(self, resolution: int) -> float:
+        return min(self.sides) / resolution
+
+    def shape(self, resolution: int) -> tuple[int, ...]:
+        shortest = min(self.sides)
+        return tuple(max(1, round(resolution * s / shortest)) for s in reversed(self.sides))
+
+    @property
+    def longest_period(self) -> float:
+        # Half a wave over the longest side: the encoding is then one-to-one inside the box.
+        return 2 * max(self.sides)
+
+    def _checked_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        if len(shape) != self.grid_dim or any(n < 1 for n in shape):
+            raise ShapeError(
+                f"a grid of shape {tuple(shape)} was asked of a {self.grid_dim}-d box; "
+                f"expected {self.grid_dim} positive sizes"
+            )
+        return tuple(shape)
+
+    def _checked_region(self, region: Sequence[float] | None) -> tuple[Sequence[float], Sequence[float]]:
+        if region is None:
+            return self.lower, self.upper
+        D = self.coord_dim
+        if len(region) != 2 * D or not all(math.isfinite(v) for v in region):
+            raise ConfigError(f"the region {tuple(region)} should be {2 * D} finite numbers: lower corner, upper corner")
+        lower, upper = tuple(region[:D]), tuple(region[D:])
+        if any(a >= b for a, b in zip(lower, upper, strict=True)):
+            raise ConfigError(f"the region {tuple(region)} is empty; every upper bound must be above its lower bound")
+        return lower, upper

@@ -1,0 +1,97 @@
+"""Fourier features with log-spaced and random frequencies."""
+
+import math
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.encodings._base import AbstractEncoding, fade
+from inrgan.errors import ConfigError
+from inrgan.views import View
+
+_SQRT2 = math.sqrt(2.0)
+
+
+class FourierEncoding(AbstractEncoding):
+    """sin and cos of 2π f·x, for frequencies along the axes in octaves and for oblique ones drawn at random.
+
+    The octaves start at the longest period and stop at 3/4 of the Nyquist frequency of ``spacing``, so that
+    every frequency is whole at the resolution it was built for and finer views add none that were never
+    trained. Oblique frequencies have log-uniform lengths in the same band and uniform directions; in one
+    dimension they are log-uniform between the octaves. (Tancik et al. 2020, eq. 5; log basis as in NeRF,
+    Mildenhall et al. 2020, eq. 4.)
+
+    Args:
+        dim: D.
+        longest_period: of the slowest octave, in coordinate units.
+        spacing: distance between samples at the finest resolution that will be trained.
+        oblique: how many random frequencies.
+        seed: of the random frequencies; they are part of the architecture, and saved with it.
+
+    Example:
+        >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, oblique=8)
+        >>> enc(Box(2).grid((5, 7))).shape
+        torch.Size([1, 35, 36])
+    """
+
+    frequencies: Float[Tensor, "K D"]
+
+    def __init__(self, dim: int, *, longest_period: float, spacing: float, oblique: int = 0, seed: int = 0):
+        super().__init__()
+        lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
+        if not highest >= lowest:
+            raise ConfigError(
+                f"samples {spacing:g} apart cannot carry a wave of period {longest_period:g}; "
+                "expected a finer spacing or a larger domain"
+            )
+        octaves = math.floor(math.log2(highest / lowest) + 1e-9) + 1
+        rows = [
+            [lowest * 2**k if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for k in range(octaves)
+        ]
+        generator = torch.Generator().manual_seed(seed)
+        directions = torch.randn(oblique, dim, generator=generator, dtype=torch.float64)
+        directions = directions / directions.norm(dim=-1, keepdim=True)
+        lengths = lowest * (highest / lowest) ** torch.rand(oblique, 1, generator=generator, dtype=torch.float64)
+        table = torch.cat([torch.tensor(rows, dtype=torch.float64), directions * lengths]).float()
+        self.register_buffer("frequencies", table)
+        self.size = 2 * table.shape[0]
+
+    def forward(self, view: View) -> Float[Tensor, "#B N F"]:
+        waves = plane_waves(view, self.frequencies.to(view.spacing.dtype))
+        # An axis is band-limited by its own spacing; a wave passes when every axis carries its component.
+        passes = fade(view.spacing[..., None, :] * self.frequencies).prod(dim=-1)
+        sin, cos = waves
+        return torch.cat([sin * passes, cos * passes], dim=-1) * _SQRT2
+
+
+def plane_waves(
+    view: View, frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"]
+) -> tuple[Float[Tensor, "#B N K"], Float[Tensor, "#B N K"]]:
+    """sin and cos of 2π f·x at every point of a view.
+
+    On a product grid they are put together from one short table per axis by the addition theorem. Scattered
+    points go through the same arithmetic, so that both ways agree to rounding. Phases are reduced to one turn
+    before sin is taken, which keeps high frequencies accurate.
+
+    Example:
+        >>> sin, cos = plane_waves(Box(1).grid((8,)), torch.ones(3, 1)); sin.shape
+        torch.Size([1, 8, 3])
+    """
+    f_BKD = frequencies if frequencies.ndim == 3 else frequencies[None]
+    sin = cos = None
+    for d in range(view.dim):
+        x_BM = view.axes[d] if view.axes is not None else view.coords[..., d]
+        turns = x_BM[:, :, None] * f_BKD[:, None, :, d]
+        phase = 2 * math.pi * (turns - turns.detach().round())
+        s, c = torch.sin(phase), torch.cos(phase)
+        if view.axes is not None:  # put the table on its own array axis, counted from the end
+            shape = (s.shape[0], *(x_BM.shape[1] if a == len(view.shape) - 1 - d else 1 for a in range(len(view.shape))))
+            s, c = s.reshape(*shape, -1), c.reshape(*shape, -1)
+        if sin is None or cos is None:
+            sin, cos = s, c
+        else:
+            sin, cos = sin * c + cos * s, cos * c - sin * s
+    assert sin is not None and cos is not None
+    if view.axes is not None:
+        sin, cos = sin.flatten(1, -2), cos.flatten(1, -2)
+    return sin, cos

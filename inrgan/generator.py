@@ -1,0 +1,239 @@
+"""The generator: mapping network, hypernetwork and backbone."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from inrgan._pretrained import load_generator, resolve, save_generator
+from inrgan._sizes import Backbone, GeneratorSizes, Hypernetwork, generator_preset, override
+from inrgan._typing import Float, Int, Tensor
+from inrgan.errors import ConfigError, ShapeError
+from inrgan.field import Field
+from inrgan.hypernetwork import (
+    AbstractHypernetwork,
+    FactorizedHypernetwork,
+    FullHypernetwork,
+    MappingNetwork,
+    StyleHypernetwork,
+)
+from inrgan.inr import AbstractINR, MultiScaleINR, PolynomialINR
+from inrgan.modality import Modality
+
+
+class Generator(nn.Module):
+    """Latents to fields.
+
+    Args:
+        modality: the adapter; decides the domain, the channels and the encoding.
+        preset: ``tiny``, ``base`` or ``large``; every size can be given as a keyword instead.
+        labels: names of the classes of a conditional generator.
+        z_dim: Z.
+        w_dim: W.
+        mapping_depth: layers of the mapping network.
+        mapping_rate: its learning rate relative to the rest.
+        hypernetwork: ``factorized``, ``style`` or ``full``.
+        rank: of the factorized modulation.
+        modulation: form of the factorized modulation.
+        backbone: ``multiscale``, ``pointwise`` or ``polynomial``.
+        lattices: cells along the shortest side of each lattice (multiscale only).
+        widths: layer widths per stage.
+        depths: layers per stage.
+
+    Raises:
+        ConfigError: sizes that do not fit together, or a hypernetwork too large for its backbone.
+
+    Example:
+        >>> G = Generator(ImageModality(resolution=64), preset="tiny")
+        >>> G.sample([0, 1]).render((48, 64)).shape
+        torch.Size([2, 3, 48, 64])
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        *,
+        preset: str = "base",
+        labels: Sequence[str] = (),
+        z_dim: int | None = None,
+        w_dim: int | None = None,
+        mapping_depth: int | None = None,
+        mapping_rate: float | None = None,
+        hypernetwork: Hypernetwork | None = None,
+        rank: int | None = None,
+        modulation: Literal["linear", "plain", "tanh", "sigmoid"] | None = None,
+        backbone: Backbone | None = None,
+        lattices: Sequence[int] | None = None,
+        widths: Sequence[int] | None = None,
+        depths: Sequence[int] | None = None,
+    ):
+        super().__init__()
+        sizes = generator_preset(preset, resolution=modality.resolution, backbone=backbone or "multiscale")
+        self.sizes = override(
+            sizes,
+            dict(
+                z_dim=z_dim, w_dim=w_dim, mapping_depth=mapping_depth, mapping_rate=mapping_rate,
+                hypernetwork=hypernetwork, rank=rank, modulation=modulation, lattices=lattices, widths=widths,
+                depths=depths, classes=len(labels),
+            ),
+        )  # fmt: skip
+        self.modality, self.labels = modality, tuple(labels)
+        self.mapping = MappingNetwork(
+            z_dim=self.sizes.z_dim,
+            w_dim=self.sizes.w_dim,
+            depth=self.sizes.mapping_depth,
+            classes=self.sizes.classes,
+            rate=self.sizes.mapping_rate,
+        )
+        self.inr = _backbone(self.sizes, modality)
+        self.hypernetwork = _hypernetwork(self.sizes, self.inr)
+
+    @property
+    def z_dim(self) -> int:
+        """Z, width of the latent."""
+        return self.sizes.z_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.mapping.w_mean.device
+
+    def forward(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Field:
+        """Latents to fields, for training: ``G(z)`` is ``G.field(G.mapping(z))``."""
+        return self.field(self.mapping(z, labels))
+
+    def field(self, w: Float[Tensor, "B W"]) -> Field:
+        """Mapped latents to fields."""
+        return Field(self.inr, self.hypernetwork(w), domain=self.modality.domain)
+
+    def latents(self, seeds: Sequence[int]) -> Float[Tensor, "B Z"]:
+        """The latent of every seed, drawn on the CPU so that a seed means the same on every device.
+
+        Raises:
+            ConfigError: no seed, or a negative one.
+        """
+        if len(seeds) == 0 or min(seeds) < 0:
+            raise ConfigError(f"got the seeds {list(seeds)}; expected one or more numbers from 0 up")
+        rows = [torch.randn(self.sizes.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds]
+        return torch.stack(rows).to(self.device)
+
+    @torch.no_grad()
+    def sample_w(
+        self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None
+    ) -> Float[Tensor, "B W"]:
+        """Mapped latents of seeds; each seed also chooses a label unless one is given.
+
+        Raises:
+            ConfigError: a bad seed, truncation or label.
+        """
+        if not math.isfinite(truncation):
+            raise ConfigError(f"truncation is {truncation}; expected a finite number, usually 0 to 1")
+        z = self.latents(seeds)
+        labels = None
+        if self.labels:
+            index = None if label is None else self.label_index(label)
+            labels = torch.tensor([s % len(self.labels) if index is None else index for s in seeds], device=z.device)
+        elif label is not None:
+            raise ConfigError(f"label {label!r} was asked of a generator without labels; train with labels first")
+        return self.mapping.truncate(self.mapping(z, labels), truncation)
+
+    @torch.no_grad()
+    def sample(
+        self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None
+    ) -> Field:
+        """One field per seed. A seed gives the same field in any batch and on any device.
+
+        Args:
+            seeds: any whole numbers from 0 up.
+            truncation: 1 for the model as it is; less trades variety for quality.
+            label: name or number of the class of a conditional generator; None lets seeds take turns.
+
+        Example:
+            >>> len(G.sample([0, 1, 2], truncation=0.7))
+            3
+        """
+        return self.field(self.sample_w(seeds, truncation=truncation, label=label))
+
+    def label_index(self, label: int | str) -> int:
+        """Number of a class given by name or number.
+
+        Raises:
+            ConfigError: there is no such class.
+        """
+        if isinstance(label, str) and label in self.labels:
+            return self.labels.index(label)
+        if (isinstance(label, int) or label.isdigit()) and 0 <= int(label) < len(self.labels):
+            return int(label)
+        raise ConfigError(f"unknown label {label!r}; expected one of {', '.join(self.labels) or 'none at all'}")
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``, from which ``from_pretrained`` rebuilds this generator."""
+        save_generator(self, Path(folder))
+
+    @staticmethod
+    def from_pretrained(
+        name: str | Path, *, modality: Modality | None = None, device: torch.device | str = "cpu"
+    ) -> "Generator":
+        """Load a generator from a ``save_pretrained`` folder, a run directory or a Hub id.
+
+        Nothing in a checkpoint is executed: weights are safetensors, the rest is JSON.
+
+        Args:
+            name: where it is; of a run directory the newest snapshot is taken.
+            modality: the adapter, where it is not one that ``inrgan info`` lists.
+            device: where to put it.
+
+        Raises:
+            CheckpointError: missing, corrupt, truncated or foreign.
+        """
+        config, tensors = load_generator(resolve(name))
+        if modality is None:
+            modality = config.modality()
+        sizes = {f.name: getattr(config.sizes, f.name) for f in dataclasses.fields(config.sizes)}
+        del sizes["classes"]
+        G = Generator(modality, labels=config.labels, **sizes)
+        config.load_into(G, tensors)
+        return G.eval().to(device)
+
+
+def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
+    spacing = modality.domain.spacing(modality.resolution)
+    if sizes.backbone == "polynomial":
+        if len(sizes.widths) != 1 or len(sizes.depths) != 1:
+            raise ConfigError(f"a polynomial takes one width and one depth; got {sizes.widths} and {sizes.depths}")
+        return PolynomialINR(
+            encoding=modality.encoding,
+            spacing=spacing,
+            channels=modality.signal_channels,
+            width=sizes.widths[0],
+            depth=sizes.depths[0],
+        )
+    if sizes.backbone not in ("multiscale", "pointwise"):
+        raise ConfigError(f"unknown backbone {sizes.backbone!r}; expected multiscale, pointwise or polynomial")
+    if sizes.backbone == "pointwise" and sizes.lattices:
+        raise ConfigError(f"a pointwise backbone has no lattices; got {sizes.lattices}")
+    return MultiScaleINR(
+        modality.domain,
+        encoding=modality.encoding,
+        spacing=spacing,
+        channels=modality.signal_channels,
+        lattices=sizes.lattices,
+        widths=sizes.widths,
+        depths=sizes.depths,
+    )
+
+
+def _hypernetwork(sizes: GeneratorSizes, inr: AbstractINR) -> AbstractHypernetwork:
+    if sizes.hypernetwork == "factorized":
+        return FactorizedHypernetwork(
+            inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, modulation=sizes.modulation
+        )
+    if sizes.hypernetwork == "style":
+        return StyleHypernetwork(inr.layers, w_dim=sizes.w_dim)
+    if sizes.hypernetwork == "full":
+        return FullHypernetwork(inr.layers, w_dim=sizes.w_dim)
+    raise ConfigError(f"unknown hypernetwork {sizes.hypernetwork!r}; expected factorized, style or full")

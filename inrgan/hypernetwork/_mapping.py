@@ -1,0 +1,53 @@
+"""The mapping network: latents to the space in which samples are edited and truncated."""
+
+import torch
+from torch import nn
+
+from inrgan._layers import EqualizedLinear, leaky_relu, rms_normalize
+from inrgan._typing import Float, Int, Tensor
+
+
+class MappingNetwork(nn.Module):
+    """z, and a label where there is one, to w.
+
+    The mean of w over training is tracked for truncation. (Karras et al. 2019, sec. 2 and appendix B.)
+
+    Args:
+        z_dim: Z.
+        w_dim: W.
+        depth: layers.
+        classes: number of labels; 0 for none.
+        rate: learning rate relative to the rest of the generator.
+
+    Example:
+        >>> MappingNetwork(z_dim=8, w_dim=16, depth=2)(torch.zeros(3, 8)).shape
+        torch.Size([3, 16])
+    """
+
+    w_mean: Float[Tensor, "W"]
+
+    def __init__(self, *, z_dim: int, w_dim: int, depth: int = 2, classes: int = 0, rate: float = 0.01):
+        super().__init__()
+        self.classes = classes
+        self.labels = nn.Embedding(classes, z_dim) if classes else None
+        widths = [z_dim * (2 if classes else 1)] + [w_dim] * depth
+        self.layers = nn.ModuleList(EqualizedLinear(a, b, rate=rate) for a, b in zip(widths, widths[1:], strict=False))
+        self.register_buffer("w_mean", torch.zeros(w_dim))
+
+    def forward(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Float[Tensor, "B W"]:
+        x = rms_normalize(z)
+        if self.labels is not None:
+            assert labels is not None, "a conditional mapping network needs labels"
+            x = torch.cat([x, rms_normalize(self.labels(labels))], dim=-1)
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
+        return x
+
+    @torch.no_grad()
+    def track(self, w: Float[Tensor, "B W"], *, decay: float = 0.998) -> None:
+        """Move the running mean of w towards this batch's mean."""
+        self.w_mean.lerp_(w.detach().float().mean(dim=0), 1 - decay)
+
+    def truncate(self, w: Float[Tensor, "B W"], truncation: float) -> Float[Tensor, "B W"]:
+        """Pull w towards its mean: 1 leaves it, 0 gives the mean."""
+        return w if truncation == 1 else self.w_mean + truncation * (w - self.w_mean)

@@ -1,0 +1,110 @@
+"""The default backbone: wide layers on coarse lattices, a few narrow ones at the queried coordinates."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from inrgan._typing import Float, Tensor
+from inrgan.domains import AbstractDomain
+from inrgan.encodings import AbstractEncoding
+from inrgan.errors import ConfigError
+from inrgan.inr._base import AbstractINR, LayerSpec, LayerWeights, Weights, activate, linear
+from inrgan.views import View
+
+
+class MultiScaleINR(AbstractINR):
+    """A multi-layer perceptron over coordinates, most of it evaluated on coarse lattices.
+
+    Stage k runs at the nodes of lattice k and is carried to the nodes of the next stage, and at last to the
+    queried points, by twice differentiable B-splines. Every stage sees the encoding of its own positions.
+    Each stage ends in a linear head; the heads' sum is the signal. Because a linear map commutes with
+    interpolation, both the head and the passage to the next stage are applied where there are fewer nodes.
+
+    With no lattices this is the plain pointwise MLP. (Multi-scale INRs: Skorokhodov et al. 2021, sec. 3.3,
+    there tied to a pixel grid; here continuous.)
+
+    Args:
+        domain: where the coordinates live.
+        encoding: makes the encoding for samples no finer than the given spacing.
+        spacing: of the finest resolution that will be trained.
+        channels: C.
+        lattices: cells along the shortest side of the domain, coarse to fine.
+        widths: layer widths per stage; one more than ``lattices``, the last at the queried points.
+        depths: layers per stage.
+
+    Raises:
+        ConfigError: the lists do not fit together.
+    """
+
+    def __init__(
+        self,
+        domain: AbstractDomain,
+        *,
+        encoding: Callable[[float], AbstractEncoding],
+        spacing: float,
+        channels: int,
+        lattices: Sequence[int],
+        widths: Sequence[int],
+        depths: Sequence[int],
+    ):
+        super().__init__()
+        if not len(widths) == len(depths) == len(lattices) + 1:
+            raise ConfigError(
+                f"got {len(lattices)} lattices, {len(widths)} widths and {len(depths)} depths; "
+                "expected one width and one depth per lattice, and one more for the queried points"
+            )
+        if min((*widths, *depths)) < 1 or min(lattices, default=2) < 2:
+            raise ConfigError(f"widths {widths} and depths {depths} must be positive, lattices {lattices} 2 or more")
+        self.channels = channels
+        self.depths = tuple(depths)
+        self.lattices = [domain.lattice(n) for n in lattices]
+        spacings = [max(domain.spacing(n), spacing) for n in lattices] + [spacing]
+        self.encodings = nn.ModuleList(encoding(s) for s in spacings)
+        layers, before = [], 0
+        for k, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            for i in range(depth):
+                inputs = before + self.encodings[k].size if i == 0 else width  # type: ignore[operator]
+                layers.append(LayerSpec(name=f"stage{k}_layer{i}", inputs=inputs, outputs=width))  # type: ignore[arg-type]
+            layers.append(LayerSpec(name=f"stage{k}_head", inputs=width, outputs=channels))
+            before = width
+        self.layers = tuple(layers)
+
+    def forward(
+        self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B N C"]:
+        stencils, places = [], [view]
+        for lattice in reversed(self.lattices):
+            stencils.insert(0, lattice.stencil(places[0]))
+            places.insert(0, stencils[0].nodes)
+        queue = iter(zip(self.layers, weights, strict=True))
+        coming = signal = None
+        for k, place in enumerate(places):
+            encoded = self.encodings[k](place)
+            for i in range(self.depths[k]):
+                spec, layer = next(queue)
+                if i == 0:
+                    x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs, bias=True))
+                    x = x if coming is None else x + coming
+                else:
+                    x = linear(x, layer)  # noqa: F821  # pyright: ignore[reportPossiblyUnboundVariable]
+                x = activate(x)
+                if trace is not None:
+                    trace[spec.name] = x
+            spec, head = next(queue)
+            y = linear(x, head) / math.sqrt(len(places))  # pyright: ignore[reportPossiblyUnboundVariable]
+            signal = y if signal is None else signal + y
+            if k < len(self.lattices):
+                onward = weights[sum(self.depths[: k + 1]) + k + 1]
+                coming = linear(x, _columns(onward, 0, x.shape[-1], bias=False))  # pyright: ignore[reportPossiblyUnboundVariable]
+                coming = stencils[k].interpolate(coming)
+                signal = stencils[k].interpolate(signal)
+        assert signal is not None
+        if trace is not None:
+            trace["signal"] = signal
+        return signal
+
+
+def _columns(layer: LayerWeights, start: int, stop: int, *, bias: bool) -> LayerWeights:
+    """The part of a layer that acts on some of its inputs."""
+    return LayerWeights(layer.weight[:, :, start:stop], layer.bias if bias else layer.bias * 0)

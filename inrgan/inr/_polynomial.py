@@ -1,0 +1,65 @@
+"""A backbone that multiplies instead of composing: products of affine maps of the coordinate."""
+
+import math
+from collections.abc import Callable
+
+from inrgan._typing import Float, Tensor
+from inrgan.encodings import AbstractEncoding
+from inrgan.errors import ConfigError
+from inrgan.inr._base import AbstractINR, LayerSpec, Weights, activate, linear
+from inrgan.views import View
+
+
+class PolynomialINR(AbstractINR):
+    """Each level multiplies the features by an affine map of the encoded coordinate, then mixes them.
+
+    After Poly-INR (Singh et al. 2023, eq. 3): hₖ = σ(Wₖ(hₖ₋₁ ⊙ Aₖx)). Two changes keep it at scale 1 for
+    any depth: the map Aₖ is taken of an encoding of constant norm rather than of raw coordinates, and levels
+    are residual in the factor, hₖ₋₁ ⊙ (1 + Aₖe(x))/√2, so that a product of sixteen factors neither dies nor
+    explodes. All levels work at the queried points; there are no lattices.
+
+    Args:
+        encoding: makes the encoding for samples no finer than the given spacing.
+        spacing: of the finest resolution that will be trained.
+        channels: C.
+        width: features per level.
+        depth: levels, and so the degree of the polynomial.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoding: Callable[[float], AbstractEncoding],
+        spacing: float,
+        channels: int,
+        width: int,
+        depth: int,
+    ):
+        super().__init__()
+        if width < 1 or depth < 1:
+            raise ConfigError(f"a polynomial of width {width} and depth {depth}; expected positive numbers")
+        self.channels, self.depth = channels, depth
+        self.encoding = encoding(spacing)
+        layers = [LayerSpec(name="level0", inputs=self.encoding.size, outputs=width)]
+        for k in range(1, depth):
+            layers.append(LayerSpec(name=f"factor{k}", inputs=self.encoding.size, outputs=width))
+            layers.append(LayerSpec(name=f"level{k}", inputs=width, outputs=width))
+        layers.append(LayerSpec(name="head", inputs=width, outputs=channels))
+        self.layers = tuple(layers)
+
+    def forward(
+        self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B N C"]:
+        encoded = self.encoding(view)
+        x = activate(linear(encoded, weights[0]))
+        if trace is not None:
+            trace["level0"] = x
+        for k in range(1, self.depth):
+            factor = (1 + linear(encoded, weights[2 * k - 1])) / math.sqrt(2)
+            x = activate(linear(x * factor, weights[2 * k]))
+            if trace is not None:
+                trace[f"level{k}"] = x
+        signal = linear(x, weights[-1])
+        if trace is not None:
+            trace["signal"] = signal
+        return signal

@@ -1,0 +1,101 @@
+"""The contract an adapter fulfils to bring a kind of signal to inrgan."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from inrgan._sizes import CriticSizes
+from inrgan._typing import Float, Tensor
+from inrgan.data import AbstractSource
+from inrgan.discriminators import AbstractCritic
+from inrgan.domains import AbstractDomain
+from inrgan.encodings import AbstractEncoding, FourierEncoding
+from inrgan.views import View
+
+
+class Modality(abc.ABC):
+    """One kind of signal: its domain, its files, its critic and its scores.
+
+    Subclasses are frozen dataclasses whose fields are plain JSON values: a checkpoint stores the name and the
+    fields, and rebuilds the adapter from them. ``resolution`` must be among the fields; it is the number of
+    samples along the shortest side that training sees, and rendering is free of it.
+
+    A subclass must define the abstract members. ``inrgan.testing.check_modality`` tests one from outside.
+    """
+
+    name: ClassVar[str]
+    """As on the command line."""
+
+    resolution: int
+
+    @property
+    @abc.abstractmethod
+    def domain(self) -> AbstractDomain:
+        """Where the signal lives."""
+
+    @property
+    @abc.abstractmethod
+    def signal_channels(self) -> int:
+        """C, the number of values at a point."""
+
+    @abc.abstractmethod
+    def source(self, data: str | Path | None, *, labels: bool = False, seed: int = 0) -> AbstractSource:
+        """Open a data set, or the built-in synthetic one where ``data`` is None.
+
+        Raises:
+            DataError: missing, empty or unreadable data.
+        """
+
+    @abc.abstractmethod
+    def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B C *S"]:
+        """Look at decoded items from a view: resampled, anti-aliased to its spacing, in [−1, 1]."""
+
+    @abc.abstractmethod
+    def item_spacing(self, item: Tensor) -> float:
+        """Distance between the samples of a decoded item, in coordinate units: it serves no finer view."""
+
+    @abc.abstractmethod
+    def critic(self, sizes: CriticSizes) -> AbstractCritic:
+        """A critic for whole signals."""
+
+    @abc.abstractmethod
+    def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
+        """Write one or several signals to one file, by its suffix.
+
+        Raises:
+            ConfigError: a suffix that cannot be written.
+        """
+
+    @abc.abstractmethod
+    def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
+        """Write a walk through latent space, ``rate`` steps per second, to one file, by its suffix.
+
+        Raises:
+            ConfigError: a suffix that cannot be written.
+        """
+
+    @property
+    @abc.abstractmethod
+    def preview_suffix(self) -> str:
+        """Suffix of the run directory's reals and fakes, with its dot."""
+
+    def encoding(self, spacing: float) -> AbstractEncoding:
+        """The encoding for samples no finer than ``spacing``; Fourier features of the domain by default."""
+        return FourierEncoding(
+            self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, oblique=32
+        )
+
+    def augment(self, values: Float[Tensor, "B C *S"], *, generator: torch.Generator) -> Float[Tensor, "B C *S"]:
+        """Chance symmetries of the data, applied to reals; none by default."""
+        del generator
+        return values
+
+    def arguments(self) -> dict[str, Any]:
+        """The fields as plain JSON values, from which ``type(self)(**arguments)`` rebuilds this adapter."""
+        assert dataclasses.is_dataclass(self), f"{type(self).__name__} must be a dataclass"
+        fields = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}

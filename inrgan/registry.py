@@ -1,0 +1,48 @@
+"""Finding adapters by name: built in, installed as plug-ins, or named in the environment."""
+
+import importlib
+import os
+from importlib.metadata import entry_points
+
+from inrgan._builtin import BUILT_IN
+from inrgan.errors import ConfigError, UnknownModality
+from inrgan.modality import Modality
+
+ENTRY_POINTS = "inrgan.modalities"
+VARIABLE = "INRGAN_MODALITIES"
+
+
+def modality_names() -> dict[str, str]:
+    """Every known adapter, name to ``package:Class``; the environment wins over plug-ins, they over built-ins.
+
+    Raises:
+        ConfigError: ``INRGAN_MODALITIES`` is not a comma-separated list of ``name=package:Class``.
+    """
+    found = dict(BUILT_IN)
+    found.update({e.name: e.value for e in entry_points(group=ENTRY_POINTS)})
+    for entry in filter(None, (e.strip() for e in os.environ.get(VARIABLE, "").split(","))):
+        name, equals, target = entry.partition("=")
+        if not equals or ":" not in target:
+            raise ConfigError(f"{VARIABLE} holds {entry!r}; expected name=package:Class, separated by commas")
+        found[name.strip()] = target.strip()
+    return found
+
+
+def modality_class(name: str) -> type[Modality]:
+    """The adapter of a name.
+
+    Raises:
+        UnknownModality: no adapter has the name, or it cannot be imported.
+        MissingDependency: the adapter needs a library that is not installed.
+    """
+    known = modality_names()
+    if name not in known:
+        raise UnknownModality(f"unknown modality {name!r}; expected one of {', '.join(sorted(known))}")
+    module, _, attribute = known[name].partition(":")
+    try:
+        cls = getattr(importlib.import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UnknownModality(f"modality {name!r} is {known[name]}, which cannot be imported: {error}") from error
+    if not (isinstance(cls, type) and issubclass(cls, Modality)):
+        raise UnknownModality(f"modality {name!r} is {known[name]}, which is not a subclass of inrgan.Modality")
+    return cls

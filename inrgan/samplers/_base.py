@@ -1,0 +1,19 @@
+"""What a sampler is: it draws the view of a training step."""
+
+import abc
+
+import torch
+
+from inrgan.domains import AbstractDomain
+from inrgan.views import View
+
+
+class AbstractSampler(abc.ABC):
+    """Draws a View of a domain for one training step."""
+
+    fixed: bool
+    """Whether every draw is the same view, so that what was seen through it can be kept."""
+
+    @abc.abstractmethod
+    def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
+        """A view, on the CPU; its batch axis is 1 where all samples are seen from the same place."""

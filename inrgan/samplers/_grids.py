@@ -1,0 +1,78 @@
+"""Views of the whole domain."""
+
+import math
+
+import torch
+
+from inrgan.domains import AbstractDomain
+from inrgan.errors import ConfigError
+from inrgan.samplers._base import AbstractSampler
+from inrgan.views import View
+
+
+class FullGrid(AbstractSampler):
+    """The whole domain at one resolution: ordinary training.
+
+    Args:
+        resolution: samples along the shortest side.
+
+    Raises:
+        ConfigError: the resolution is not positive.
+
+    Example:
+        >>> FullGrid(32).draw(Box(2), batch=4, generator=torch.Generator()).shape
+        (32, 32)
+    """
+
+    fixed = True
+
+    def __init__(self, resolution: int):
+        if resolution < 1:
+            raise ConfigError(f"the resolution is {resolution}; expected 1 or more")
+        self.resolution = resolution
+
+    def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
+        del batch, generator
+        return domain.grid(domain.shape(self.resolution))
+
+
+class RandomResolution(AbstractSampler):
+    """The whole domain at a resolution drawn anew every step: the random-resolution loss.
+
+    Any-resolution training after Chai et al. 2022 (sec. 3.1), there with patches.
+
+    Args:
+        lowest: fewest samples along the shortest side.
+        highest: most.
+        law: ``uniform`` in the number of samples, or ``log`` for as many steps in every octave.
+        multiple: sizes are multiples of this, which spares a critic's ragged borders.
+
+    Raises:
+        ConfigError: the range is empty or the law unknown.
+
+    Example:
+        >>> view = RandomResolution(16, 64).draw(Box(2), batch=4, generator=torch.Generator())
+        >>> 16 <= view.shape[0] <= 64
+        True
+    """
+
+    fixed = False
+
+    def __init__(self, lowest: int, highest: int, *, law: str = "uniform", multiple: int = 4):
+        if not 1 <= lowest <= highest:
+            raise ConfigError(f"resolutions from {lowest} to {highest}; expected 1 or more, and a range that is not empty")
+        if law not in ("uniform", "log"):
+            raise ConfigError(f"unknown law of resolutions {law!r}; expected uniform or log")
+        if multiple < 1 or highest // multiple * multiple < lowest:
+            raise ConfigError(f"no multiple of {multiple} lies between {lowest} and {highest}")
+        self.lowest, self.highest, self.law, self.multiple = lowest, highest, law, multiple
+
+    def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
+        del batch
+        first, last = -(-self.lowest // self.multiple), self.highest // self.multiple
+        u = float(torch.rand((), generator=generator, dtype=torch.float64))
+        if self.law == "log":
+            k = math.floor(first * ((last + 1) / first) ** u)
+        else:
+            k = first + math.floor(u * (last + 1 - first))
+        return domain.grid(domain.shape(min(k, last) * self.multiple))

@@ -1,0 +1,9 @@
+"""The training loop and what surrounds it."""
+
+from inrgan.training._config import TrainConfig
+from inrgan.training._ema import update_ema
+from inrgan.training._networks import TrainableGenerator, pick_device
+from inrgan.training._run_directory import RunDirectory
+from inrgan.training._trainer import Trainer
+
+__all__ = ["RunDirectory", "TrainConfig", "TrainableGenerator", "Trainer", "pick_device", "update_ema"]

@@ -1,0 +1,114 @@
+"""Everything that decides a training run."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset, generator_preset
+from inrgan.errors import ConfigError
+from inrgan.modality import Modality
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training run; two runs with equal configurations are equal bit for bit on a CPU.
+
+    Raises:
+        ConfigError: a number is out of range.
+
+    Example:
+        >>> TrainConfig(modality=ImageModality(resolution=32), preset="tiny", kimg=10).batch
+        32
+    """
+
+    modality: Modality
+    """The adapter, with its resolution."""
+    data: str | None = None
+    """Folder or zip; None for the built-in synthetic set."""
+    labels: bool = False
+    """Condition on the sub-folder that an item lies in."""
+    preset: str = "tiny"
+    """tiny, base or large: decides the sizes that are not given."""
+    generator: GeneratorSizes | None = None
+    """Generator sizes instead of the preset's."""
+    critic: CriticSizes | None = None
+    """Critic sizes instead of the preset's."""
+    kimg: float = 25_000.0
+    """Length of the training, in thousands of reals shown to the critic."""
+    batch: int = 32
+    """Items per step."""
+    seed: int = 0
+    """Decides the initial weights and every random draw."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes a GPU where there is one."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 runs the networks under autocast; weights, optimisers and penalties stay in fp32."""
+    losses: tuple[str, ...] = ("full",)
+    """Terms: full, random-resolution."""
+    adversarial: Literal["relativistic", "non-saturating"] = "relativistic"
+    """relativistic is penalised at reals and fakes (R1 and R2), non-saturating at reals (R1)."""
+    gamma: float = 1e-4
+    """Strength of the gradient penalties, per unit of the critic's functional derivative."""
+    penalty_every: int = 4
+    """Steps between penalties; they count that much more."""
+    generator_rate: float = 2e-3
+    """Adam's learning rate for the generator."""
+    critic_rate: float = 2e-3
+    """Adam's learning rate for the critic."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Adam's decay rates."""
+    ema_kimg: float = 10.0
+    """Half-life of the averaged generator, in thousands of images."""
+    snapshot_kimg: float = 200.0
+    """Between snapshots of the averaged generator and pictures of it."""
+    compile: bool = False
+    """Compile generator and critic with torch.compile; the gradient penalties stay eager."""
+
+    def __post_init__(self):
+        positive = {
+            "kimg": self.kimg, "batch": self.batch, "penalty_every": self.penalty_every, "ema_kimg": self.ema_kimg,
+            "generator_rate": self.generator_rate, "critic_rate": self.critic_rate, "snapshot_kimg": self.snapshot_kimg,
+        }  # fmt: skip
+        for name, value in positive.items():
+            if not 0 < value < float("inf"):
+                raise ConfigError(f"{name} is {value}; expected a positive number")
+        if self.gamma < 0 or self.seed < 0:
+            raise ConfigError(f"gamma is {self.gamma} and seed {self.seed}; expected 0 or more")
+
+    def sizes(self, *, classes: int) -> tuple[GeneratorSizes, CriticSizes]:
+        """The sizes given, or the preset's."""
+        generator = self.generator or generator_preset(self.preset, resolution=self.modality.resolution)
+        critic = self.critic or critic_preset(self.preset)
+        return dataclasses.replace(generator, classes=classes), dataclasses.replace(critic, classes=classes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types only; the modality by name and arguments."""
+        out: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Modality):
+                value = {"name": value.name, "arguments": value.arguments()}
+            elif isinstance(value, GeneratorSizes):
+                value = value.to_json()
+            elif isinstance(value, CriticSizes):
+                value = dataclasses.asdict(value)
+            out[field.name] = list(value) if isinstance(value, tuple) else value
+        return out
+
+    @staticmethod
+    def from_json(data: dict[str, Any], *, modality: Modality) -> "TrainConfig":
+        """The inverse of ``to_json``, given the rebuilt adapter.
+
+        Raises:
+            ConfigError: an entry is unknown or has the wrong type.
+        """
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        values["modality"] = modality
+        try:
+            if values.get("generator") is not None:
+                values["generator"] = GeneratorSizes.from_json(values["generator"])
+            if values.get("critic") is not None:
+                values["critic"] = CriticSizes(**values["critic"])
+            return TrainConfig(**values)
+        except TypeError as error:
+            raise ConfigError(f"the run's configuration does not fit this version of inrgan: {error}") from None

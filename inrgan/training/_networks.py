@@ -1,0 +1,44 @@
+"""What the training loop asks of a generator, so that others can be trained under the same loop."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.views import View
+
+
+class TrainableGenerator(Protocol):
+    """A module from latents to something that can be looked at from a view.
+
+    ``inrgan.Generator`` is one; ``benchmarks/controls`` holds a convolutional one.
+    """
+
+    mapping: nn.Module
+    z_dim: int
+
+    def __call__(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Callable[[View], Tensor]:
+        """Latents to functions from a view to (B, C, *S)."""
+        ...
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the weights and what rebuilds the network."""
+        ...
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is a GPU where there is one.
+
+    Raises:
+        DeviceError: a GPU was asked for and there is none.
+    """
+    from inrgan.errors import DeviceError
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device cuda was asked for, but torch sees no GPU here; use --device cpu or auto")
+    if name not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"unknown device {name!r}; expected auto, cpu or cuda")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,61 @@
+"""What a training tells: log, statistics, TensorBoard, progress bar."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from inrgan.training._run_directory import RunDirectory
+
+
+class Reporter:
+    """Writes ``log.txt``, ``stats.jsonl`` and TensorBoard events, and draws a progress bar on a terminal.
+
+    Args:
+        run: where to write.
+        total: kimg at the end.
+        start: kimg now.
+        quiet: no bar, and nothing but warnings on the terminal.
+    """
+
+    def __init__(self, run: RunDirectory, *, total: float, start: float, quiet: bool):
+        self._run, self._quiet = run, quiet
+        self._bar = tqdm(
+            total=round(total, 3), initial=round(start, 3), unit="kimg", disable=True if quiet else None,
+            bar_format="{l_bar}{bar}| {n:.2f}/{total:.2f} kimg [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+        )  # fmt: skip
+        self._events = SummaryWriter(str(run.path))
+        self._log = logging.FileHandler(run.path / "log.txt", encoding="utf-8")
+        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger = logging.getLogger("inrgan")
+        logger.addHandler(self._log)
+        self.say(f"run directory: {run.path}")
+
+    def say(self, message: str) -> None:
+        """One line to the log, and to the terminal unless quiet."""
+        record = logging.LogRecord("inrgan", logging.INFO, "", 0, message, None, None)
+        self._log.emit(record)
+        if not self._quiet:
+            tqdm.write(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr)
+
+    def progress(self, kimg: float) -> None:
+        """Move the bar."""
+        self._bar.update(kimg - self._bar.n)
+
+    def stats(self, values: dict[str, Any], *, kimg: float) -> None:
+        """Record numbers of a moment."""
+        self._run.append("stats.jsonl", {"kimg": kimg, **values})
+        for name, value in values.items():
+            self._events.add_scalar(name, value, round(kimg * 1000))
+        losses = {k: f"{v:.2f}" for k, v in values.items() if k.startswith("loss/")}
+        self._bar.set_postfix(losses)
+
+    def close(self) -> None:
+        """Finish the files and the bar."""
+        self._bar.close()
+        self._events.close()
+        logging.getLogger("inrgan").removeHandler(self._log)
+        self._log.close()

@@ -1,0 +1,106 @@
+"""Run directories: their names, their lock, and what lies in them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from inrgan._files import write_json
+from inrgan.errors import RunDirectoryError
+
+
+class RunDirectory:
+    """A run's folder, held by one process at a time.
+
+    Args:
+        path: an existing folder.
+
+    Raises:
+        RunDirectoryError: it is not there, or another process holds it.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        if not path.is_dir():
+            raise RunDirectoryError(f"there is no run directory at {path}")
+        self._lock = FileLock(path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunDirectoryError(
+                f"{path} is in use by another process; wait for it, or train into a directory of its own"
+            ) from None
+
+    @staticmethod
+    def create(outdir: str | Path, *, slug: str) -> "RunDirectory":
+        """The next free ``NNNNN-slug`` under ``outdir``.
+
+        Raises:
+            RunDirectoryError: the folder cannot be made.
+        """
+        root = Path(outdir)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            for _ in range(100):  # another process may take the number between looking and making
+                taken = [int(m[1]) for p in root.iterdir() if (m := re.match(r"(\d{5,})-", p.name))]
+                path = root / f"{max(taken, default=-1) + 1:05d}-{slug}"
+                try:
+                    path.mkdir()
+                    return RunDirectory(path)
+                except FileExistsError:
+                    continue
+        except OSError as error:
+            raise RunDirectoryError(f"cannot make a run directory in {root}: {error.strerror or error}") from None
+        raise RunDirectoryError(f"cannot find a free run number in {root}; choose another --outdir")
+
+    @property
+    def state(self) -> Path:
+        """The state from which training goes on exactly."""
+        return self.path / "state-latest.pt"
+
+    def snapshot(self, kimg: float) -> Path:
+        """Where the snapshot of a moment belongs."""
+        return self.path / f"snapshot-{kimg:09.3f}"
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write ``config.json``."""
+        write_json(self.path / "config.json", config)
+
+    def read_config(self) -> dict[str, Any]:
+        """Read ``config.json``.
+
+        Raises:
+            RunDirectoryError: it is missing or not JSON.
+        """
+        path = self.path / "config.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunDirectoryError(f"{self.path} has no config.json; expected a run directory") from None
+        except ValueError as error:
+            raise RunDirectoryError(f"{path} is not JSON: {error}") from None
+
+    def append(self, name: str, line: dict[str, Any]) -> None:
+        """Add one line to a ``.jsonl`` file.
+
+        Raises:
+            RunDirectoryError: the disk is full.
+        """
+        try:
+            with open(self.path / name, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise RunDirectoryError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+
+    def truncate(self, name: str, *, kimg: float) -> None:
+        """Drop the lines of a ``.jsonl`` file that come after a moment to which training went back."""
+        path = self.path / name
+        if path.exists():
+            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["kimg"] <= kimg]
+            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def close(self) -> None:
+        """Let other processes have it."""
+        self._lock.release()

@@ -1,0 +1,41 @@
+"""The training state on disk, for exact resume."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inrgan._files import write_atomic
+from inrgan.errors import CheckpointError
+
+VERSION = 1
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values to one file, atomically."""
+    write_atomic(path, lambda p: torch.save({"format": "inrgan-state", "version": VERSION, **state}, p))
+
+
+def load_state(path: Path, *, device: torch.device) -> dict[str, Any]:
+    """Read a training state; nothing in the file can run.
+
+    Raises:
+        CheckpointError: missing, truncated, foreign, or a pickle that wants to execute code.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent} has no {path.name} to resume from; use --init-from a snapshot") from None
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is refused: it is no plain training state, or asks to execute code ({str(error).splitlines()[0]})"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{path} is truncated or corrupt ({reason}); start from the last snapshot with --init-from"
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != "inrgan-state" or state.get("version") != VERSION:
+        raise CheckpointError(f"{path} is not a training state of this version of inrgan")
+    return state

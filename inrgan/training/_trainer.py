@@ -1,0 +1,302 @@
+"""The training loop, top to bottom."""
+
+import contextlib
+import json
+import math
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from inrgan._pretrained import load_generator, resolve
+from inrgan._random import step_generator
+from inrgan._typing import Tensor
+from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
+from inrgan.generator import Generator
+from inrgan.losses import adversarial_loss, gradient_penalty, terms
+from inrgan.training._config import TrainConfig
+from inrgan.training._ema import frozen_copy, update_ema
+from inrgan.training._networks import pick_device
+from inrgan.training._reals import Reals
+from inrgan.training._reporter import Reporter
+from inrgan.training._run_directory import RunDirectory
+from inrgan.training._state import load_state, save_state
+from inrgan.views import View
+
+_TICK_SECONDS = 2.0
+
+
+class Trainer:
+    """Trains a generator against a critic, into a run directory.
+
+    Every random draw is a function of the seed and the step, so that a run that was stopped and resumed
+    equals one that never stopped, bit for bit on a CPU.
+
+    Args:
+        config: everything that decides the run.
+        outdir: where the run directory is made.
+        resume: a run directory to go on with, instead of making one.
+        init_from: a generator to start from: folder, run or Hub id.
+        quiet: no progress bar and no messages.
+        generator: another module to train in the place of ``inrgan.Generator``.
+
+    Raises:
+        InrganError: of many kinds, each saying what to do.
+
+    Example:
+        >>> Trainer(TrainConfig(modality=ImageModality(resolution=32), kimg=1), outdir="runs").fit().name
+        '00000-image-shapes-tiny'
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        outdir: str | Path = "runs",
+        resume: str | Path | None = None,
+        init_from: str | Path | None = None,
+        quiet: bool = False,
+        generator: nn.Module | None = None,
+    ):
+        if resume is not None and init_from is not None:
+            raise ConfigError("resume continues a run and init_from starts one from weights; give one of them")
+        self.config, self.quiet = config, quiet
+        self.device = pick_device(config.device)
+        modality = config.modality
+        self.source = modality.source(config.data, labels=config.labels, seed=config.seed)
+        if len(self.source) < 1:
+            raise ConfigError("the data set is empty; give --data a folder or zip with items")
+        label_names = self.source.label_names if config.labels else ()
+        generator_sizes, critic_sizes = config.sizes(classes=len(label_names))
+        self.reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
+
+        torch.manual_seed(config.seed)  # initial weights; nothing after this line draws from the global state
+        sizes = generator_sizes.to_json()
+        del sizes["classes"]
+        G = generator if generator is not None else Generator(modality, labels=label_names, **sizes)
+        self.G: Any = G.to(self.device).train()
+        self.D = modality.critic(critic_sizes).to(self.device).train()
+        if init_from is not None:
+            described, tensors = load_generator(resolve(init_from))
+            described.load_into(self.G, tensors)
+        self.ema: Any = frozen_copy(self.G)
+        self.terms = terms(config.losses, resolution=modality.resolution, smallest=self.D.smallest)
+        self.adversarial = adversarial_loss(config.adversarial)
+        self.optimizer_G = torch.optim.Adam(self.G.parameters(), lr=config.generator_rate, betas=config.betas)
+        self.optimizer_D = torch.optim.Adam(self.D.parameters(), lr=config.critic_rate, betas=config.betas)
+        self.score: Callable[..., Tensor] = torch.compile(self.D) if config.compile else self.D
+        self.step = 0
+
+        if resume is not None:
+            self.run = RunDirectory(Path(resume))
+            self._restore()
+        else:
+            slug = f"{modality.name}-{self.source.description}-{config.preset}"
+            self.run = RunDirectory.create(outdir, slug=slug)
+            self.run.write_config(config.to_json())
+            if config.compile:
+                self.G.inr.compile()
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of reals shown so far."""
+        return self.step * self.config.batch / 1000
+
+    def fit(self, *, kimg: float | None = None, max_minutes: float = math.inf) -> Path:
+        """Train to the end, or to an earlier moment, and leave a snapshot and a state; may be called again.
+
+        Args:
+            kimg: stop here instead of at the configuration's end.
+            max_minutes: stop after so much time, resumably.
+
+        Returns:
+            The run directory.
+
+        Raises:
+            NonFiniteError: a loss became NaN or infinite; the last snapshot and state are good.
+            RunDirectoryError: the disk is full; the last snapshot and state are good.
+        """
+        end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
+        reporter = Reporter(self.run, total=end, start=self.kimg, quiet=self.quiet)
+        deadline = time.monotonic() + 60 * max_minutes
+        tick, tick_step, sums = time.monotonic(), self.step, {}
+        next_snapshot = (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
+        try:
+            if self.step == 0:
+                self.preview(reals=True)
+                self.snapshot()
+            while self.kimg < end and time.monotonic() < deadline:
+                for name, value in self.train_step().items():
+                    sums.setdefault(name, []).append(value)
+                reporter.progress(min(self.kimg, end))
+                now = time.monotonic()
+                if now - tick > _TICK_SECONDS or self.kimg >= end:
+                    self._tick(reporter, sums, seconds=now - tick, steps=self.step - tick_step)
+                    tick, tick_step, sums = now, self.step, {}
+                if self.kimg >= next_snapshot:
+                    self.snapshot()
+                    next_snapshot += self.config.snapshot_kimg
+            self.snapshot()
+            reporter.say(f"trained to {self.kimg:.3f} kimg; snapshot in {self.run.snapshot(self.kimg)}")
+        except KeyboardInterrupt:
+            self.save()
+            reporter.say(f"interrupted at {self.kimg:.3f} kimg; go on with --resume {self.run.path}")
+            raise
+        finally:
+            reporter.close()
+        return self.run.path
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One step of the critic and one of the generator, on the same fields.
+
+        The fields made for the critic's step serve the generator's: its weights have not changed in between,
+        and one evaluation is saved.
+        """
+        config, stats = self.config, {}
+        seen = []
+        z_rng = step_generator(config.seed, purpose="z", step=self.step)
+        for term in self.terms:
+            view_rng = step_generator(config.seed, purpose=f"v:{term.name}", step=self.step)
+            view = term.sampler.draw(config.modality.domain, batch=config.batch, generator=view_rng)
+            reals, labels = self.reals.draw(self.step, view, fixed=term.sampler.fixed)
+            view, reals, labels = view.to(self.device), reals.to(self.device), labels.to(self.device)
+            labels = labels if config.labels else None
+            z = torch.randn(config.batch, self.G.z_dim, generator=z_rng).to(self.device)
+            with self._autocast():
+                w = self.G.mapping(z, labels)
+                fakes = self.G.field(w)(view)
+            self.G.mapping.track(w)
+            seen.append((term, view, reals, labels, fakes))
+
+        self.D.requires_grad_(True)
+        penalised = self.step % config.penalty_every == 0
+        loss_D = torch.zeros((), device=self.device)
+        for term, view, reals, labels, fakes in seen:
+            with self._autocast():
+                real_scores = self.score(reals, view, labels)
+                fake_scores = self.score(fakes.detach(), view, labels)
+            loss = self.adversarial.critic(real_scores.float(), fake_scores.float())
+            stats[f"loss/critic/{term.name}"] = loss.detach()
+            stats[f"score/real/{term.name}"] = real_scores.detach().float().mean()
+            stats[f"score/fake/{term.name}"] = fake_scores.detach().float().mean()
+            if penalised and config.gamma > 0:
+                penalty = self._penalty(reals, view, labels)
+                stats[f"penalty/r1/{term.name}"] = penalty.detach()
+                if config.adversarial == "relativistic":
+                    r2 = self._penalty(fakes.float(), view, labels)
+                    stats[f"penalty/r2/{term.name}"] = r2.detach()
+                    penalty = penalty + r2
+                loss = loss + penalty * (config.gamma / 2 * config.penalty_every)
+            loss_D = loss_D + term.weight * loss
+        self._descend(self.optimizer_D, loss_D)
+
+        self.D.requires_grad_(False)
+        loss_G = torch.zeros((), device=self.device)
+        for term, view, reals, labels, fakes in seen:
+            with self._autocast():
+                fake_scores = self.score(fakes, view, labels)
+                with torch.no_grad():
+                    real_scores = self.score(reals, view, labels)
+            loss = self.adversarial.generator(real_scores.float(), fake_scores.float())
+            stats[f"loss/generator/{term.name}"] = loss.detach()
+            loss_G = loss_G + term.weight * loss
+        self._descend(self.optimizer_G, loss_G)
+
+        self.step += 1
+        update_ema(
+            self.ema, self.G, images=self.step * config.batch, batch=config.batch, half_life=round(config.ema_kimg * 1000)
+        )
+        return stats
+
+    def snapshot(self) -> None:
+        """Write the averaged generator, a picture of what it makes, and the state."""
+        self.ema.save_pretrained(self.run.snapshot(self.kimg))
+        self.preview(reals=False)
+        self.save()
+
+    def save(self) -> None:
+        """Write the state from which training goes on exactly."""
+        save_state(
+            self.run.state,
+            {
+                "step": self.step,
+                "G": self.G.state_dict(),
+                "D": self.D.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer_G": self.optimizer_G.state_dict(),
+                "optimizer_D": self.optimizer_D.state_dict(),
+            },
+        )
+
+    @torch.no_grad()
+    def preview(self, *, reals: bool) -> None:
+        """Write the run directory's picture of reals, or of the averaged generator at fixed latents."""
+        modality, count = self.config.modality, 32
+        view = modality.domain.grid(modality.domain.shape(modality.resolution))
+        values, labels = Reals(self.source, modality, batch=count, seed=self.config.seed).draw(0, view, fixed=False)
+        path = self.run.path / f"reals{modality.preview_suffix}"
+        if not reals:
+            rng = step_generator(self.config.seed, purpose="preview", step=0)
+            z = torch.randn(count, self.G.z_dim, generator=rng).to(self.device)
+            field = self.ema(z, labels.to(self.device) if self.config.labels else None)
+            values = field(view.to(self.device)).float().cpu()
+            path = self.run.path / f"fakes-{self.kimg:09.3f}{modality.preview_suffix}"
+        modality.write(values, path)
+
+    def close(self) -> None:
+        """Let go of the run directory."""
+        self.run.close()
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.config.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _penalty(self, values: Tensor, view: View, labels: Tensor | None) -> Tensor:
+        return gradient_penalty(lambda x: self.D(x, view, labels), values, view)
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    def _tick(self, reporter: Reporter, sums: dict[str, list[Tensor]], *, seconds: float, steps: int) -> None:
+        means = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
+        broken = [name for name, value in means.items() if not math.isfinite(value)]
+        if broken:
+            raise NonFiniteError(
+                f"{', '.join(broken)} became NaN or infinite near {self.kimg:.3f} kimg; the last good state is "
+                f"{self.run.state}. Lower --generator-rate and --critic-rate, or raise --gamma"
+            )
+        means["time/seconds_per_kimg"] = seconds / max(steps * self.config.batch / 1000, 1e-9)
+        means["memory/peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        if self.device.type == "cuda":
+            means["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        means["data/bad"], means["data/too_small"] = self.source.bad, self.reals.skipped
+        reporter.stats(means, kimg=self.kimg)
+
+    def _restore(self) -> None:
+        saved, mine = self.run.read_config(), json.loads(json.dumps(self.config.to_json()))
+        # The length and the place may change; anything else would make it another run.
+        free = {"kimg", "snapshot_kimg", "device", "compile", "data"}
+        changed = [k for k in mine if k not in free and saved.get(k) != mine[k]]
+        if changed:
+            raise ConfigError(
+                f"{self.run.path} was trained with another {', '.join(changed)}; resume it as it was, or start a new "
+                "run with --init-from"
+            )
+        state = load_state(self.run.state, device=self.device)
+        try:
+            for name, target in (
+                ("G", self.G), ("D", self.D), ("ema", self.ema),
+                ("optimizer_G", self.optimizer_G), ("optimizer_D", self.optimizer_D),
+            ):  # fmt: skip
+                target.load_state_dict(state[name])
+            self.step = int(state["step"])
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{self.run.state} does not fit {self.run.path / 'config.json'}: {error}") from None
+        self.run.truncate("stats.jsonl", kimg=self.kimg)

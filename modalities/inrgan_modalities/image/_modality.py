@@ -1,0 +1,122 @@
+"""Images: f(x, y)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
+from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.errors import ConfigError, DataError
+from inrgan_modalities.image._read import SUFFIXES, read_image
+from inrgan_modalities.image._synthetic import SyntheticShapes
+from inrgan_modalities.image._animation import write_animation
+from inrgan_modalities.image._write import tile, write_image
+
+
+@dataclass(frozen=True)
+class ImageModality(Modality):
+    """Images of any number of channels and any aspect.
+
+    The domain is a box whose shorter side spans [−1, 1], x to the right and y down. Real images of another
+    aspect are cropped at the centre to the domain's.
+
+    Raises:
+        ConfigError: a size that is not positive.
+
+    Example:
+        >>> ImageModality(resolution=64, aspect=(2, 1)).domain.shape(64)
+        (64, 128)
+    """
+
+    name: ClassVar[str] = "image"
+
+    resolution: int = 64
+    """Samples along the shorter side in training; rendering is free of it."""
+    channels: int = 3
+    """1 for grey, 3 for colour, 4 with alpha; any number from .npy files."""
+    aspect: tuple[float, float] = (1.0, 1.0)
+    """Width to height."""
+    mirror: bool = False
+    """Flip reals left to right by chance: for data without a handedness."""
+
+    def __post_init__(self):
+        if self.resolution < 8:
+            raise ConfigError(f"the image resolution is {self.resolution}; expected 8 or more")
+        if self.channels < 1:
+            raise ConfigError(f"images of {self.channels} channels; expected 1 or more")
+        self.domain  # noqa: B018 - refuses a bad aspect here rather than later
+
+    @property
+    def domain(self) -> Box:
+        return Box(2, aspect=self.aspect)
+
+    @property
+    def signal_channels(self) -> int:
+        return self.channels
+
+    @property
+    def preview_suffix(self) -> str:
+        return ".png" if self.channels in (1, 3, 4) else ".npy"
+
+    def source(self, data: str | Path | None, *, labels: bool = False, seed: int = 0) -> AbstractSource:
+        if data is None:
+            if self.channels not in (1, 3):
+                raise DataError(f"the built-in images have 1 or 3 channels, not {self.channels}; give --data")
+            return SyntheticShapes(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)
+        archive = open_archive(data, suffixes=SUFFIXES)
+        return ArchiveSource(archive, decode=self._decode, labels=labels)
+
+    def _decode(self, name: str, data: bytes) -> torch.Tensor:
+        return read_image(name, data, channels=self.channels)
+
+    def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for i, item in enumerate(items):
+            by_shape.setdefault((*item.shape, item.dtype == torch.uint8), []).append(i)
+        out = torch.empty(len(items), self.channels, *view.shape)
+        for rows in by_shape.values():
+            lower, upper = self._extent(items[rows[0]])
+            out[rows] = resample(torch.stack([items[i] for i in rows]), view, lower=lower, upper=upper)
+        return out
+
+    def item_spacing(self, item: torch.Tensor) -> float:
+        lower, upper = self._extent(item)
+        return (upper[0] - lower[0]) / item.shape[2]
+
+    def _extent(self, item: torch.Tensor) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Where an image reaches when its pixels are square and it just covers the domain."""
+        _, rows, columns = item.shape
+        width, height = self.domain.sides
+        pixel = max(width / columns, height / rows)  # one axis fits, the other reaches over the border
+        x, y = pixel * columns / 2, pixel * rows / 2
+        return (-x, -y), (x, y)
+
+    def critic(self, sizes: CriticSizes) -> ResidualCritic:
+        spacing = self.domain.spacing(self.resolution)
+        return ResidualCritic(
+            2,
+            self.channels,
+            resolution=self.resolution,
+            spacing=(spacing, spacing),
+            width=sizes.width,
+            max_width=sizes.max_width,
+            classes=sizes.classes,
+        )
+
+    def augment(self, values: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
+        if not self.mirror:
+            return values
+        flip = torch.rand(values.shape[0], generator=generator) < 0.5
+        return torch.where(flip[:, None, None, None].to(values.device), values.flip(-1), values)
+
+    def write(self, values: torch.Tensor, path: str | Path) -> None:
+        if Path(path).suffix.lower() == ".npy":
+            write_array(values, path)
+        else:
+            write_image(tile(values), path)
+
+    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+        write_animation(values, path, fps=rate)
