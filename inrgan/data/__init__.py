@@ -1,0 +1,22 @@
+"""Reading data: archives of bytes, sources of decoded items, labels and the order of training."""
+
+from inrgan.data._archive import AbstractArchive
+from inrgan.data._archive_source import ArchiveSource
+from inrgan.data._folder import FolderArchive
+from inrgan.data._labels import folder_labels
+from inrgan.data._open import open_archive
+from inrgan.data._order import epoch_indices
+from inrgan.data._source import AbstractSource, SubsetSource
+from inrgan.data._zip import ZipArchive
+
+__all__ = [
+    "AbstractArchive",
+    "AbstractSource",
+    "ArchiveSource",
+    "FolderArchive",
+    "SubsetSource",
+    "ZipArchive",
+    "epoch_indices",
+    "folder_labels",
+    "open_archive",
+]

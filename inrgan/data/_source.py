@@ -1,0 +1,108 @@
+"""A source is a list of decoded items."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import final
+
+from inrgan._typing import Shaped, Tensor
+from inrgan.errors import ConfigError
+
+
+class AbstractSource(ABC):
+    """A list of n decoded items, perhaps with class labels.
+
+    ``name(i)``, ``source[i]`` and ``label(i)`` speak of the same item and are pure functions of i. An index
+    outside 0 to n - 1 raises IndexError, so that a source can be iterated over.
+    """
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """A short slug for the names of run directories."""
+
+    @property
+    @abstractmethod
+    def label_names(self) -> tuple[str, ...]:
+        """The class names, empty when the items are unlabelled."""
+
+    @property
+    @abstractmethod
+    def bad(self) -> int:
+        """How many unreadable items were met so far."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, i: int) -> Shaped[Tensor, "..."]:
+        """Return the item in the modality's own layout; the tensor is the caller's to change."""
+
+    @abstractmethod
+    def name(self, i: int) -> str:
+        """Return a name for the item, such as the path of its file."""
+
+    @abstractmethod
+    def label(self, i: int) -> int:
+        """Return the item's index into ``label_names``, or 0 when unlabelled."""
+
+    def _checked(self, i: int) -> int:
+        if not 0 <= i < len(self):
+            raise IndexError(f"index {i} is outside 0 to {len(self) - 1}")
+        return i
+
+
+@final
+class SubsetSource(AbstractSource):
+    """Some items of another source, in a given order.
+
+    An unreadable item is replaced as the other source does it, perhaps by an item outside the subset.
+
+    Args:
+        source: The source to choose from.
+        indices: Indices into it; may repeat.
+        description: Slug of the subset; that of the source when None.
+
+    Raises:
+        ConfigError: No index is given, or one is out of range.
+
+    Example:
+        >>> len(SubsetSource(source, [3, 1, 4]))
+        3
+    """
+
+    def __init__(self, source: AbstractSource, indices: Sequence[int], *, description: str | None = None):
+        self._source = source
+        self._indices = tuple(indices)
+        self._description = source.description if description is None else description
+        if not self._indices:
+            raise ConfigError("A subset of 0 items was asked for; expected at least 1. Give some indices.")
+        for i in self._indices:
+            if not 0 <= i < len(source):
+                raise ConfigError(
+                    f"Index {i} was asked of {len(source)} items; expected 0 to {len(source) - 1}. "
+                    "Correct the indices."
+                )
+
+    @property
+    def description(self) -> str:
+        return self._description
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return self._source.label_names
+
+    @property
+    def bad(self) -> int:
+        return self._source.bad
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, i: int) -> Shaped[Tensor, "..."]:
+        return self._source[self._indices[self._checked(i)]]
+
+    def name(self, i: int) -> str:
+        return self._source.name(self._indices[self._checked(i)])
+
+    def label(self, i: int) -> int:
+        return self._source.label(self._indices[self._checked(i)])
