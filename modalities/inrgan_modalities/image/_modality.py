@@ -113,10 +113,7 @@ class ImageModality(Modality):
         return torch.where(flip[:, None, None, None].to(values.device), values.flip(-1), values)
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
-        if Path(path).suffix.lower() == ".npy":
-            write_array(values, path)
-        else:
-            write_image(tile(values), path)
+        write_image(tile(values), path)
 
     def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         write_animation(values, path, fps=rate)
