@@ -54,12 +54,16 @@ class FourierEncoding(AbstractEncoding):
         lengths = lowest * (highest / lowest) ** torch.rand(oblique, 1, generator=generator, dtype=torch.float64)
         table = torch.cat([torch.tensor(rows, dtype=torch.float64), directions * lengths]).float()
         self.register_buffer("frequencies", table)
+        import os
+        decay = float(os.environ.get("DECAY", "0"))
+        amplitude = (table.double().norm(dim=-1) / lowest) ** -decay
+        self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float(), persistent=False)
         self.size = 2 * table.shape[0]
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         waves = plane_waves(view, self.frequencies.to(view.spacing.dtype))
         # An axis is band-limited by its own spacing; a wave passes when every axis carries its component.
-        passes = fade(view.spacing[..., None, :] * self.frequencies).prod(dim=-1)
+        passes = fade(view.spacing[..., None, :] * self.frequencies).prod(dim=-1) * self.amplitude
         sin, cos = waves
         return torch.cat([sin * passes, cos * passes], dim=-1) * _SQRT2
 
