@@ -1,0 +1,219 @@
+"""All metrics behind one call."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Literal, final
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.errors import ConfigError
+from inrgan.metrics._check import check_finite, check_signals
+from inrgan.metrics._features import AbstractFeatures, RandomConvFeatures
+from inrgan.metrics._fidelity import InceptionFeatures
+from inrgan.metrics._frechet import frechet_distance, is_full_rank
+from inrgan.metrics._kernel import kernel_distance
+from inrgan.metrics._precision_recall import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    precision_recall,
+)
+from inrgan.metrics._score import Protocol, Score
+from inrgan.metrics._spectrum import spectrum_distance
+from inrgan.metrics._swd import sliced_wasserstein
+
+_PR_K = 3
+_DC_K = 5
+
+
+def evaluate(
+    real: Float[Tensor, "..."],
+    fake: Float[Tensor, "..."],
+    *,
+    metrics: Sequence[str],
+    features: AbstractFeatures | None = None,
+    inception: AbstractFeatures | None = None,
+    seed: int = 0,
+    protocol_extra: Mapping[str, str | int | float | bool] | None = None,
+) -> list[Score]:
+    """Scores a set of fakes against a set of reals.
+
+    Metrics: "swd", "spectrum" on the signals; "frechet", "kernel", "precision", "recall" (k = 3), "density",
+    "coverage" (k = 5) on `features`; "fid" and "kid" on Inception features. Statistics of features are
+    computed in float64 on the CPU. Each extractor runs once per set.
+
+    Args:
+        real: (N, C, *spatial) with 1 to 3 spatial axes, in [-1, 1].
+        fake: (M, C, *spatial).
+        metrics: names, each once; the scores come in this order.
+        features: extractor; unset, `RandomConvFeatures` with seed 0.
+        inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
+        seed: of what is drawn within metrics ("swd").
+        protocol_extra: what to state besides, such as the resize filter and the resolution.
+
+    Returns:
+        One score per name, each with its protocol.
+
+    Raises:
+        ConfigError: unknown, repeated or no names, or a `protocol_extra` key that a metric states itself.
+        ShapeError: sets that do not fit each other or a metric.
+        NonFiniteError: NaN or infinity in a set; says which and how many.
+        DeviceError: the sets lie on different devices.
+        MissingDependency: "fid" or "kid" without torch-fidelity.
+        InceptionWeightsMissing: "fid" or "kid" without weights.
+
+    Example:
+        >>> signals = torch.rand(8, 3, 32, 32)
+        >>> [score.value for score in evaluate(signals, signals, metrics=["swd", "precision"])]
+        [0.0, 1.0]
+    """
+    names = _check_names(metrics)
+    check_signals(real, fake)
+    check_finite(real, label="real")
+    check_finite(fake, label="fake")
+    run = _Run(real, fake, features=features, inception=inception, seed=seed)
+    scores = []
+    for name in names:
+        better, measure = _METRICS[name]
+        value, stated = measure(run)
+        protocol: Protocol = {"n_real": len(real), "n_fake": len(fake), "seed": seed, **stated}
+        extra = dict(protocol_extra or {})
+        clash = sorted(protocol.keys() & extra.keys())
+        if clash:
+            raise ConfigError(
+                f"protocol_extra has the keys {clash}, which {name} states itself; expected "
+                "other keys; rename them"
+            )
+        scores.append(Score(name=name, value=value, protocol={**protocol, **extra}, better=better))
+    return scores
+
+
+def known_metrics() -> tuple[str, ...]:
+    """Lists the names that `evaluate` knows.
+
+    Returns:
+        The names, in the order of the documentation.
+
+    Example:
+        >>> len(known_metrics())
+        10
+    """
+    return tuple(_METRICS)
+
+
+@final
+class _Run:
+    """The two sets, and what several metrics share, computed once it is asked for."""
+
+    def __init__(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        *,
+        features: AbstractFeatures | None,
+        inception: AbstractFeatures | None,
+        seed: int,
+    ):
+        self.real, self.fake, self.seed = real, fake, seed
+        self._features, self._inception = features, inception
+
+    @cached_property
+    def features(self) -> tuple[str, Tensor, Tensor]:
+        extractor = self._features
+        if extractor is None:
+            extractor = RandomConvFeatures(self.real.shape[1], dims=self.real.ndim - 2)
+        return self._extract(extractor)
+
+    @cached_property
+    def inception(self) -> tuple[str, Tensor, Tensor]:
+        extractor = self._inception
+        return self._extract(InceptionFeatures(device=self.real.device) if extractor is None else extractor)
+
+    @cached_property
+    def precision_recall(self) -> PrecisionRecall:
+        _, real, fake = self.features
+        return precision_recall(real, fake, k=_PR_K)
+
+    @cached_property
+    def density_coverage(self) -> DensityCoverage:
+        _, real, fake = self.features
+        return density_coverage(real, fake, k=_DC_K)
+
+    def _extract(self, extractor: AbstractFeatures) -> tuple[str, Tensor, Tensor]:
+        # On the CPU: some devices have no float64, and a score must not depend on the device.
+        return extractor.name, extractor(self.real).cpu(), extractor(self.fake).cpu()
+
+
+_Measure = Callable[[_Run], tuple[float, Protocol]]
+
+
+def _swd(run: _Run) -> tuple[float, Protocol]:
+    result = sliced_wasserstein(run.real, run.fake, generator=torch.Generator("cpu").manual_seed(run.seed))
+    levels = " / ".join(f"{value:.4g}" for value in result.levels)
+    return result.mean, {
+        "times": 1000,
+        "patch": 7,
+        "patches_per_item": 64,
+        "projections": 128,
+        "normalise": True,
+        "levels_fine_to_coarse": levels,
+    }
+
+
+def _spectrum(run: _Run) -> tuple[float, Protocol]:
+    return spectrum_distance(run.real, run.fake), {"unit": "dB", "window": "hann", "mean_removed": True}
+
+
+def _frechet_of(extracted: tuple[str, Tensor, Tensor]) -> tuple[float, Protocol]:
+    name, real, fake = extracted
+    full_rank = is_full_rank(items=min(len(real), len(fake)), features=real.shape[1])
+    stated: Protocol = {"extractor": name, "features": real.shape[1], "covariance_full_rank": full_rank}
+    return frechet_distance(real, fake), stated
+
+
+def _kernel_of(extracted: tuple[str, Tensor, Tensor]) -> tuple[float, Protocol]:
+    name, real, fake = extracted
+    stated: Protocol = {"extractor": name, "kernel": "(x.y/F+1)^3", "estimator": "unbiased, all pairs"}
+    return kernel_distance(real, fake), stated
+
+
+def _precision(run: _Run) -> tuple[float, Protocol]:
+    return run.precision_recall.precision, {"extractor": run.features[0], "k": _PR_K}
+
+
+def _recall(run: _Run) -> tuple[float, Protocol]:
+    return run.precision_recall.recall, {"extractor": run.features[0], "k": _PR_K}
+
+
+def _density(run: _Run) -> tuple[float, Protocol]:
+    return run.density_coverage.density, {"extractor": run.features[0], "k": _DC_K}
+
+
+def _coverage(run: _Run) -> tuple[float, Protocol]:
+    return run.density_coverage.coverage, {"extractor": run.features[0], "k": _DC_K}
+
+
+def _check_names(metrics: Sequence[str]) -> list[str]:
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    unknown = [name for name in names if name not in _METRICS]
+    if unknown or not names or len(set(names)) < len(names):
+        raise ConfigError(
+            f"got the metrics {names}; expected one or more of {', '.join(_METRICS)}, each once; "
+            f"{'leave out ' + ', '.join(unknown) if unknown else 'change the list'}"
+        )
+    return names
+
+
+_METRICS: dict[str, tuple[Literal["lower", "higher"], _Measure]] = {
+    "swd": ("lower", _swd),
+    "frechet": ("lower", lambda run: _frechet_of(run.features)),
+    "kernel": ("lower", lambda run: _kernel_of(run.features)),
+    "precision": ("higher", _precision),
+    "recall": ("higher", _recall),
+    "density": ("higher", _density),
+    "coverage": ("higher", _coverage),
+    "spectrum": ("lower", _spectrum),
+    "fid": ("lower", lambda run: _frechet_of(run.inception)),
+    "kid": ("lower", lambda run: _kernel_of(run.inception)),
+}
