@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +30,9 @@ class Modality(abc.ABC):
 
     name: ClassVar[str]
     """As on the command line."""
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Import names of the libraries it needs beyond the core's, in the extra of the adapter's name."""
 
     resolution: int
 
@@ -93,6 +97,11 @@ class Modality(abc.ABC):
         """Chance symmetries of the data, applied to reals; none by default."""
         del generator
         return values
+
+    @classmethod
+    def missing(cls) -> tuple[str, ...]:
+        """Which of ``requires`` are not installed."""
+        return tuple(name for name in cls.requires if importlib.util.find_spec(name) is None)
 
     def arguments(self) -> dict[str, Any]:
         """The fields as plain JSON values, from which ``type(self)(**arguments)`` rebuilds this adapter."""

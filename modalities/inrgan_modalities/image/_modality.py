@@ -32,6 +32,7 @@ class ImageModality(Modality):
     """
 
     name: ClassVar[str] = "image"
+    requires: ClassVar[tuple[str, ...]] = ("PIL", "av")
 
     resolution: int = 64
     """Samples along the shorter side in training; rendering is free of it."""

@@ -1,0 +1,173 @@
+"""What the commands of the command line do."""
+
+import dataclasses
+import json
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan._pretrained import resolve
+from inrgan.errors import ConfigError, InrganError
+from inrgan.generator import Generator
+from inrgan.modality import Modality
+from inrgan.registry import modality_class, modality_names
+from inrgan.training import TrainConfig, Trainer, pick_device
+
+if TYPE_CHECKING:
+    from inrgan.cli import Evaluate, Interpolate, Sample, TrainFlags
+
+
+def train(flags: "TrainFlags", *, modality: Modality) -> None:
+    """Train, or say what would be trained."""
+    config = _resumed(flags, modality) if flags.resume is not None else _configured(flags, modality)
+    if flags.dry_run:
+        print(json.dumps(config.to_json(), indent=2))
+        print(_sizes(config))
+        return
+    trainer = Trainer(
+        config, outdir=flags.outdir, resume=flags.resume, init_from=flags.init_from, quiet=flags.quiet
+    )
+    try:
+        trainer.fit(max_minutes=flags.max_minutes)
+    finally:
+        trainer.close()
+
+
+def sample(flags: "Sample") -> None:
+    """Render seeds and write them."""
+    G = _load(flags.run, flags.device)
+    shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
+    region = None if flags.region is None else parse_numbers(flags.region, what="region")
+    fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
+    G.modality.write(fields.render(shape, region=region).cpu(), flags.out)
+
+
+def interpolate(flags: "Interpolate") -> None:
+    """Render a walk between seeds and write it."""
+    from tqdm import tqdm
+
+    from inrgan.interpolation import uniform_pace, walk
+
+    G = _load(flags.run, flags.device)
+    modality = G.modality
+    shape = parse_shape(flags.resolution, domain=modality.domain, default=modality.resolution)
+    stops = G.sample_w(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
+    if flags.pace == "uniform":
+        fine = walk(stops, steps=4 * flags.frames, loop=flags.loop)
+        coarse = modality.domain.grid(modality.domain.shape(min(32, modality.resolution)), device=G.device)
+        path = uniform_pace(fine, G.field, coarse, steps=flags.frames, loop=flags.loop)
+    else:
+        path = walk(stops, steps=flags.frames, loop=flags.loop)
+    frames = [G.field(w[None]).render(shape).cpu() for w in tqdm(path, unit="frame", disable=None)]
+    modality.write_walk(torch.cat(frames), flags.out, rate=flags.fps)
+
+
+def evaluate(flags: "Evaluate") -> None:
+    """Score, print, and append to metrics.jsonl."""
+    from inrgan.evaluation import score_generator
+    from inrgan.metrics import scores_table
+
+    G = _load(flags.run, flags.device)
+    source = G.modality.source(flags.data, labels=False)
+    names = [name.strip() for name in flags.metrics.split(",")]
+    scores = score_generator(
+        G, source, metrics=names, count=flags.count, resolution=flags.resolution, seed=flags.seed,
+        truncation=flags.truncation,
+    )  # fmt: skip
+    print(scores_table(scores))
+    folder = Path(flags.run)
+    if folder.is_dir():
+        snapshot = resolve(folder).name
+        with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+            for score in scores:
+                file.write(json.dumps({"snapshot": snapshot, **score.to_json()}) + "\n")
+
+
+def info() -> None:
+    """Versions, devices and adapters."""
+    import inrgan
+
+    print(f"inrgan {inrgan.__version__}, torch {torch.__version__}, Python {platform.python_version()}")
+    print(f"CPU threads: {torch.get_num_threads()}")
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            print(f"GPU {i}: {torch.cuda.get_device_name(i)}")
+    else:
+        print("GPU: none that torch sees")
+    for name, target in sorted(modality_names().items()):
+        try:
+            missing = modality_class(name).missing()
+            state = "usable" if not missing else f'needs {", ".join(missing)}: pip install "inrgan[{name}]"'
+        except (InrganError, ImportError) as error:
+            state = f"not usable: {error}"
+        print(f"modality {name:<12} {state}  ({target})")
+
+
+def _load(run: str, device: str) -> Generator:
+    return Generator.from_pretrained(run, device=pick_device(device))
+
+
+def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
+    from inrgan.recipes import generator_preset, recipe
+
+    config = recipe(flags.preset, modality)
+    given: dict[str, Any] = {
+        name: value
+        for name, value in {"kimg": flags.kimg, "batch": flags.batch, "gamma": flags.gamma}.items()
+        if value is not None
+    }
+    if flags.backbone != "multiscale":
+        given["generator"] = generator_preset(
+            flags.preset, resolution=modality.resolution, backbone=flags.backbone
+        )
+    return dataclasses.replace(
+        config,
+        data=None if flags.data is None else str(flags.data),
+        labels=flags.labels,
+        seed=flags.seed,
+        device=flags.device,
+        precision=flags.precision,
+        losses=tuple(name.strip() for name in flags.losses.split(",")),
+        compile=flags.compile,
+        **given,
+    )
+
+
+def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
+    from inrgan.training import RunDirectory
+
+    assert flags.resume is not None
+    run = RunDirectory(flags.resume)
+    saved = run.read_config()
+    run.close()
+    try:
+        described = saved["modality"]
+        cls = modality_class(described["name"])
+        kept = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in described["arguments"].items()})
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{flags.resume}/config.json lacks or garbles {error}; it is not a run of inrgan") from None
+    if type(modality) is not cls or modality not in (kept, cls()):
+        raise ConfigError(f"{flags.resume} was trained with {kept}; resume it with the same flags, or with none")
+    config = TrainConfig.from_json(saved, modality=kept)
+    changes: dict[str, Any] = {"device": flags.device, "compile": flags.compile}
+    if flags.kimg is not None:
+        changes["kimg"] = flags.kimg
+    if flags.data is not None:
+        changes["data"] = str(flags.data)
+    return dataclasses.replace(config, **changes)
+
+
+def _sizes(config: TrainConfig) -> str:
+    generator, critic = config.sizes(classes=0)
+    sizes = generator.to_json()
+    del sizes["classes"]
+    G = Generator(config.modality, **sizes)
+    D = config.modality.critic(critic)
+
+    def millions(module: torch.nn.Module) -> str:
+        return f"{sum(p.numel() for p in module.parameters()) / 1e6:.2f} M parameters"
+
+    return f"generator: {millions(G)}; critic: {millions(D)}"

@@ -1,0 +1,204 @@
+"""The command line: ``inrgan COMMAND``."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
+
+from inrgan._sizes import Preset
+from inrgan.errors import ConfigError, InrganError
+
+
+@dataclass(kw_only=True)
+class TrainFlags:
+    """Train a generator."""
+
+    data: Path | None = None
+    """Folder or zip of files; the built-in synthetic set when absent."""
+    outdir: Path = Path("runs")
+    """Where the run directory is made."""
+    preset: Preset = "tiny"
+    """Sizes of the networks and length of the training."""
+    kimg: float | None = None
+    """Length of the training in thousands of items; the preset's when absent."""
+    batch: int | None = None
+    """Items per step; the preset's when absent."""
+    seed: int = 0
+    """Decides the initial weights and every random draw."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 runs the networks under autocast."""
+    losses: str = "full"
+    """Comma-separated: full, random-resolution."""
+    labels: bool = False
+    """Condition on the sub-folder that an item lies in."""
+    gamma: float | None = None
+    """Strength of the gradient penalties; the preset's when absent."""
+    backbone: Literal["multiscale", "pointwise", "polynomial"] = "multiscale"
+    """What the generated weights are the weights of."""
+    resume: Path | None = None
+    """Go on with this run directory exactly where it stopped; its own configuration counts."""
+    init_from: str | None = None
+    """Start from the weights of a generator: folder, run or Hub id."""
+    max_minutes: float = float("inf")
+    """Stop after so many minutes, resumably."""
+    compile: bool = False
+    """Compile the networks with torch.compile."""
+    dry_run: bool = False
+    """Print what would be trained and stop."""
+    quiet: bool = False
+    """No progress bar and no messages."""
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """Write samples to a file, by its suffix."""
+
+    run: Positional[str]
+    """Run directory, save_pretrained folder or Hub id."""
+    out: Path
+    """File to write."""
+    seeds: str = "0-15"
+    """Like 0-15 or 1,4,9."""
+    resolution: str | None = None
+    """Samples on the shortest side, or a whole shape like 512x1024 (rows x columns); the training resolution
+    when absent."""
+    region: str | None = None
+    """Part of the domain, lower corner then upper corner, x first: x0,y0,x1,y1; may reach outside."""
+    truncation: float = 1.0
+    """1 for the model as it is; less trades variety for quality."""
+    label: str | None = None
+    """Class of a conditional generator, by name or number."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+
+@dataclass(kw_only=True)
+class Interpolate:
+    """Write a walk between samples to a file, by its suffix."""
+
+    run: Positional[str]
+    """Run directory, save_pretrained folder or Hub id."""
+    out: Path
+    """File to write."""
+    seeds: str = "0-3"
+    """Stops of the walk."""
+    frames: int = 120
+    """Steps of the walk."""
+    fps: float = 24.0
+    """Steps per second."""
+    resolution: str | None = None
+    """As for sample."""
+    truncation: float = 1.0
+    """As for sample."""
+    label: str | None = None
+    """As for sample."""
+    loop: bool = False
+    """Come back to the first stop."""
+    pace: Literal["latent", "uniform"] = "latent"
+    """uniform removes abrupt changes: constant speed measured in the signal instead of the latent."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+
+@dataclass(kw_only=True)
+class Evaluate:
+    """Score a generator against data; prints a table and appends to the run's metrics.jsonl."""
+
+    run: Positional[str]
+    """Run directory, save_pretrained folder or Hub id."""
+    data: Path | None = None
+    """Folder or zip, best a part that training did not see; the built-in set when absent."""
+    metrics: str = "swd,frechet,precision,recall"
+    """Comma-separated names."""
+    count: int = 2048
+    """Fakes, and at most as many reals."""
+    resolution: int | None = None
+    """Samples on the shortest side; the training resolution when absent."""
+    truncation: float = 1.0
+    """As for sample."""
+    seed: int = 0
+    """Of every random choice of the protocol."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+
+@dataclass(kw_only=True)
+class Info:
+    """Print versions, devices, and which adapters are usable and why not."""
+
+
+_COMMANDS: dict[str, type] = {"sample": Sample, "interpolate": Interpolate, "evaluate": Evaluate, "info": Info}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command; user errors are one line on stderr and exit code 2."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        _dispatch(args)
+    except InrganError as error:
+        print(f"inrgan: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _dispatch(args: list[str]) -> None:
+    from inrgan import _commands
+
+    if not args or args[0] in ("-h", "--help"):
+        print(_overview())
+        return
+    command, rest = args[0], args[1:]
+    if command == "train":
+        _train(rest)
+    elif command in _COMMANDS:
+        flags = tyro.cli(_COMMANDS[command], args=rest, prog=f"inrgan {command}")
+        run: dict[str, Callable[..., None]] = {
+            "sample": _commands.sample,
+            "interpolate": _commands.interpolate,
+            "evaluate": _commands.evaluate,
+            "info": lambda _: _commands.info(),
+        }
+        run[command](flags)
+    else:
+        raise ConfigError(f"unknown command {command!r}; expected train, {', '.join(_COMMANDS)}")
+
+
+def _train(args: list[str]) -> None:
+    from dataclasses import make_dataclass
+
+    from inrgan import _commands
+    from inrgan.registry import modality_class, modality_names
+
+    names = ", ".join(sorted(modality_names()))
+    if not args or args[0] in ("-h", "--help"):
+        print(f"usage: inrgan train MODALITY [flags]\n\nMODALITY is one of: {names}\n"
+              "Flags: inrgan train MODALITY --help")  # fmt: skip
+        if not args:
+            raise ConfigError(f"train needs the kind of signal; expected one of {names}")
+        return
+    cls = modality_class(args[0])
+    # The adapter's own fields (resolution, channels, ...) become flags beside the common ones.
+    combined = make_dataclass(
+        "Train",
+        [("modality", Annotated[cls, tyro.conf.arg(name="")], field(default_factory=cls))],  # type: ignore[valid-type]
+        bases=(TrainFlags,),
+        kw_only=True,
+    )
+    combined.__doc__ = f"Train a generator of modality {args[0]!r}."
+    flags = tyro.cli(OmitArgPrefixes[combined], args=args[1:], prog=f"inrgan train {args[0]}")
+    _commands.train(flags, modality=flags.modality)
+
+
+def _overview() -> str:
+    lines = ["usage: inrgan COMMAND ...", "", "  train MODALITY   Train a generator."]
+    lines += [f"  {name:<16} {(cls.__doc__ or '').splitlines()[0]}" for name, cls in _COMMANDS.items()]
+    return "\n".join([*lines, "", "inrgan COMMAND --help tells a command's flags."])
