@@ -19,8 +19,9 @@ from inrgan.resampling import resample
 from inrgan.views import View
 
 if TYPE_CHECKING:
-    from inrgan.training import TrainConfig, Trainer
     from inrgan_modalities.image import ImageModality
+
+    from inrgan.training import TrainConfig, Trainer
 
 __version__ = "0.1.0.dev0"
 

@@ -27,9 +27,7 @@ def train(flags: "TrainFlags", *, modality: Modality) -> None:
         print(json.dumps(config.to_json(), indent=2))
         print(_sizes(config))
         return
-    trainer = Trainer(
-        config, outdir=flags.outdir, resume=flags.resume, init_from=flags.init_from, quiet=flags.quiet
-    )
+    trainer = Trainer(config, outdir=flags.outdir, resume=flags.resume, init_from=flags.init_from, quiet=flags.quiet)
     try:
         trainer.fit(max_minutes=flags.max_minutes)
     finally:
@@ -120,9 +118,7 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         if value is not None
     }
     if flags.backbone != "multiscale":
-        given["generator"] = generator_preset(
-            flags.preset, resolution=modality.resolution, backbone=flags.backbone
-        )
+        given["generator"] = generator_preset(flags.preset, resolution=modality.resolution, backbone=flags.backbone)
     return dataclasses.replace(
         config,
         data=None if flags.data is None else str(flags.data),

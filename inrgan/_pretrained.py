@@ -142,7 +142,9 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     except FileNotFoundError:
         raise CheckpointError(f"{folder} has no model.safetensors; copy it beside config.json") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{weights_path} is truncated or corrupt: {error}; copy it anew from its source") from None
+        raise CheckpointError(
+            f"{weights_path} is truncated or corrupt: {error}; copy it anew from its source"
+        ) from None
     broken = [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()]
     if broken:
         raise CheckpointError(f"{weights_path} holds NaN or infinity in {broken[0]}; take an earlier snapshot")

@@ -125,5 +125,7 @@ def critic_preset(preset: str, *, classes: int = 0) -> CriticSizes:
 
 def override(sizes: GeneratorSizes, changes: dict[str, int | float | str | Sequence[int] | None]) -> GeneratorSizes:
     """Sizes with every entry of ``changes`` that is not None put in place."""
-    given: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in changes.items() if v is not None}
+    given: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in changes.items() if v is not None
+    }
     return replace(sizes, **given)

@@ -134,7 +134,12 @@ class Info:
     """Print versions, devices, and which adapters are usable and why not."""
 
 
-_COMMANDS: dict[str, type] = {"sample": Sample, "interpolate": Interpolate, "evaluate": Evaluate, "info": Info}
+_COMMANDS: dict[str, type] = {
+    "sample": Sample,
+    "interpolate": Interpolate,
+    "evaluate": Evaluate,
+    "info": Info,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from inrgan._pretrained import load_generator, resolve, save_generator
 from inrgan._sizes import Backbone, GeneratorSizes, Hypernetwork, generator_preset, override
 from inrgan._typing import Float, Int, Tensor
-from inrgan.errors import ConfigError, ShapeError
+from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.hypernetwork import (
     AbstractHypernetwork,
@@ -75,11 +75,11 @@ class Generator(nn.Module):
         sizes = generator_preset(preset, resolution=modality.resolution, backbone=backbone or "multiscale")
         self.sizes = override(
             sizes,
-            dict(
-                z_dim=z_dim, w_dim=w_dim, mapping_depth=mapping_depth, mapping_rate=mapping_rate,
-                hypernetwork=hypernetwork, rank=rank, modulation=modulation, lattices=lattices, widths=widths,
-                depths=depths, classes=len(labels),
-            ),
+            {
+                "z_dim": z_dim, "w_dim": w_dim, "mapping_depth": mapping_depth, "mapping_rate": mapping_rate,
+                "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "lattices": lattices, "widths": widths,
+                "depths": depths, "classes": len(labels),
+            },
         )  # fmt: skip
         self.modality, self.labels = modality, tuple(labels)
         self.mapping = MappingNetwork(
@@ -142,9 +142,7 @@ class Generator(nn.Module):
         return self.mapping.truncate(self.mapping(z, labels), truncation)
 
     @torch.no_grad()
-    def sample(
-        self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None
-    ) -> Field:
+    def sample(self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None) -> Field:
         """One field per seed. A seed gives the same field in any batch and on any device.
 
         Args:
@@ -229,9 +227,7 @@ def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
 
 def _hypernetwork(sizes: GeneratorSizes, inr: AbstractINR) -> AbstractHypernetwork:
     if sizes.hypernetwork == "factorized":
-        return FactorizedHypernetwork(
-            inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, modulation=sizes.modulation
-        )
+        return FactorizedHypernetwork(inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, modulation=sizes.modulation)
     if sizes.hypernetwork == "style":
         return StyleHypernetwork(inr.layers, w_dim=sizes.w_dim)
     if sizes.hypernetwork == "full":

@@ -47,7 +47,12 @@ def along(nodes: Float[Tensor, "K W"], t: Float[Tensor, "T"]) -> Float[Tensor, "
 
 @torch.no_grad()
 def uniform_pace(
-    path: Float[Tensor, "T W"], field: Callable[[Tensor], Field], view: View, *, steps: int, loop: bool = False
+    path: Float[Tensor, "T W"],
+    field: Callable[[Tensor], Field],
+    view: View,
+    *,
+    steps: int,
+    loop: bool = False,
 ) -> Float[Tensor, "S W"]:
     """Walk the same path so that the signal changes at a constant speed.
 

@@ -140,9 +140,7 @@ def scattered(
         low = high = points.new_zeros(1, points.shape[-1])
     else:
         low, high = points.detach().amin(dim=1), points.detach().amax(dim=1)
-    return View(
-        shape=(points.shape[1],), spacing=spacing, center=(low + high) / 2, extent=high - low, points=points
-    )
+    return View(shape=(points.shape[1],), spacing=spacing, center=(low + high) / 2, extent=high - low, points=points)
 
 
 def product_view(

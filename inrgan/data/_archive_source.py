@@ -160,9 +160,7 @@ class ArchiveSource(AbstractSource):
 
     def _too_many(self) -> DataError:
         seen = len(self) - self._state.count(_UNKNOWN)
-        first = [name for name, state in zip(self._archive.names, self._state, strict=True) if state == _BAD][
-            :5
-        ]
+        first = [name for name, state in zip(self._archive.names, self._state, strict=True) if state == _BAD][:5]
         return DataError(
             f"{self.bad} of the {seen} files met so far in {self.description} cannot be read (first: "
             f"{', '.join(first)}); expected at most {_MOST_BAD:.0%}. See the warnings for the reasons; mend "

@@ -41,9 +41,7 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
         is_zip = place.suffix.lower() == ".zip" or zipfile.is_zipfile(place)
         is_tar = not is_zip and (place.name.lower().endswith(_TAR) or tarfile.is_tarfile(place))
     except OSError as error:
-        raise DataError(
-            f"Cannot open {path}: {error.strerror or error}. Check the path and its rights."
-        ) from error
+        raise DataError(f"Cannot open {path}: {error.strerror or error}. Check the path and its rights.") from error
     if is_zip:
         return ZipArchive(place, suffixes=suffixes)
     if is_tar:

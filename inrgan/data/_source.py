@@ -79,8 +79,7 @@ class SubsetSource(AbstractSource):
         for i in self._indices:
             if not 0 <= i < len(source):
                 raise ConfigError(
-                    f"Index {i} was asked of {len(source)} items; expected 0 to {len(source) - 1}. "
-                    "Correct the indices."
+                    f"Index {i} was asked of {len(source)} items; expected 0 to {len(source) - 1}. Correct the indices."
                 )
 
     @property

@@ -128,8 +128,7 @@ class ZipArchive(AbstractArchive):
         else:
             return
         raise DataError(
-            f"Entry {info.filename!r} of {self._path} {reason}: a decompression bomb? "
-            "Take it out of the zip file."
+            f"Entry {info.filename!r} of {self._path} {reason}: a decompression bomb? Take it out of the zip file."
         )
 
 
@@ -139,11 +138,7 @@ def _open(path: Path) -> zipfile.ZipFile:
             begins_as_zip = file.read(4) == b"PK\x03\x04"
         return zipfile.ZipFile(path)
     except OSError as error:
-        raise DataError(
-            f"Cannot open {path}: {error.strerror or error}. Check the path and its rights."
-        ) from error
+        raise DataError(f"Cannot open {path}: {error.strerror or error}. Check the path and its rights.") from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         state = "begins as a zip file but is cut short or damaged" if begins_as_zip else "is not a zip file"
-        raise DataError(
-            f"{path} {state}; a whole zip file was expected. Download or make it again."
-        ) from error
+        raise DataError(f"{path} {state}; a whole zip file was expected. Download or make it again.") from error

@@ -1,5 +1,6 @@
 """The residual convolutional critic, in one, two or three dimensions."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -78,9 +79,7 @@ class ResidualCritic(AbstractCritic):
         widths = [min(width * 2**k, max_width) for k in range(halvings + 1)]
         self.enter = EqualizedConv(dims, channels, widths[0], kernel=1)
         self.density = EqualizedLinear(len(self.nominal), widths[0])
-        self.blocks = nn.ModuleList(
-            ResidualBlock(dims, a, b, padding=padding) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.blocks = nn.ModuleList(ResidualBlock(dims, a, b, padding=padding) for a, b in itertools.pairwise(widths))
         self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
         self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1])
         self.score = EqualizedLinear(widths[-1], 1)

@@ -53,7 +53,9 @@ class Box(AbstractDomain):
         self.upper = tuple(float(v) for v in (upper if upper is not None else [1.0] * dim))
         if len(self.lower) != dim or len(self.upper) != dim:
             raise ConfigError(f"a {dim}-d box has corners {self.lower} and {self.upper}; expected {dim} numbers each")
-        if not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(self.lower, self.upper, strict=True)):
+        if not all(
+            math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(self.lower, self.upper, strict=True)
+        ):
             raise ConfigError(f"a box runs from {self.lower} to {self.upper}; every side must be positive and finite")
         self.coord_dim = self.grid_dim = dim
 
@@ -75,6 +77,8 @@ class Box(AbstractDomain):
         Args:
             shape: array shape, x last: ``(rows, columns)`` of an image.
             region: ``(x0, y0, …, x1, y1, …)`` in coordinate units; may reach outside the box.
+            device: of the view.
+            dtype: of the view.
 
         Example:
             >>> Box(2).grid((3, 5)).axes[0].shape
@@ -126,7 +130,9 @@ class Box(AbstractDomain):
             return self.lower, self.upper
         D = self.coord_dim
         if len(region) != 2 * D or not all(math.isfinite(v) for v in region):
-            raise ConfigError(f"the region {tuple(region)} should be {2 * D} finite numbers: lower corner, upper corner")
+            raise ConfigError(
+                f"the region {tuple(region)} should be {2 * D} finite numbers: lower corner, upper corner"
+            )
         lower, upper = tuple(region[:D]), tuple(region[D:])
         if any(a >= b for a, b in zip(lower, upper, strict=True)):
             raise ConfigError(f"the region {tuple(region)} is empty; every upper bound must be above its lower bound")

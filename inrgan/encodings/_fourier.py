@@ -26,6 +26,9 @@ class FourierEncoding(AbstractEncoding):
         longest_period: of the slowest octave, in coordinate units.
         spacing: distance between samples at the finest resolution that will be trained.
         oblique: how many random frequencies.
+        decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
+            together staying 1. Natural signals fall off about so (Field 1987), and a field that starts out
+            smooth has less noise to unlearn.
         seed: of the random frequencies; they are part of the architecture, and saved with it.
 
     Example:
@@ -35,8 +38,18 @@ class FourierEncoding(AbstractEncoding):
     """
 
     frequencies: Float[Tensor, "K D"]
+    amplitude: Float[Tensor, "K"]
 
-    def __init__(self, dim: int, *, longest_period: float, spacing: float, oblique: int = 0, seed: int = 0):
+    def __init__(
+        self,
+        dim: int,
+        *,
+        longest_period: float,
+        spacing: float,
+        oblique: int = 0,
+        decay: float = 1.0,
+        seed: int = 0,
+    ):
         super().__init__()
         lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
         if not highest >= lowest:
@@ -54,10 +67,8 @@ class FourierEncoding(AbstractEncoding):
         lengths = lowest * (highest / lowest) ** torch.rand(oblique, 1, generator=generator, dtype=torch.float64)
         table = torch.cat([torch.tensor(rows, dtype=torch.float64), directions * lengths]).float()
         self.register_buffer("frequencies", table)
-        import os
-        decay = float(os.environ.get("DECAY", "0"))
-        amplitude = (table.double().norm(dim=-1) / lowest) ** -decay
-        self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float(), persistent=False)
+        amplitude = table.double().norm(dim=-1) ** -decay
+        self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
         self.size = 2 * table.shape[0]
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
@@ -71,7 +82,7 @@ class FourierEncoding(AbstractEncoding):
 def plane_waves(
     view: View, frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"]
 ) -> tuple[Float[Tensor, "#B N K"], Float[Tensor, "#B N K"]]:
-    """sin and cos of 2π f·x at every point of a view.
+    """Sin and cos of 2π f·x at every point of a view.
 
     On a product grid they are put together from one short table per axis by the addition theorem. Scattered
     points go through the same arithmetic, so that both ways agree to rounding. Phases are reduced to one turn
@@ -89,7 +100,10 @@ def plane_waves(
         phase = 2 * math.pi * (turns - turns.detach().round())
         s, c = torch.sin(phase), torch.cos(phase)
         if view.axes is not None:  # put the table on its own array axis, counted from the end
-            shape = (s.shape[0], *(x_BM.shape[1] if a == len(view.shape) - 1 - d else 1 for a in range(len(view.shape))))
+            shape = (
+                s.shape[0],
+                *(x_BM.shape[1] if a == len(view.shape) - 1 - d else 1 for a in range(len(view.shape))),
+            )
             s, c = s.reshape(*shape, -1), c.reshape(*shape, -1)
         if sin is None or cos is None:
             sin, cos = s, c

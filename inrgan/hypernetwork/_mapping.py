@@ -1,5 +1,7 @@
 """The mapping network: latents to the space in which samples are edited and truncated."""
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -31,7 +33,7 @@ class MappingNetwork(nn.Module):
         self.classes = classes
         self.labels = nn.Embedding(classes, z_dim) if classes else None
         widths = [z_dim * (2 if classes else 1)] + [w_dim] * depth
-        self.layers = nn.ModuleList(EqualizedLinear(a, b, rate=rate) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(EqualizedLinear(a, b, rate=rate) for a, b in itertools.pairwise(widths))
         self.register_buffer("w_mean", torch.zeros(w_dim))
 
     def forward(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Float[Tensor, "B W"]:

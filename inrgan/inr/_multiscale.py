@@ -87,7 +87,7 @@ class MultiScaleINR(AbstractINR):
                     x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs, bias=True))
                     x = x if coming is None else x + coming
                 else:
-                    x = linear(x, layer)  # noqa: F821  # pyright: ignore[reportPossiblyUnboundVariable]
+                    x = linear(x, layer)  # pyright: ignore[reportPossiblyUnboundVariable]
                 x = activate(x)
                 if trace is not None:
                     trace[spec.name] = x

@@ -40,5 +40,7 @@ def terms(names: Sequence[str], *, resolution: int, smallest: int) -> tuple[Term
     }
     unknown = [n for n in names if n not in makers]
     if unknown or not names or len(set(names)) != len(names):
-        raise ConfigError(f"losses are {', '.join(names) or 'none'}; expected one or more of {', '.join(makers)}, once each")
+        raise ConfigError(
+            f"losses are {', '.join(names) or 'none'}; expected one or more of {', '.join(makers)}, once each"
+        )
     return tuple(Term(name=n, sampler=makers[n](), weight=1 / len(names)) for n in names)

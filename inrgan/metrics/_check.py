@@ -89,8 +89,7 @@ def check_finite(values: Float[Tensor, "..."], *, label: str) -> None:
 def _check_count(values: Float[Tensor, "..."], *, label: str, minimum: int) -> None:
     if values.shape[0] < minimum:
         raise ShapeError(
-            f"the {label} set has {values.shape[0]} items; expected at least {minimum}; "
-            "evaluate on more items"
+            f"the {label} set has {values.shape[0]} items; expected at least {minimum}; evaluate on more items"
         )
 
 

@@ -82,8 +82,7 @@ def evaluate(
         clash = sorted(protocol.keys() & extra.keys())
         if clash:
             raise ConfigError(
-                f"protocol_extra has the keys {clash}, which {name} states itself; expected "
-                "other keys; rename them"
+                f"protocol_extra has the keys {clash}, which {name} states itself; expected other keys; rename them"
             )
         scores.append(Score(name=name, value=value, protocol={**protocol, **extra}, better=better))
     return scores

@@ -58,9 +58,7 @@ class InceptionFeatures(AbstractFeatures):
         _check_weights(path)
         # The name is only torch-fidelity's label; a weights path keeps it from downloading.
         try:
-            network = package.FeatureExtractorInceptionV3(
-                "inrgan", [_LAYER], feature_extractor_weights_path=str(path)
-            )
+            network = package.FeatureExtractorInceptionV3("inrgan", [_LAYER], feature_extractor_weights_path=str(path))
         except RuntimeError as error:
             raise InceptionWeightsMissing(
                 f"{path} holds other weights than those of torch-fidelity's Inception network; expected "
@@ -69,9 +67,7 @@ class InceptionFeatures(AbstractFeatures):
         self._network = network.to(device)
         self._device, self._batch = device, batch
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-        self._name = (
-            f"inception-v3(torch-fidelity {package.__version__}, weights sha256 {digest}, layer {_LAYER})"
-        )
+        self._name = f"inception-v3(torch-fidelity {package.__version__}, weights sha256 {digest}, layer {_LAYER})"
 
     @property
     def name(self) -> str:

@@ -126,9 +126,7 @@ def _distances(left: Float[Tensor, "N F"], right: Float[Tensor, "M F"]) -> Float
 
 def _radius(features: Float[Tensor, "N F"], *, k: int, chunk: int) -> Float[Tensor, "N"]:
     # Every item is its own nearest neighbour at distance 0, hence k + 1.
-    return torch.cat(
-        [_distances(part, features).kthvalue(k + 1, dim=1).values for part in features.split(chunk)]
-    )
+    return torch.cat([_distances(part, features).kthvalue(k + 1, dim=1).values for part in features.split(chunk)])
 
 
 def _share_within(

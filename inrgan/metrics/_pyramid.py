@@ -49,9 +49,7 @@ def level_sides(spatial: Sequence[int], *, level: int) -> tuple[int, ...]:
     return tuple(-(-side // 2**level) for side in spatial)
 
 
-def laplacian_pyramid(
-    values: Float[Tensor, "N C *spatial"], *, levels: int
-) -> tuple[Float[Tensor, "N C ..."], ...]:
+def laplacian_pyramid(values: Float[Tensor, "N C *spatial"], *, levels: int) -> tuple[Float[Tensor, "N C ..."], ...]:
     """Splits signals into bands of one octave each and a coarse remainder.
 
     The filter is the binomial [1, 4, 6, 4, 1] / 16 along every axis with reflected borders. Odd sides are
@@ -77,9 +75,7 @@ def laplacian_pyramid(
         band_l = gauss_l - expand(gauss_(l+1)) with gauss_(l+1) = reduce(gauss_l).
     """
     if levels < 1:
-        raise ConfigError(
-            f"got {levels} pyramid levels; expected at least 1; leave levels unset to have them counted"
-        )
+        raise ConfigError(f"got {levels} pyramid levels; expected at least 1; leave levels unset to have them counted")
     bands: list[Tensor] = []
     for _ in range(levels - 1):
         sides = values.shape[2:]

@@ -38,8 +38,7 @@ class Score:
     def __post_init__(self):
         if not math.isfinite(self.value):
             raise NonFiniteError(
-                f"{self.name} came out as {self.value}; expected a finite number; "
-                "look for huge values in the sets"
+                f"{self.name} came out as {self.value}; expected a finite number; look for huge values in the sets"
             )
 
     def to_json(self) -> str:

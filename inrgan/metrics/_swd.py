@@ -106,9 +106,7 @@ def sliced_wasserstein(
             real_KCT, fake_KCT = _normalise(real_KCT), _normalise(fake_KCT)
         distances.append(
             1000
-            * sliced_distance(
-                real_KCT.flatten(1), fake_KCT.flatten(1), generator=generator, projections=projections
-            )
+            * sliced_distance(real_KCT.flatten(1), fake_KCT.flatten(1), generator=generator, projections=projections)
         )
     return SlicedWasserstein(levels=tuple(distances), mean=sum(distances) / len(distances))
 
@@ -167,8 +165,7 @@ def _draw_places(
     sides: tuple[int, ...], *, items: int, count: int, patch: int, generator: torch.Generator
 ) -> Int[Tensor, "N P D"]:
     corners = [
-        torch.randint(side - patch + 1, (items, count), generator=generator, device=generator.device)
-        for side in sides
+        torch.randint(side - patch + 1, (items, count), generator=generator, device=generator.device) for side in sides
     ]
     return torch.stack(corners, dim=-1)
 

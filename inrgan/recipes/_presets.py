@@ -22,7 +22,9 @@ def base(modality: Modality) -> TrainConfig:
         >>> base(ImageModality(resolution=64)).batch
         64
     """
-    return TrainConfig(modality=modality, preset="base", kimg=5_000, batch=64, ema_kimg=10.0, snapshot_kimg=200, gamma=1e-3)
+    return TrainConfig(
+        modality=modality, preset="base", kimg=5_000, batch=64, ema_kimg=10.0, snapshot_kimg=200, gamma=1e-3
+    )
 
 
 def large(modality: Modality) -> TrainConfig:

@@ -60,7 +60,9 @@ class RandomResolution(AbstractSampler):
 
     def __init__(self, lowest: int, highest: int, *, law: str = "uniform", multiple: int = 4):
         if not 1 <= lowest <= highest:
-            raise ConfigError(f"resolutions from {lowest} to {highest}; expected 1 or more, and a range that is not empty")
+            raise ConfigError(
+                f"resolutions from {lowest} to {highest}; expected 1 or more, and a range that is not empty"
+            )
         if law not in ("uniform", "log"):
             raise ConfigError(f"unknown law of resolutions {law!r}; expected uniform or log")
         if multiple < 1 or highest // multiple * multiple < lowest:

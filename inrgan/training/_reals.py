@@ -1,13 +1,13 @@
 """Real signals for training steps: which items, seen from which view."""
 
+import torch
+
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
 from inrgan.data import AbstractSource, epoch_indices
 from inrgan.errors import DataError
 from inrgan.modality import Modality
 from inrgan.views import View
-
-import torch
 
 _KEPT_BYTES = 1 << 30
 

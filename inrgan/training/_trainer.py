@@ -208,7 +208,11 @@ class Trainer:
 
         self.step += 1
         update_ema(
-            self.ema, self.G, images=self.step * config.batch, batch=config.batch, half_life=round(config.ema_kimg * 1000)
+            self.ema,
+            self.G,
+            images=self.step * config.batch,
+            batch=config.batch,
+            half_life=round(config.ema_kimg * 1000),
         )
         return stats
 

@@ -59,9 +59,7 @@ def test_areas_by_closed_form():
         # Circle; square of half side 0.886 r; equilateral triangle of circumradius 1.3 r.
         expected = [np.pi, (2 * 0.886) ** 2, 3 * np.sqrt(3) / 4 * 1.3**2][int(f["kind"])] * f["radius"] ** 2
         assert area == pytest.approx(expected, rel=0.02)
-        assert (
-            abs(mx) + abs(my) < 300
-        )  # the centroid is the centre: of some 10^4 samples, off by 0.03 at most
+        assert abs(mx) + abs(my) < 300  # the centroid is the centre: of some 10^4 samples, off by 0.03 at most
         seen.add(f["kind"])
     assert seen == {0, 1, 2}
 

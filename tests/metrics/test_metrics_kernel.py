@@ -23,9 +23,7 @@ def test_agrees_with_a_double_loop(chunk):
     # Oracle: an independent slow version in plain Python; sizes that chunks do not divide.
     generator = torch.Generator().manual_seed(0)
     real, fake = torch.randn(11, 3, generator=generator), torch.rand(7, 3, generator=generator)
-    assert kernel_distance(real, fake, chunk=chunk) == pytest.approx(
-        slow_kernel_distance(real, fake), rel=1e-10
-    )
+    assert kernel_distance(real, fake, chunk=chunk) == pytest.approx(slow_kernel_distance(real, fake), rel=1e-10)
 
 
 def test_one_feature_by_hand():
@@ -37,9 +35,7 @@ def test_is_unbiased():
     # Oracle: the mean over many pairs of equal distribution is 0 within four of its own standard errors; the
     # biased estimate would be off by about 2 (E k(x, x) - E k(x, y)) / 10 > 1.
     generator = torch.Generator().manual_seed(0)
-    values = torch.tensor(
-        [kernel_distance(*torch.randn(2, 10, 3, generator=generator).unbind(0)) for _ in range(400)]
-    )
+    values = torch.tensor([kernel_distance(*torch.randn(2, 10, 3, generator=generator).unbind(0)) for _ in range(400)])
     assert values.min() < 0
     assert abs(values.mean()) < 4 * values.std() / 20
     assert 4 * values.std() / 20 < 1

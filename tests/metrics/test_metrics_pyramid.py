@@ -35,9 +35,7 @@ def test_the_filter_is_binomial():
     torch.testing.assert_close(coarse, expected)
 
 
-@pytest.mark.parametrize(
-    ("spatial", "levels"), [((64, 64), 3), ((16,), 1), ((8, 100), 1), ((31,), 2), ((256,), 5)]
-)
+@pytest.mark.parametrize(("spatial", "levels"), [((64, 64), 3), ((16,), 1), ((8, 100), 1), ((31,), 2), ((256,), 5)])
 def test_levels_end_at_sixteen(spatial, levels):
     # Oracle: counted by hand; 31 -> 16 stays, 64 -> 32 -> 16 stays.
     assert count_levels(spatial) == levels

@@ -7,9 +7,7 @@ import pytest
 from inrgan.errors import NonFiniteError
 from inrgan.metrics import Score, scores_table
 
-SCORE = Score(
-    name="swd", value=1.25, protocol={"n_real": 10, "filter": "añtialias", "ok": True}, better="lower"
-)
+SCORE = Score(name="swd", value=1.25, protocol={"n_real": 10, "filter": "añtialias", "ok": True}, better="lower")
 
 
 def test_json_round_trip():

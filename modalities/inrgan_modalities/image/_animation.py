@@ -41,13 +41,10 @@ def write_animation(frames: Float[Tensor, "T C H W"], path: str | Path, *, fps: 
     path = Path(path)
     suffix = known_suffix(path, ANIMATION_SUFFIXES)
     if not 0 < fps <= (_FASTEST_GIF if suffix == ".gif" else 1000):
-        raise ConfigError(
-            f"fps is {fps}; expected 0 to {_FASTEST_GIF} for .gif, to 1000 for .mp4. Change it."
-        )
+        raise ConfigError(f"fps is {fps}; expected 0 to {_FASTEST_GIF} for .gif, to 1000 for .mp4. Change it.")
     if frames.numel() == 0 or frames.shape[1] not in (1, 3):
         raise ShapeError(
-            f"Frames of shape {tuple(frames.shape)} were to be written; "
-            "expected (T, 1 or 3, H, W) with T >= 1."
+            f"Frames of shape {tuple(frames.shape)} were to be written; expected (T, 1 or 3, H, W) with T >= 1."
         )
     array = to_bytes(frames).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
     if suffix == ".gif":
@@ -88,7 +85,5 @@ def _write_mp4(array: np.ndarray, path: Path, fps: float) -> None:
         else:
             stream.bit_rate = max(10**6, int(fps * stream.height * stream.width))
         for frame in array:
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
-            )
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         container.mux(stream.encode())

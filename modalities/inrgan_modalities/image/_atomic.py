@@ -29,8 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"Cannot write {path}: {error.strerror or error}. "
-            "Give another path, or make room or rights for it."
+            f"Cannot write {path}: {error.strerror or error}. Give another path, or make room or rights for it."
         ) from error
 
 

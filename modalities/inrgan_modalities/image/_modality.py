@@ -10,9 +10,9 @@ import torch
 from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
 from inrgan.data import AbstractSource, ArchiveSource, open_archive
 from inrgan.errors import ConfigError, DataError
+from inrgan_modalities.image._animation import write_animation
 from inrgan_modalities.image._read import SUFFIXES, read_image
 from inrgan_modalities.image._synthetic import SyntheticShapes
-from inrgan_modalities.image._animation import write_animation
 from inrgan_modalities.image._write import tile, write_image
 
 

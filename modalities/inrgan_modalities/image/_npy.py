@@ -37,8 +37,7 @@ def read_npy(name: str, data: bytes, *, channels: int, max_pixels: int) -> Shape
     array = _channels_first(name, _load(name, data), channels)
     if math.prod(array.shape[1:]) > max_pixels:
         raise DataError(
-            f"{name} has shape {array.shape}; expected at most {max_pixels} pixels. "
-            "Make it smaller or cut it up."
+            f"{name} has shape {array.shape}; expected at most {max_pixels} pixels. Make it smaller or cut it up."
         )
     if array.dtype == np.uint8:
         # A copy, since the bytes of the file are read-only and a tensor is not.
@@ -48,8 +47,7 @@ def read_npy(name: str, data: bytes, *, channels: int, max_pixels: int) -> Shape
     if array.dtype.kind == "f":
         return torch.from_numpy(check_floats(name, array))
     raise DataError(
-        f"{name} holds {array.dtype}; expected uint8, uint16, or floats in -1 to 1. "
-        "Convert it to one of these."
+        f"{name} holds {array.dtype}; expected uint8, uint16, or floats in -1 to 1. Convert it to one of these."
     )
 
 
@@ -61,14 +59,11 @@ def scale_16_bits(array: np.ndarray) -> np.ndarray:
 def check_floats(name: str, array: np.ndarray) -> np.ndarray:
     """Return floats in -1 to 1 as float32; raises NonFiniteError or DataError on others."""
     if not np.isfinite(array).all():
-        raise NonFiniteError(
-            f"{name} holds NaN or infinity; expected finite numbers. Mend the file or remove it."
-        )
+        raise NonFiniteError(f"{name} holds NaN or infinity; expected finite numbers. Mend the file or remove it.")
     low, high = float(array.min()), float(array.max())
     if max(-low, high) > 1 + _SLACK:
         raise DataError(
-            f"{name} holds floats from {low:.4g} to {high:.4g}; expected -1 to 1. "
-            "Rescale it, or save it as uint8."
+            f"{name} holds floats from {low:.4g} to {high:.4g}; expected -1 to 1. Rescale it, or save it as uint8."
         )
     return np.ascontiguousarray(array.clip(-1, 1), dtype=np.float32)
 
@@ -81,9 +76,7 @@ def _load(name: str, data: bytes) -> np.ndarray:
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
     except (ValueError, KeyError, SyntaxError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"{name} is not a whole .npy file ({error}); expected one from numpy.save."
-        ) from error
+        raise DataError(f"{name} is not a whole .npy file ({error}); expected one from numpy.save.") from error
     if dtype.hasobject or dtype.itemsize == 0:
         raise DataError(f"{name} holds {dtype}; expected uint8, uint16 or floats. Save plain numbers.")
     count = math.prod(shape)

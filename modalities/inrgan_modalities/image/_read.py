@@ -76,8 +76,7 @@ def _read_pillow(name: str, data: bytes, channels: int) -> Shaped[Tensor, "C H W
         raise DataError(f"{name} has more pixels than Pillow accepts ({error}). Make it smaller.") from error
     except Image.UnidentifiedImageError as error:
         raise DataError(
-            f"{name} is not an image file, whatever its name says; expected one of {' '.join(_FORMATS)}. "
-            "Remove it."
+            f"{name} is not an image file, whatever its name says; expected one of {' '.join(_FORMATS)}. Remove it."
         ) from error
     except Exception as error:
         raise DataError(
@@ -86,8 +85,7 @@ def _read_pillow(name: str, data: bytes, channels: int) -> Shaped[Tensor, "C H W
         ) from error
     if array is None:
         raise DataError(
-            f"{name} is {width} x {height} pixels; expected at most {MAX_PIXELS // 10**6} megapixels. "
-            "Make it smaller."
+            f"{name} is {width} x {height} pixels; expected at most {MAX_PIXELS // 10**6} megapixels. Make it smaller."
         )
     if array.dtype != np.uint8:
         array = _deep(name, array, channels)
@@ -121,8 +119,7 @@ def _deep(name: str, array: np.ndarray, channels: int) -> np.ndarray:
         grey = scale_16_bits(array)
     else:
         raise DataError(
-            f"{name} holds integers from {array.min()} to {array.max()}; expected 0 to 65535. "
-            "Save it with 16 bits."
+            f"{name} holds integers from {array.min()} to {array.max()}; expected 0 to 65535. Save it with 16 bits."
         )
     grey = np.repeat(grey, min(channels, 3), axis=2)
     return grey if channels < 4 else np.concatenate([grey, np.ones_like(grey[..., :1])], axis=2)

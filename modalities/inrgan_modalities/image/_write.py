@@ -58,9 +58,7 @@ def write_image(values: Float[Tensor, "C H W"], path: str | Path) -> None:
     path = Path(path)
     suffix = known_suffix(path, WRITE_SUFFIXES)
     if values.numel() == 0:
-        raise ShapeError(
-            f"An image of shape {tuple(values.shape)} was to be written; expected at least one pixel."
-        )
+        raise ShapeError(f"An image of shape {tuple(values.shape)} was to be written; expected at least one pixel.")
     whole = to_bytes(values)
     if suffix == ".npy":
         array = values.detach().float().clamp(-1, 1).cpu().numpy()
@@ -84,9 +82,7 @@ def write_image(values: Float[Tensor, "C H W"], path: str | Path) -> None:
         image.save(temporary, format=name, **options)
 
 
-def tile(
-    values: Float[Tensor, "B C H W"], *, columns: int | None = None, gap: int = 0
-) -> Float[Tensor, "C H2 W2"]:
+def tile(values: Float[Tensor, "B C H W"], *, columns: int | None = None, gap: int = 0) -> Float[Tensor, "C H2 W2"]:
     """Lay images out in a grid, row by row; gaps and empty cells are white (+1).
 
     Args:
@@ -110,9 +106,7 @@ def tile(
         raise ShapeError("A grid of 0 images was asked for; expected at least 1.")
     columns = math.ceil(math.sqrt(b)) if columns is None else columns
     if columns < 1 or gap < 0:
-        raise ConfigError(
-            f"columns is {columns} and gap {gap}; expected columns >= 1 and gap >= 0. Change them."
-        )
+        raise ConfigError(f"columns is {columns} and gap {gap}; expected columns >= 1 and gap >= 0. Change them.")
     rows = -(-b // columns)
     cells = values.new_ones(rows * columns, c, h + gap, w + gap)
     cells[:b, :, :h, :w] = values
