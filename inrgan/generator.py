@@ -77,8 +77,8 @@ class Generator(nn.Module):
             sizes,
             {
                 "z_dim": z_dim, "w_dim": w_dim, "mapping_depth": mapping_depth, "mapping_rate": mapping_rate,
-                "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "lattices": lattices, "widths": widths,
-                "depths": depths, "classes": len(labels),
+                "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "lattices": lattices,
+                "widths": widths, "depths": depths, "classes": len(labels),
             },
         )  # fmt: skip
         self.modality, self.labels = modality, tuple(labels)

@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 
 from torch import nn
+from torch.nn import functional as F
 
 from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import AbstractINR, LayerSpec, LayerWeights, Weights, activate, linear
+from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, LayerWeights, Weights, linear
 from inrgan.views import View
 
 
@@ -80,23 +81,21 @@ class MultiScaleINR(AbstractINR):
         queue = iter(zip(self.layers, weights, strict=True))
         coming = signal = None
         for k, place in enumerate(places):
+            spec, layer = next(queue)
             encoded = self.encodings[k](place)
-            for i in range(self.depths[k]):
+            x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
+            x = _activate(x, spec.name, trace)
+            for _ in range(1, self.depths[k]):
                 spec, layer = next(queue)
-                if i == 0:
-                    x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs, bias=True))
-                    x = x if coming is None else x + coming
-                else:
-                    x = linear(x, layer)  # pyright: ignore[reportPossiblyUnboundVariable]
-                x = activate(x)
-                if trace is not None:
-                    trace[spec.name] = x
+                x = _activate(linear(x, layer, gain=SILU_GAIN), spec.name, trace)
             spec, head = next(queue)
-            y = linear(x, head) / math.sqrt(len(places))  # pyright: ignore[reportPossiblyUnboundVariable]
+            y = linear(x, head, gain=SILU_GAIN) / math.sqrt(len(places))
             signal = y if signal is None else signal + y
             if k < len(self.lattices):
+                # The next stage's first layer, its part that acts on these features; a constant passes the
+                # interpolation unchanged, so the bias goes along.
                 onward = weights[sum(self.depths[: k + 1]) + k + 1]
-                coming = linear(x, _columns(onward, 0, x.shape[-1], bias=False))  # pyright: ignore[reportPossiblyUnboundVariable]
+                coming = linear(x, _columns(onward, 0, x.shape[-1]), gain=SILU_GAIN)
                 coming = stencils[k].interpolate(coming)
                 signal = stencils[k].interpolate(signal)
         assert signal is not None
@@ -105,6 +104,14 @@ class MultiScaleINR(AbstractINR):
         return signal
 
 
-def _columns(layer: LayerWeights, start: int, stop: int, *, bias: bool) -> LayerWeights:
+def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None) -> Tensor:
+    """SiLU: smooth, so that fields have derivatives of every order."""
+    x = F.silu(x)
+    if trace is not None:
+        trace[name] = x * SILU_GAIN
+    return x
+
+
+def _columns(layer: LayerWeights, start: int, stop: int) -> LayerWeights:
     """The part of a layer that acts on some of its inputs."""
-    return LayerWeights(layer.weight[:, :, start:stop], layer.bias if bias else layer.bias * 0)
+    return LayerWeights(layer.weight[:, :, start:stop], layer.bias)
