@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
 from inrgan._typing import Float, Tensor
-from inrgan.domains import AbstractDomain
+from inrgan.domains import AbstractDomain, AbstractStencil
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
 from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, LayerWeights, Weights, linear
@@ -74,22 +75,18 @@ class MultiScaleINR(AbstractINR):
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
-        stencils, places = [], [view]
-        for lattice in reversed(self.lattices):
-            stencils.insert(0, lattice.stencil(places[0]))
-            places.insert(0, stencils[0].nodes)
+        encodings, stencils = self._places(view)
         queue = iter(zip(self.layers, weights, strict=True))
         coming = signal = None
-        for k, place in enumerate(places):
+        for k, encoded in enumerate(encodings):
             spec, layer = next(queue)
-            encoded = self.encodings[k](place)
             x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
             x = _activate(x, spec.name, trace)
             for _ in range(1, self.depths[k]):
                 spec, layer = next(queue)
                 x = _activate(linear(x, layer, gain=SILU_GAIN), spec.name, trace)
             spec, head = next(queue)
-            y = linear(x, head, gain=SILU_GAIN) / math.sqrt(len(places))
+            y = linear(x, head, gain=SILU_GAIN) / math.sqrt(len(encodings))
             signal = y if signal is None else signal + y
             if k < len(self.lattices):
                 # The next stage's first layer, its part that acts on these features; a constant passes the
@@ -102,6 +99,15 @@ class MultiScaleINR(AbstractINR):
         if trace is not None:
             trace["signal"] = signal
         return signal
+
+    @torch.compiler.disable  # how many nodes a view needs depends on its data; the layers compile without it
+    def _places(self, view: View) -> tuple[list[Tensor], list[AbstractStencil]]:
+        """The encoded positions of every stage, and the stencils between them."""
+        stencils, places = [], [view]
+        for lattice in reversed(self.lattices):
+            stencils.insert(0, lattice.stencil(places[0]))
+            places.insert(0, stencils[0].nodes)
+        return [encoding(place) for encoding, place in zip(self.encodings, places, strict=True)], stencils
 
 
 def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None) -> Tensor:
