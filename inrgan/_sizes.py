@@ -1,7 +1,7 @@
 """The sizes of the networks, and the table of presets."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from inrgan.errors import ConfigError
@@ -40,22 +40,6 @@ class GeneratorSizes:
     """Layers per stage."""
     classes: int = 0
     """Number of labels; 0 for an unconditional generator."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain types only."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> "GeneratorSizes":
-        """The inverse of ``to_json``.
-
-        Raises:
-            ConfigError: a key is unknown or a value has the wrong type.
-        """
-        try:
-            return GeneratorSizes(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
-        except TypeError as error:
-            raise ConfigError(f"the generator's configuration does not fit this version of inrgan: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from inrgan._typing import Float, Tensor
 from inrgan.views import View
 
-# SiLU shrinks a unit normal to a second moment of 0.3557; this restores 1.
-_SILU_GAIN = 1.6766
+SILU_GAIN = 1.6766
+"""SiLU shrinks a unit normal to a second moment of 0.3557; this restores 1. Backbones apply it in the product
+that follows an activation, where it is free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +64,25 @@ class AbstractINR(nn.Module, abc.ABC):
         """
 
 
-def linear(x: Float[Tensor, "#B N I"], layer: LayerWeights) -> Float[Tensor, "B N O"]:
+def linear(
+    x: Float[Tensor, "#B N I"],
+    layer: LayerWeights,
+    *,
+    gain: float = 1.0,
+    onto: Float[Tensor, "B N O"] | None = None,
+) -> Float[Tensor, "B N O"]:
     """Every sample's own linear map, as one batched product.
+
+    Args:
+        x: the input.
+        layer: the weights.
+        gain: factor on the input, at no cost.
+        onto: added to the product in the place of the bias, at no cost.
 
     Example:
         >>> linear(torch.zeros(1, 5, 3), LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))).shape
         torch.Size([2, 5, 4])
     """
     weight_BIO = layer.weight.transpose(1, 2)
-    return torch.baddbmm(layer.bias[:, None, :], x.expand(weight_BIO.shape[0], -1, -1), weight_BIO)
-
-
-def activate(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """SiLU scaled to keep a second moment of 1. Smooth, so that fields have derivatives of every order.
-
-    Example:
-        >>> activate(torch.zeros(2, 3)).shape
-        torch.Size([2, 3])
-    """
-    return F.silu(x) * _SILU_GAIN
+    start = layer.bias[:, None, :] if onto is None else onto
+    return torch.baddbmm(start, x.expand(weight_BIO.shape[0], -1, -1), weight_BIO, alpha=gain)
