@@ -76,8 +76,8 @@ def check_preset(preset: str) -> None:
 def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "multiscale") -> GeneratorSizes:
     """Sizes of a preset for a training resolution.
 
-    Lattices have a quarter of the resolution and a quarter of that, so that an octave near the data's own
-    detail is left to the queried points.
+    The fine lattice has half the resolution, from 128 samples up a quarter; the coarse one a quarter of that.
+    The octaves between the fine lattice and the data's own detail are left to the queried points.
 
     Raises:
         ConfigError: the preset is unknown.

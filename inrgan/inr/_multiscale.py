@@ -100,7 +100,7 @@ class MultiScaleINR(AbstractINR):
             trace["signal"] = signal
         return signal
 
-    @torch.compiler.disable  # how many nodes a view needs depends on its data; the layers compile without it
+    @torch.compiler.disable()  # how many nodes a view needs depends on its data; the layers compile without it
     def _places(self, view: View) -> tuple[list[Tensor], list[AbstractStencil]]:
         """The encoded positions of every stage, and the stencils between them."""
         stencils, places = [], [view]

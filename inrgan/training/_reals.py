@@ -23,11 +23,12 @@ class Reals:
         modality: knows how to look at them.
         batch: items per step.
         seed: of the order and of the chance symmetries.
+        augmented: whether the chance symmetries of the modality are applied.
     """
 
-    def __init__(self, source: AbstractSource, modality: Modality, *, batch: int, seed: int):
+    def __init__(self, source: AbstractSource, modality: Modality, *, batch: int, seed: int, augmented: bool = True):
         self.source, self.modality, self.batch, self.seed = source, modality, batch, seed
-        self.skipped = 0
+        self.augmented, self.skipped = augmented, 0
         self._kept: dict[int, tuple[Tensor, int]] = {}
         self._kept_bytes = 0
 
@@ -48,8 +49,10 @@ class Reals:
         if fixed:
             self._keep(fresh)
         values = torch.stack([v for v, _ in pairs])
-        chance = step_generator(self.seed, purpose="augment", step=step)
-        return self.modality.augment(values, generator=chance), torch.tensor([label for _, label in pairs])
+        if self.augmented:
+            chance = step_generator(self.seed, purpose="augment", step=step)
+            values = self.modality.augment(values, generator=chance)
+        return values, torch.tensor([label for _, label in pairs])
 
     def _serving(self, index: int, view: View) -> tuple[Tensor, int]:
         finest = float(view.spacing.min()) * 1.001  # rounding of a spacing is no reason to refuse an item

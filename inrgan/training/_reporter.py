@@ -16,16 +16,14 @@ class Reporter:
 
     Args:
         run: where to write.
-        total: kimg at the end.
-        start: kimg now.
         quiet: no bar, and nothing but warnings on the terminal.
     """
 
-    def __init__(self, run: RunDirectory, *, total: float, start: float, quiet: bool):
+    def __init__(self, run: RunDirectory, *, quiet: bool):
         self._run, self._quiet = run, quiet
         self._bar = tqdm(
-            total=round(total, 3), initial=round(start, 3), unit="kimg", disable=True if quiet else None,
-            bar_format="{l_bar}{bar}| {n:.2f}/{total:.2f} kimg [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+            total=100, disable=True if quiet else None, bar_format="{desc} {percentage:3.0f}%|{bar}| "
+            "{elapsed} gone, {remaining} left{postfix}",
         )  # fmt: skip
         self._events = SummaryWriter(str(run.path))
         self._log = logging.FileHandler(run.path / "log.txt", encoding="utf-8")
@@ -41,9 +39,12 @@ class Reporter:
         if not self._quiet:
             tqdm.write(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr)
 
-    def progress(self, kimg: float) -> None:
-        """Move the bar."""
-        self._bar.update(kimg - self._bar.n)
+    def progress(self, fraction: float, *, kimg: float) -> None:
+        """Move the bar to a fraction of the work, be that counted in items or in minutes."""
+        if self._bar.disable:
+            return
+        self._bar.set_description_str(f"{kimg:.2f} kimg", refresh=False)
+        self._bar.update(100 * fraction - self._bar.n)
 
     def stats(self, values: dict[str, Any], *, kimg: float) -> None:
         """Record numbers of a moment."""

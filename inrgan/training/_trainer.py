@@ -88,6 +88,8 @@ class Trainer:
         self.optimizer_G = torch.optim.Adam(self.G.parameters(), lr=config.generator_rate, betas=config.betas)
         self.optimizer_D = torch.optim.Adam(self.D.parameters(), lr=config.critic_rate, betas=config.betas)
         self.score: Callable[..., Tensor] = torch.compile(self.D) if config.compile else self.D
+        if config.compile:
+            self.G.inr.compile()
         self.step = 0
 
         if resume is not None:
@@ -96,9 +98,7 @@ class Trainer:
         else:
             slug = f"{modality.name}-{self.source.description}-{config.preset}"
             self.run = RunDirectory.create(outdir, slug=slug)
-            self.run.write_config(config.to_json())
-            if config.compile:
-                self.G.inr.compile()
+        self.run.write_config(config.to_json())
 
     @property
     def kimg(self) -> float:
@@ -120,8 +120,9 @@ class Trainer:
             RunDirectoryError: the disk is full; the last snapshot and state are good.
         """
         end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
-        reporter = Reporter(self.run, total=end, start=self.kimg, quiet=self.quiet)
-        deadline = time.monotonic() + 60 * max_minutes
+        reporter = Reporter(self.run, quiet=self.quiet)
+        began, first = time.monotonic(), self.kimg
+        deadline = began + 60 * max_minutes
         tick, tick_step, sums = time.monotonic(), self.step, {}
         next_snapshot = (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
         try:
@@ -131,8 +132,9 @@ class Trainer:
             while self.kimg < end and time.monotonic() < deadline:
                 for name, value in self.train_step().items():
                     sums.setdefault(name, []).append(value)
-                reporter.progress(min(self.kimg, end))
                 now = time.monotonic()
+                done = max((self.kimg - first) / (end - first), (now - began) / (60 * max_minutes))
+                reporter.progress(min(done, 1.0), kimg=self.kimg)
                 if now - tick > _TICK_SECONDS or self.kimg >= end:
                     self._tick(reporter, sums, seconds=now - tick, steps=self.step - tick_step)
                     tick, tick_step, sums = now, self.step, {}
@@ -273,7 +275,7 @@ class Trainer:
         if broken:
             raise NonFiniteError(
                 f"{', '.join(broken)} became NaN or infinite near {self.kimg:.3f} kimg; the last good state is "
-                f"{self.run.state}. Lower --generator-rate and --critic-rate, or raise --gamma"
+                f"{self.run.state}. Raise --gamma, or lower generator_rate and critic_rate in the configuration"
             )
         means["time/seconds_per_kimg"] = seconds / max(steps * self.config.batch / 1000, 1e-9)
         means["memory/peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
