@@ -11,6 +11,9 @@ from inrgan.views import View
 class AbstractCritic(nn.Module, abc.ABC):
     """Signals and the view they are seen from, to one realness score each."""
 
+    smallest: int
+    """Fewest samples along a side that it accepts."""
+
     @abc.abstractmethod
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
