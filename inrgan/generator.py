@@ -77,8 +77,8 @@ class Generator(nn.Module):
             sizes,
             {
                 "z_dim": z_dim, "w_dim": w_dim, "mapping_depth": mapping_depth, "mapping_rate": mapping_rate,
-                "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "lattices": lattices, "widths": widths,
-                "depths": depths, "classes": len(labels),
+                "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "lattices": lattices,
+                "widths": widths, "depths": depths, "classes": len(labels),
             },
         )  # fmt: skip
         self.modality, self.labels = modality, tuple(labels)
@@ -119,7 +119,7 @@ class Generator(nn.Module):
         if len(seeds) == 0 or min(seeds) < 0:
             raise ConfigError(f"got the seeds {list(seeds)}; expected one or more numbers from 0 up")
         rows = [torch.randn(self.sizes.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.stack(rows).to(self.device)
+        return torch.stack(rows).to(self.mapping.w_mean)  # its device and its precision
 
     @torch.no_grad()
     def sample_w(
