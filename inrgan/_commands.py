@@ -13,7 +13,7 @@ from inrgan._pretrained import resolve
 from inrgan.errors import ConfigError, InrganError
 from inrgan.generator import Generator
 from inrgan.modality import Modality
-from inrgan.registry import modality_class, modality_names
+from inrgan.registry import modality_class, modality_names, rebuild
 from inrgan.training import TrainConfig, Trainer, pick_device
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def evaluate(flags: "Evaluate") -> None:
         snapshot = resolve(folder).name
         with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             for score in scores:
-                file.write(json.dumps({"snapshot": snapshot, **score.to_json()}) + "\n")
+                file.write(json.dumps({"snapshot": snapshot, **json.loads(score.to_json())}) + "\n")
 
 
 def info() -> None:
@@ -139,13 +139,11 @@ def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
     run = RunDirectory(flags.resume)
     saved = run.read_config()
     run.close()
-    try:
-        described = saved["modality"]
-        cls = modality_class(described["name"])
-        kept = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in described["arguments"].items()})
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"{flags.resume}/config.json lacks or garbles {error}; it is not a run of inrgan") from None
-    if type(modality) is not cls or modality not in (kept, cls()):
+    described = saved.get("modality")
+    if not isinstance(described, dict) or "name" not in described:
+        raise ConfigError(f"{flags.resume}/config.json names no modality; it is not a run of inrgan")
+    kept = rebuild(str(described["name"]), described.get("arguments"))
+    if modality not in (kept, type(kept)()):
         raise ConfigError(f"{flags.resume} was trained with {kept}; resume it with the same flags, or with none")
     config = TrainConfig.from_json(saved, modality=kept)
     changes: dict[str, Any] = {"device": flags.device, "compile": flags.compile}
@@ -158,9 +156,7 @@ def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
 
 def _sizes(config: TrainConfig) -> str:
     generator, critic = config.sizes(classes=0)
-    sizes = generator.to_json()
-    del sizes["classes"]
-    G = Generator(config.modality, **sizes)
+    G = Generator(config.modality, sizes=generator)
     D = config.modality.critic(critic)
 
     def millions(module: torch.nn.Module) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from inrgan.errors import RunDirectoryError
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk, then rename it into place.
 
     Raises:

@@ -11,11 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from inrgan._files import write_atomic, write_json
+from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import GeneratorSizes
 from inrgan._typing import Tensor
 from inrgan.errors import CheckpointError, InrganError
 from inrgan.modality import Modality
-from inrgan.registry import modality_class
+from inrgan.registry import rebuild
 
 FORMAT = "inrgan-generator"
 VERSION = 1
@@ -35,16 +36,10 @@ class GeneratorFile:
         """The adapter, rebuilt from its name and arguments.
 
         Raises:
-            CheckpointError: the arguments do not fit the adapter.
+            UnknownModality: no adapter has the name.
+            ConfigError: the arguments do not fit the adapter.
         """
-        cls = modality_class(self.modality_name)
-        try:
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in self.arguments.items()})
-        except TypeError as error:
-            raise CheckpointError(
-                f"{self.where}: the arguments {self.arguments} do not fit modality {self.modality_name!r}: {error}; "
-                "was it saved by another version?"
-            ) from None
+        return rebuild(self.modality_name, self.arguments)
 
     def load_into(self, module: nn.Module, tensors: dict[str, Tensor]) -> None:
         """Put the weights in place.
@@ -72,7 +67,7 @@ def save_generator(G: Any, folder: Path) -> None:
             "format": FORMAT,
             "version": VERSION,
             "modality": {"name": G.modality.name, "arguments": G.modality.arguments()},
-            "generator": G.sizes.to_json(),
+            "generator": to_plain(G.sizes),
             "labels": list(G.labels),
         },
     )
@@ -130,7 +125,7 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
             where=folder,
             modality_name=str(data["modality"]["name"]),
             arguments=dict(data["modality"]["arguments"]),
-            sizes=GeneratorSizes.from_json(data["generator"]),
+            sizes=from_plain(GeneratorSizes, data["generator"], what=f"the generator in {config_path}"),
             labels=tuple(str(label) for label in data["labels"]),
         )
     except InrganError:

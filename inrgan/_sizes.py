@@ -1,7 +1,7 @@
 """The sizes of the networks, and the table of presets."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from inrgan.errors import ConfigError
@@ -51,22 +51,6 @@ class GeneratorSizes:
                 raise ConfigError(f"{name} of the generator is {getattr(self, name)}; expected 1 or more")
         if not 0 < self.mapping_rate < float("inf") or self.classes < 0:
             raise ConfigError(f"mapping_rate is {self.mapping_rate}, classes {self.classes}; expected positive numbers")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain types only."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> "GeneratorSizes":
-        """The inverse of ``to_json``.
-
-        Raises:
-            ConfigError: a key is unknown or a value has the wrong type.
-        """
-        try:
-            return GeneratorSizes(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
-        except TypeError as error:
-            raise ConfigError(f"the generator's configuration does not fit this version of inrgan: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,11 @@ def observe_reals(
     Raises:
         DataError: no item is fine enough for the view.
     """
-    values, _ = Reals(source, modality, batch=min(count, len(source)), seed=seed).draw(0, view, fixed=False)
-    return values
+    count = min(count, len(source))
+    batch = min(count, 64)  # whole items are held while they are resampled
+    reals = Reals(source, modality, batch=batch, seed=seed)
+    parts = [reals.draw(step, view, fixed=False)[0] for step in range(-(-count // batch))]
+    return torch.cat(parts)[:count]
 
 
 @torch.no_grad()

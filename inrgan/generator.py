@@ -1,6 +1,5 @@
 """The generator: mapping network, hypernetwork and backbone."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ class Generator(nn.Module):
     Args:
         modality: the adapter; decides the domain, the channels and the encoding.
         preset: ``tiny``, ``base`` or ``large``; every size can be given as a keyword instead.
+        sizes: all sizes at once, instead of a preset.
         labels: names of the classes of a conditional generator.
         z_dim: Z.
         w_dim: W.
@@ -58,6 +58,7 @@ class Generator(nn.Module):
         modality: Modality,
         *,
         preset: str = "base",
+        sizes: GeneratorSizes | None = None,
         labels: Sequence[str] = (),
         z_dim: int | None = None,
         w_dim: int | None = None,
@@ -72,13 +73,14 @@ class Generator(nn.Module):
         depths: Sequence[int] | None = None,
     ):
         super().__init__()
-        sizes = generator_preset(preset, resolution=modality.resolution, backbone=backbone or "multiscale")
+        if sizes is None:
+            sizes = generator_preset(preset, resolution=modality.resolution, backbone=backbone or "multiscale")
         self.sizes = override(
             sizes,
             {
                 "z_dim": z_dim, "w_dim": w_dim, "mapping_depth": mapping_depth, "mapping_rate": mapping_rate,
                 "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "lattices": lattices,
-                "widths": widths, "depths": depths, "classes": len(labels),
+                "widths": widths, "depths": depths, "backbone": backbone, "classes": len(labels),
             },
         )  # fmt: skip
         self.modality, self.labels = modality, tuple(labels)
@@ -191,9 +193,7 @@ class Generator(nn.Module):
         config, tensors = load_generator(resolve(name))
         if modality is None:
             modality = config.modality()
-        sizes = {f.name: getattr(config.sizes, f.name) for f in dataclasses.fields(config.sizes)}
-        del sizes["classes"]
-        G = Generator(modality, labels=config.labels, **sizes)
+        G = Generator(modality, labels=config.labels, sizes=config.sizes)
         config.load_into(G, tensors)
         return G.eval().to(device)
 

@@ -1,7 +1,6 @@
 """The contract an adapter fulfils to bring a kind of signal to inrgan."""
 
 import abc
-import dataclasses
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from inrgan._plain import to_plain
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Float, Tensor
 from inrgan.data import AbstractSource
@@ -105,6 +105,4 @@ class Modality(abc.ABC):
 
     def arguments(self) -> dict[str, Any]:
         """The fields as plain JSON values, from which ``type(self)(**arguments)`` rebuilds this adapter."""
-        assert dataclasses.is_dataclass(self), f"{type(self).__name__} must be a dataclass"
-        fields = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        return to_plain(self)

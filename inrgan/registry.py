@@ -3,8 +3,10 @@
 import importlib
 import os
 from importlib.metadata import entry_points
+from typing import Any
 
 from inrgan._builtin import BUILT_IN
+from inrgan._plain import from_plain
 from inrgan.errors import ConfigError, UnknownModality
 from inrgan.modality import Modality
 
@@ -46,3 +48,17 @@ def modality_class(name: str) -> type[Modality]:
     if not (isinstance(cls, type) and issubclass(cls, Modality)):
         raise UnknownModality(f"modality {name!r} is {known[name]}, which is not a subclass of inrgan.Modality")
     return cls
+
+
+def rebuild(name: str, arguments: Any) -> Modality:
+    """An adapter from its name and the plain values of its fields.
+
+    Raises:
+        UnknownModality: no adapter has the name.
+        ConfigError: the values do not fit it.
+
+    Example:
+        >>> rebuild("image", {"resolution": 32}).domain.shape(32)
+        (32, 32)
+    """
+    return from_plain(modality_class(name), arguments, what=f"modality {name!r}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from inrgan._plain import from_plain
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
 from inrgan.errors import ConfigError
@@ -15,8 +16,6 @@ from inrgan.generator import Generator
 from inrgan.losses import gradient_penalty
 from inrgan.modality import Modality
 from inrgan.views import View, scattered
-
-_WALKS = (".npy", ".gif", ".mp4", ".wav", ".glb")
 
 
 def check_modality(m: Modality) -> None:
@@ -31,15 +30,13 @@ def check_modality(m: Modality) -> None:
     _check_arguments(m)
     _check_domain(m)
     _check_encoding(m)
-    items = _check_source(m)
-    values = _check_observe(m, items)
-    _check_critic(m, values)
+    _check_critic(m, values := _check_data(m))
     _check_field(m)
     _check_files(m, values)
 
 
 def _require(true: bool, message: str) -> None:
-    if not true:
+    if not true:  # not the statement assert, which python -O drops
         raise AssertionError(message)
 
 
@@ -60,17 +57,16 @@ def _check_arguments(m: Modality) -> None:
         data = json.loads(json.dumps(m.arguments(), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise AssertionError(f"arguments() must be plain JSON values: {error}") from None
-    again = type(m)(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+    again = from_plain(type(m), data, what="arguments()")
     _require(again == m, f"arguments() must rebuild an equal adapter; got {again} from {m}")
 
 
 def _check_domain(m: Modality) -> None:
     view, fine, D = _view(m, m.resolution), _view(m, 4 * m.resolution).coords[0], m.domain.coord_dim
-    shape = m.domain.shape(m.resolution)
-    _require(len(shape) == m.domain.grid_dim and view.shape == shape, f"domain.grid has shape {view.shape}")
-    points = m.domain.sample(256, generator=torch.Generator().manual_seed(0))
+    right = view.shape == m.domain.shape(m.resolution) and len(view.shape) == m.domain.grid_dim
+    _require(right, f"domain.grid has shape {view.shape}")
     slack = m.domain.spacing(m.resolution)  # the fine grid's outermost centres lie inside the border
-    for name, where in (("grid", view.coords[0]), ("sample", points)):
+    for name, where in (("grid", view.coords[0]), ("sample", m.domain.sample(256, generator=torch.Generator()))):
         _require(where.ndim == 2 and where.shape[1] == D, f"domain.{name} gives shape {tuple(where.shape)}")
         inside = (where >= fine.amin(0) - slack) & (where <= fine.amax(0) + slack)  # false for NaN
         _require(bool(inside.all()), f"domain.{name} leaves the domain")
@@ -89,7 +85,7 @@ def _check_encoding(m: Modality) -> None:
     _close(coarse, coarse.mean(dim=1, keepdim=True), 1e-3, "the encoding is not band-limited by the spacing")
 
 
-def _check_source(m: Modality) -> list[Tensor]:
+def _check_data(m: Modality) -> Tensor:
     a, b = (m.source(None, seed=0) for _ in range(2))
     _require(len(a) > 0 and len(a) == len(b), f"source(None) has {len(a)} and {len(b)} items")
     items = [a[i] for i in range(min(4, len(a)))]
@@ -97,10 +93,6 @@ def _check_source(m: Modality) -> list[Tensor]:
         _require(torch.equal(item, a[i]) and torch.equal(item, b[i]), f"source(None)[{i}] is not the same twice")
         spacing, limit = m.item_spacing(item), 1.001 * m.domain.spacing(m.resolution)
         _require(0 < spacing <= limit, f"item_spacing is {spacing}; expected above 0 and up to {limit} to train")
-    return items
-
-
-def _check_observe(m: Modality, items: list[Tensor]) -> Tensor:
     means, values = [], torch.empty(0)
     for n in (max(1, m.resolution // 2), m.resolution):
         view = _view(m, n)
@@ -116,17 +108,15 @@ def _check_observe(m: Modality, items: list[Tensor]) -> Tensor:
 
 
 def _check_critic(m: Modality, values: Tensor) -> None:
-    critic = m.critic(CriticSizes(width=8, max_width=16))
-    smallest = getattr(critic, "smallest", 0)
-    _require(smallest > 0, "critic.smallest must be the fewest samples along a side")
-    for n in (m.resolution, max(smallest, m.resolution // 2)):
-        view = _view(m, n)
+    for n in (m.resolution, m.resolution // 2):
+        critic = m.critic(CriticSizes(width=8, max_width=16))
+        _require(getattr(critic, "smallest", 0) > 0, "critic.smallest must be the fewest samples along a side")
+        view = _view(m, max(critic.smallest, n))
         seen = torch.nn.functional.interpolate(values, size=view.shape)
         scores = critic(seen, view)
         _require(scores.shape == seen.shape[:1], f"critic: scores of shape {tuple(scores.shape)} for {view.shape}")
         _close(critic(seen[:1], view), scores[:1], 1e-4, "critic: a score depends on the batch")
-        critic.zero_grad()
-        gradient_penalty(lambda x, v=view: critic(x, v), seen, view).backward()
+        gradient_penalty(lambda x, c=critic, v=view: c(x, v), seen, view).backward()
         slopes = torch.cat([p.grad.flatten() for p in critic.parameters() if p.grad is not None])
         _require(bool(torch.isfinite(slopes).all() and slopes.any()), "critic: the gradient penalty has no gradient")
 
@@ -151,9 +141,9 @@ def _check_files(m: Modality, values: Tensor) -> None:
         path = Path(folder) / f"signals{m.preview_suffix}"
         m.write(values, path)
         _require(path.is_file() and path.stat().st_size > 0, f"write made no file {path.name}")
-        for suffix in (m.preview_suffix, *_WALKS):
+        for suffix in (m.preview_suffix, ".npy", ".gif", ".mp4", ".wav", ".glb"):
             path = Path(folder) / f"walk{suffix}"
             with contextlib.suppress(ConfigError):
                 m.write_walk(values, path, rate=4.0)
                 break
-        _require(path.is_file() and path.stat().st_size > 0, f"write_walk made no file; tried {', '.join(_WALKS)}")
+        _require(path.is_file() and path.stat().st_size > 0, f"write_walk made no file {path.name}")

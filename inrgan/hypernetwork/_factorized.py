@@ -47,7 +47,8 @@ class FactorizedHypernetwork(AbstractHypernetwork):
             raise ConfigError(f"the rank of the modulation is {rank}; expected 1 or more")
         if modulation not in ("linear", "plain", "tanh", "sigmoid"):
             raise ConfigError(f"unknown modulation {modulation!r}; expected linear, plain, tanh or sigmoid")
-        self.specs, self.rank, self.modulation, self.demodulated = tuple(specs), rank, modulation, demodulated
+        self.specs, self.rank, self.demodulated = tuple(specs), rank, demodulated
+        self.modulation: Modulation = modulation
         self.shared = template(specs)
         self.sizes = [n for s in specs for n in (s.outputs * rank, s.inputs * rank, s.outputs)]
         self.head = EqualizedLinear(w_dim, sum(self.sizes))

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import nn
+from torch.nn import functional as F
 
 from inrgan._typing import Float, Tensor
-from inrgan.domains import AbstractDomain
+from inrgan.domains import AbstractDomain, AbstractStencil
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import AbstractINR, LayerSpec, LayerWeights, Weights, activate, linear
+from inrgan.inr._base import SETTLE_EVERY, SILU_GAIN, AbstractINR, LayerSpec, LayerWeights, Weights, linear, settle
 from inrgan.views import View
 
 
@@ -73,30 +75,25 @@ class MultiScaleINR(AbstractINR):
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
-        stencils, places = [], [view]
-        for lattice in reversed(self.lattices):
-            stencils.insert(0, lattice.stencil(places[0]))
-            places.insert(0, stencils[0].nodes)
+        encodings, stencils = self._places(view)
         queue = iter(zip(self.layers, weights, strict=True))
         coming = signal = None
-        for k, place in enumerate(places):
-            encoded = self.encodings[k](place)
-            for i in range(self.depths[k]):
+        for k, encoded in enumerate(encodings):
+            spec, layer = next(queue)
+            x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
+            x = _activate(x, spec.name, trace)
+            for i in range(1, self.depths[k]):
                 spec, layer = next(queue)
-                if i == 0:
-                    x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs, bias=True))
-                    x = x if coming is None else x + coming
-                else:
-                    x = linear(x, layer)  # pyright: ignore[reportPossiblyUnboundVariable]
-                x = activate(x)
-                if trace is not None:
-                    trace[spec.name] = x
+                x = linear(x, layer, gain=SILU_GAIN)
+                x = _activate(x, spec.name, trace, settled=i % SETTLE_EVERY == SETTLE_EVERY - 1)
             spec, head = next(queue)
-            y = linear(x, head) / math.sqrt(len(places))  # pyright: ignore[reportPossiblyUnboundVariable]
+            y = linear(x, head, gain=SILU_GAIN) / math.sqrt(len(encodings))
             signal = y if signal is None else signal + y
             if k < len(self.lattices):
+                # The next stage's first layer, its part that acts on these features; a constant passes the
+                # interpolation unchanged, so the bias goes along.
                 onward = weights[sum(self.depths[: k + 1]) + k + 1]
-                coming = linear(x, _columns(onward, 0, x.shape[-1], bias=False))  # pyright: ignore[reportPossiblyUnboundVariable]
+                coming = linear(x, _columns(onward, 0, x.shape[-1]), gain=SILU_GAIN)
                 coming = stencils[k].interpolate(coming)
                 signal = stencils[k].interpolate(signal)
         assert signal is not None
@@ -104,7 +101,24 @@ class MultiScaleINR(AbstractINR):
             trace["signal"] = signal
         return signal
 
+    @torch.compiler.disable  # how many nodes a view needs depends on its data; the layers compile without it
+    def _places(self, view: View) -> tuple[list[Tensor], list[AbstractStencil]]:
+        """The encoded positions of every stage, and the stencils between them."""
+        stencils, places = [], [view]
+        for lattice in reversed(self.lattices):
+            stencils.insert(0, lattice.stencil(places[0]))
+            places.insert(0, stencils[0].nodes)
+        return [encoding(place) for encoding, place in zip(self.encodings, places, strict=True)], stencils
 
-def _columns(layer: LayerWeights, start: int, stop: int, *, bias: bool) -> LayerWeights:
+
+def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, settled: bool = False) -> Tensor:
+    """SiLU: smooth, so that fields have derivatives of every order."""
+    x = settle(F.silu(x)) if settled else F.silu(x)
+    if trace is not None:
+        trace[name] = x * SILU_GAIN
+    return x
+
+
+def _columns(layer: LayerWeights, start: int, stop: int) -> LayerWeights:
     """The part of a layer that acts on some of its inputs."""
-    return LayerWeights(layer.weight[:, :, start:stop], layer.bias if bias else layer.bias * 0)
+    return LayerWeights(layer.weight[:, :, start:stop], layer.bias)

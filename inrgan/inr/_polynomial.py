@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable
 
+from torch.nn import functional as F
+
 from inrgan._typing import Float, Tensor
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import AbstractINR, LayerSpec, Weights, activate, linear
+from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, Weights, linear, settle
 from inrgan.views import View
 
 
@@ -51,15 +53,17 @@ class PolynomialINR(AbstractINR):
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
         encoded = self.encoding(view)
-        x = activate(linear(encoded, weights[0]))
+        x = F.silu(linear(encoded, weights[0]))
         if trace is not None:
-            trace["level0"] = x
+            trace["level0"] = x * SILU_GAIN
         for k in range(1, self.depth):
-            factor = (1 + linear(encoded, weights[2 * k - 1])) / math.sqrt(2)
-            x = activate(linear(x * factor, weights[2 * k]))
+            factor = 1 + linear(encoded, weights[2 * k - 1])
+            x = F.silu(linear(x * factor, weights[2 * k], gain=SILU_GAIN / math.sqrt(2)))
+            if k % 2 == 1:  # a product of two factors varies more than a layer does
+                x = settle(x)
             if trace is not None:
-                trace[f"level{k}"] = x
-        signal = linear(x, weights[-1])
+                trace[f"level{k}"] = x * SILU_GAIN
+        signal = linear(x, weights[-1], gain=SILU_GAIN)
         if trace is not None:
             trace["signal"] = signal
         return signal

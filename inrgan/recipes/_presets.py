@@ -12,7 +12,17 @@ def tiny(modality: Modality) -> TrainConfig:
         >>> tiny(ImageModality(resolution=32)).batch
         16
     """
-    return TrainConfig(modality=modality, preset="tiny", kimg=30, batch=16, ema_kimg=2.0, snapshot_kimg=10, gamma=1e-3)
+    return TrainConfig(
+        modality=modality,
+        preset="tiny",
+        kimg=30,
+        batch=16,
+        ema_kimg=2.0,
+        snapshot_kimg=10,
+        gamma=1e-3,
+        generator_rate=4e-3,
+        critic_rate=4e-3,
+    )
 
 
 def base(modality: Modality) -> TrainConfig:

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset, generator_preset
 from inrgan.errors import ConfigError
 from inrgan.modality import Modality
@@ -83,17 +84,11 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types only; the modality by name and arguments."""
-        out: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Modality):
-                value = {"name": value.name, "arguments": value.arguments()}
-            elif isinstance(value, GeneratorSizes):
-                value = value.to_json()
-            elif isinstance(value, CriticSizes):
-                value = dataclasses.asdict(value)
-            out[field.name] = list(value) if isinstance(value, tuple) else value
-        return out
+        plain = to_plain(self)
+        plain["modality"] = {"name": self.modality.name, "arguments": self.modality.arguments()}
+        plain["generator"] = None if self.generator is None else to_plain(self.generator)
+        plain["critic"] = None if self.critic is None else to_plain(self.critic)
+        return plain
 
     @staticmethod
     def from_json(data: dict[str, Any], *, modality: Modality) -> "TrainConfig":
@@ -102,13 +97,9 @@ class TrainConfig:
         Raises:
             ConfigError: an entry is unknown or has the wrong type.
         """
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        values["modality"] = modality
-        try:
-            if values.get("generator") is not None:
-                values["generator"] = GeneratorSizes.from_json(values["generator"])
-            if values.get("critic") is not None:
-                values["critic"] = CriticSizes(**values["critic"])
-            return TrainConfig(**values)
-        except TypeError as error:
-            raise ConfigError(f"the run's configuration does not fit this version of inrgan: {error}") from None
+        values = {**data, "modality": modality}
+        if values.get("generator") is not None:
+            values["generator"] = from_plain(GeneratorSizes, values["generator"], what="the run's generator")
+        if values.get("critic") is not None:
+            values["critic"] = from_plain(CriticSizes, values["critic"], what="the run's critic")
+        return from_plain(TrainConfig, values, what="the run's configuration")

@@ -15,6 +15,7 @@ from torch import nn
 from inrgan._pretrained import load_generator, resolve
 from inrgan._random import step_generator
 from inrgan._typing import Tensor
+from inrgan.discriminators import AbstractCritic
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
 from inrgan.losses import adversarial_loss, gradient_penalty, terms
@@ -75,11 +76,9 @@ class Trainer:
         self.reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
 
         torch.manual_seed(config.seed)  # initial weights; nothing after this line draws from the global state
-        sizes = generator_sizes.to_json()
-        del sizes["classes"]
-        G = generator if generator is not None else Generator(modality, labels=label_names, **sizes)
+        G = generator if generator is not None else Generator(modality, labels=label_names, sizes=generator_sizes)
         self.G: Any = G.to(self.device).train()
-        self.D = modality.critic(critic_sizes).to(self.device).train()
+        self.D: AbstractCritic = modality.critic(critic_sizes).to(self.device).train()
         if init_from is not None:
             described, tensors = load_generator(resolve(init_from))
             described.load_into(self.G, tensors)

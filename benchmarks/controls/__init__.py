@@ -1,0 +1,5 @@
+"""Generators that are not INRs, to hold ours against."""
+
+from controls.convolutional import ConvolutionalGenerator
+
+__all__ = ["ConvolutionalGenerator"]

@@ -1,0 +1,78 @@
+"""Scores over training time of the multi-scale INR, the pointwise INR and a convolutional control.
+
+Same critic, data, loss, optimiser, batch and budget; only the generator differs. The budget is CPU time of the
+process on one thread, so that other load on the machine does not change it. Held-out items are scored.
+
+    python benchmarks/image_quality.py --train DIR --test DIR --resolution 32 --method multiscale --out results/
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+from controls import ConvolutionalGenerator
+
+from inrgan import Generator, ImageModality, Trainer
+from inrgan.evaluation import score_generator
+from inrgan.recipes import generator_preset, recipe
+
+METRICS = ("swd", "frechet", "precision", "recall")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", required=True)
+    parser.add_argument("--test", required=True)
+    parser.add_argument("--resolution", type=int, default=32)
+    parser.add_argument("--method", choices=["multiscale", "pointwise", "convolutional"], required=True)
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--minutes", default="0,5,15,30", help="CPU minutes at which to score")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fakes", type=int, default=2048)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    modality = ImageModality(resolution=args.resolution)
+    config = dataclasses.replace(
+        recipe(args.preset, modality), data=args.train, seed=args.seed, kimg=1e9, device="cpu", snapshot_kimg=1e9
+    )
+    generator = None
+    if args.method == "pointwise":
+        sizes = generator_preset(args.preset, resolution=args.resolution, backbone="pointwise")
+        config = dataclasses.replace(config, generator=sizes)
+    if args.method == "convolutional":
+        torch.manual_seed(args.seed)
+        sizes = generator_preset(args.preset, resolution=args.resolution)
+        widths = {16: (128, 96, 48), 32: (128, 128, 96, 48), 64: (128, 128, 128, 96, 48)}[args.resolution]
+        generator = ConvolutionalGenerator(modality, z_dim=sizes.z_dim, w_dim=sizes.w_dim, widths=widths)
+    name = f"{args.method}-{args.resolution}"
+    trainer = Trainer(config, outdir=args.out / "runs", quiet=True, generator=generator)
+    test = modality.source(args.test)
+    parameters = sum(p.numel() for p in trainer.G.parameters())
+    used = 0.0
+    for mark in (float(m) for m in args.minutes.split(",")):
+        start = time.process_time()
+        while used + time.process_time() - start < 60 * mark:
+            trainer.train_step()
+        used += time.process_time() - start
+        scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
+        line = {
+            "method": args.method, "resolution": args.resolution, "cpu_minutes": mark, "kimg": round(trainer.kimg, 1),
+            "generator_parameters": parameters, **{s.name: s.value for s in scores}, "protocol": scores[0].protocol,
+        }  # fmt: skip
+        with open(args.out / f"{name}.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        trainer.preview(reals=False)
+        trainer.save()
+        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
+    if isinstance(trainer.ema, Generator):
+        trainer.snapshot()
+    trainer.close()
+
+
+if __name__ == "__main__":
+    main()
