@@ -41,6 +41,17 @@ class GeneratorSizes:
     classes: int = 0
     """Number of labels; 0 for an unconditional generator."""
 
+    def __post_init__(self):
+        sizes = {
+            "z_dim": self.z_dim, "w_dim": self.w_dim, "mapping_depth": self.mapping_depth, "rank": self.rank,
+            "widths": min(self.widths, default=0), "depths": min(self.depths, default=0),
+        }  # fmt: skip
+        for name, value in sizes.items():
+            if value < 1:
+                raise ConfigError(f"{name} of the generator is {getattr(self, name)}; expected 1 or more")
+        if not 0 < self.mapping_rate < float("inf") or self.classes < 0:
+            raise ConfigError(f"mapping_rate is {self.mapping_rate}, classes {self.classes}; expected positive numbers")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CriticSizes:
@@ -52,6 +63,10 @@ class CriticSizes:
     """Upper bound on the channels."""
     classes: int = 0
     """Number of labels; 0 for an unconditional critic."""
+
+    def __post_init__(self):
+        if self.width < 1 or self.max_width < 1 or self.classes < 0:
+            raise ConfigError(f"a critic of {self}; expected widths of 1 or more and classes of 0 or more")
 
 
 # One row per preset: z, w, rank, widths of (coarse lattice, fine lattice, queried points), layers of each.

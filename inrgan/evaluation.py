@@ -80,7 +80,7 @@ def score_generator(
     modality = G.modality
     if count < 8 or len(source) < 8:
         raise ConfigError(f"scores over {count} samples and {len(source)} items say nothing; expected 8 or more")
-    view = modality.domain.grid(modality.domain.shape(resolution or modality.resolution))
+    view = modality.domain.grid(modality.domain.shape(modality.resolution if resolution is None else resolution))
     real = observe_reals(source, modality, view, count=count, seed=seed)
     fake = render_fakes(G, view, count=count, seed=seed, truncation=truncation)
     return evaluate(

@@ -32,6 +32,8 @@ class Field:
 
     def __getitem__(self, index: int | slice) -> "Field":
         """Some of the functions, as a smaller batch."""
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is outside a batch of {len(self)} fields")  # ends a for loop, too
         rows = slice(index, index + 1 or None) if isinstance(index, int) else index
         weights = [LayerWeights(x.weight[rows], x.bias[rows]) for x in self.weights]
         return Field(self.inr, weights, domain=self.domain)
@@ -48,14 +50,14 @@ class Field:
 
     def __call__(
         self,
-        where: Float[Tensor, "N D"] | Float[Tensor, "B N D"] | View,
+        where: Float[Tensor, "N D"] | Float[Tensor, "#B N D"] | View,
         *,
         spacing: float | Float[Tensor, "#B #N D"] = 0.0,
     ) -> Float[Tensor, "B *S"]:
         """Values at coordinates, twice differentiable in them, or the signal as seen from a view.
 
         Args:
-            where: coordinates, (N, D) for the same points in every sample or (B, N, D); or a View.
+            where: coordinates, (N, D) or (1, N, D) for the same points in every sample, or (B, N, D); or a View.
             spacing: for coordinates, the distance between samples to which the field is band-limited, in
                 coordinate units; 0 for the field itself. A render is band-limited to its own grid, which
                 changes nothing from the training resolution on.
@@ -73,7 +75,11 @@ class Field:
         """
         if isinstance(where, View):
             return where.unflatten(torch.tanh(self.inr(where, self.weights)))
-        if where.shape[-1] != self.domain.coord_dim or (where.ndim == 3 and where.shape[0] not in (1, len(self))):
+        if (
+            where.ndim not in (2, 3)
+            or where.shape[-1] != self.domain.coord_dim
+            or (where.ndim == 3 and where.shape[0] not in (1, len(self)))
+        ):
             raise ShapeError(
                 f"coords has shape {tuple(where.shape)}; expected (N, {self.domain.coord_dim}) "
                 f"or ({len(self)}, N, {self.domain.coord_dim})"

@@ -121,7 +121,7 @@ class Generator(nn.Module):
         if len(seeds) == 0 or min(seeds) < 0:
             raise ConfigError(f"got the seeds {list(seeds)}; expected one or more numbers from 0 up")
         rows = [torch.randn(self.sizes.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.stack(rows).to(self.device)
+        return torch.stack(rows).to(self.mapping.w_mean)  # its device and its precision
 
     @torch.no_grad()
     def sample_w(

@@ -24,7 +24,7 @@ def modality_names() -> dict[str, str]:
     found.update({e.name: e.value for e in entry_points(group=ENTRY_POINTS)})
     for entry in filter(None, (e.strip() for e in os.environ.get(VARIABLE, "").split(","))):
         name, equals, target = entry.partition("=")
-        if not equals or ":" not in target:
+        if not equals or not all(target.strip().partition(":")):
             raise ConfigError(f"{VARIABLE} holds {entry!r}; expected name=package:Class, separated by commas")
         found[name.strip()] = target.strip()
     return found

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -80,13 +80,21 @@ class View:
         return -torch.log2(self.spacing.mean(dim=1))
 
     def window(self, slices: Sequence[slice]) -> "View":
-        """A block of a product view, by array slices: the same points at the same spacing."""
-        assert self.axes is not None and len(slices) == len(self.shape)
-        axes = [axis[:, s] for axis, s in zip(self.axes, reversed(slices), strict=True)]
-        weights = self.weights
-        if weights is not None:
-            weights = weights.unflatten(1, self.shape)[(slice(None), *slices)].flatten(1)
-        return product_view(axes, spacing=self.spacing[:, 0], weights=weights)
+        """A block of the view, by array slices: the same points at the same spacing."""
+        assert len(slices) == len(self.shape)
+
+        def cut(x: Tensor) -> Tensor:
+            block = x.unflatten(1, self.shape)[(slice(None), *slices)]
+            return block.reshape(x.shape[0], block.shape[1 : 1 + len(slices)].numel(), *x.shape[2:])
+
+        weights = None if self.weights is None else cut(self.weights)
+        if self.axes is not None:
+            axes = [axis[:, s] for axis, s in zip(self.axes, reversed(slices), strict=True)]
+            return product_view(axes, spacing=self.spacing[:, 0], weights=weights)
+        assert self.points is not None
+        spacing = self.spacing if self.spacing.shape[1] == 1 else cut(self.spacing)
+        shape = tuple(len(range(n)[s]) for n, s in zip(self.shape, slices, strict=True))
+        return replace(scattered(cut(self.points), spacing=spacing), shape=shape, weights=weights)
 
     def to(self, device: torch.device | str) -> "View":
         """The same view on another device."""
@@ -110,7 +118,7 @@ class View:
 
 
 def scattered(
-    coords: Float[Tensor, "N D"] | Float[Tensor, "B N D"],
+    coords: Float[Tensor, "N D"] | Float[Tensor, "#B N D"],
     *,
     spacing: float | Float[Tensor, "#B #N D"] = 0.0,
 ) -> View:
@@ -155,10 +163,11 @@ def product_view(
         >>> product_view([torch.zeros(1, 6), torch.zeros(1, 4)], spacing=torch.ones(1, 2)).shape
         (4, 6)
     """
-    low = torch.stack([(a[:, 0] if a.shape[1] else a.new_zeros(a.shape[0])).expand(spacing.shape[0]) for a in axes], -1)
-    high = torch.stack(
-        [(a[:, -1] if a.shape[1] else a.new_zeros(a.shape[0])).expand(spacing.shape[0]) for a in axes], -1
-    )
+    batch = max(spacing.shape[0], *(a.shape[0] for a in axes))
+    first = [a[:, 0] if a.shape[1] else a.new_zeros(a.shape[0]) for a in axes]
+    last = [a[:, -1] if a.shape[1] else a.new_zeros(a.shape[0]) for a in axes]
+    low = torch.stack([x.expand(batch) for x in first], dim=-1)
+    high = torch.stack([x.expand(batch) for x in last], dim=-1)
     return View(
         shape=tuple(a.shape[1] for a in reversed(axes)),
         spacing=spacing[:, None],

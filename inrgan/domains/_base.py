@@ -76,7 +76,11 @@ class AbstractDomain(abc.ABC):
 
     @abc.abstractmethod
     def shape(self, resolution: int) -> tuple[int, ...]:
-        """Array shape of the whole domain with ``resolution`` samples on the shortest side."""
+        """Array shape of the whole domain with ``resolution`` samples on the shortest side.
+
+        Raises:
+            ConfigError: the resolution is below 1.
+        """
 
     @property
     @abc.abstractmethod

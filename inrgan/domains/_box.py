@@ -106,9 +106,11 @@ class Box(AbstractDomain):
         return BoxLattice(origin=self.lower, cell=[s / n for s, n in zip(self.sides, counts, strict=True)])
 
     def spacing(self, resolution: int) -> float:
+        _check_resolution(resolution)
         return min(self.sides) / resolution
 
     def shape(self, resolution: int) -> tuple[int, ...]:
+        _check_resolution(resolution)
         shortest = min(self.sides)
         return tuple(max(1, round(resolution * s / shortest)) for s in reversed(self.sides))
 
@@ -137,3 +139,8 @@ class Box(AbstractDomain):
         if any(a >= b for a, b in zip(lower, upper, strict=True)):
             raise ConfigError(f"the region {tuple(region)} is empty; every upper bound must be above its lower bound")
         return lower, upper
+
+
+def _check_resolution(resolution: int) -> None:
+    if resolution < 1:
+        raise ConfigError(f"the resolution is {resolution}; expected 1 or more samples on the shortest side")

@@ -47,7 +47,7 @@ class FourierEncoding(AbstractEncoding):
         longest_period: float,
         spacing: float,
         oblique: int = 0,
-        decay: float = 1.0,
+        decay: float = 0.5,
         seed: int = 0,
     ):
         super().__init__()

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from inrgan._layers import rms_normalize
 from inrgan._typing import Float, Tensor
 from inrgan.views import View
 
 SILU_GAIN = 1.6766
 """SiLU shrinks a unit normal to a second moment of 0.3557; this restores 1. Backbones apply it in the product
 that follows an activation, where it is free."""
+
+SETTLE_EVERY = 3
+"""Layers after which backbones settle their features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +90,17 @@ def linear(
     weight_BIO = layer.weight.transpose(1, 2)
     start = layer.bias[:, None, :] if onto is None else onto
     return torch.baddbmm(start, x.expand(weight_BIO.shape[0], -1, -1), weight_BIO, alpha=gain)
+
+
+def settle(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
+    """Scale each point's features to the second moment that SiLU gives a unit normal, whatever they have.
+
+    The gain alone holds the scale of a few layers only: SiLU bends from x/2 to x, so that near scale 1 its second
+    moment goes as the input's to the power of 1.17, and sixteen layers on a deviation is 1.17¹⁶ = 12 times as
+    large (in the logarithm). The norm is over one point's features: a field stays a function of the coordinate.
+
+    Example:
+        >>> settle(torch.full((2, 8), 3.0)).square().mean().item() * SILU_GAIN**2
+        1.0
+    """
+    return rms_normalize(x) * (1 / SILU_GAIN)

@@ -11,7 +11,7 @@ from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain, AbstractStencil
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, LayerWeights, Weights, linear
+from inrgan.inr._base import SETTLE_EVERY, SILU_GAIN, AbstractINR, LayerSpec, LayerWeights, Weights, linear, settle
 from inrgan.views import View
 
 
@@ -82,9 +82,10 @@ class MultiScaleINR(AbstractINR):
             spec, layer = next(queue)
             x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
             x = _activate(x, spec.name, trace)
-            for _ in range(1, self.depths[k]):
+            for i in range(1, self.depths[k]):
                 spec, layer = next(queue)
-                x = _activate(linear(x, layer, gain=SILU_GAIN), spec.name, trace)
+                x = linear(x, layer, gain=SILU_GAIN)
+                x = _activate(x, spec.name, trace, settled=i % SETTLE_EVERY == SETTLE_EVERY - 1)
             spec, head = next(queue)
             y = linear(x, head, gain=SILU_GAIN) / math.sqrt(len(encodings))
             signal = y if signal is None else signal + y
@@ -110,9 +111,9 @@ class MultiScaleINR(AbstractINR):
         return [encoding(place) for encoding, place in zip(self.encodings, places, strict=True)], stencils
 
 
-def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None) -> Tensor:
+def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, settled: bool = False) -> Tensor:
     """SiLU: smooth, so that fields have derivatives of every order."""
-    x = F.silu(x)
+    x = settle(F.silu(x)) if settled else F.silu(x)
     if trace is not None:
         trace[name] = x * SILU_GAIN
     return x

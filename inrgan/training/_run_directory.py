@@ -7,7 +7,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from inrgan._files import write_json
+from inrgan._files import write_atomic, write_json
 from inrgan.errors import RunDirectoryError
 
 
@@ -76,11 +76,14 @@ class RunDirectory:
         """
         path = self.path / "config.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            config = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunDirectoryError(f"{self.path} has no config.json; expected a run directory") from None
         except ValueError as error:
             raise RunDirectoryError(f"{path} is not JSON: {error}") from None
+        if not isinstance(config, dict):
+            raise RunDirectoryError(f"{path} holds no JSON object; expected the configuration of a run")
+        return config
 
     def append(self, name: str, line: dict[str, Any]) -> None:
         """Add one line to a ``.jsonl`` file.
@@ -95,11 +98,22 @@ class RunDirectory:
             raise RunDirectoryError(f"cannot write {self.path / name}: {error.strerror or error}") from None
 
     def truncate(self, name: str, *, kimg: float) -> None:
-        """Drop the lines of a ``.jsonl`` file that come after a moment to which training went back."""
+        """Drop the lines of a ``.jsonl`` file that come after a moment to which training went back.
+
+        A line that a crash cut short is dropped, too.
+        """
+
+        def stays(line: str) -> bool:
+            try:
+                return json.loads(line)["kimg"] <= kimg
+            except (ValueError, KeyError, TypeError):
+                return False
+
         path = self.path / name
         if path.exists():
-            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["kimg"] <= kimg]
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            kept = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if stays(line)]
+            text = "".join(f"{line}\n" for line in kept)
+            write_atomic(path, lambda p: p.write_text(text, encoding="utf-8"))
 
     def close(self) -> None:
         """Let other processes have it."""

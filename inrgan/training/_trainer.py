@@ -94,7 +94,11 @@ class Trainer:
 
         if resume is not None:
             self.run = RunDirectory(Path(resume))
-            self._restore()
+            try:
+                self._restore()
+            except Exception:
+                self.run.close()  # a failed resume does not hold the directory
+                raise
         else:
             slug = f"{modality.name}-{self.source.description}-{config.preset}"
             self.run = RunDirectory.create(outdir, slug=slug)
@@ -129,13 +133,15 @@ class Trainer:
             if self.step == 0:
                 self.preview(reals=True)
                 self.snapshot()
-            while self.kimg < end and time.monotonic() < deadline:
+            now = tick
+            while self.kimg < end and now < deadline:
                 for name, value in self.train_step().items():
                     sums.setdefault(name, []).append(value)
                 now = time.monotonic()
                 done = max((self.kimg - first) / (end - first), (now - began) / (60 * max_minutes))
                 reporter.progress(min(done, 1.0), kimg=self.kimg)
-                if now - tick > _TICK_SECONDS or self.kimg >= end:
+                # Losses are looked at before every snapshot, so that none is overwritten by a broken one.
+                if now - tick > _TICK_SECONDS or self.kimg >= min(end, next_snapshot) or now >= deadline:
                     self._tick(reporter, sums, seconds=now - tick, steps=self.step - tick_step)
                     tick, tick_step, sums = now, self.step, {}
                 if self.kimg >= next_snapshot:
@@ -218,7 +224,13 @@ class Trainer:
         return stats
 
     def snapshot(self) -> None:
-        """Write the averaged generator, a picture of what it makes, and the state."""
+        """Write the averaged generator, a picture of what it makes, and the state.
+
+        Raises:
+            NonFiniteError: a weight became NaN or infinite; what was written before is untouched.
+        """
+        for network in (self.G, self.D, self.ema):
+            self._refuse([k for k, v in network.state_dict().items() if not torch.isfinite(v).all()][:1])
         self.ema.save_pretrained(self.run.snapshot(self.kimg))
         self.preview(reals=False)
         self.save()
@@ -271,18 +283,20 @@ class Trainer:
 
     def _tick(self, reporter: Reporter, sums: dict[str, list[Tensor]], *, seconds: float, steps: int) -> None:
         means = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
-        broken = [name for name, value in means.items() if not math.isfinite(value)]
-        if broken:
-            raise NonFiniteError(
-                f"{', '.join(broken)} became NaN or infinite near {self.kimg:.3f} kimg; the last good state is "
-                f"{self.run.state}. Raise --gamma, or lower generator_rate and critic_rate in the configuration"
-            )
+        self._refuse([name for name, value in means.items() if not math.isfinite(value)])
         means["time/seconds_per_kimg"] = seconds / max(steps * self.config.batch / 1000, 1e-9)
         means["memory/peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         if self.device.type == "cuda":
             means["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
         means["data/bad"], means["data/too_small"] = self.source.bad, self.reals.skipped
         reporter.stats(means, kimg=self.kimg)
+
+    def _refuse(self, broken: list[str]) -> None:
+        if broken:
+            raise NonFiniteError(
+                f"{', '.join(broken)} became NaN or infinite near {self.kimg:.3f} kimg; the last good state is "
+                f"{self.run.state}. Lower --generator-rate and --critic-rate, or raise --gamma"
+            )
 
     def _restore(self) -> None:
         saved, mine = self.run.read_config(), json.loads(json.dumps(self.config.to_json()))

@@ -1,0 +1,149 @@
+"""The contract of a modality as a test, for anyone's adapter."""
+
+import contextlib
+import dataclasses
+import json
+import tempfile
+from pathlib import Path
+
+import torch
+
+from inrgan._plain import from_plain
+from inrgan._sizes import CriticSizes
+from inrgan._typing import Tensor
+from inrgan.errors import ConfigError
+from inrgan.generator import Generator
+from inrgan.losses import gradient_penalty
+from inrgan.modality import Modality
+from inrgan.views import View, scattered
+
+
+def check_modality(m: Modality) -> None:
+    """Check everything that the rest of inrgan relies on. Takes seconds; use a small ``resolution``.
+
+    Raises:
+        AssertionError: naming the member that is broken, and how.
+
+    Example:
+        >>> check_modality(ImageModality(resolution=32))
+    """
+    _check_arguments(m)
+    _check_domain(m)
+    _check_encoding(m)
+    _check_critic(m, values := _check_data(m))
+    _check_field(m)
+    _check_files(m, values)
+
+
+def _require(true: bool, message: str) -> None:
+    if not true:  # not the statement assert, which python -O drops
+        raise AssertionError(message)
+
+
+def _close(a: Tensor, b: Tensor, tolerance: float, message: str) -> None:
+    difference = float((a - b).detach().abs().max())
+    _require(difference <= tolerance, f"{message}: they differ by {difference:.2g}")  # NaN is not close
+
+
+def _view(m: Modality, resolution: int) -> View:
+    return m.domain.grid(m.domain.shape(resolution))
+
+
+def _check_arguments(m: Modality) -> None:
+    frozen = dataclasses.is_dataclass(m) and type(m).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    _require(frozen, "the modality must be a frozen dataclass")
+    _require(bool(getattr(m, "name", "")), "name must be a string that is not empty")
+    try:
+        data = json.loads(json.dumps(m.arguments(), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"arguments() must be plain JSON values: {error}") from None
+    again = from_plain(type(m), data, what="arguments()")
+    _require(again == m, f"arguments() must rebuild an equal adapter; got {again} from {m}")
+
+
+def _check_domain(m: Modality) -> None:
+    view, fine, D = _view(m, m.resolution), _view(m, 4 * m.resolution).coords[0], m.domain.coord_dim
+    right = view.shape == m.domain.shape(m.resolution) and len(view.shape) == m.domain.grid_dim
+    _require(right, f"domain.grid has shape {view.shape}")
+    slack = m.domain.spacing(m.resolution)  # the fine grid's outermost centres lie inside the border
+    for name, where in (("grid", view.coords[0]), ("sample", m.domain.sample(256, generator=torch.Generator()))):
+        _require(where.ndim == 2 and where.shape[1] == D, f"domain.{name} gives shape {tuple(where.shape)}")
+        inside = (where >= fine.amin(0) - slack) & (where <= fine.amax(0) + slack)  # false for NaN
+        _require(bool(inside.all()), f"domain.{name} leaves the domain")
+    weights = torch.ones(1) if view.weights is None else view.weights
+    _require(bool((weights > 0).all()) and abs(float(weights.mean()) - 1) < 1e-3, "weights: not positive with mean 1")
+
+
+def _check_encoding(m: Modality) -> None:
+    encoding, points = m.encoding(m.domain.spacing(m.resolution)), _view(m, m.resolution).coords
+    features = encoding(scattered(points))
+    _require(features.shape[1:] == (points.shape[1], encoding.size), "encoding.size is not the number of features")
+    moment = float(features.square().mean())
+    _require(0.25 < moment < 4, f"the encoding's second moment is {moment:.3g}; expected about 1")
+    _close(encoding(scattered(points[:, 3:5])), features[:, 3:5], 1e-5, "the encoding of a point depends on the others")
+    coarse = encoding(scattered(points, spacing=8 * m.domain.longest_period))
+    _close(coarse, coarse.mean(dim=1, keepdim=True), 1e-3, "the encoding is not band-limited by the spacing")
+
+
+def _check_data(m: Modality) -> Tensor:
+    a, b = (m.source(None, seed=0) for _ in range(2))
+    _require(len(a) > 0 and len(a) == len(b), f"source(None) has {len(a)} and {len(b)} items")
+    items = [a[i] for i in range(min(4, len(a)))]
+    for i, item in enumerate(items):
+        _require(torch.equal(item, a[i]) and torch.equal(item, b[i]), f"source(None)[{i}] is not the same twice")
+        spacing, limit = m.item_spacing(item), 1.001 * m.domain.spacing(m.resolution)
+        _require(0 < spacing <= limit, f"item_spacing is {spacing}; expected above 0 and up to {limit} to train")
+    means, values = [], torch.empty(0)
+    for n in (max(1, m.resolution // 2), m.resolution):
+        view = _view(m, n)
+        values, expected = m.observe(items, view), (len(items), m.signal_channels, *view.shape)
+        _require(values.shape == expected, f"observe gave {tuple(values.shape)}; expected {expected}")
+        _require(bool((values.abs() <= 1).all()), "observe left [-1, 1]")
+        _close(m.observe(items[:1], view), values[:1], 1e-5, "observe: an item depends on its batch")
+        means.append((values.flatten(2) * (1 if view.weights is None else view.weights[:, None])).mean(dim=2))
+    _close(means[0], means[1], 0.1, "observe: the mean of a signal changes with the resolution")
+    changed = m.augment(values, generator=torch.Generator().manual_seed(0))
+    _require(changed.shape == values.shape and bool(torch.isfinite(changed).all()), "augment broke the signals")
+    return values
+
+
+def _check_critic(m: Modality, values: Tensor) -> None:
+    for n in (m.resolution, m.resolution // 2):
+        critic = m.critic(CriticSizes(width=8, max_width=16))
+        _require(getattr(critic, "smallest", 0) > 0, "critic.smallest must be the fewest samples along a side")
+        view = _view(m, max(critic.smallest, n))
+        seen = torch.nn.functional.interpolate(values, size=view.shape)
+        scores = critic(seen, view)
+        _require(scores.shape == seen.shape[:1], f"critic: scores of shape {tuple(scores.shape)} for {view.shape}")
+        _close(critic(seen[:1], view), scores[:1], 1e-4, "critic: a score depends on the batch")
+        gradient_penalty(lambda x, c=critic, v=view: c(x, v), seen, view).backward()
+        slopes = torch.cat([p.grad.flatten() for p in critic.parameters() if p.grad is not None])
+        _require(bool(torch.isfinite(slopes).all() and slopes.any()), "critic: the gradient penalty has no gradient")
+
+
+def _check_field(m: Modality) -> None:
+    G, view = Generator(m, preset="tiny"), _view(m, max(4, m.resolution // 2))
+    field = G.sample([0, 1])
+    with torch.no_grad():
+        whole, points = field(view), field(view.coords, spacing=view.spacing)
+    _close(view.unflatten(points), whole, 1e-5, "field: scattered points differ from the grid")
+    _close(field.render(view.shape, max_points=2 * view.count // 5), whole, 1e-5, "field: tiles differ from the whole")
+    _close(G.sample([1])(view), whole[1:], 1e-5, "field: a seed depends on the batch")
+    coords = m.domain.sample(5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    (slope,) = torch.autograd.grad(field(coords).sum(), coords, create_graph=True)
+    (bend,) = torch.autograd.grad(slope.square().sum(), coords)
+    _require(bool(torch.isfinite(bend).all() and bend.any()), "field: not twice differentiable in the coordinates")
+
+
+def _check_files(m: Modality, values: Tensor) -> None:
+    _require(m.preview_suffix.startswith("."), f"preview_suffix is {m.preview_suffix!r}; expected a leading dot")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"signals{m.preview_suffix}"
+        m.write(values, path)
+        _require(path.is_file() and path.stat().st_size > 0, f"write made no file {path.name}")
+        for suffix in (m.preview_suffix, ".npy", ".gif", ".mp4", ".wav", ".glb"):
+            path = Path(folder) / f"walk{suffix}"
+            with contextlib.suppress(ConfigError):
+                m.write_walk(values, path, rate=4.0)
+                break
+        _require(path.is_file() and path.stat().st_size > 0, f"write_walk made no file {path.name}")

@@ -1,0 +1,179 @@
+"""The command line, called in process. Oracles: files read back, the Python contract, exit codes and stderr."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inrgan import Generator
+from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan.cli import main
+from inrgan.domains import Box
+from inrgan.errors import ConfigError
+
+TRAIN = ["train", "image", "--resolution", "16", "--kimg", "0.064", "--batch", "16", "--quiet", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    outdir = tmp_path_factory.mktemp("runs")
+    main([*TRAIN, "--outdir", str(outdir)])
+    return outdir / "00000-image-shapes-tiny"
+
+
+def test_train(run):
+    saved = json.loads((run / "config.json").read_text())
+    assert saved["batch"] == 16 and saved["kimg"] == 0.064 and saved["modality"]["arguments"]["resolution"] == 16
+    assert (run / "snapshot-00000.064" / "model.safetensors").exists()
+    assert json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["kimg"] == 0.064
+
+
+def test_sample_npy_equals_python(run, tmp_path):
+    # Oracle: the Python contract for the same seed.
+    out = tmp_path / "one.npy"
+    main(["sample", str(run), "--seeds", "3", "--resolution", "48x64", "--truncation", "0.7", "--out", str(out)])
+    expected = Generator.from_pretrained(run).sample([3], truncation=0.7).render((48, 64))
+    np.testing.assert_allclose(np.load(out), expected[0].numpy(), atol=1e-6)
+
+
+def test_sample_png(run, tmp_path):
+    main(["sample", str(run), "--seeds", "0-3", "--resolution", "48x64", "--out", str(tmp_path / "many.png")])
+    picture = Image.open(tmp_path / "many.png")
+    assert picture.width >= 2 * 64 and picture.height >= 2 * 48 and np.asarray(picture).std() > 1
+
+
+def test_sample_region(run, tmp_path):
+    out, flag = tmp_path / "part.npy", "--region=0,-0.5,1,0"
+    main(["sample", str(run), "--seeds", "1", "--resolution", "16x32", flag, "--out", str(out)])
+    whole = Generator.from_pretrained(run).sample([1]).render((64, 64))
+    np.testing.assert_allclose(np.load(out), whole[0, :, 16:32, 32:].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("more", [[], ["--pace", "uniform"], ["--loop", "--pace", "uniform"]])
+def test_interpolate(run, tmp_path, more):
+    out = tmp_path / "walk.gif"
+    main(["interpolate", str(run), "--seeds", "1,2", "--frames", "4", "--resolution", "24", "--out", str(out), *more])
+    with Image.open(out) as gif:
+        assert gif.n_frames == 4 and gif.size == (24, 24)
+
+
+def test_evaluate_appends(run, capsys):
+    for lines in (1, 2):
+        main(["evaluate", str(run), "--count", "16", "--metrics", "swd"])
+        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert len(rows) == lines
+    assert rows[0] == rows[1]  # a score is a function of its protocol
+    assert rows[0]["snapshot"] == "snapshot-00000.064" and "swd" in capsys.readouterr().out
+
+
+def test_info(capsys):
+    main(["info"])
+    out = capsys.readouterr().out
+    assert "torch " + torch.__version__ in out and "image" in out and "usable" in out
+
+
+def test_dry_run_makes_nothing(tmp_path, capsys):
+    main([*TRAIN, "--outdir", str(tmp_path / "runs"), "--dry-run", "--losses", "full,random-resolution"])
+    out = capsys.readouterr().out
+    described, _, sizes = out.rpartition("}\n")
+    assert json.loads(described + "}")["losses"] == ["full", "random-resolution"] and "M parameters" in sizes
+    assert not (tmp_path / "runs").exists()
+
+
+def test_resume(tmp_path):
+    main([*TRAIN, "--outdir", str(tmp_path)])
+    run = tmp_path / "00000-image-shapes-tiny"
+    main(["train", "image", "--resume", str(run), "--kimg", "0.096", "--quiet"])
+    assert (run / "snapshot-00000.096").exists() and len(list(tmp_path.iterdir())) == 1
+    saved = torch.load(run / "state-latest.pt", weights_only=True)
+    assert saved["step"] == 6
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["train", "--help"]])
+def test_help(argv, capsys):
+    main(argv)
+    assert "usage: inrgan" in capsys.readouterr().out
+
+
+def bad_inputs(run):
+    sample = ["sample", str(run), "--out", "x.npy"]
+    return {
+        "missing data": [*TRAIN, "--data", "/nonexistent/folder"],
+        "unknown modality": ["train", "smell"],
+        "no modality": ["train"],
+        "unknown command": ["paint"],
+        "resolution 0": ["train", "image", "--resolution", "0"],
+        "kimg 0": ["train", "image", "--kimg", "0"],
+        "unknown loss": [*TRAIN, "--losses", "dense"],
+        "render resolution 0": [*sample, "--resolution", "0"],
+        "render resolution words": [*sample, "--resolution", "big"],
+        "three sizes": [*sample, "--resolution", "4x4x4"],
+        "bad seeds": [*sample, "--seeds", "one"],
+        "seeds backwards": [*sample, "--seeds", "9-3"],
+        "bad region": [*sample, "--region", "0,0,1"],
+        "empty region": [*sample, "--region", "0,0,0,1"],
+        "bad truncation": [*sample, "--truncation", "nan"],
+        "label of none": [*sample, "--label", "cat"],
+        "unknown suffix": ["sample", str(run), "--out", "x.xyz", "--seeds", "0"],
+        "no gpu": [*sample, "--device", "cuda"],
+        "missing run": ["sample", "/nonexistent/run", "--out", "x.npy"],
+        "missing resume": ["train", "image", "--resume", "/nonexistent/run"],
+        "missing init": [*TRAIN, "--init-from", "/nonexistent/run"],
+        "other flags on resume": ["train", "image", "--resume", str(run), "--resolution", "32"],
+        "one frame": ["interpolate", str(run), "--frames", "1", "--out", "x.gif"],
+        "one stop": ["interpolate", str(run), "--seeds", "1", "--out", "x.gif"],
+        "fps 0": ["interpolate", str(run), "--seeds", "1,2", "--frames", "2", "--fps", "0", "--out", "x.gif"],
+        "evaluate at 0": ["evaluate", str(run), "--count", "16", "--resolution", "0"],
+        "evaluate few": ["evaluate", str(run), "--count", "2"],
+        "evaluate unknown": ["evaluate", str(run), "--count", "16", "--metrics", "beauty"],
+        "evaluate too fine": ["evaluate", str(run), "--count", "16", "--resolution", "999"],
+    }
+
+
+@pytest.mark.parametrize("name", bad_inputs("run"))
+def test_bad_input_is_one_line_and_code_2(name, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as stop:
+        main(bad_inputs(run)[name])
+    err = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert err.startswith("inrgan: ") and err.count("\n") == 1, err
+    assert "Traceback" not in err
+    assert not [p for p in os.listdir(tmp_path) if p != "runs"]
+
+
+@pytest.mark.parametrize("argv", [["sample"], ["train", "image", "--nosuch", "1"], ["train", "image", "--batch", "x"]])
+def test_flags_that_do_not_parse(argv, capsys):
+    # These are the parser's own messages, over several lines; still code 2, no traceback, and nothing done.
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2 and "Traceback" not in capsys.readouterr().err
+
+
+def test_damaged_run_is_one_line(run, tmp_path, capsys):
+    import shutil
+
+    mine = tmp_path / "run"
+    shutil.copytree(run, mine)
+    (mine / "config.json").write_text("[]")
+    for file in mine.glob("snapshot-*/model.safetensors"):
+        file.write_bytes(b"cut")
+    for argv in (["train", "image", "--resume", str(mine)], ["sample", str(mine), "--out", str(tmp_path / "x.npy")]):
+        with pytest.raises(SystemExit) as stop:
+            main(argv)
+        assert stop.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_parsers():
+    assert parse_seeds("0-3,7, 9 - 10") == [0, 1, 2, 3, 7, 9, 10]
+    assert parse_shape("48x64", domain=Box(2), default=1) == (48, 64)
+    assert parse_shape("8", domain=Box(2, aspect=(2, 1)), default=1) == (8, 16)
+    assert parse_shape(None, domain=Box(1), default=5) == (5,)
+    assert list(parse_numbers("-1,0.5", what="x")) == [-1.0, 0.5]
+    for parse, text in ((parse_seeds, ""), (parse_seeds, "1,,2"), (parse_seeds, "-1"), (parse_seeds, "0-9999999")):
+        with pytest.raises(ConfigError):
+            parse(text)

@@ -1,0 +1,260 @@
+"""Fields. Oracles: another way to the same value (tiles, points, batches), gradcheck, a Taylor bound."""
+
+import inspect
+
+import pytest
+import torch
+
+from inrgan import CriticSizes, Field, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
+from inrgan.errors import ConfigError, NonFiniteError, ShapeError
+from inrgan.field import tiles
+from inrgan.registry import modality_class, modality_names
+from inrgan.views import scattered
+
+SIZES = {
+    "multiscale": {"backbone": "multiscale", "lattices": (4, 8), "widths": (16, 12, 8), "depths": (2, 1, 2)},
+    "pointwise": {"backbone": "pointwise", "lattices": (), "widths": (12,), "depths": (3,)},
+    "polynomial": {"backbone": "polynomial", "lattices": (), "widths": (12,), "depths": (3,)},
+}
+SHAPES = {1: (3001,), 2: (300, 200), 3: (30, 20, 25)}
+
+
+def make(modality=None, *, backbone="multiscale", hypernetwork="factorized", seed=0, **kwargs):
+    torch.manual_seed(seed)
+    modality = modality or ImageModality(resolution=32)
+    return Generator(modality, z_dim=16, w_dim=16, rank=4, hypernetwork=hypernetwork, **SIZES[backbone], **kwargs)
+
+
+def close(a, b, atol=1e-5):
+    torch.testing.assert_close(a, b, rtol=0, atol=atol)
+
+
+def check_purity(G):
+    field, domain = G.sample([0, 1]), G.modality.domain
+    view = domain.grid(SHAPES[domain.grid_dim], device=G.device)
+    whole = field.render(view.shape)
+    assert whole.std() > 0.05  # nothing is compared that is constant
+    close(field.render(view.shape, max_points=17_001), whole)
+    for start, stop in ((1, 38), (97, 98), (151, 223)):  # odd tiles
+        scale = [n / 300 for n in view.shape]
+        window = tuple(slice(int(start * s), max(int(start * s) + 1, int(stop * s))) for s in scale)
+        close(field(view.window(window)), whole[(slice(None), slice(None), *window)])
+    pick = torch.randperm(view.count, generator=torch.Generator().manual_seed(0))[:3000].to(G.device)
+    flat = whole.flatten(2).transpose(1, 2)
+    coords = view.coords[0]
+    close(field(coords[pick], spacing=view.spacing), flat[:, pick])
+    close(field(coords[pick[:2]], spacing=view.spacing), flat[:, pick[:2]])  # few and far: other stencils
+    own = torch.stack([coords[pick], coords[pick.flip(0)]])  # coordinates of each sample
+    close(field(own, spacing=view.spacing), torch.stack([flat[0, pick], flat[1, pick.flip(0)]]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hypernetwork", ["factorized", "style", "full"])
+@pytest.mark.parametrize("backbone", SIZES)
+@pytest.mark.parametrize("name", sorted(modality_names()))
+def test_pure(name, backbone, hypernetwork):
+    check_purity(make(modality_class(name)(resolution=32), backbone=backbone, hypernetwork=hypernetwork))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hypernetwork", ["factorized", "style", "full"])
+@pytest.mark.parametrize("backbone", SIZES)
+def test_batch_does_not_matter(backbone, hypernetwork):
+    G = make(backbone=backbone, hypernetwork=hypernetwork)
+    together, view = G.sample([3, 1, 4, 1, 5], truncation=0.7), G.modality.domain.grid((24, 20))
+    seen = together(view)
+    for i, seed in enumerate([3, 1, 4, 1, 5]):
+        close(G.sample([seed], truncation=0.7)(view)[0], seen[i])
+        close(together[i](view)[0], seen[i])
+    close(together[1:3](view), seen[1:3])
+    close(together[-1](view)[0], seen[-1])
+
+
+@torch.no_grad()
+def test_seeds_are_latents():
+    # Oracle: the seed's own torch generator, on the CPU.
+    G = make()
+    z = torch.randn(16, generator=torch.Generator().manual_seed(7))
+    assert torch.equal(G.latents([2, 7])[1], z)
+    view = G.modality.domain.grid((8, 8))
+    close(G.sample([7])(view), G(z[None])(view))
+    w = G.mapping(z[None])
+    close(G.field(w)(view), G(z[None])(view))
+
+
+@torch.no_grad()
+def test_labels():
+    G = make(labels=("cat", "dog", "3"))
+    view = G.modality.domain.grid((8, 8))
+    turns = G.sample([0, 1, 2])(view)  # seed s takes class s mod 3
+    for seed, label in ((0, "cat"), (1, "dog"), (2, "3"), (2, 2)):
+        close(G.sample([seed], label=label)(view)[0], turns[seed])
+    assert not torch.allclose(G.sample([0], label="dog")(view)[0], turns[0])
+    for bad in ("bird", 3, -1):
+        with pytest.raises(ConfigError, match="unknown label"):
+            G.sample([0], label=bad)
+    with pytest.raises(ConfigError, match="without labels"):
+        make().sample([0], label=0)
+
+
+@pytest.mark.parametrize("seeds", [[], [-1], [0, -5]])
+def test_bad_seeds(seeds):
+    with pytest.raises(ConfigError, match="seeds"):
+        make().sample(seeds)
+
+
+@pytest.mark.parametrize("truncation", [float("nan"), float("inf")])
+def test_bad_truncation(truncation):
+    with pytest.raises(ConfigError, match="truncation"):
+        make().sample([0], truncation=truncation)
+
+
+@torch.no_grad()
+def test_truncation_to_the_mean():
+    G = make()
+    G.mapping.track(G.mapping(torch.randn(64, 16)), decay=0.0)
+    view = G.modality.domain.grid((8, 8))
+    mean = G.sample([0, 1], truncation=0.0)(view)
+    close(mean[0], mean[1])
+    assert not torch.allclose(*G.sample([0, 1])(view))
+
+
+def test_a_batch_is_a_sequence():
+    field = make().sample([0, 1, 2])
+    assert len(field) == 3 and [len(f) for f in field] == [1, 1, 1]
+    for index in (3, -4):
+        with pytest.raises(IndexError):
+            field[index]
+
+
+def test_bad_coordinates():
+    field = make().sample([0, 1])
+    call = inspect.unwrap(Field.__call__)  # past the type checks of the tests
+    for shape in ((5, 3), (3, 5, 2), (2,), (1, 1, 5, 2)):
+        with pytest.raises(ShapeError, match="expected"):
+            call(field, torch.zeros(shape))
+    with pytest.raises(NonFiniteError):
+        field(torch.tensor([[0.0, float("nan")]]))
+    for shape in ((0, 4), (4,)):
+        with pytest.raises(ShapeError):
+            field.render(shape)
+    with pytest.raises(ConfigError, match="empty"):
+        field.render((4, 4), region=(0, 0, 0, 1))
+
+
+def test_no_coordinates():
+    assert make().sample([0, 1])(torch.zeros(0, 2)).shape == (2, 0, 3)
+
+
+@torch.no_grad()
+def test_region_is_a_part_of_a_finer_whole():
+    field = make().sample([0])
+    whole = field.render((128, 128))
+    close(field.render((32, 64), region=(0.0, -0.5, 1.0, 0.0)), whole[:, :, 32:64, 64:128])
+    outside = field.render((8, 8), region=(0.5, 0.5, 2.5, 2.5))
+    assert torch.isfinite(outside).all() and outside.abs().max() <= 1
+
+
+@pytest.mark.parametrize("shape, most", [((7,), 3), ((300, 200), 999), ((5, 1, 9), 4), ((4, 4), 1), ((2, 2), 100)])
+def test_tiles_cover_once(shape, most):
+    # Oracle: counting.
+    seen = torch.zeros(shape, dtype=torch.int)
+    for window in tiles(shape, max_points=most):
+        assert seen[window].numel() <= most
+        seen[window] += 1
+    assert (seen == 1).all()
+
+
+@pytest.mark.parametrize("backbone", SIZES)
+def test_twice_differentiable_in_coordinates(backbone):
+    # Oracle: finite differences in float64 of the field and of its gradient, at points in and outside the box.
+    field = make(backbone=backbone).double().sample([0, 1])
+    x = torch.rand(3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2.4 - 1.2
+    x.requires_grad_()
+    assert torch.autograd.gradcheck(field, (x,))
+    assert torch.autograd.gradgradcheck(field, (x,))
+
+
+def test_gradient_is_continuous_across_lattice_nodes():
+    # Oracle: cubic splines: on both sides of a knot second derivatives agree to what third ones can change.
+    field = make().double().sample([0])
+    knot = -1 + 2 / 8  # a node of the 4-lattice
+
+    def bend(x):
+        p = torch.tensor([[x, 0.1]], dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad(field(p).sum(), p, create_graph=True)
+        return torch.autograd.grad(slope[0, 0], p)[0][0, 0]
+
+    left, right = bend(knot - 1e-7), bend(knot + 1e-7)
+    assert abs(left - right) < 1e-4 * max(1.0, abs(left))
+
+
+def test_resolutions_agree(tmp_path):
+    """Means of 4x4 samples at 256 differ from the samples at 64 by no more than the field's curvature allows.
+
+    The sixteen offsets d of a cell come in pairs +d and -d, whose mean is f(c) + d'H(x)d/2 for some x in the cell, so
+    that the mean over the cell lies within E|d|² max|H|/2 = h² (5/64) max|H| of the centre's value, with h = 2/64 and
+    E|d|² = 2 h² (1/64 + 9/64)/2. max|H| is taken over the centre and the 16 samples, plus its spread among them.
+    Both resolutions are above the training's 32, so that no band limit acts.
+    """
+    config = TrainConfig(
+        modality=ImageModality(resolution=32), kimg=0.02, batch=4,
+        generator=GeneratorSizes(z_dim=16, w_dim=16, rank=4, **SIZES["multiscale"]),
+        critic=CriticSizes(width=4, max_width=8),
+    )  # fmt: skip
+    trainer = Trainer(config, outdir=tmp_path, quiet=True)
+    trainer.fit()
+    trainer.close()
+    field = trainer.G.sample([0, 1])
+    fine, coarse = field.render((256, 256)), field.render((64, 64))
+    pooled = torch.nn.functional.avg_pool2d(fine, 4)
+    rows, columns = torch.randint(64, (2, 40), generator=torch.Generator().manual_seed(0))
+    h = 2 / 64
+    centre = torch.stack([(columns + 0.5) * h - 1, (rows + 0.5) * h - 1], dim=-1)
+    offset = (torch.arange(4) - 1.5) * h / 4
+    offsets = torch.cat([torch.zeros(1, 2), torch.cartesian_prod(offset, offset)])
+    points = (centre[:, None] + offsets).reshape(1, -1, 2).expand(2, -1, -1).clone().requires_grad_()
+    for c in range(3):
+        value = field(points)[..., c].sum()
+        (slope,) = torch.autograd.grad(value, points, create_graph=True)
+        hessian = torch.stack([torch.autograd.grad(slope[..., d].sum(), points, retain_graph=True)[0] for d in (0, 1)])
+        norm = hessian.square().sum(dim=(0, 3)).sqrt().reshape(2, 40, 17)
+        largest = norm.amax(dim=2) + norm.amax(dim=2) - norm.amin(dim=2)
+        bound = h**2 * 5 / 64 * largest + 2e-6  # rounding of values below 1
+        difference = (pooled - coarse)[:, c, rows, columns].abs()
+        assert (difference <= bound).all()
+        # The bound is sharp enough to see a shift: by one fine sample, the mean leaves it almost everywhere.
+        shifted = torch.nn.functional.avg_pool2d(fine.roll(1, dims=-1), 4)
+        assert ((shifted - coarse)[:, c, rows, columns].abs() > bound).float().mean() > 0.5
+
+
+@torch.no_grad()
+def test_activations_are_of_the_view():
+    field = make().sample([0, 1])
+    view = field.domain.grid((5, 6))
+    trace = field.activations(view)
+    close(torch.tanh(view.unflatten(trace["signal"])), field(view))
+    assert list(trace)[:3] == ["stage0_layer0", "stage0_layer1", "stage1_layer0"]
+
+
+@torch.no_grad()
+def test_coarse_views_fade_features():
+    # Oracle: with a spacing beyond every wave, a pointwise field is a constant.
+    field = make(backbone="pointwise").sample([0])
+    points = torch.rand(50, 2)
+    seen = field(scattered(points, spacing=100.0))
+    close(seen, seen[..., :1].expand_as(seen), atol=1e-6)
+    assert field(points).std(dim=1).max() > 0.05
+
+
+@pytest.mark.gpu
+@torch.no_grad()
+@pytest.mark.parametrize("backbone", SIZES)
+def test_gpu_equals_cpu(backbone):
+    # Oracle: the CPU. 1e-4 where the GPU multiplies in TF32-free fp32.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    G = make(backbone=backbone)
+    expected = G.sample([0, 1]).render((64, 48))
+    G = G.to("cuda")
+    close(G.sample([0, 1]).render((64, 48)).cpu(), expected, atol=1e-4)
+    check_purity(G)
