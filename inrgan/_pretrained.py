@@ -95,7 +95,7 @@ def newest_snapshot(run: Path) -> Path:
     Raises:
         CheckpointError: it has none.
     """
-    snapshots = sorted(p for p in run.glob("snapshot-*") if _holds(p))
+    snapshots = sorted((p for p in run.glob("snapshot-*") if _holds(p)), key=lambda p: (len(p.name), p.name))
     if not snapshots:
         raise CheckpointError(f"{run} holds neither a generator nor a snapshot; expected config.json or snapshot-*/")
     return snapshots[-1]

@@ -69,9 +69,17 @@ class _ProductStencil(AbstractStencil):
             first_B1 = p_BM.detach().amin(dim=1, keepdim=True).floor() - 1
             last_B1 = p_BM.detach().amax(dim=1, keepdim=True).floor() + 2
             size = int((last_B1 - first_B1).max()) + 1
-            j_BL = first_B1 + torch.arange(size, device=x_BM.device, dtype=x_BM.dtype)
+            if size <= 4 * x_BM.shape[1]:
+                j_BL = first_B1 + torch.arange(size, device=x_BM.device, dtype=x_BM.dtype)
+                matrix = cubic_bspline(p_BM[:, :, None] - j_BL[:, None, :])
+            else:  # samples far apart: most nodes between them would not be used
+                j_BM4 = p_BM.detach().floor()[:, :, None] + torch.arange(-1, 3, device=x_BM.device, dtype=x_BM.dtype)
+                own = torch.eye(x_BM.shape[1], device=x_BM.device, dtype=x_BM.dtype)
+                taps_BM4 = cubic_bspline(p_BM[:, :, None] - j_BM4)
+                matrix = (own[:, :, None] * taps_BM4[:, :, None, :]).flatten(2)
+                j_BL = j_BM4.flatten(1)
             ranges.append(j_BL)
-            self._matrices.append(cubic_bspline(p_BM[:, :, None] - j_BL[:, None, :]))
+            self._matrices.append(matrix)
         self._nodes = lattice.node_view(ranges)
 
     @property

@@ -27,8 +27,7 @@ class FourierEncoding(AbstractEncoding):
         spacing: distance between samples at the finest resolution that will be trained.
         oblique: how many random frequencies.
         decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
-            together staying 1. Natural signals fall off about so (Field 1987), and a field that starts out
-            smooth has less noise to unlearn.
+            together staying 1. A field that starts out smooth has less noise to unlearn.
         seed: of the random frequencies; they are part of the architecture, and saved with it.
 
     Example:

@@ -26,6 +26,7 @@ from inrgan.training._reals import Reals
 from inrgan.training._reporter import Reporter
 from inrgan.training._run_directory import RunDirectory
 from inrgan.training._state import load_state, save_state
+from inrgan.training._stop import StopRequest
 from inrgan.views import View
 
 _TICK_SECONDS = 2.0
@@ -120,11 +121,12 @@ class Trainer:
             The run directory.
 
         Raises:
+            KeyboardInterrupt: after Ctrl-C, once the step is finished and the state saved; a second one is immediate.
             NonFiniteError: a loss became NaN or infinite; the last snapshot and state are good.
             RunDirectoryError: the disk is full; the last snapshot and state are good.
         """
         end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
-        reporter = Reporter(self.run, quiet=self.quiet)
+        reporter, stop = Reporter(self.run, quiet=self.quiet), StopRequest()
         began, first = time.monotonic(), self.kimg
         deadline = began + 60 * max_minutes
         tick, tick_step, sums = time.monotonic(), self.step, {}
@@ -134,7 +136,7 @@ class Trainer:
                 self.preview(reals=True)
                 self.snapshot()
             now = tick
-            while self.kimg < end and now < deadline:
+            while self.kimg < end and now < deadline and not stop.requested:
                 for name, value in self.train_step().items():
                     sums.setdefault(name, []).append(value)
                 now = time.monotonic()
@@ -149,11 +151,11 @@ class Trainer:
                     next_snapshot += self.config.snapshot_kimg
             self.snapshot()
             reporter.say(f"trained to {self.kimg:.3f} kimg; snapshot in {self.run.snapshot(self.kimg)}")
-        except KeyboardInterrupt:
-            self.save()
-            reporter.say(f"interrupted at {self.kimg:.3f} kimg; go on with --resume {self.run.path}")
-            raise
+            if stop.requested:
+                reporter.say(f"interrupted; go on with --resume {self.run.path}")
+                raise KeyboardInterrupt
         finally:
+            stop.close()
             reporter.close()
         return self.run.path
 
@@ -295,7 +297,7 @@ class Trainer:
         if broken:
             raise NonFiniteError(
                 f"{', '.join(broken)} became NaN or infinite near {self.kimg:.3f} kimg; the last good state is "
-                f"{self.run.state}. Lower --generator-rate and --critic-rate, or raise --gamma"
+                f"{self.run.state}. Raise --gamma, or lower generator_rate and critic_rate in the configuration"
             )
 
     def _restore(self) -> None:
