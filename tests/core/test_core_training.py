@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 
@@ -456,3 +457,27 @@ def test_nothing_there(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(CheckpointError, match="Hub"):
         Generator.from_pretrained("someone/something")
+
+
+def test_interrupt_in_the_middle_of_a_step_waits_for_its_end_and_resumes_exactly(tmp_path):
+    """Oracle: never stopping. The signal comes between the critic's update and the generator's."""
+    whole = trained(tmp_path / "whole")
+    trainer = Trainer(config(), outdir=tmp_path / "cut", quiet=True)
+    descend = trainer._descend
+
+    def interrupted(optimizer, loss):
+        descend(optimizer, loss)
+        if trainer.step == 2 and optimizer is trainer.optimizer_D:
+            signal.raise_signal(signal.SIGINT)
+
+    trainer._descend = interrupted
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    trainer.close()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert load_state(trainer.run.state, device=CPU)["step"] == 3
+    resumed = Trainer(config(), resume=trainer.run.path, quiet=True)
+    resumed.fit()
+    resumed.close()
+    assert same(load_state(whole.run.state, device=CPU), load_state(resumed.run.state, device=CPU))
