@@ -10,6 +10,7 @@ import torch
 
 from inrgan._parse import parse_numbers, parse_seeds, parse_shape
 from inrgan._pretrained import resolve
+from inrgan._progress import progress_bar
 from inrgan.errors import ConfigError, InrganError
 from inrgan.generator import Generator
 from inrgan.modality import Modality
@@ -45,8 +46,6 @@ def sample(flags: "Sample") -> None:
 
 def interpolate(flags: "Interpolate") -> None:
     """Render a walk between seeds and write it."""
-    from tqdm import tqdm
-
     from inrgan.interpolation import uniform_pace, walk
 
     G = _load(flags.run, flags.device)
@@ -59,7 +58,11 @@ def interpolate(flags: "Interpolate") -> None:
         path = uniform_pace(fine, G.field, coarse, steps=flags.frames, loop=flags.loop)
     else:
         path = walk(stops, steps=flags.frames, loop=flags.loop)
-    frames = [G.field(w[None]).render(shape).cpu() for w in tqdm(path, unit="frame", disable=None)]
+    frames = []
+    with progress_bar(len(path), unit="frame") as bar:
+        for w in path:
+            frames.append(G.field(w[None]).render(shape).cpu())
+            bar.update()
     modality.write_walk(torch.cat(frames), flags.out, rate=flags.fps)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from inrgan._files import write_atomic, write_json
@@ -60,7 +60,8 @@ def save_generator(G: Any, folder: Path) -> None:
     """Write a generator to a folder, weights first, so that a folder with a configuration is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().contiguous() for k, v in G.state_dict().items()}
-    write_atomic(folder / "model.safetensors", lambda p: save_file(tensors, p, metadata={"format": "pt"}))
+    data = save(tensors, metadata={"format": "pt"})
+    write_atomic(folder / "model.safetensors", lambda p: p.write_bytes(data))
     write_json(
         folder / "config.json",
         {

@@ -5,8 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, final
 
-from tqdm import tqdm
-
+from inrgan._progress import progress_bar
 from inrgan._typing import Shaped, Tensor
 from inrgan.data._archive import AbstractArchive
 from inrgan.data._labels import folder_labels
@@ -99,8 +98,10 @@ class ArchiveSource(AbstractSource):
         Raises:
             DataError: All files are bad, or more than 5 % of 20 or more.
         """
-        for i in tqdm(range(len(self)), desc="Checking files", unit="file", disable=not progress):
-            self._item(i)
+        with progress_bar(len(self), unit="file", quiet=not progress) as bar:
+            for i in range(len(self)):
+                self._item(i)
+                bar.update()
         self._judge()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from inrgan._progress import progress_bar
 from inrgan.training._run_directory import RunDirectory
 
 
@@ -21,10 +22,12 @@ class Reporter:
 
     def __init__(self, run: RunDirectory, *, quiet: bool):
         self._run, self._quiet = run, quiet
-        self._bar = tqdm(
-            total=100, disable=True if quiet else None, bar_format="{desc} {percentage:3.0f}%|{bar}| "
-            "{elapsed} gone, {remaining} left{postfix}",
-        )  # fmt: skip
+        self._bar = progress_bar(
+            100,
+            unit="%",
+            quiet=quiet,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}",
+        )
         self._events = SummaryWriter(str(run.path))
         self._log = logging.FileHandler(run.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -51,8 +54,10 @@ class Reporter:
         self._run.append("stats.jsonl", {"kimg": kimg, **values})
         for name, value in values.items():
             self._events.add_scalar(name, value, round(kimg * 1000))
-        losses = {k: f"{v:.2f}" for k, v in values.items() if k.startswith("loss/")}
-        self._bar.set_postfix(losses)
+        losses = (
+            f"{name.split('/')[1][0].upper()} {value:.2f}" for name, value in values.items() if name[:5] == "loss/"
+        )
+        self._bar.set_postfix_str(", ".join(losses), refresh=False)  # C for the critic's, G for the generator's
 
     def close(self) -> None:
         """Finish the files and the bar."""

@@ -1,5 +1,6 @@
 """The training state on disk, for exact resume."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,14 @@ VERSION = 1
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values to one file, atomically."""
-    write_atomic(path, lambda p: torch.save({"format": "inrgan-state", "version": VERSION, **state}, p))
+    """Write tensors and plain values to one file, atomically.
+
+    Raises:
+        RunDirectoryError: the disk is full; the state that was there is untouched.
+    """
+    buffer = io.BytesIO()  # torch hides what the disk says when it writes to a file itself
+    torch.save({"format": "inrgan-state", "version": VERSION, **state}, buffer)
+    write_atomic(path, lambda p: p.write_bytes(buffer.getbuffer()))
 
 
 def load_state(path: Path, *, device: torch.device) -> dict[str, Any]:

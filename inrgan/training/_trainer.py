@@ -148,6 +148,7 @@ class Trainer:
                     tick, tick_step, sums = now, self.step, {}
                 if self.kimg >= next_snapshot:
                     self.snapshot()
+                    reporter.say(f"{self.kimg:.3f} kimg, {(now - began) / 60:.1f} minutes: snapshot")
                     next_snapshot += self.config.snapshot_kimg
             self.snapshot()
             reporter.say(f"trained to {self.kimg:.3f} kimg; snapshot in {self.run.snapshot(self.kimg)}")
