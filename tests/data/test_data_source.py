@@ -108,7 +108,8 @@ def test_exactly_five_percent_is_allowed():
 def test_check_judges_the_total_only(capsys):
     source = make(100, {0, 1, 2})  # 3 of the first 20 would be too many
     source.check(progress=True)
-    assert source.bad == 3 and "100/100" in capsys.readouterr().err
+    assert source.bad == 3
+    assert capsys.readouterr().err == ""  # this is no terminal: no bar
     assert int(source[0][0]) == 3
 
 
