@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds a row may take")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -104,8 +105,12 @@ def main() -> None:
             for preset in args.presets.split(","):
                 for backbone in args.backbones.split(","):
                     one = f"{preset}:{resolution}:{backbone}:{what}"
-                    done = subprocess.run([sys.executable, *sys.argv, "--one", one], capture_output=True, text=True)
-                    last = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()[-1:]
+                    command = [sys.executable, *sys.argv, "--one", one]
+                    try:
+                        done = subprocess.run(command, capture_output=True, text=True, timeout=args.timeout)
+                        last = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()[-1:]
+                    except subprocess.TimeoutExpired:
+                        last = [f"{one}: not finished in {args.timeout:.0f} s"]
                     print(f"{what:<10} {(last or ['no output'])[0]}", flush=True)
 
 
