@@ -32,6 +32,16 @@ class Reals:
         self._kept: dict[int, tuple[Tensor, int]] = {}
         self._kept_bytes = 0
 
+    def check(self, view: View) -> None:
+        """Refuse a view that no item is fine enough for, before anything is written.
+
+        Raises:
+            DataError: no item is fine enough for the view, or too many are bad.
+        """
+        skipped = self.skipped
+        self._serving(0, view)
+        self.skipped = skipped
+
     def draw(self, step: int, view: View, *, fixed: bool) -> tuple[Float[Tensor, "B C *S"], Int[Tensor, "B"]]:
         """The reals of a step and their labels, on the CPU.
 

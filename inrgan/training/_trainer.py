@@ -18,7 +18,7 @@ from inrgan._typing import Tensor
 from inrgan.discriminators import AbstractCritic
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
-from inrgan.losses import adversarial_loss, gradient_penalty, terms
+from inrgan.losses import Term, adversarial_loss, gradient_penalty, terms
 from inrgan.training._config import TrainConfig
 from inrgan.training._ema import frozen_copy, update_ema
 from inrgan.training._networks import pick_device
@@ -92,6 +92,8 @@ class Trainer:
         if config.compile:
             self.G.inr.compile()
         self.step = 0
+        for term in self.terms:
+            self.reals.check(self._view(term))
 
         if resume is not None:
             self.run = RunDirectory(Path(resume))
@@ -170,8 +172,7 @@ class Trainer:
         seen = []
         z_rng = step_generator(config.seed, purpose="z", step=self.step)
         for term in self.terms:
-            view_rng = step_generator(config.seed, purpose=f"v:{term.name}", step=self.step)
-            view = term.sampler.draw(config.modality.domain, batch=config.batch, generator=view_rng)
+            view = self._view(term)
             reals, labels = self.reals.draw(self.step, view, fixed=term.sampler.fixed)
             view, reals, labels = view.to(self.device), reals.to(self.device), labels.to(self.device)
             labels = labels if config.labels else None
@@ -270,6 +271,10 @@ class Trainer:
     def close(self) -> None:
         """Let go of the run directory."""
         self.run.close()
+
+    def _view(self, term: Term) -> View:
+        rng = step_generator(self.config.seed, purpose=f"v:{term.name}", step=self.step)
+        return term.sampler.draw(self.config.modality.domain, batch=self.config.batch, generator=rng)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.config.precision == "bf16":
