@@ -71,9 +71,9 @@ class CriticSizes:
 
 # One row per preset: z, w, rank, widths of (coarse lattice, fine lattice, queried points), layers of each.
 _TABLE: dict[str, tuple[int, int, int, tuple[int, int, int], tuple[int, int, int]]] = {
-    "tiny": (64, 128, 4, (128, 96, 48), (3, 2, 2)),
-    "base": (256, 256, 8, (384, 256, 64), (4, 3, 3)),
-    "large": (512, 512, 10, (512, 384, 96), (5, 4, 4)),
+    "tiny": (64, 128, 4, (128, 96, 96), (2, 2, 4)),
+    "base": (256, 256, 8, (384, 256, 96), (3, 3, 4)),
+    "large": (512, 512, 10, (512, 384, 128), (4, 4, 5)),
 }
 _CRITIC_TABLE: dict[str, tuple[int, int]] = {"tiny": (16, 128), "base": (48, 384), "large": (64, 512)}
 
