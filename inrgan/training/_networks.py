@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import nn
 
 from inrgan._typing import Float, Int, Tensor
+from inrgan.errors import DeviceError
+from inrgan.hypernetwork import MappingNetwork
 from inrgan.views import View
 
 
@@ -17,11 +18,15 @@ class TrainableGenerator(Protocol):
     ``inrgan.Generator`` is one; ``benchmarks/controls`` holds a convolutional one.
     """
 
-    mapping: nn.Module
+    mapping: MappingNetwork
     z_dim: int
 
     def __call__(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Callable[[View], Tensor]:
         """Latents to functions from a view to (B, C, *S)."""
+        ...
+
+    def field(self, w: Float[Tensor, "B W"]) -> Callable[[View], Tensor]:
+        """Mapped latents to functions from a view to (B, C, *S)."""
         ...
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -35,8 +40,6 @@ def pick_device(name: str) -> torch.device:
     Raises:
         DeviceError: a GPU was asked for and there is none.
     """
-    from inrgan.errors import DeviceError
-
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device cuda was asked for, but torch sees no GPU here; use --device cpu or auto")
     if name not in ("auto", "cpu", "cuda"):
