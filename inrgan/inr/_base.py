@@ -1,7 +1,8 @@
 """What a backbone is: a network over coordinates that is handed its weights."""
 
 import abc
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,11 @@ that follows an activation, where it is free."""
 
 SETTLE_EVERY = 3
 """Layers after which backbones settle their features."""
+
+BLOCK = {"cpu": 1 << 18}
+"""Numbers in a layer's output above which points are evaluated in blocks, by kind of device. A layer's output
+that stays in the cache, in memory that is already at hand, halves the time of a large batch on a CPU; elsewhere
+blocks only bound the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,3 +110,24 @@ def settle(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
         1.0
     """
     return rms_normalize(x) * (1 / SILU_GAIN)
+
+
+def by_blocks(
+    layers: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "#B N _"], numbers: int
+) -> tuple[Tensor, ...]:
+    """Apply layers that treat every point alike, a block of points at a time when nothing is differentiated.
+
+    Args:
+        layers: from the inputs to outputs, each (B, N, ·).
+        inputs: of the same N.
+        numbers: in the output of the widest layer, for all points.
+
+    Example:
+        >>> by_blocks(lambda x: (2 * x,), torch.zeros(2, 9, 3), numbers=1 << 20)[0].shape
+        torch.Size([2, 9, 3])
+    """
+    blocks = math.ceil(numbers / BLOCK.get(inputs[0].device.type, 1 << 27))
+    if blocks <= 1 or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return layers(*inputs)
+    done = [layers(*block) for block in zip(*(x.chunk(blocks, dim=1) for x in inputs), strict=True)]
+    return tuple(torch.cat(parts, dim=1) for parts in zip(*done, strict=True))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -11,7 +12,17 @@ from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain, AbstractStencil
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import SETTLE_EVERY, SILU_GAIN, AbstractINR, LayerSpec, LayerWeights, Weights, linear, settle
+from inrgan.inr._base import (
+    SETTLE_EVERY,
+    SILU_GAIN,
+    AbstractINR,
+    LayerSpec,
+    LayerWeights,
+    Weights,
+    by_blocks,
+    linear,
+    settle,
+)
 from inrgan.views import View
 
 
@@ -59,7 +70,7 @@ class MultiScaleINR(AbstractINR):
         if min((*widths, *depths)) < 1 or min(lattices, default=2) < 2:
             raise ConfigError(f"widths {widths} and depths {depths} must be positive, lattices {lattices} 2 or more")
         self.channels = channels
-        self.depths = tuple(depths)
+        self.widths, self.depths = tuple(widths), tuple(depths)
         self.lattices = [domain.lattice(n) for n in lattices]
         spacings = [max(domain.spacing(n), spacing) for n in lattices] + [spacing]
         self.encodings = nn.ModuleList(encoding(s) for s in spacings)
@@ -76,30 +87,44 @@ class MultiScaleINR(AbstractINR):
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
         encodings, stencils = self._places(view)
-        queue = iter(zip(self.layers, weights, strict=True))
+        batch = weights[0].weight.shape[0]
         coming = signal = None
         for k, encoded in enumerate(encodings):
-            spec, layer = next(queue)
-            x = linear(encoded, _columns(layer, spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
-            x = _activate(x, spec.name, trace)
-            for i in range(1, self.depths[k]):
-                spec, layer = next(queue)
-                x = linear(x, layer, gain=SILU_GAIN)
-                x = _activate(x, spec.name, trace, settled=i % SETTLE_EVERY == SETTLE_EVERY - 1)
-            spec, head = next(queue)
-            y = linear(x, head, gain=SILU_GAIN) / math.sqrt(len(encodings))
+            layers = partial(self._stage, k, weights, trace)
+            if trace is not None:
+                outputs = layers(encoded, coming)
+            else:
+                numbers = batch * encoded.shape[1] * self.widths[k]
+                outputs = by_blocks(layers, *(x for x in (encoded, coming) if x is not None), numbers=numbers)
+            y = outputs[0] / math.sqrt(len(encodings))
             signal = y if signal is None else signal + y
             if k < len(self.lattices):
-                # The next stage's first layer, its part that acts on these features; a constant passes the
-                # interpolation unchanged, so the bias goes along.
-                onward = weights[sum(self.depths[: k + 1]) + k + 1]
-                coming = linear(x, _columns(onward, 0, x.shape[-1]), gain=SILU_GAIN)
-                coming = stencils[k].interpolate(coming)
+                coming = stencils[k].interpolate(outputs[1])
                 signal = stencils[k].interpolate(signal)
         assert signal is not None
         if trace is not None:
             trace["signal"] = signal
         return signal
+
+    def _stage(
+        self, k: int, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor, coming: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """What a stage adds to the signal, and its part of the next stage's first layer."""
+        first = sum(self.depths[:k]) + k  # a stage has its depth's layers and a head
+        spec = self.layers[first]
+        x = linear(encoded, _columns(weights[first], spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
+        x = _activate(x, spec.name, trace)
+        for i in range(1, self.depths[k]):
+            x = linear(x, weights[first + i], gain=SILU_GAIN)
+            settled = i % SETTLE_EVERY == SETTLE_EVERY - 1
+            x = _activate(x, self.layers[first + i].name, trace, settled=settled)
+        y = linear(x, weights[first + self.depths[k]], gain=SILU_GAIN)
+        if k == len(self.lattices):
+            return (y,)
+        # The part of the next stage's first layer that acts on these features; a constant passes the
+        # interpolation unchanged, so the bias goes along.
+        onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
+        return y, linear(x, onward, gain=SILU_GAIN)
 
     @torch.compiler.disable()  # how many nodes a view needs depends on its data; the layers compile without it
     def _places(self, view: View) -> tuple[list[Tensor], list[AbstractStencil]]:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from torch.nn import functional as F
 
 from inrgan._typing import Float, Tensor
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, Weights, linear, settle
+from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, Weights, by_blocks, linear, settle
 from inrgan.views import View
 
 
@@ -53,6 +54,13 @@ class PolynomialINR(AbstractINR):
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
         encoded = self.encoding(view)
+        levels = partial(self._levels, weights, trace)
+        if trace is not None:
+            return levels(encoded)[0]
+        numbers = weights[0].weight.shape[0] * encoded.shape[1] * self.layers[0].outputs
+        return by_blocks(levels, encoded, numbers=numbers)[0]
+
+    def _levels(self, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor) -> tuple[Tensor]:
         x = F.silu(linear(encoded, weights[0]))
         if trace is not None:
             trace["level0"] = x * SILU_GAIN
@@ -66,4 +74,4 @@ class PolynomialINR(AbstractINR):
         signal = linear(x, weights[-1], gain=SILU_GAIN)
         if trace is not None:
             trace["signal"] = signal
-        return signal
+        return (signal,)

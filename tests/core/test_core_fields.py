@@ -8,6 +8,7 @@ import torch
 from inrgan import CriticSizes, Field, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.field import tiles
+from inrgan.inr import _base
 from inrgan.registry import modality_class, modality_names
 from inrgan.views import scattered
 
@@ -68,6 +69,18 @@ def test_batch_does_not_matter(backbone, hypernetwork):
         close(together[i](view)[0], seen[i])
     close(together[1:3](view), seen[1:3])
     close(together[-1](view)[0], seen[-1])
+
+
+@pytest.mark.parametrize("backbone", SIZES)
+def test_blocks_of_points_change_nothing(backbone, monkeypatch):
+    # Oracle: the evaluation that is differentiated, which is never cut.
+    G = make(backbone=backbone)
+    view, weights = G.modality.domain.grid((20, 24)), G.sample([0, 1]).weights
+    whole = G.inr(view, weights).detach()
+    for numbers in (100, 3001, 1 << 20):
+        monkeypatch.setitem(_base.BLOCK, "cpu", numbers)
+        with torch.no_grad():
+            close(G.inr(view, weights), whole)
 
 
 @torch.no_grad()
