@@ -51,7 +51,7 @@ class SignalModality(Modality):
     # What a real signal looks like from a view. `resample` evaluates it there, anti-aliased to the spacing.
 
     def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
-        return torch.cat([resample(item[None], view, lower=(-1.0,), upper=(1.0,)) for item in items])
+        return torch.cat([resample(x[None], view.row(i), lower=(-1.0,), upper=(1.0,)) for i, x in enumerate(items)])
 
     def item_spacing(self, item: torch.Tensor) -> float:
         return 2 / item.shape[-1]

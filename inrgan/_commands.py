@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan._plain import to_plain
 from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
 from inrgan.errors import ConfigError, InrganError
 from inrgan.generator import Generator
+from inrgan.losses import LossOptions
 from inrgan.modality import Modality
 from inrgan.registry import modality_class, modality_names, rebuild
 from inrgan.training import TrainConfig, Trainer, pick_device
@@ -130,9 +132,16 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         device=flags.device,
         precision=flags.precision,
         losses=tuple(name.strip() for name in flags.losses.split(",")),
+        views=dataclasses.replace(config.views, **_changed(flags.views)),
         compile=flags.compile,
         **given,
     )
+
+
+def _changed(options: LossOptions) -> dict[str, Any]:
+    """What was asked for: the rest is the recipe's."""
+    given, default = to_plain(options), to_plain(LossOptions())
+    return {name: value for name, value in given.items() if value != default[name]}
 
 
 def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
@@ -160,7 +169,8 @@ def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
 def _sizes(config: TrainConfig) -> str:
     generator, critic = config.sizes(classes=0)
     G = Generator(config.modality, sizes=generator)
-    D = config.modality.critic(critic)
+    whole = config.views.whole_resolution(config.losses, config.modality.resolution)
+    D = config.modality.at(whole).critic(critic)
 
     def millions(module: torch.nn.Module) -> str:
         return f"{sum(p.numel() for p in module.parameters()) / 1e6:.2f} M parameters"

@@ -12,6 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from inrgan._sizes import Preset
 from inrgan.errors import ConfigError, InrganError
+from inrgan.losses import LossOptions
 
 
 @dataclass(kw_only=True)
@@ -35,7 +36,8 @@ class TrainFlags:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast."""
     losses: str = "full"
-    """Comma-separated: full, random-resolution."""
+    """Comma-separated: full, random-resolution, dense-patch."""
+    views: LossOptions = field(default_factory=LossOptions)
     labels: bool = False
     """Condition on the sub-folder that an item lies in."""
     gamma: float | None = None

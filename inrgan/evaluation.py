@@ -28,7 +28,7 @@ def observe_reals(
     count = min(count, len(source))
     batch = min(count, 64)  # whole items are held while they are resampled
     reals = Reals(source, modality, batch=batch, seed=seed, augmented=False)
-    parts = [reals.draw(step, view, fixed=False)[0] for step in range(-(-count // batch))]
+    parts = [reals.draw(step, [view])[0][0] for step in range(-(-count // batch))]
     return torch.cat(parts)[:count]
 
 

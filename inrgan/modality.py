@@ -1,6 +1,7 @@
 """The contract an adapter fulfils to bring a kind of signal to inrgan."""
 
 import abc
+import dataclasses
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from inrgan._plain import to_plain
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Float, Tensor
 from inrgan.data import AbstractSource
-from inrgan.discriminators import AbstractCritic
+from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.views import View
@@ -93,10 +94,32 @@ class Modality(abc.ABC):
             self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, oblique=32
         )
 
-    def augment(self, values: Float[Tensor, "B C *S"], *, generator: torch.Generator) -> Float[Tensor, "B C *S"]:
-        """Chance symmetries of the data, applied to reals; none by default."""
-        del generator
-        return values
+    def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
+        """A critic for dense patches in the light of the whole; residual convolutions by default.
+
+        Args:
+            sizes: of the networks.
+            patch: samples along a patch's side.
+            whole: samples along the shortest side of the coarse whole.
+            context: False to show the patch alone.
+        """
+        return PatchCritic(
+            self.domain, self.signal_channels, patch=patch, whole=whole, width=sizes.width,
+            max_width=sizes.max_width, classes=sizes.classes, context=context,
+        )  # fmt: skip
+
+    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
+        """From where to look at reals instead, by the data's chance symmetries; the view itself by default.
+
+        What is seen from there counts as seen from ``view``: a mirrored view makes mirrored signals. Views of
+        one step are handed in with equal generators, so that a signal's patch and whole are mirrored alike.
+        """
+        del batch, generator
+        return view
+
+    def at(self, resolution: int) -> "Modality":
+        """The same adapter, trained at another resolution."""
+        return dataclasses.replace(self, resolution=resolution)  # type: ignore[type-var]
 
     @classmethod
     def missing(cls) -> tuple[str, ...]:

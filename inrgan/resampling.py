@@ -20,34 +20,92 @@ def lanczos(t: Float[Tensor, "*S"], *, lobes: int = 3) -> Float[Tensor, "*S"]:
 
 
 def axis_matrix(
-    positions: Float[Tensor, "M"], *, count: int, lower: float, upper: float, spacing: float
-) -> Float[Tensor, "M K"]:
+    positions: Float[Tensor, "*B M"],
+    *,
+    count: int,
+    lower: float,
+    upper: float,
+    spacing: float | Float[Tensor, "*#B #M"],
+    columns: range | None = None,
+) -> Float[Tensor, "*B M K"]:
     """The linear map from ``count`` cell-centred samples on [lower, upper] to values at positions.
 
     A Lanczos-3 kernel as wide as the coarser of the two spacings, cut at the border and normalised there:
     the filter of Pillow's ``Image.resize(LANCZOS)``, at any position instead of on one grid. Positions outside
     take the value at the border.
 
+    Args:
+        positions: where values are wanted.
+        count: samples there are.
+        lower: where they start.
+        upper: where they end.
+        spacing: between the positions; one for all or one for each.
+        columns: the samples that the map is for, where the others are known to be out of reach.
+
     Example:
         >>> axis_matrix(torch.zeros(5), count=8, lower=-1.0, upper=1.0, spacing=0.5).shape
         torch.Size([5, 8])
     """
     own = (upper - lower) / count
-    stretch = max(1.0, spacing / own)
-    centre = ((positions.double() - lower) / own - 0.5).clamp(-0.5, count - 0.5)
-    j = torch.arange(count, dtype=torch.float64, device=positions.device)
-    weights = lanczos((j - centre[:, None]) / stretch)
-    return (weights / weights.sum(dim=1, keepdim=True)).to(positions.dtype)
+    centre = _in_samples(positions, count=count, lower=lower, own=own)
+    stretch = (torch.as_tensor(spacing, dtype=torch.float64, device=positions.device) / own).clamp(min=1.0)
+    columns = range(count) if columns is None else columns
+    j = torch.arange(columns.start, columns.stop, dtype=torch.float64, device=positions.device)
+    weights = lanczos((j - centre[..., None]) / stretch[..., None])
+    return (weights / weights.sum(dim=-1, keepdim=True)).to(positions.dtype)
+
+
+def _in_samples(positions: Tensor, *, count: int, lower: float, own: float) -> Tensor:
+    return ((positions.double() - lower) / own - 0.5).clamp(-0.5, count - 0.5)
+
+
+def carry(
+    values: Float[Tensor, "#B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
+) -> Float[Tensor, "B C *S"]:
+    """Signals sampled on a box, as linear functions of them seen from a product view.
+
+    Args:
+        values: arrays over the box, x last.
+        view: a product view, one for all samples or one for each.
+        lower: where the arrays start, x first, in coordinate units.
+        upper: where they end.
+
+    Example:
+        >>> carry(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
+        torch.Size([2, 3, 4, 4])
+    """
+    assert view.axes is not None, "signals on a box are resampled on product grids"
+    for d, positions in enumerate(view.axes):
+        axis = values.ndim - 1 - d
+        count, own = values.shape[axis], (upper[d] - lower[d]) / values.shape[axis]
+        spacing = view.spacing[..., d].to(positions.dtype)
+        # The kernel is narrow: only the samples it reaches are looked at.
+        centre = _in_samples(positions, count=count, lower=lower[d], own=own)
+        reach = 3 * max(1.0, float(spacing.max()) / own)
+        first = max(0, math.floor(float(centre.min()) - reach))
+        last = min(count, math.ceil(float(centre.max()) + reach) + 1)
+        matrix_BMK = axis_matrix(
+            positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing, columns=range(first, last)
+        )
+        part = values.narrow(axis, first, last - first)
+        before, after = part.shape[1:axis], part.shape[axis + 1 :]
+        folded = part.reshape(part.shape[0], math.prod(before), last - first, math.prod(after))
+        if after:
+            folded = matrix_BMK[:, None] @ folded
+        else:
+            folded = folded[..., 0] @ matrix_BMK.transpose(1, 2)
+        values = folded.reshape(folded.shape[0], *before, positions.shape[1], *after)
+    return values
 
 
 def resample(
-    items: Shaped[Tensor, "B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
+    items: Shaped[Tensor, "#B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
 ) -> Float[Tensor, "B C *S"]:
-    """Signals sampled on a box, seen from a product view that all of them share.
+    """Real signals sampled on a box, seen from a product view: ``carry``, kept within [−1, 1].
 
     Args:
         items: arrays over the box, x last; uint8 is taken as 0…255 for −1…1.
-        view: a product view without a batch of its own.
+        view: a product view, one for all samples or one for each.
         lower: where the arrays start, x first, in coordinate units.
         upper: where they end.
 
@@ -55,24 +113,5 @@ def resample(
         >>> resample(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
         torch.Size([2, 3, 4, 4])
     """
-    assert view.axes is not None and view.batch == 1, "real signals are resampled on one product grid"
     values = items.float() / 127.5 - 1 if items.dtype == torch.uint8 else items.float()
-    dims = values.ndim - 2
-    spacing = view.spacing[0, 0].tolist()
-    for d in range(dims):
-        axis = values.ndim - 1 - d
-        matrix = axis_matrix(
-            view.axes[d][0].cpu().float(),
-            count=values.shape[axis], lower=lower[d], upper=upper[d], spacing=spacing[d],
-        )  # fmt: skip
-        # The kernel is narrow: only the samples it reaches are multiplied.
-        reached = matrix.abs().sum(dim=0).nonzero()[:, 0]
-        first, last = int(reached[0]), int(reached[-1]) + 1
-        part = values.narrow(axis, first, last - first)
-        if d == 0:
-            values = part @ matrix[:, first:last].T
-        else:
-            before, after = part.shape[:axis], part.shape[axis + 1 :]
-            folded = part.reshape(math.prod(before), part.shape[axis], math.prod(after))
-            values = (matrix[:, first:last] @ folded).reshape(*before, matrix.shape[0], *after)
-    return values.clamp(-1, 1)
+    return carry(values, view, lower=lower, upper=upper).clamp(-1, 1)

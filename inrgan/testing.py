@@ -11,6 +11,7 @@ import torch
 from inrgan._plain import from_plain
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
+from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.losses import gradient_penalty
@@ -102,8 +103,18 @@ def _check_data(m: Modality) -> Tensor:
         _close(m.observe(items[:1], view), values[:1], 1e-5, "observe: an item depends on its batch")
         means.append((values.flatten(2) * (1 if view.weights is None else view.weights[:, None])).mean(dim=2))
     _close(means[0], means[1], 0.1, "observe: the mean of a signal changes with the resolution")
-    changed = m.augment(values, generator=torch.Generator().manual_seed(0))
+    view = _view(m, m.resolution)
+    turned = m.augment(view, batch=len(items), generator=torch.Generator().manual_seed(0))
+    _require(turned.shape == view.shape and turned.batch in (1, len(items)), "augment changed the view's shape")
+    changed = m.observe(items, turned)
     _require(changed.shape == values.shape and bool(torch.isfinite(changed).all()), "augment broke the signals")
+    if type(m.domain).patches is AbstractDomain.patches:
+        return values  # no dense patches on such a domain
+    spacing = torch.full((len(items),), 1.001 * m.domain.spacing(m.resolution))
+    side = max(1, m.resolution // 2)
+    patches = m.observe(items, m.domain.patches(side, spacing, generator=torch.Generator().manual_seed(0)))
+    expected = (len(items), m.signal_channels, *[side] * m.domain.grid_dim)
+    _require(patches.shape == expected, f"observe gave {tuple(patches.shape)} for patches; expected {expected}")
     return values
 
 

@@ -96,6 +96,22 @@ class View:
         shape = tuple(len(range(n)[s]) for n, s in zip(self.shape, slices, strict=True))
         return replace(scattered(cut(self.points), spacing=spacing), shape=shape, weights=weights)
 
+    def row(self, i: int) -> "View":
+        """The view of one sample, as a batch of one."""
+
+        def pick(x: Tensor) -> Tensor:
+            return x if x.shape[0] == 1 else x[i : i + 1]
+
+        return View(
+            shape=self.shape,
+            spacing=pick(self.spacing),
+            center=pick(self.center),
+            extent=pick(self.extent),
+            points=None if self.points is None else pick(self.points),
+            axes=None if self.axes is None else tuple(pick(a) for a in self.axes),
+            weights=None if self.weights is None else pick(self.weights),
+        )
+
     def to(self, device: torch.device | str) -> "View":
         """The same view on another device."""
 

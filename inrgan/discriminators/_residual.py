@@ -33,14 +33,71 @@ class ResidualBlock(nn.Module):
         return (y + self.skip(halve(x))) / math.sqrt(2)
 
 
+class ResidualTrunk(nn.Module):
+    """Signals on a regular grid of any size, and what is known of the view, to one vector each.
+
+    It halves the signal until about 4 samples are left on a side at the nominal resolution, averages to
+    exactly 4, and ends in a linear layer. No normalisation over the batch anywhere: a feature depends on its
+    own sample alone, as gradient penalties demand (Gulrajani et al. 2017, sec. 4).
+
+    Args:
+        dims: spatial dimensions, 1 to 3.
+        channels: C.
+        facts: numbers known of the view, each of order 1 at most.
+        resolution: nominal samples on the shortest side.
+        width: channels at full resolution; doubled at each halving.
+        max_width: upper bound on the channels.
+        padding: how convolutions continue the border; zeros when None.
+
+    Example:
+        >>> trunk = ResidualTrunk(1, 2, facts=1, resolution=32, width=8, max_width=32)
+        >>> trunk(torch.zeros(5, 2, 32), torch.zeros(5, 1)).shape
+        torch.Size([5, 32])
+    """
+
+    smallest = 4
+
+    def __init__(
+        self,
+        dims: int,
+        channels: int,
+        *,
+        facts: int,
+        resolution: int,
+        width: int,
+        max_width: int,
+        padding: Padding | None = None,
+    ):
+        super().__init__()
+        self.dims, self.channels = dims, channels
+        halvings = max(1, round(math.log2(max(resolution, 8) / 4)))
+        widths = [min(width * 2**k, max_width) for k in range(halvings + 1)]
+        self.size = widths[-1]
+        self.enter = EqualizedConv(dims, channels, widths[0], kernel=1)
+        self.facts = EqualizedLinear(facts, widths[0])
+        self.blocks = nn.ModuleList(ResidualBlock(dims, a, b, padding=padding) for a, b in itertools.pairwise(widths))
+        self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
+        self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1])
+
+    def forward(self, values: Float[Tensor, "B C *S"], facts: Float[Tensor, "#B K"]) -> Float[Tensor, "B W"]:
+        shape = tuple(values.shape)
+        if values.ndim != self.dims + 2 or shape[1] != self.channels or min(shape[2:]) < self.smallest:
+            raise ShapeError(
+                f"the critic got values of shape {shape}; expected (B, {self.channels}, and {self.dims} sizes of "
+                f"{self.smallest} or more)"
+            )
+        x = leaky_relu(self.enter(values) + self.facts(facts).unflatten(-1, (-1, *[1] * self.dims)))
+        for block in self.blocks:
+            x = block(x)
+        x = leaky_relu(self.last(x))
+        return leaky_relu(self.flat(pool_to(x, 4).flatten(1)))
+
+
 class ResidualCritic(AbstractCritic):
     """A residual convolutional critic for signals on a regular grid of any size from ``smallest`` up.
 
-    It halves the signal until about 4 samples are left on a side at the nominal resolution, averages to
-    exactly 4, and ends in two linear layers. No normalisation over the batch anywhere: a score depends on its
-    own sample alone, as gradient penalties demand (Gulrajani et al. 2017, sec. 4). It is told the sampling
-    density of the view relative to the nominal one, and labels enter by projection (Miyato & Koyama 2018,
-    eq. 3).
+    It is told the sampling density of the view relative to the nominal one, and labels enter by projection
+    (Miyato & Koyama 2018, eq. 3).
 
     Args:
         dims: spatial dimensions, 1 to 3.
@@ -58,7 +115,7 @@ class ResidualCritic(AbstractCritic):
         torch.Size([5])
     """
 
-    smallest = 4
+    smallest = ResidualTrunk.smallest
 
     def __init__(
         self,
@@ -73,35 +130,26 @@ class ResidualCritic(AbstractCritic):
         padding: Padding | None = None,
     ):
         super().__init__()
-        self.dims, self.channels = dims, channels
         self.nominal = tuple(-math.log2(s) for s in spacing)
-        halvings = max(1, round(math.log2(max(resolution, 8) / 4)))
-        widths = [min(width * 2**k, max_width) for k in range(halvings + 1)]
-        self.enter = EqualizedConv(dims, channels, widths[0], kernel=1)
-        self.density = EqualizedLinear(len(self.nominal), widths[0])
-        self.blocks = nn.ModuleList(ResidualBlock(dims, a, b, padding=padding) for a, b in itertools.pairwise(widths))
-        self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
-        self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1])
-        self.score = EqualizedLinear(widths[-1], 1)
-        self.labels = nn.Embedding(classes, widths[-1]) if classes else None
+        self.trunk = ResidualTrunk(
+            dims, channels, facts=len(self.nominal), resolution=resolution, width=width, max_width=max_width,
+            padding=padding,
+        )  # fmt: skip
+        self.score = EqualizedLinear(self.trunk.size, 1)
+        self.labels = nn.Embedding(classes, self.trunk.size) if classes else None
 
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        shape = tuple(values.shape)
-        if values.ndim != self.dims + 2 or shape[1] != self.channels or min(shape[2:]) < self.smallest:
-            raise ShapeError(
-                f"the critic got values of shape {shape}; expected (B, {self.channels}, and {self.dims} sizes of "
-                f"{self.smallest} or more)"
-            )
-        density = view.log2_density - view.spacing.new_tensor(self.nominal)
-        x = leaky_relu(self.enter(values) + self.density(density).unflatten(-1, (-1, *[1] * self.dims)))
-        for block in self.blocks:
-            x = block(x)
-        x = leaky_relu(self.last(x))
-        x = leaky_relu(self.flat(pool_to(x, 4).flatten(1)))
-        score = self.score(x)[:, 0]
-        if self.labels is not None:
-            assert labels is not None, "a conditional critic needs labels"
-            score = score + (x * self.labels(labels)).sum(dim=-1) / math.sqrt(x.shape[-1])
-        return score
+        x = self.trunk(values, view.log2_density - view.spacing.new_tensor(self.nominal))
+        return self.score(x)[:, 0] + label_score(x, self.labels, labels)
+
+
+def label_score(
+    x: Float[Tensor, "B W"], embedding: nn.Embedding | None, labels: Int[Tensor, "B"] | None
+) -> Float[Tensor, "B"] | float:
+    """How well features go with labels: their projection on the label's embedding (Miyato & Koyama 2018, eq. 3)."""
+    if embedding is None:
+        return 0.0
+    assert labels is not None, "a conditional critic needs labels"
+    return (x * embedding(labels)).sum(dim=-1) / math.sqrt(x.shape[-1])

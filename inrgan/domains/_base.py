@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from inrgan._typing import Float, Tensor
+from inrgan.errors import ConfigError
 from inrgan.views import View
 
 
@@ -81,6 +82,27 @@ class AbstractDomain(abc.ABC):
         Raises:
             ConfigError: the resolution is below 1.
         """
+
+    def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
+        """Local grids of ``side`` samples along every axis, one a sample, at random places uniform by measure.
+
+        Args:
+            side: samples along each axis.
+            spacing: distance between neighbours, in coordinate units, of every patch.
+            generator: of the places.
+
+        Raises:
+            ConfigError: the patches do not fit, or the domain knows none, as is the default.
+        """
+        raise ConfigError(f"dense patches need a domain that has them; {type(self).__name__} defines no patches()")
+
+    def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
+        """Signals on ``grid`` of the whole domain, interpolated at another view; linear in the values.
+
+        Raises:
+            ConfigError: the domain does not define it, as is the default.
+        """
+        raise ConfigError(f"patches in context need a domain that carries; {type(self).__name__} defines no carry()")
 
     @property
     @abc.abstractmethod

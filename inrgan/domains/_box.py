@@ -9,6 +9,7 @@ from inrgan._typing import Float, Tensor
 from inrgan.domains._base import AbstractDomain
 from inrgan.domains._lattice import BoxLattice
 from inrgan.errors import ConfigError, ShapeError
+from inrgan.resampling import carry
 from inrgan.views import View, product_view
 
 
@@ -113,6 +114,33 @@ class Box(AbstractDomain):
         _check_resolution(resolution)
         shortest = min(self.sides)
         return tuple(max(1, round(resolution * s / shortest)) for s in reversed(self.sides))
+
+    def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
+        """Patches that lie inside the box, with sides along its own.
+
+        Raises:
+            ConfigError: a patch is longer than the box's shortest side.
+
+        Example:
+            >>> Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
+            torch.Size([2, 64, 2])
+        """
+        if side < 1 or side * float(spacing.max()) > min(self.sides) * (1 + 1e-6):
+            raise ConfigError(
+                f"patches of {side} samples at a spacing of up to {float(spacing.max()):.3g} do not fit into a box "
+                f"whose shortest side is {min(self.sides):.3g}; make them smaller, or the resolution higher"
+            )
+        step = spacing.double()
+        i = torch.arange(side, dtype=torch.float64)
+        axes = []
+        for a, length in zip(self.lower, self.sides, strict=True):
+            u = torch.rand(len(step), generator=generator, dtype=torch.float64)
+            start = a + u * (length - side * step).clamp(min=0)
+            axes.append((start[:, None] + (i + 0.5) * step[:, None]).to(spacing.dtype))
+        return product_view(axes, spacing=spacing[:, None].expand(-1, self.coord_dim))
+
+    def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
+        return carry(values, view, lower=self.lower, upper=self.upper)
 
     @property
     def longest_period(self) -> float:

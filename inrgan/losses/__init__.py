@@ -6,15 +6,22 @@ from inrgan.losses._adversarial import (
     RelativisticLoss,
     adversarial_loss,
 )
+from inrgan.losses._base import AbstractTerm
+from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._gradient_penalty import gradient_penalty
 from inrgan.losses._random_resolution import random_resolution
-from inrgan.losses._terms import Term, terms
+from inrgan.losses._terms import LOSSES, LossOptions, terms
+from inrgan.losses._whole import WholeTerm
 
 __all__ = [
+    "LOSSES",
     "AbstractAdversarialLoss",
+    "AbstractTerm",
+    "DensePatchTerm",
+    "LossOptions",
     "NonSaturatingLoss",
     "RelativisticLoss",
-    "Term",
+    "WholeTerm",
     "adversarial_loss",
     "gradient_penalty",
     "random_resolution",

@@ -1,6 +1,6 @@
 """Zero-centred gradient penalties whose strength does not depend on the resolution."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -9,27 +9,36 @@ from inrgan.views import View
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Float[Tensor, "B"]], values: Float[Tensor, "B C *S"], view: View
+    critic: Callable[..., Float[Tensor, "B"]],
+    values: Float[Tensor, "B C *S"] | Sequence[Float[Tensor, "B C *_"]],
+    view: View | Sequence[View],
 ) -> Float[Tensor, ""]:
     """The squared norm of the critic's gradient as a functional of the signal, averaged over the batch.
 
     R1 when taken at reals, R2 at fakes (Mescheder et al. 2018, eq. 9). A critic that sees N samples of one
     signal has gradients of order 1/N at each, so that their plain sum of squares shrinks as 1/N. With μᵢ the
-    share of the domain's measure of sample i, Σ gᵢ²/μᵢ is the squared L² norm of the functional derivative:
-    the same at every resolution, and not changed by duplicated points.
+    share of the view's measure of sample i, Σ gᵢ²/μᵢ is the squared L² norm of the functional derivative:
+    the same at every resolution, and not changed by duplicated points. Of a critic that sees one signal from
+    several views, the norms add up.
 
     Args:
         critic: values to scores; differentiated twice.
-        values: where to take the gradient.
-        view: from which they are seen.
+        values: where to take the gradient; one tensor, or one for each argument of the critic.
+        view: from which they are seen; one for each tensor.
 
     Example:
         >>> gradient_penalty(lambda x: x.mean(dim=(1, 2)), torch.zeros(2, 1, 8), Box(1).grid((8,))).item()
         1.0
     """
-    values = values.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(values).sum(), values, create_graph=True)
-    squared = gradient.float().square().sum(dim=1).flatten(1)
-    if view.weights is not None:
-        squared = squared / view.weights
-    return squared.sum(dim=1).mean() * view.count
+    parts = [v.detach().requires_grad_(True) for v in ([values] if isinstance(values, Tensor) else values)]
+    views = [view] if isinstance(view, View) else view
+    # A critic may look at one of its arguments only.
+    gradients = torch.autograd.grad(critic(*parts).sum(), parts, create_graph=True, allow_unused=True)
+    total = parts[0].new_zeros((), dtype=torch.float32)
+    for gradient, v in zip(gradients, views, strict=True):
+        if gradient is not None:
+            squared = gradient.float().square().sum(dim=1).flatten(1)
+            if v.weights is not None:
+                squared = squared / v.weights
+            total = total + squared.sum(dim=1).mean() * v.count
+    return total

@@ -1,13 +1,24 @@
 """The random-resolution loss is a choice of views."""
 
+from inrgan.losses._whole import WholeTerm
 from inrgan.samplers import RandomResolution
 
 
-def random_resolution(resolution: int, *, smallest: int) -> RandomResolution:
-    """Views of the whole domain from half the training resolution up to it, as many of each size.
+def random_resolution(
+    resolution: int, *, lowest: int, law: str = "uniform", aspect: float = 1.0, weight: float = 1.0
+) -> WholeTerm:
+    """Whole signals at a resolution, and a ratio of the axes' resolutions, drawn anew every step.
+
+    Args:
+        resolution: most samples along the shortest side.
+        lowest: fewest.
+        law: ``uniform`` in the number of samples, or ``log``.
+        aspect: by how much one axis may be sampled more coarsely than another.
+        weight: factor on the term's losses.
 
     Example:
-        >>> random_resolution(64, smallest=4).lowest
-        32
+        >>> random_resolution(64, lowest=32).name
+        'random-resolution'
     """
-    return RandomResolution(max(smallest, resolution // 2), resolution)
+    sampler = RandomResolution(lowest, resolution, law=law, aspect=aspect)
+    return WholeTerm("random-resolution", sampler, weight=weight)

@@ -1,46 +1,125 @@
-"""The terms of a training step: which views the whole-signal critic is shown, and how much each counts."""
+"""The terms of a training step, and what can be chosen about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from inrgan.errors import ConfigError
+from inrgan.losses._base import AbstractTerm
+from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._random_resolution import random_resolution
-from inrgan.samplers import AbstractSampler, FullGrid
+from inrgan.losses._whole import WholeTerm
+from inrgan.samplers import FullGrid
+
+LOSSES = ("full", "random-resolution", "dense-patch")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Term:
-    """One adversarial term.
+class LossOptions:
+    """From where a training looks at its signals.
 
-    Attributes:
-        name: as on the command line and in the statistics.
-        sampler: draws the view of a step.
-        weight: factor on the term's losses.
+    Raises:
+        ConfigError: a number is out of range.
+
+    Example:
+        >>> LossOptions().whole_resolution(("full", "dense-patch"), 1024)
+        64
     """
 
-    name: str
-    sampler: AbstractSampler
-    weight: float = 1.0
+    lowest: int = 0
+    """Random resolutions: fewest samples along the shortest side; 0 for half of the most."""
+    law: Literal["uniform", "log"] = "uniform"
+    """Random resolutions: uniform in the number of samples, or log for as many steps in every octave."""
+    stretch: float = 1.0
+    """Random resolutions: by how much one axis may be sampled more coarsely than another."""
+    patch: int = 0
+    """Dense patches: samples along a side; 0 for half the resolution and at most 64."""
+    whole: int = 0
+    """Dense patches: samples along the shortest side of the whole; 0 for half the resolution and at most 64."""
+    context: bool = True
+    """Dense patches: show their critic the whole, and where the patch lies in it."""
+    patch_start: float = 5.0
+    """Dense patches: thousand reals after which they begin."""
+    patch_ramp: float = 10.0
+    """Dense patches: thousand reals over which they then gain their weight."""
+    grow_from: int = 0
+    """Progressive growing: samples along the shortest side at first; 0 for none."""
+    grow_kimg: float = 0.0
+    """Progressive growing: thousand reals until the full resolution is reached."""
+
+    def __post_init__(self):
+        numbers = (self.lowest, self.patch, self.whole, self.patch_start, self.patch_ramp, self.grow_from)
+        if min(*numbers, self.grow_kimg) < 0 or not max(*numbers, self.grow_kimg) < float("inf"):
+            raise ConfigError(f"the loss options are {self}; expected numbers of 0 or more")
+        if not 1 <= self.stretch <= 16:
+            raise ConfigError(f"the stretch of random resolutions is {self.stretch}; expected 1 to 16")
+        if (self.grow_from > 0) != (self.grow_kimg > 0):
+            raise ConfigError(
+                f"growing is from {self.grow_from} samples over {self.grow_kimg} kimg; give both, or neither"
+            )
+
+    def whole_resolution(self, names: Sequence[str], resolution: int) -> int:
+        """Samples along the shortest side of the whole signals that a training with these losses looks at."""
+        if "dense-patch" not in names:
+            return resolution
+        return self.whole or min(64, max(8, resolution // 2))
+
+    def patch_side(self, resolution: int) -> int:
+        """Samples along a side of a dense patch."""
+        return self.patch or min(64, max(8, resolution // 2))
+
+    def resolution_at(self, kimg: float, resolution: int) -> int:
+        """Progressive growing: samples along the shortest side after so many thousand reals.
+
+        The logarithm grows evenly, in steps of a multiple of 4, so that every octave takes as long.
+        (The schedule replaces new layers: Karras et al. 2018 grow the network instead.)
+
+        Example:
+            >>> LossOptions(grow_from=16, grow_kimg=10).resolution_at(5, 64)
+            32
+        """
+        if self.grow_from == 0 or kimg >= self.grow_kimg or self.grow_from >= resolution:
+            return resolution
+        now = self.grow_from * (resolution / self.grow_from) ** (kimg / self.grow_kimg)
+        return min(resolution, max(self.grow_from, int(now) // 4 * 4))
 
 
-def terms(names: Sequence[str], *, resolution: int, smallest: int) -> tuple[Term, ...]:
+def terms(
+    names: Sequence[str], *, resolution: int, smallest: int, options: LossOptions | None = None
+) -> tuple[AbstractTerm, ...]:
     """The terms of a training, by name.
 
     Args:
-        names: any of ``full`` and ``random-resolution``.
+        names: any of ``LOSSES``; dense patches only beside whole signals.
         resolution: training samples along the shortest side.
         smallest: fewest samples along a side that the critic accepts.
+        options: the defaults where None.
 
     Raises:
-        ConfigError: no name, an unknown one, or one given twice.
+        ConfigError: no name, an unknown one, one given twice, or options that do not fit.
     """
-    makers = {
-        "full": lambda: FullGrid(resolution),
-        "random-resolution": lambda: random_resolution(resolution, smallest=smallest),
-    }
-    unknown = [n for n in names if n not in makers]
-    if unknown or not names or len(set(names)) != len(names):
+    options = options or LossOptions()
+    if set(names) - set(LOSSES) or not names or len(set(names)) != len(names):
         raise ConfigError(
-            f"losses are {', '.join(names) or 'none'}; expected one or more of {', '.join(makers)}, once each"
+            f"losses are {', '.join(names) or 'none'}; expected one or more of {', '.join(LOSSES)}, once each"
         )
-    return tuple(Term(name=n, sampler=makers[n](), weight=1 / len(names)) for n in names)
+    if tuple(names) == ("dense-patch",):
+        raise ConfigError("losses are dense-patch alone, and no critic would see a whole signal; add full")
+    whole = options.whole_resolution(names, resolution)
+    if whole > resolution:
+        raise ConfigError(f"the whole has {whole} samples and full density {resolution}; expected no more")
+    weight = 1 / len(set(names) - {"dense-patch"})
+    made: dict[str, AbstractTerm] = {}
+    if "full" in names:
+        made["full"] = WholeTerm("full", FullGrid(whole), weight=weight)
+    if "random-resolution" in names:
+        lowest = options.lowest or max(smallest, whole // 2)
+        made["random-resolution"] = random_resolution(
+            whole, lowest=lowest, law=options.law, aspect=options.stretch, weight=weight
+        )
+    if "dense-patch" in names:
+        made["dense-patch"] = DensePatchTerm(
+            resolution, patch=options.patch_side(resolution), whole=whole,
+            start=options.patch_start, ramp=options.patch_ramp,
+        )  # fmt: skip
+    return tuple(made[name] for name in names)

@@ -1,6 +1,7 @@
 """One function per preset."""
 
 from inrgan._sizes import check_preset
+from inrgan.losses import LossOptions
 from inrgan.modality import Modality
 from inrgan.training import TrainConfig
 
@@ -33,8 +34,9 @@ def base(modality: Modality) -> TrainConfig:
         64
     """
     return TrainConfig(
-        modality=modality, preset="base", kimg=5_000, batch=64, ema_kimg=10.0, snapshot_kimg=200, gamma=1e-3
-    )
+        modality=modality, preset="base", kimg=5_000, batch=64, ema_kimg=10.0, snapshot_kimg=200, gamma=1e-3,
+        views=LossOptions(patch_start=500, patch_ramp=500),
+    )  # fmt: skip
 
 
 def large(modality: Modality) -> TrainConfig:
@@ -45,8 +47,9 @@ def large(modality: Modality) -> TrainConfig:
         'large'
     """
     return TrainConfig(
-        modality=modality, preset="large", kimg=25_000, batch=64, ema_kimg=20.0, snapshot_kimg=500, gamma=1e-3
-    )
+        modality=modality, preset="large", kimg=25_000, batch=64, ema_kimg=20.0, snapshot_kimg=500, gamma=1e-3,
+        views=LossOptions(patch_start=2_000, patch_ramp=2_000),
+    )  # fmt: skip
 
 
 def recipe(preset: str, modality: Modality) -> TrainConfig:

@@ -2,5 +2,6 @@
 
 from inrgan.samplers._base import AbstractSampler
 from inrgan.samplers._grids import FullGrid, RandomResolution
+from inrgan.samplers._patches import DensePatch
 
-__all__ = ["AbstractSampler", "FullGrid", "RandomResolution"]
+__all__ = ["AbstractSampler", "DensePatch", "FullGrid", "RandomResolution"]

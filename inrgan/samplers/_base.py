@@ -15,5 +15,13 @@ class AbstractSampler(abc.ABC):
     """Whether every draw is the same view, so that what was seen through it can be kept."""
 
     @abc.abstractmethod
+    def at_most(self, resolution: int) -> "AbstractSampler":
+        """The same law of views, none of them with more samples along the shortest side of the domain."""
+
+    @abc.abstractmethod
+    def finest(self, domain: AbstractDomain) -> float:
+        """The smallest spacing that a view may have, in coordinate units."""
+
+    @abc.abstractmethod
     def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
         """A view, on the CPU; its batch axis is 1 where all samples are seen from the same place."""

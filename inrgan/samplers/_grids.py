@@ -31,6 +31,12 @@ class FullGrid(AbstractSampler):
             raise ConfigError(f"the resolution is {resolution}; expected 1 or more")
         self.resolution = resolution
 
+    def at_most(self, resolution: int) -> "FullGrid":
+        return FullGrid(min(self.resolution, resolution))
+
+    def finest(self, domain: AbstractDomain) -> float:
+        return domain.spacing(self.resolution)
+
     def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
         del batch, generator
         return domain.grid(domain.shape(self.resolution))
@@ -46,6 +52,7 @@ class RandomResolution(AbstractSampler):
         highest: most.
         law: ``uniform`` in the number of samples, or ``log`` for as many steps in every octave.
         multiple: sizes are multiples of this, which spares a critic's ragged borders.
+        aspect: by how much one axis may be sampled more coarsely than another, drawn anew every step.
 
     Raises:
         ConfigError: the range is empty or the law unknown.
@@ -58,7 +65,7 @@ class RandomResolution(AbstractSampler):
 
     fixed = False
 
-    def __init__(self, lowest: int, highest: int, *, law: str = "uniform", multiple: int = 4):
+    def __init__(self, lowest: int, highest: int, *, law: str = "uniform", multiple: int = 4, aspect: float = 1.0):
         if not 1 <= lowest <= highest:
             raise ConfigError(
                 f"resolutions from {lowest} to {highest}; expected 1 or more, and a range that is not empty"
@@ -67,7 +74,17 @@ class RandomResolution(AbstractSampler):
             raise ConfigError(f"unknown law of resolutions {law!r}; expected uniform or log")
         if multiple < 1 or highest // multiple * multiple < lowest:
             raise ConfigError(f"no multiple of {multiple} lies between {lowest} and {highest}")
-        self.lowest, self.highest, self.law, self.multiple = lowest, highest, law, multiple
+        if not aspect >= 1:
+            raise ConfigError(f"the aspect of random resolutions is {aspect}; expected 1 or more")
+        self.lowest, self.highest, self.law, self.multiple, self.aspect = lowest, highest, law, multiple, aspect
+
+    def at_most(self, resolution: int) -> "RandomResolution":
+        highest = max(self.multiple, min(self.highest, resolution))
+        lowest = min(self.lowest, highest // self.multiple * self.multiple)
+        return RandomResolution(lowest, highest, law=self.law, multiple=self.multiple, aspect=self.aspect)
+
+    def finest(self, domain: AbstractDomain) -> float:
+        return domain.spacing(self.highest // self.multiple * self.multiple)
 
     def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
         del batch
@@ -77,4 +94,11 @@ class RandomResolution(AbstractSampler):
             k = math.floor(first * ((last + 1) / first) ** u)
         else:
             k = first + math.floor(u * (last + 1 - first))
-        return domain.grid(domain.shape(min(k, last) * self.multiple))
+        shape = domain.shape(min(k, last) * self.multiple)
+        if self.aspect > 1:  # axes only get coarser, so that no more is asked of the reals
+            v = torch.rand(len(shape), generator=generator, dtype=torch.float64)
+            factors = (self.aspect ** (v - v.max())).tolist()
+            floor = min(self.lowest, *shape)
+            shape = tuple(max(floor, round(n * f / self.multiple) * self.multiple)
+                          for n, f in zip(shape, factors, strict=True))  # fmt: skip
+        return domain.grid(shape)

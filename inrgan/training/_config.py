@@ -1,12 +1,13 @@
 """Everything that decides a training run."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset, generator_preset
 from inrgan.errors import ConfigError
+from inrgan.losses import LossOptions
 from inrgan.modality import Modality
 
 
@@ -45,7 +46,9 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast; weights, optimisers and penalties stay in fp32."""
     losses: tuple[str, ...] = ("full",)
-    """Terms: full, random-resolution."""
+    """Terms: full, random-resolution, dense-patch."""
+    views: LossOptions = field(default_factory=LossOptions)
+    """From where the terms look."""
     adversarial: Literal["relativistic", "non-saturating"] = "relativistic"
     """relativistic is penalised at reals and fakes (R1 and R2), non-saturating at reals (R1)."""
     gamma: float = 1e-4
@@ -87,6 +90,7 @@ class TrainConfig:
         plain = to_plain(self)
         plain["modality"] = {"name": self.modality.name, "arguments": self.modality.arguments()}
         plain["generator"] = None if self.generator is None else to_plain(self.generator)
+        plain["views"] = to_plain(self.views)
         plain["critic"] = None if self.critic is None else to_plain(self.critic)
         return plain
 
@@ -102,4 +106,5 @@ class TrainConfig:
             values["generator"] = from_plain(GeneratorSizes, values["generator"], what="the run's generator")
         if values.get("critic") is not None:
             values["critic"] = from_plain(CriticSizes, values["critic"], what="the run's critic")
+        values["views"] = from_plain(LossOptions, values.get("views", {}), what="the run's views")
         return from_plain(TrainConfig, values, what="the run's configuration")

@@ -1,4 +1,8 @@
-"""Real signals for training steps: which items, seen from which view."""
+"""Real signals for training steps: which items, seen from which views."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
 
 import torch
 
@@ -15,8 +19,10 @@ _KEPT_BYTES = 1 << 30
 class Reals:
     """Draws batches of real signals as a pure function of the step.
 
-    Items too coarse for a view are never upsampled: the next item that can serve it takes the place, and
-    ``skipped`` counts them. What was seen through a view that never changes is kept, up to 1 GiB.
+    Items too coarse for a view are never upsampled: the next item that can serve it takes the place.
+    ``used`` and ``skipped`` count both, by the name of the draw and the octave of the view's resolution, until
+    ``clear_counts``.
+    What was seen through a view that never changes is kept, up to 1 GiB, and so are decoded items otherwise.
 
     Args:
         source: the decoded items.
@@ -28,58 +34,106 @@ class Reals:
 
     def __init__(self, source: AbstractSource, modality: Modality, *, batch: int, seed: int, augmented: bool = True):
         self.source, self.modality, self.batch, self.seed = source, modality, batch, seed
-        self.augmented, self.skipped = augmented, 0
-        self._kept: dict[int, tuple[Tensor, int]] = {}
-        self._kept_bytes = 0
+        self.augmented = augmented
+        self.used: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self._seen: dict[int, tuple[Tensor, int, int]] = {}
+        self._seen_shape: tuple[int, ...] = ()
+        self._items: dict[int, Tensor] = {}
+        self._bytes = 0
 
-    def check(self, view: View) -> None:
-        """Refuse a view that no item is fine enough for, before anything is written.
+    def check(self, spacing: float) -> None:
+        """Refuse a spacing that no item is fine enough for, before anything is written.
 
         Raises:
-            DataError: no item is fine enough for the view, or too many are bad.
+            DataError: no item is fine enough for the spacing, or too many are bad.
         """
-        skipped = self.skipped
-        self._serving(0, view)
-        self.skipped = skipped
+        self._serving(0, spacing)
 
-    def draw(self, step: int, view: View, *, fixed: bool) -> tuple[Float[Tensor, "B C *S"], Int[Tensor, "B"]]:
-        """The reals of a step and their labels, on the CPU.
+    def clear_counts(self) -> None:
+        """Start counting anew."""
+        self.used.clear()
+        self.skipped.clear()
+
+    def draw(
+        self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals"
+    ) -> tuple[tuple[Float[Tensor, "B C *S"], ...], Int[Tensor, "B"]]:
+        """The reals of a step, as seen from each view, and their labels, on the CPU.
+
+        Args:
+            step: number of the step.
+            views: from where every item is looked at.
+            fixed: whether the same views are asked for in many steps.
+            name: under which they are counted.
 
         Raises:
             DataError: no item is fine enough for the view, or too many are bad.
         """
         wanted = epoch_indices(len(self.source), batch=self.batch, step=step, seed=self.seed)
-        missing = [i for i in dict.fromkeys(wanted) if i not in self._kept or not fixed]
-        fresh: dict[int, tuple[Tensor, int]] = {}
-        if missing:
-            items, labels = zip(*(self._serving(i, view) for i in missing), strict=True)
-            for i, seen, label in zip(missing, self.modality.observe(items, view), labels, strict=True):
-                fresh[i] = (seen, label)
-        pairs = [fresh[i] if i in fresh else self._kept[i] for i in wanted]
-        if fixed:
-            self._keep(fresh)
-        values = torch.stack([v for v, _ in pairs])
+        looked = list(views)
         if self.augmented:
-            chance = step_generator(self.seed, purpose="augment", step=step)
-            values = self.modality.augment(values, generator=chance)
-        return values, torch.tensor([label for _, label in pairs])
+            looked = [
+                self.modality.augment(
+                    v, batch=self.batch, generator=step_generator(self.seed, purpose="augment", step=step)
+                )
+                for v in views
+            ]
+        finest = torch.stack([v.spacing.flatten(1).amin(dim=1).expand(self.batch) for v in views]).amin(dim=0).tolist()
+        if fixed and len(views) == 1 and looked[0] is views[0]:
+            return self._from_kept(wanted, views[0], finest[0], name)
+        served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]
+        for (_, _, passed), s in zip(served, finest, strict=True):
+            self._count(name, s, passed)
+        items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
+        return tuple(self.modality.observe(items, v) for v in looked), labels
 
-    def _serving(self, index: int, view: View) -> tuple[Tensor, int]:
-        finest = float(view.spacing.min()) * 1.001  # rounding of a spacing is no reason to refuse an item
+    def _from_kept(
+        self, wanted: Sequence[int], view: View, finest: float, name: str
+    ) -> tuple[tuple[Tensor], Tensor]:
+        if view.shape != self._seen_shape:  # progressive growing went on
+            self._bytes -= sum(v.numel() * v.element_size() for v, _, _ in self._seen.values())
+            self._seen, self._seen_shape = {}, view.shape
+        fresh: dict[int, tuple[Tensor, int, int]] = {}
+        missing = [i for i in dict.fromkeys(wanted) if i not in self._seen]
+        if missing:
+            served = [self._serving(i, finest, keep=False) for i in missing]
+            values = self.modality.observe([item for item, _, _ in served], view)
+            for i, seen, (_, label, passed) in zip(missing, values, served, strict=True):
+                fresh[i] = (seen, label, passed)
+                if self._fits(seen):
+                    self._seen[i] = (seen.clone(), label, passed)
+        shown = [fresh[i] if i in fresh else self._seen[i] for i in wanted]
+        for _, _, passed in shown:
+            self._count(name, finest, passed)
+        return (torch.stack([v for v, _, _ in shown]),), torch.tensor([label for _, label, _ in shown])
+
+    def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Tensor, int, int]:
+        """The first item from an index on that is fine enough, its label, and how many were passed over."""
         for step in range(len(self.source)):
             i = (index + step) % len(self.source)
-            item = self.source[i]
-            if self.modality.item_spacing(item) <= finest:
-                return item, self.source.label(i)
-            self.skipped += 1
+            item = self._items[i] if i in self._items else self.source[i]
+            if keep and i not in self._items and self._fits(item):
+                self._items[i] = item
+            # Rounding of a spacing is no reason to refuse an item.
+            if self.modality.item_spacing(item) <= 1.001 * finest:
+                return item, self.source.label(i), step
+        samples = round(self.modality.domain.spacing(1) / finest)
         raise DataError(
-            f"none of the {len(self.source)} items has the {'x'.join(map(str, view.shape))} samples that training "
+            f"none of the {len(self.source)} items has the {samples} samples along the shortest side that training "
             "asks for; choose a lower --resolution (items are never upsampled)"
         )
 
-    def _keep(self, fresh: dict[int, tuple[Tensor, int]]) -> None:
-        for i, (seen, label) in fresh.items():
-            size = seen.numel() * seen.element_size()
-            if self._kept_bytes + size <= _KEPT_BYTES:
-                self._kept[i] = (seen.clone(), label)
-                self._kept_bytes += size
+    def _count(self, name: str, finest: float, passed: int) -> None:
+        samples = self.modality.domain.spacing(1) / finest
+        low = 2 ** math.floor(math.log2(max(1.0, samples * 1.001)))
+        octave = f"{name}/{low}-{2 * low - 1}"
+        self.used[octave] += 1
+        if passed:
+            self.skipped[octave] += passed
+
+    def _fits(self, x: Tensor) -> bool:
+        size = x.numel() * x.element_size()
+        if self._bytes + size > _KEPT_BYTES:
+            return False
+        self._bytes += size
+        return True

@@ -5,7 +5,6 @@ import json
 import math
 import resource
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from torch import nn
 
 from inrgan._pretrained import load_generator, resolve
 from inrgan._random import step_generator
+from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
-from inrgan.discriminators import AbstractCritic
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
-from inrgan.losses import Term, adversarial_loss, gradient_penalty, terms
+from inrgan.losses import adversarial_loss, terms
 from inrgan.training._config import TrainConfig
 from inrgan.training._ema import frozen_copy, update_ema
 from inrgan.training._networks import pick_device
@@ -26,8 +25,8 @@ from inrgan.training._reals import Reals
 from inrgan.training._reporter import Reporter
 from inrgan.training._run_directory import RunDirectory
 from inrgan.training._state import load_state, save_state
+from inrgan.training._step import Seen, StepLosses
 from inrgan.training._stop import StopRequest
-from inrgan.views import View
 
 _TICK_SECONDS = 2.0
 
@@ -79,21 +78,26 @@ class Trainer:
         torch.manual_seed(config.seed)  # initial weights; nothing after this line draws from the global state
         G = generator if generator is not None else Generator(modality, labels=label_names, sizes=generator_sizes)
         self.G: Any = G.to(self.device).train()
-        self.D: AbstractCritic = modality.critic(critic_sizes).to(self.device).train()
+        self.D = self._critics(critic_sizes).to(self.device).train()
         if init_from is not None:
             described, tensors = load_generator(resolve(init_from))
             described.load_into(self.G, tensors)
         self.ema: Any = frozen_copy(self.G)
-        self.terms = terms(config.losses, resolution=modality.resolution, smallest=self.D.smallest)
-        self.adversarial = adversarial_loss(config.adversarial)
+        self.terms = terms(
+            config.losses, resolution=modality.resolution, smallest=int(self.D["whole"].smallest),  # type: ignore[arg-type]
+            options=config.views,
+        )  # fmt: skip
+        self.losses = StepLosses(
+            self.D, adversarial_loss(config.adversarial), gamma=config.gamma, every=config.penalty_every,
+            autocast=self._autocast, compiled=config.compile,
+        )  # fmt: skip
         self.optimizer_G = torch.optim.Adam(self.G.parameters(), lr=config.generator_rate, betas=config.betas)
         self.optimizer_D = torch.optim.Adam(self.D.parameters(), lr=config.critic_rate, betas=config.betas)
-        self.score: Callable[..., Tensor] = torch.compile(self.D) if config.compile else self.D
         if config.compile:
             self.G.inr.compile()
         self.step = 0
         for term in self.terms:
-            self.reals.check(self._view(term))
+            self.reals.check(term.finest(modality.domain))
 
         if resume is not None:
             self.run = RunDirectory(Path(resume))
@@ -168,54 +172,14 @@ class Trainer:
         The fields made for the critic's step serve the generator's: its weights have not changed in between,
         and one evaluation is saved.
         """
-        config, stats = self.config, {}
-        seen = []
-        z_rng = step_generator(config.seed, purpose="z", step=self.step)
-        for term in self.terms:
-            view = self._view(term)
-            reals, labels = self.reals.draw(self.step, view, fixed=term.sampler.fixed)
-            view, reals, labels = view.to(self.device), reals.to(self.device), labels.to(self.device)
-            labels = labels if config.labels else None
-            z = torch.randn(config.batch, self.G.z_dim, generator=z_rng).to(self.device)
-            with self._autocast():
-                w = self.G.mapping(z, labels)
-                fakes = self.G.field(w)(view)
-            self.G.mapping.track(w)
-            seen.append((term, view, reals, labels, fakes))
-
+        config, seen = self.config, self._look()
         self.D.requires_grad_(True)
-        penalised = self.step % config.penalty_every == 0
-        loss_D = torch.zeros((), device=self.device)
-        for term, view, reals, labels, fakes in seen:
-            with self._autocast():
-                real_scores = self.score(reals, view, labels)
-                fake_scores = self.score(fakes.detach(), view, labels)
-            loss = self.adversarial.critic(real_scores.float(), fake_scores.float())
-            stats[f"loss/critic/{term.name}"] = loss.detach()
-            stats[f"score/real/{term.name}"] = real_scores.detach().float().mean()
-            stats[f"score/fake/{term.name}"] = fake_scores.detach().float().mean()
-            if penalised and config.gamma > 0:
-                penalty = self._penalty(reals, view, labels)
-                stats[f"penalty/r1/{term.name}"] = penalty.detach()
-                if config.adversarial == "relativistic":
-                    r2 = self._penalty(fakes.float(), view, labels)
-                    stats[f"penalty/r2/{term.name}"] = r2.detach()
-                    penalty = penalty + r2
-                loss = loss + penalty * (config.gamma / 2 * config.penalty_every)
-            loss_D = loss_D + term.weight * loss
-        self._descend(self.optimizer_D, loss_D)
-
+        loss, stats = self.losses.critic(seen, penalised=self.step % config.penalty_every == 0)
+        self._descend(self.optimizer_D, loss)
         self.D.requires_grad_(False)
-        loss_G = torch.zeros((), device=self.device)
-        for term, view, reals, labels, fakes in seen:
-            with self._autocast():
-                fake_scores = self.score(fakes, view, labels)
-                with torch.no_grad():
-                    real_scores = self.score(reals, view, labels)
-            loss = self.adversarial.generator(real_scores.float(), fake_scores.float())
-            stats[f"loss/generator/{term.name}"] = loss.detach()
-            loss_G = loss_G + term.weight * loss
-        self._descend(self.optimizer_G, loss_G)
+        loss, more = self.losses.generator(seen)
+        self._descend(self.optimizer_G, loss)
+        stats.update(more)
 
         self.step += 1
         update_ema(
@@ -258,7 +222,7 @@ class Trainer:
         """Write the run directory's picture of reals, or of the averaged generator at fixed latents."""
         modality, count = self.config.modality, 32
         view = modality.domain.grid(modality.domain.shape(modality.resolution))
-        values, labels = Reals(self.source, modality, batch=count, seed=self.config.seed).draw(0, view, fixed=False)
+        (values,), labels = Reals(self.source, modality, batch=count, seed=self.config.seed).draw(0, [view])
         path = self.run.path / f"reals{modality.preview_suffix}"
         if not reals:
             rng = step_generator(self.config.seed, purpose="preview", step=0)
@@ -272,17 +236,43 @@ class Trainer:
         """Let go of the run directory."""
         self.run.close()
 
-    def _view(self, term: Term) -> View:
-        rng = step_generator(self.config.seed, purpose=f"v:{term.name}", step=self.step)
-        return term.sampler.draw(self.config.modality.domain, batch=self.config.batch, generator=rng)
+    def _critics(self, sizes: CriticSizes) -> nn.ModuleDict:
+        """The critic of whole signals, and that of patches where there are any."""
+        config, modality = self.config, self.config.modality
+        whole = config.views.whole_resolution(config.losses, modality.resolution)
+        made: dict[str, nn.Module] = {"whole": modality.at(whole).critic(sizes)}
+        if "dense-patch" in config.losses:
+            side = config.views.patch_side(modality.resolution)
+            made["patch"] = modality.patch_critic(sizes, patch=side, whole=whole, context=config.views.context)
+        return nn.ModuleDict(made)
+
+    def _look(self) -> list[Seen]:
+        """Every term's views, and reals and fakes as seen from them."""
+        config, domain, seen = self.config, self.config.modality.domain, []
+        z_rng = step_generator(config.seed, purpose="z", step=self.step)
+        resolution = config.views.resolution_at(self.kimg, config.modality.resolution)
+        for term in self.terms:
+            strength = term.strength(self.kimg)
+            if strength == 0:
+                continue
+            rng = step_generator(config.seed, purpose=f"v:{term.name}", step=self.step)
+            views = term.views(domain, batch=config.batch, generator=rng, resolution=resolution)
+            reals, labels = self.reals.draw(self.step, views, fixed=term.fixed, name=term.name)
+            views, reals = tuple(v.to(self.device) for v in views), tuple(x.to(self.device) for x in reals)
+            labels = labels.to(self.device) if config.labels else None
+            z = torch.randn(config.batch, self.G.z_dim, generator=z_rng).to(self.device)
+            with self._autocast():
+                w = self.G.mapping(z, labels)
+                field = self.G.field(w)
+                fakes = tuple(field(v) for v in views)
+            self.G.mapping.track(w)
+            seen.append(Seen(term, strength, views, reals, fakes, labels))
+        return seen
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.config.precision == "bf16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
-
-    def _penalty(self, values: Tensor, view: View, labels: Tensor | None) -> Tensor:
-        return gradient_penalty(lambda x: self.D(x, view, labels), values, view)
 
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -296,7 +286,10 @@ class Trainer:
         means["memory/peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         if self.device.type == "cuda":
             means["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
-        means["data/bad"], means["data/too_small"] = self.source.bad, self.reals.skipped
+        means["data/bad"] = self.source.bad
+        means |= {f"data/used/{k}": n for k, n in sorted(self.reals.used.items())}
+        means |= {f"data/too_small/{k}": n for k, n in sorted(self.reals.skipped.items())}
+        self.reals.clear_counts()
         reporter.stats(means, kimg=self.kimg)
 
     def _refuse(self, broken: list[str]) -> None:

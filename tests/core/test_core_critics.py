@@ -82,7 +82,7 @@ def test_is_told_the_density():
     nominal = D(x, Box(2).grid((8, 8)))
     zoomed = D(x, Box(2).grid((8, 8), region=(0, 0, 0.5, 0.5)))
     assert not torch.allclose(nominal, zoomed)
-    D.density.weight.data.zero_()
+    D.trunk.facts.weight.data.zero_()
     torch.testing.assert_close(D(x, Box(2).grid((8, 8))), nominal)
 
 

@@ -16,7 +16,7 @@ CORE, ADAPTERS = ROOT / "inrgan", ROOT / "modalities" / "inrgan_modalities"
 EVERYONE = {"errors", "_typing", "_random", "_files", "_builtin", "_progress", "_plain"}
 ALLOWED = {
     "views": set(),
-    "domains": {"views"},
+    "domains": {"views", "resampling"},
     "samplers": {"views", "domains"},
     "encodings": {"views"},
     "resampling": {"views"},
@@ -24,8 +24,8 @@ ALLOWED = {
     "inr": {"views", "domains", "encodings", "_layers"},
     "hypernetwork": {"inr", "_layers"},
     "field": {"views", "domains", "inr"},
-    "discriminators": {"views", "_layers"},
-    "losses": {"views", "samplers"},
+    "discriminators": {"views", "domains", "_layers"},
+    "losses": {"views", "samplers", "domains"},
     "data": set(),
     "metrics": {"views", "domains"},
     "_sizes": set(),

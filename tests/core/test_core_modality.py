@@ -113,7 +113,7 @@ MUTANTS = {
     ),
     "score depends": mutant(critic=lambda self, sizes: _Pointwise(_tone("critic")(self, sizes))),
     "critic: scores of shape": mutant(critic=lambda self, sizes: _Linear(_tone("critic")(self, sizes))),
-    "augment broke": mutant(augment=lambda self, values, *, generator: values[..., ::2]),
+    "augment changed": mutant(augment=lambda self, view, *, batch, generator: self.domain.grid((3,))),
     "preview_suffix": mutant(preview_suffix="npy"),
     "write made no file": mutant(write=lambda self, values, path: None),
     "write_walk made no file": mutant(write_walk=lambda self, values, path, *, rate: None),

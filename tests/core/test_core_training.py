@@ -365,24 +365,24 @@ class Mixed(ToySource):
 def test_items_too_small_are_skipped_and_counted():
     # Oracle: in one epoch each of the three even items is passed over once, and its odd successor shown instead.
     reals, view = Reals(Mixed(), ToneModality(), batch=6, seed=0), Box(1).grid((16,))
-    values, labels = reals.draw(0, view, fixed=True)
-    assert reals.skipped == 3 and labels.tolist() == [1] * 6
+    (values,), labels = reals.draw(0, [view], fixed=True, name="full")
+    assert reals.skipped == {"full/16-31": 3} and reals.used == {"full/16-31": 6} and labels.tolist() == [1] * 6
     odd = ToneModality().observe([Mixed()[i] for i in (1, 3, 5)], view)
     assert all(sum(torch.allclose(v, o, atol=1e-6) for v in values) == 2 for o in odd)
-    assert Reals(Mixed(), ToneModality(), batch=6, seed=0).draw(0, Box(1).grid((8,)), fixed=True)[1].sum() == 3
+    assert Reals(Mixed(), ToneModality(), batch=6, seed=0).draw(0, [Box(1).grid((8,))], fixed=True)[1].sum() == 3
 
 
 def test_none_fine_enough():
     with pytest.raises(DataError, match="never upsampled"):
-        Reals(Mixed(fine=False), ToneModality(), batch=2, seed=0).draw(0, Box(1).grid((16,)), fixed=True)
+        Reals(Mixed(fine=False), ToneModality(), batch=2, seed=0).draw(0, [Box(1).grid((16,))], fixed=True)
 
 
 def test_what_is_kept_is_what_would_be_seen():
     view = Box(1).grid((16,))
     kept, fresh = (Reals(ToySource(1, size=32, seed=0), ToneModality(), batch=10, seed=0) for _ in range(2))
     for step in (0, 1, 2, 3, 0):
-        a, b = kept.draw(step, view, fixed=True), fresh.draw(step, view, fixed=False)
-        assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
+        a, b = kept.draw(step, [view], fixed=True), fresh.draw(step, [view])
+        assert torch.equal(a[0][0], b[0][0]) and torch.equal(a[1], b[1])
 
 
 # --- generators on disk ---

@@ -64,7 +64,7 @@ class _Toy(Modality):
 
     def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
         lower, upper = [-1] * self.dim, [1] * self.dim
-        return torch.cat([resample(item[None], view, lower=lower, upper=upper) for item in items])
+        return torch.cat([resample(x[None], view.row(i), lower=lower, upper=upper) for i, x in enumerate(items)])
 
     def item_spacing(self, item: torch.Tensor) -> float:
         return 2 / item.shape[-1]

@@ -10,6 +10,7 @@ import torch
 from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
 from inrgan.data import AbstractSource, ArchiveSource, open_archive
 from inrgan.errors import ConfigError, DataError
+from inrgan.views import product_view
 from inrgan_modalities.image._animation import write_animation
 from inrgan_modalities.image._read import SUFFIXES, read_image
 from inrgan_modalities.image._synthetic import SyntheticShapes
@@ -74,14 +75,20 @@ class ImageModality(Modality):
         return read_image(name, data, channels=self.channels)
 
     def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
+        if view.batch > 1:  # every item from a place of its own
+            return torch.cat([self._seen([item], view.row(i)) for i, item in enumerate(items)])
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for i, item in enumerate(items):
             by_shape.setdefault((*item.shape, item.dtype == torch.uint8), []).append(i)
         out = torch.empty(len(items), self.channels, *view.shape)
         for rows in by_shape.values():
-            lower, upper = self._extent(items[rows[0]])
-            out[rows] = resample(torch.stack([items[i] for i in rows]), view, lower=lower, upper=upper)
+            out[rows] = self._seen([items[i] for i in rows], view)
         return out
+
+    def _seen(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
+        """Items of one size, from one place."""
+        lower, upper = self._extent(items[0])
+        return resample(torch.stack(list(items)), view, lower=lower, upper=upper)
 
     def item_spacing(self, item: torch.Tensor) -> float:
         lower, upper = self._extent(item)
@@ -107,11 +114,13 @@ class ImageModality(Modality):
             classes=sizes.classes,
         )
 
-    def augment(self, values: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
+    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
         if not self.mirror:
-            return values
-        flip = torch.rand(values.shape[0], generator=generator) < 0.5
-        return torch.where(flip[:, None, None, None].to(values.device), values.flip(-1), values)
+            return view
+        assert view.axes is not None
+        flip = torch.rand(batch, generator=generator) < 0.5
+        x, y = view.axes
+        return product_view([torch.where(flip[:, None], -x, x), y], spacing=view.spacing[:, 0])
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_image(tile(values), path)

@@ -1,0 +1,53 @@
+"""What a term of the training loss is: a choice of views, and who judges what is seen from them."""
+
+import abc
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains import AbstractDomain
+from inrgan.views import View
+
+
+class AbstractTerm(abc.ABC):
+    """One adversarial term. Every term of a step looks at the same kind of signals from views of its own."""
+
+    name: str
+    """As on the command line and in the statistics."""
+
+    critic: Literal["whole", "patch"]
+    """Which critic judges: of whole signals, or of patches in the light of the whole."""
+
+    fixed: bool
+    """Whether the views are the same in every step at one resolution, so that what was seen can be kept."""
+
+    @abc.abstractmethod
+    def strength(self, kimg: float) -> float:
+        """Factor on the term's losses after so many thousand reals; it is not computed where it is 0."""
+
+    @abc.abstractmethod
+    def finest(self, domain: AbstractDomain) -> float:
+        """The smallest spacing that a view may have."""
+
+    @abc.abstractmethod
+    def views(
+        self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
+    ) -> tuple[View, ...]:
+        """From where to look, on the CPU.
+
+        Args:
+            domain: of the signals.
+            batch: samples of the step.
+            generator: of every chance.
+            resolution: nothing is looked at with more samples along the shortest side of the domain.
+        """
+
+    @abc.abstractmethod
+    def score(
+        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
+        labels: Int[Tensor, "B"] | None,
+    ) -> Float[Tensor, "B"]:  # fmt: skip
+        """The critic's scores of what was seen, one tensor for each view."""

@@ -1,0 +1,71 @@
+"""The dense-patch loss: detail, judged patch by patch in the light of the whole."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains import AbstractDomain
+from inrgan.losses._base import AbstractTerm
+from inrgan.samplers import DensePatch
+from inrgan.views import View
+
+
+class DensePatchTerm(AbstractTerm):
+    """A dense patch and a coarse whole of every signal, judged together.
+
+    The patch has the full density of the data, or any down to the whole's, and lies anywhere. What is
+    computed does not depend on how large the signal is. (Any-resolution training: Chai et al. 2022; their
+    critic sees the patch alone.)
+
+    Args:
+        resolution: samples along the shortest side of the domain at full density.
+        patch: samples along a side of the patch.
+        whole: samples along the shortest side of the coarse whole.
+        start: thousand reals after which the term begins.
+        ramp: thousand reals over which it then grows to its weight.
+        weight: factor on the term's losses.
+
+    Raises:
+        ConfigError: the patch is larger than the domain, or the whole is finer than full density.
+
+    Example:
+        >>> term = DensePatchTerm(1024, patch=64, whole=32)
+        >>> [v.shape for v in term.views(Box(2), batch=4, generator=torch.Generator(), resolution=1024)]
+        [(64, 64), (32, 32)]
+    """
+
+    name, critic, fixed = "dense-patch", "patch", False
+
+    def __init__(
+        self, resolution: int, *, patch: int, whole: int, start: float = 0.0, ramp: float = 0.0, weight: float = 1.0
+    ):
+        self.sampler = DensePatch(patch, resolution, coarsest=max(patch, whole))
+        self.whole, self.start, self.ramp, self.weight = whole, start, ramp, weight
+
+    def strength(self, kimg: float) -> float:
+        """0 until the start, then a straight line up to the weight.
+
+        Example:
+            >>> DensePatchTerm(64, patch=16, whole=16, start=10, ramp=10).strength(15)
+            0.5
+        """
+        if kimg < self.start:
+            return 0.0
+        return self.weight * (min(1.0, (kimg - self.start) / self.ramp) if self.ramp > 0 else 1.0)
+
+    def finest(self, domain: AbstractDomain) -> float:
+        return self.sampler.finest(domain)
+
+    def views(
+        self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
+    ) -> tuple[View, ...]:
+        patch = self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator)
+        return patch, domain.grid(domain.shape(self.whole))
+
+    def score(
+        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
+        labels: Int[Tensor, "B"] | None,
+    ) -> Float[Tensor, "B"]:  # fmt: skip
+        return critic(values[0], views[0], values[1], views[1], labels)

@@ -1,0 +1,51 @@
+"""The full-extent loss: whole signals, seen from the views that a sampler draws."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains import AbstractDomain
+from inrgan.losses._base import AbstractTerm
+from inrgan.samplers import AbstractSampler
+from inrgan.views import View
+
+
+class WholeTerm(AbstractTerm):
+    """Whole signals, judged by the critic of whole signals.
+
+    Args:
+        name: as on the command line.
+        sampler: of the views.
+        weight: factor on the term's losses.
+
+    Example:
+        >>> term = WholeTerm("full", FullGrid(64))
+        >>> term.views(Box(2), batch=4, generator=torch.Generator(), resolution=32)[0].shape
+        (32, 32)
+    """
+
+    critic = "whole"
+
+    def __init__(self, name: str, sampler: AbstractSampler, *, weight: float = 1.0):
+        self.name, self.sampler, self.weight = name, sampler, weight
+        self.fixed = sampler.fixed
+
+    def strength(self, kimg: float) -> float:
+        del kimg
+        return self.weight
+
+    def finest(self, domain: AbstractDomain) -> float:
+        return self.sampler.finest(domain)
+
+    def views(
+        self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
+    ) -> tuple[View, ...]:
+        return (self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator),)
+
+    def score(
+        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
+        labels: Int[Tensor, "B"] | None,
+    ) -> Float[Tensor, "B"]:  # fmt: skip
+        return critic(values[0], views[0], labels)

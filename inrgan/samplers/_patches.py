@@ -1,0 +1,49 @@
+"""Views of a small part of the domain at high density."""
+
+import torch
+
+from inrgan.domains import AbstractDomain
+from inrgan.errors import ConfigError
+from inrgan.samplers._base import AbstractSampler
+from inrgan.views import View
+
+
+class DensePatch(AbstractSampler):
+    """A patch for every sample, at a random place and a random density.
+
+    Densities are drawn log-uniformly from the coarsest to the finest, after Chai et al. 2022 (sec. 3.1).
+
+    Args:
+        side: samples along a side of the patch.
+        resolution: samples along the shortest side of the domain at the finest density.
+        coarsest: the same at the coarsest; where it equals ``side`` a patch may be the whole domain.
+
+    Raises:
+        ConfigError: the sizes are not in order.
+
+    Example:
+        >>> DensePatch(16, 1024, coarsest=64).draw(Box(2), batch=4, generator=torch.Generator()).shape
+        (16, 16)
+    """
+
+    fixed = False
+
+    def __init__(self, side: int, resolution: int, *, coarsest: int):
+        if not 1 <= side <= coarsest <= resolution:
+            raise ConfigError(
+                f"patches of {side} samples at {coarsest} to {resolution} samples on the shortest side; expected "
+                "each to be at least the one before: a smaller patch or whole, or a higher resolution"
+            )
+        self.side, self.resolution, self.coarsest = side, resolution, coarsest
+
+    def at_most(self, resolution: int) -> "DensePatch":
+        return DensePatch(self.side, max(self.coarsest, min(self.resolution, resolution)), coarsest=self.coarsest)
+
+    def finest(self, domain: AbstractDomain) -> float:
+        return domain.spacing(self.resolution)
+
+    def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
+        u = torch.rand(batch, generator=generator, dtype=torch.float64)
+        coarse, fine = domain.spacing(self.coarsest), domain.spacing(self.resolution)
+        spacing = (coarse * (fine / coarse) ** u).float()
+        return domain.patches(self.side, spacing, generator=generator)

@@ -1,0 +1,96 @@
+"""What critics and generator minimise in one step, over every term."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.losses import AbstractAdversarialLoss, AbstractTerm, RelativisticLoss, gradient_penalty
+from inrgan.views import View
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one term looks at in a step: reals and fakes, from the same views."""
+
+    term: AbstractTerm
+    strength: float
+    views: tuple[View, ...]
+    reals: tuple[Float[Tensor, "B C *S"], ...]
+    fakes: tuple[Float[Tensor, "B C *S"], ...]
+    labels: Int[Tensor, "B"] | None
+
+
+@final
+class StepLosses:
+    """Adversarial losses and penalties of one step.
+
+    Args:
+        critics: by name.
+        adversarial: compares scores.
+        gamma: strength of the penalties.
+        every: steps between penalties; they count that much more.
+        autocast: makes the context in which networks run; penalties are outside of it.
+        compiled: whether scores come from compiled critics; penalties never do.
+    """
+
+    def __init__(
+        self,
+        critics: nn.ModuleDict,
+        adversarial: AbstractAdversarialLoss,
+        *,
+        gamma: float,
+        every: int,
+        autocast: Callable[[], contextlib.AbstractContextManager[Any]],
+        compiled: bool,
+    ):
+        self.critics, self.adversarial = critics, adversarial
+        self.gamma, self.every, self.autocast = gamma, every, autocast
+        self.scorers: dict[str, Any] = {k: torch.compile(d) if compiled else d for k, d in critics.items()}
+
+    def critic(self, seen: Sequence[Seen], *, penalised: bool) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The critics' loss, and its parts for the statistics."""
+        total, stats = torch.zeros((), device=seen[0].reals[0].device), {}
+        for s in seen:
+            name = s.term.name
+            real, fake = self._scores(s, s.reals), self._scores(s, [x.detach() for x in s.fakes])
+            loss = self.adversarial.critic(real.float(), fake.float())
+            stats[f"loss/critic/{name}"] = loss.detach()
+            stats[f"score/real/{name}"] = real.detach().float().mean()
+            stats[f"score/fake/{name}"] = fake.detach().float().mean()
+            if penalised and self.gamma > 0:
+                penalty = self._penalty(s, s.reals)
+                stats[f"penalty/r1/{name}"] = penalty.detach()
+                if isinstance(self.adversarial, RelativisticLoss):
+                    r2 = self._penalty(s, s.fakes)
+                    stats[f"penalty/r2/{name}"] = r2.detach()
+                    penalty = penalty + r2
+                loss = loss + penalty * (self.gamma / 2 * self.every)
+            total = total + s.strength * loss
+        return total, stats
+
+    def generator(self, seen: Sequence[Seen]) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The generator's loss, and its parts for the statistics."""
+        total, stats = torch.zeros((), device=seen[0].reals[0].device), {}
+        for s in seen:
+            fake = self._scores(s, s.fakes)
+            with torch.no_grad():
+                real = self._scores(s, s.reals)
+            loss = self.adversarial.generator(real.float(), fake.float())
+            stats[f"loss/generator/{s.term.name}"] = loss.detach()
+            total = total + s.strength * loss
+        return total, stats
+
+    def _scores(self, s: Seen, values: Sequence[Tensor]) -> Tensor:
+        with self.autocast():
+            return s.term.score(self.scorers[s.term.critic], values, s.views, s.labels)
+
+    def _penalty(self, s: Seen, values: Sequence[Tensor]) -> Tensor:
+        critic = self.critics[s.term.critic]
+        return gradient_penalty(
+            lambda *x: s.term.score(critic, x, s.views, s.labels), [v.float() for v in values], s.views
+        )
