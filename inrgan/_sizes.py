@@ -91,8 +91,9 @@ def check_preset(preset: str) -> None:
 def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "multiscale") -> GeneratorSizes:
     """Sizes of a preset for a training resolution.
 
-    The fine lattice has half the resolution, from 128 samples up a quarter; the coarse one a quarter of that.
-    The octaves between the fine lattice and the data's own detail are left to the queried points.
+    The fine lattice has half the resolution, from 128 samples up a quarter, and at most 64 cells; the coarse
+    one a quarter of that. The octaves between the fine lattice and the data's own detail are left to the
+    queried points, so that a training on patches costs the same whatever the full resolution is.
 
     Raises:
         ConfigError: the preset is unknown.
@@ -105,7 +106,7 @@ def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "mult
     z_dim, w_dim, rank, widths, depths = _TABLE[preset]
     sizes = GeneratorSizes(z_dim=z_dim, w_dim=w_dim, rank=rank, backbone=backbone)
     if backbone == "multiscale":
-        fine = max(4, resolution // (2 if resolution <= 64 else 4))
+        fine = min(64, max(4, resolution // (2 if resolution <= 64 else 4)))
         coarse = max(4, fine // 4)
         return replace(sizes, lattices=(coarse, fine), widths=widths, depths=depths)
     return replace(sizes, widths=(widths[1],), depths=(sum(depths),))

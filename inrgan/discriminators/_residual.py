@@ -17,9 +17,12 @@ from inrgan.views import View
 class ResidualBlock(nn.Module):
     """Two convolutions around a halving, beside a 1×1 shortcut; scale is kept.
 
+    Axes of fewer than 8 samples are not halved: of less than 4 samples a convolution sees mostly border, and
+    scores and gradients would shrink with the resolution.
+
     Example:
-        >>> ResidualBlock(2, 8, 16)(torch.zeros(1, 8, 6, 6)).shape
-        torch.Size([1, 16, 3, 3])
+        >>> ResidualBlock(2, 8, 16)(torch.zeros(1, 8, 16, 6)).shape
+        torch.Size([1, 16, 8, 6])
     """
 
     def __init__(self, dims: int, inputs: int, outputs: int, *, padding: Padding | None = None):
@@ -29,8 +32,8 @@ class ResidualBlock(nn.Module):
         self.skip = EqualizedConv(dims, inputs, outputs, kernel=1, bias=False)
 
     def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *T"]:
-        y = leaky_relu(self.second(halve(leaky_relu(self.first(x)))))
-        return (y + self.skip(halve(x))) / math.sqrt(2)
+        y = leaky_relu(self.second(halve(leaky_relu(self.first(x)), least=8)))
+        return (y + self.skip(halve(x, least=8))) / math.sqrt(2)
 
 
 class ResidualTrunk(nn.Module):

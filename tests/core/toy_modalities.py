@@ -97,3 +97,9 @@ class BlobModality(_Toy):
     name: ClassVar[str] = "blob"
     dim: ClassVar[int] = 3
     resolution: int = 8
+
+
+@dataclass(frozen=True)
+class BumpModality(_Toy):
+    name: ClassVar[str] = "bump"
+    dim: ClassVar[int] = 2

@@ -1,0 +1,101 @@
+"""Training on files of mixed sizes: one resolution, random resolutions, dense patches without and with context.
+
+Every file of a folder is first made smaller by a factor of its own, so that few have the full size. All methods
+then train for the same CPU time on the same files; only the views differ. Scores are taken at several
+resolutions against held-out files of full size.
+
+    python benchmarks/mixed_resolutions.py --train DIR --test DIR --method context --out results/
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import random
+import time
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from inrgan import ImageModality, Trainer
+from inrgan.evaluation import score_generator
+from inrgan.losses import LossOptions
+from inrgan.recipes import recipe
+
+METRICS = ("swd", "frechet", "precision", "recall")
+METHODS = {
+    "one resolution": (("full",), LossOptions()),
+    "random resolutions": (("full", "random-resolution"), LossOptions(lowest=32, law="log")),
+    "patches": (("full", "dense-patch"), LossOptions(whole=32, patch=32, context=False)),
+    "patches in context": (("full", "dense-patch"), LossOptions(whole=32, patch=32)),
+}
+
+
+def shrink(source: Path, target: Path, *, smallest: int, largest: int, seed: int) -> list[int]:
+    """Copies of all images at sizes drawn log-uniformly; the sizes, in order of the names."""
+    rng, sizes = random.Random(seed), []
+    for path in sorted(p for p in source.rglob("*.jpg")):
+        side = round(smallest * (largest / smallest) ** rng.random())
+        sizes.append(side)
+        copy = (target / path.relative_to(source)).with_suffix(".png")
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(path) as image:
+                factor = side / min(image.size)
+                size = (round(image.width * factor), round(image.height * factor))
+                image.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(copy)
+    return sizes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--smallest", type=int, default=40, help="fewest pixels of a file")
+    parser.add_argument("--largest", type=int, default=256, help="most pixels of a file")
+    parser.add_argument("--minutes", type=float, default=15, help="CPU minutes of training")
+    parser.add_argument("--scored", default="32,64,128", help="resolutions at which to score")
+    parser.add_argument("--fakes", type=int, default=1024)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    mixed = args.out / "mixed"
+    sizes = shrink(args.train, mixed, smallest=args.smallest, largest=args.largest, seed=0)
+    serving = sum(s >= args.resolution for s in sizes)
+    print(f"{len(sizes)} files of {min(sizes)} to {max(sizes)} pixels, {serving} of them of {args.resolution} or more")
+    modality = ImageModality(resolution=args.resolution)
+    losses, views = METHODS[args.method]
+    if "dense-patch" in losses:  # the term starts after a tenth of what patches see in the time, at most
+        views = dataclasses.replace(views, patch_start=1.0, patch_ramp=2.0)
+    config = dataclasses.replace(
+        recipe("tiny", modality), data=str(mixed), losses=losses, views=views, seed=args.seed, kimg=1e9,
+        device="cpu", snapshot_kimg=1e9,
+    )  # fmt: skip
+    trainer = Trainer(config, outdir=args.out / "runs", quiet=True)
+    start = time.process_time()
+    while time.process_time() - start < 60 * args.minutes:
+        trainer.train_step()
+    test = modality.source(args.test)
+    name = args.method.replace(" ", "-")
+    for resolution in (int(r) for r in args.scored.split(",")):
+        scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, resolution=resolution, seed=0)
+        line = {
+            "method": args.method, "resolution": resolution, "cpu_minutes": args.minutes,
+            "kimg": round(trainer.kimg, 1), "serving": serving, "files": len(sizes),
+            **{s.name: s.value for s in scores}, "protocol": scores[0].protocol,
+        }  # fmt: skip
+        assert all(math.isfinite(s.value) for s in scores)
+        with open(args.out / f"{name}.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
+    trainer.snapshot()
+    trainer.close()
+
+
+if __name__ == "__main__":
+    main()
