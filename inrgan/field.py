@@ -132,7 +132,9 @@ class Field:
         size = [stop - start for start, stop in bounds]
         out = torch.empty(len(self), self.channels, *size, device=self.device, dtype=dtype)
         # How many samples go together may depend on the shape alone, too: kernels differ with it.
-        together = max(1, _POINTS_AT_ONCE // math.prod(min(s, n) for s, n in zip(_sides(shape), shape, strict=True)))
+        together = max(
+            1, _POINTS_AT_ONCE // math.prod(min(s, n) for s, n in zip(block_sides(shape), shape, strict=True))
+        )
         for block in blocks(view.shape, window=window):
             part, place, inner = view.window(block), [], []
             for s, (start, stop) in zip(block, bounds, strict=True):
@@ -160,14 +162,19 @@ def blocks(shape: Sequence[int], *, window: Sequence[slice] | None = None) -> It
         [(slice(0, 2, None), slice(0, 256, None)), (slice(0, 2, None), slice(256, 300, None))]
     """
     axes = []
-    for n, side, (start, stop) in zip(shape, _sides(shape), _bounds(window, shape), strict=True):
+    for n, side, (start, stop) in zip(shape, block_sides(shape), _bounds(window, shape), strict=True):
         numbers = range(start // side, -(-stop // side))
         axes.append([slice(k * side, min((k + 1) * side, n)) for k in numbers])
     return product(*axes)
 
 
-def _sides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Samples along each axis of a block that no border cuts."""
+def block_sides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Samples along each axis of a block that no border cuts: a power of two.
+
+    Example:
+        >>> block_sides((65536, 65536))
+        (256, 256)
+    """
     return (1 << max(1, round(16 / len(shape))),) * len(shape)
 
 

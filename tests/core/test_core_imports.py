@@ -34,6 +34,7 @@ ALLOWED = {
     "_pretrained": {"modality", "registry", "_sizes"},
     "generator": {"field", "inr", "hypernetwork", "modality", "_sizes", "_pretrained"},
     "interpolation": {"field", "views"},
+    "rendering": {"domains", "field", "generator"},
 }
 # Adapters may use these and what the package's own __init__ offers.
 PUBLIC = {"inrgan"} | {
