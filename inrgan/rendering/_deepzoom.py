@@ -10,7 +10,7 @@ import numpy as np
 
 from inrgan.errors import ConfigError
 from inrgan.rendering._pyramid import Pyramid
-from inrgan.rendering._writers import AbstractWriter, Tick, check_picture, load
+from inrgan.rendering._writers import AbstractWriter, Place, Tick, check_picture, load
 
 _NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
 
@@ -58,7 +58,7 @@ class DeepZoomWriter(AbstractWriter):
         stem = Path(name).stem
         return (f"{stem}_files", f"{stem}.html", name)
 
-    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: dict[str, Any], tick: Tick) -> None:
+    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: Place, tick: Tick) -> None:
         del place
         if len(set(pyramid.sides)) != 1:
             raise ConfigError(f"deep zoom has square tiles; got {pyramid.sides}")

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from inrgan.rendering._pyramid import Pyramid
-from inrgan.rendering._writers import AbstractWriter, Tick, check_picture, load
+from inrgan.rendering._writers import AbstractWriter, Place, Tick, check_picture, load
 
 
 @final
@@ -26,7 +26,7 @@ class TiffPyramidWriter(AbstractWriter):
     def names(self, name: str) -> tuple[str, ...]:
         return (name,)
 
-    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: dict[str, Any], tick: Tick) -> None:
+    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: Place, tick: Tick) -> None:
         del place
         channels = () if pyramid.channels == 1 else (pyramid.channels,)
         with self._tifffile.TiffWriter(folder / name, bigtiff=True) as file:

@@ -59,7 +59,7 @@ class AbstractWriter(abc.ABC):
         """The files and folders that it makes for a file name; the one that makes the render whole comes last."""
 
     @abc.abstractmethod
-    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: dict[str, Any], tick: Tick) -> None:
+    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: Place, tick: Tick) -> None:
         """Make ``names(name)`` in a folder.
 
         Args:

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from inrgan.rendering._pyramid import Pyramid
-from inrgan.rendering._writers import AbstractWriter, Tick, load
+from inrgan.rendering._writers import AbstractWriter, Place, Tick, load
 
 
 @final
@@ -29,7 +29,7 @@ class ZarrWriter(AbstractWriter):
     def names(self, name: str) -> tuple[str, ...]:
         return (name,)
 
-    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: dict[str, Any], tick: Tick) -> None:
+    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: Place, tick: Tick) -> None:
         letters = "xyz" if len(pyramid.sides) <= 3 else [f"x{d}" for d in range(len(pyramid.sides))]
         axes = ["c", *reversed(letters[: len(pyramid.sides)])]
         group = self._zarr.open_group(str(folder / name), mode="w", zarr_format=3)
