@@ -4,8 +4,8 @@
     python examples/extreme_resolution.py --size 65536       # 4.3 gigapixels: hours on a CPU, in the same memory
 
 Leaves big.tif (a tiled pyramid), big.dzi with big.html (open the page in a browser: scroll to zoom, drag to move) and
-the training's own files in runs/. Stop it with Ctrl-C while it renders: with --run and the run directory, it goes on where
-it was.
+the training's own files in runs/. Stop it with Ctrl-C while it renders: with --run and the run directory, it
+goes on where it was.
 """
 
 import argparse
