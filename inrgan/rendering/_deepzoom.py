@@ -5,6 +5,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 from typing import final
+from urllib.parse import quote
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _page(name: str, tiles: str, *, suffix: str, side: int, width: int, height: 
     """The page of a picture; the picture's description is in it, since a page on disk may not load a .dzi file."""
     viewer = files("inrgan.rendering") / "viewer"
     picture = {
-        "xmlns": _NAMESPACE, "Url": f"{tiles}/", "Format": suffix, "Overlap": "0", "TileSize": str(side),
+        "xmlns": _NAMESPACE, "Url": f"{quote(tiles)}/", "Format": suffix, "Overlap": "0", "TileSize": str(side),
         "Size": {"Width": str(width), "Height": str(height)},
     }  # fmt: skip
     settings = {

@@ -105,7 +105,10 @@ class TileStore:
         self._lock.release()
 
     def remove(self) -> None:
-        """Delete it all: the render is finished."""
+        """Delete it all, the job last: what a stop leaves still says what it is."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
         self.close()
         shutil.rmtree(self.folder)
 

@@ -349,3 +349,15 @@ def test_gpu_equals_cpu(backbone):
     G = G.to("cuda")
     close(G.sample([0, 1]).render((64, 48)).cpu(), expected, atol=1e-4)
     check_purity(G)
+
+
+@pytest.mark.gpu
+@torch.no_grad()
+@pytest.mark.parametrize("backbone", SIZES)
+def test_windows_on_a_gpu_equal_the_whole_bit_for_bit(backbone):
+    # Oracle: the whole array, rendered twice.
+    field = make(backbone=backbone).to("cuda").sample(range(6))
+    whole = field.render((700, 300))
+    assert torch.equal(field.render((700, 300)), whole)
+    for window in WINDOWS[2]:
+        assert torch.equal(field.render((700, 300), window=window), whole[(slice(None), slice(None), *window)])
