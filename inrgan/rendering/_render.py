@@ -184,13 +184,17 @@ def _assemble(pyramid: Pyramid, writer: AbstractWriter, folder: Path, name: str,
         shutil.rmtree(writing)
     writing.mkdir()
     total = sum(pyramid.count(level) for level in range(len(pyramid.shapes)))
-    with progress_bar(total, unit="tile", quiet=quiet) as bar:
-        bar.set_description_str(f"writing {name}", refresh=False)
-        writer.write(pyramid, writing, name, place=place, tick=bar.update)
-    for made in writer.names(name):
-        if (writing / made).is_file():
-            with open(writing / made, "rb") as file:
-                os.fsync(file.fileno())
+    try:
+        with progress_bar(total, unit="tile", quiet=quiet) as bar:
+            bar.set_description_str(f"writing {name}", refresh=False)
+            writer.write(pyramid, writing, name, place=place, tick=bar.update)
+        for made in writer.names(name):
+            if (writing / made).is_file():
+                with open(writing / made, "rb") as file:
+                    os.fsync(file.fileno())
+    except BaseException:  # half a result is of no use, and the disk may be full of it
+        shutil.rmtree(writing, ignore_errors=True)
+        raise
     os.replace(writing, folder / "finished")
 
 

@@ -351,17 +351,22 @@ def test_a_full_disk_keeps_what_is_rendered(tmp_path, monkeypatch, suffix, when)
 
             patch.setattr(Path, "write_bytes", full)
         else:
+            tile = Pyramid.tile
 
-            def no_room(*args, **kwargs):
-                raise OSError(errno.ENOSPC, "No space left on device")
+            def no_room(self, level, index):
+                written.append(index)
+                if len(written) > 6 + 2:  # six are rendered, then the file begins
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return tile(self, level, index)
 
-            patch.setattr("inrgan.rendering._render._assemble", no_room)
+            patch.setattr(Pyramid, "tile", no_room)
         with pytest.raises(
             WriteError, match=r"No space left.*kept in .*make room, and the same command goes on"
         ) as caught:
             render_file(G, path, seed=3, shape=SHAPE)
         assert "\n" not in str(caught.value)
     assert {p.name for p in tmp_path.iterdir()} == {f"a{suffix}.partial"}
+    assert not (partial_folder(path) / "writing").exists()  # the room that half a file takes is given back
     kept = 2 if when == "tiles" else 6
     assert len(list((partial_folder(path) / "level0").rglob("*.z"))) == kept
     done = stop_after(monkeypatch, 1000)
