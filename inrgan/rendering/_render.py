@@ -1,10 +1,7 @@
 """Render one sample of a generator to a file of any size."""
 
 import errno
-import hashlib
-import json
 import math
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inrgan._plain import to_plain
 from inrgan._progress import progress_bar
 from inrgan._typing import Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError, NonFiniteError, WriteError
 from inrgan.field import block_sides
 from inrgan.generator import Generator
+from inrgan.rendering._job import describe
 from inrgan.rendering._pyramid import Index, Pyramid
+from inrgan.rendering._result import assemble, check_free, publish
 from inrgan.rendering._store import TileStore
-from inrgan.rendering._writers import AbstractWriter, Place, writer_for
+from inrgan.rendering._writers import Place, writer_for
 from inrgan.values import to_bytes
 
 _PROBES = 16
@@ -80,17 +78,7 @@ def render_file(
     G.modality.domain.grid(shape, region=region, dtype=field.weights[0].weight.dtype)  # refuses what makes no grid
     place = _place(G.modality.domain, shape, region)
     sides = block_sides(shape)
-    job = {
-        "generator": fingerprint(G),
-        "seed": seed,
-        "shape": shape,
-        "region": None if region is None else [float(x) for x in region],
-        "truncation": float(truncation),
-        "label": None if label is None else G.label_index(label),
-        "block": sides,
-        "numbers": writer.dtype.name,
-        "computed on": _machine(G.device),
-    }
+    job = describe(G, seed=seed, shape=shape, region=region, truncation=truncation, label=label)
     convert = _as_bytes if writer.dtype == np.uint8 else _as_values
 
     def render(window: tuple[slice, ...]) -> NDArray[np.generic]:
@@ -98,18 +86,18 @@ def render_file(
 
     folder = partial_folder(path)
     if not (folder / "finished").exists():
-        _free(path, writer)
+        check_free(path, writer)
     store = None
     try:
-        store = TileStore(folder, job)
+        store = TileStore(folder, {**job, "numbers": writer.dtype.name})
         pyramid = Pyramid(
             render, store, shape=shape, sides=sides, channels=field.channels, dtype=writer.dtype,
             smallest=writer.smallest,
         )  # fmt: skip
         if not (folder / "finished").exists():
             _render_tiles(pyramid, store, quiet=quiet)
-            _assemble(pyramid, writer, folder, path.name, place=place, quiet=quiet)
-        _publish(folder / "finished", path, writer)
+            assemble(pyramid, writer, folder, path.name, place=place, quiet=quiet)
+        publish(folder / "finished", path, writer)
         store.remove()
     except (OSError, WriteError) as error:
         raise WriteError(_stopped(error, path, folder)) from error
@@ -128,20 +116,6 @@ def partial_folder(path: str | Path) -> Path:
     """
     path = Path(path)
     return path.with_name(path.name + ".partial")
-
-
-def fingerprint(G: Generator) -> str:
-    """A hash of everything that a generator's fields depend on."""
-    described = {
-        "modality": [G.modality.name, G.modality.arguments()],
-        "sizes": to_plain(G.sizes),
-        "labels": G.labels,
-    }
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for name, tensor in sorted(G.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _render_tiles(pyramid: Pyramid, store: TileStore, *, quiet: bool) -> None:
@@ -177,57 +151,12 @@ def _check_disk(pyramid: Pyramid, store: TileStore, probes: Sequence[Index], *, 
         )
 
 
-def _assemble(pyramid: Pyramid, writer: AbstractWriter, folder: Path, name: str, *, place: Place, quiet: bool) -> None:
-    """Make the result in ``folder/finished``, which is there when it is whole."""
-    writing = folder / "writing"
-    if writing.exists():
-        shutil.rmtree(writing)
-    writing.mkdir()
-    total = sum(pyramid.count(level) for level in range(len(pyramid.shapes)))
-    try:
-        with progress_bar(total, unit="tile", quiet=quiet) as bar:
-            bar.set_description_str(f"writing {name}", refresh=False)
-            writer.write(pyramid, writing, name, place=place, tick=bar.update)
-        for made in writer.names(name):
-            if (writing / made).is_file():
-                with open(writing / made, "rb") as file:
-                    os.fsync(file.fileno())
-    except BaseException:  # half a result is of no use, and the disk may be full of it
-        shutil.rmtree(writing, ignore_errors=True)
-        raise
-    os.replace(writing, folder / "finished")
-
-
-def _publish(finished: Path, path: Path, writer: AbstractWriter) -> None:
-    """Move the result to where it belongs; what was moved before a stop is no longer in the folder."""
-    for name in writer.names(path.name):
-        if (finished / name).exists():
-            os.replace(finished / name, path.with_name(name))
-
-
-def _free(path: Path, writer: AbstractWriter) -> None:
-    """A file is replaced, as everywhere; a folder, or one of several files, is not."""
-    names = writer.names(path.name)
-    for name in names:
-        there = path.with_name(name)
-        if there.is_dir() or (there.exists() and (len(names) > 1 or not there.is_file())):
-            raise ConfigError(f"{there} is there already; move or delete it, or render to another name")
-
-
 def _place(domain: AbstractDomain, shape: tuple[int, ...], region: Sequence[float] | None) -> Place:
     view = domain.grid(shape, region=region, dtype=torch.float64)
     if view.axes is None:  # coordinates are not those of the array's axes
         return Place(first=(0.0,) * len(shape), spacing=(1.0,) * len(shape))
     first = tuple(float(axis[0, 0]) for axis in reversed(view.axes))
     return Place(first=first, spacing=tuple(float(s) for s in view.spacing[0, 0].flip(0)))
-
-
-def _machine(device: torch.device) -> str:
-    """What decides the last bits of a product: kernels, and on a CPU the threads that share them."""
-    if device.type == "cuda":
-        return f"torch {torch.__version__}, {torch.cuda.get_device_name(device)}"
-    kernels = torch.backends.cpu.get_cpu_capability()
-    return f"torch {torch.__version__}, {device.type} {kernels}, threads: {torch.get_num_threads()}"
 
 
 def _as_bytes(values: Tensor) -> NDArray[np.generic]:

@@ -23,8 +23,8 @@ from inrgan import Field, Generator, ImageModality
 from inrgan.cli import main
 from inrgan.errors import ConfigError, MissingDependency, NonFiniteError, ShapeError, WriteError
 from inrgan.rendering import RENDER_SUFFIXES, partial_folder, render_file
+from inrgan.rendering._job import fingerprint
 from inrgan.rendering._pyramid import Pyramid, halve
-from inrgan.rendering._render import fingerprint
 from inrgan.rendering._store import TileStore
 from inrgan.values import to_bytes
 
