@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import platform
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from inrgan.registry import modality_class, modality_names, rebuild
 from inrgan.training import TrainConfig, Trainer, pick_device
 
 if TYPE_CHECKING:
-    from inrgan.cli import Evaluate, Interpolate, Sample, TrainFlags
+    from inrgan.cli import Evaluate, Interpolate, Render, Sample, TrainFlags
 
 
 def train(flags: "TrainFlags", *, modality: Modality) -> None:
@@ -44,6 +45,25 @@ def sample(flags: "Sample") -> None:
     region = None if flags.region is None else parse_numbers(flags.region, what="region")
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
     G.modality.write(fields.render(shape, region=region).cpu(), flags.out)
+
+
+def render(flags: "Render") -> None:
+    """Render one seed to a file of any size."""
+    from inrgan.rendering import partial_folder, render_file
+
+    G = _load(flags.run, flags.device)
+    shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
+    region = None if flags.region is None else parse_numbers(flags.region, what="region")
+    try:
+        render_file(
+            G, flags.out, seed=flags.seed, shape=shape, region=region, truncation=flags.truncation, label=flags.label,
+            quiet=flags.quiet,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        folder = partial_folder(flags.out)
+        if not flags.quiet and folder.is_dir():
+            print(f"stopped; the same command goes on with what is in {folder}", file=sys.stderr)
+        raise
 
 
 def interpolate(flags: "Interpolate") -> None:

@@ -10,11 +10,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from inrgan._files import write_atomic, write_json
 from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import GeneratorSizes
 from inrgan._typing import Tensor
 from inrgan.errors import CheckpointError, InrganError
+from inrgan.files import replacing, write_json
 from inrgan.modality import Modality
 from inrgan.registry import rebuild
 
@@ -61,7 +61,8 @@ def save_generator(G: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().contiguous() for k, v in G.state_dict().items()}
     data = save(tensors, metadata={"format": "pt"})
-    write_atomic(folder / "model.safetensors", lambda p: p.write_bytes(data))
+    with replacing(folder / "model.safetensors") as temporary:
+        temporary.write_bytes(data)
     write_json(
         folder / "config.json",
         {

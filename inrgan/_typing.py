@@ -9,7 +9,7 @@ A leading ``#`` means that the axis may be 1 and broadcasts. Inside bodies a ten
 suffix where that helps: ``coords_BND``.
 """
 
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from torch import Tensor
 
-__all__ = ["Bool", "Float", "Int", "Shaped", "Tensor"]
+__all__ = ["Bool", "Float", "Int", "Shaped", "Tensor", "UInt8"]

@@ -82,6 +82,30 @@ class Sample:
 
 
 @dataclass(kw_only=True)
+class Render:
+    """Write one sample of any size to a file, in tiles; goes on where it was after a stop."""
+
+    run: Positional[str]
+    """Run directory, save_pretrained folder or Hub id."""
+    out: Path
+    """File to write: .tif (tiled pyramidal BigTIFF), .png, .dzi (deep zoom, with a page that shows it) or .zarr."""
+    seed: int = 0
+    """Of the sample."""
+    resolution: str | None = None
+    """As for sample: 65536, or 32768x65536 (rows x columns)."""
+    region: str | None = None
+    """As for sample."""
+    truncation: float = 1.0
+    """As for sample."""
+    label: str | None = None
+    """As for sample."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    quiet: bool = False
+    """No progress bar and no messages."""
+
+
+@dataclass(kw_only=True)
 class Interpolate:
     """Write a walk between samples to a file, by its suffix."""
 
@@ -138,6 +162,7 @@ class Info:
 
 _COMMANDS: dict[str, type] = {
     "sample": Sample,
+    "render": Render,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
     "info": Info,
@@ -170,6 +195,7 @@ def _dispatch(args: list[str]) -> None:
         flags = tyro.cli(_COMMANDS[command], args=rest, prog=f"inrgan {command}")
         run: dict[str, Callable[..., None]] = {
             "sample": _commands.sample,
+            "render": _commands.render,
             "interpolate": _commands.interpolate,
             "evaluate": _commands.evaluate,
             "info": lambda _: _commands.info(),

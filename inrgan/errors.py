@@ -33,6 +33,10 @@ class RunDirectoryError(InrganError):
     """A run directory cannot be created, read or locked."""
 
 
+class WriteError(InrganError):
+    """A file cannot be written: the disk is full, or the folder refuses it."""
+
+
 class DeviceError(InrganError):
     """A device was asked for that is not there."""
 

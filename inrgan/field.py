@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import torch
 
@@ -10,6 +11,9 @@ from inrgan.domains import AbstractDomain
 from inrgan.errors import ShapeError
 from inrgan.inr import AbstractINR, LayerWeights, Weights
 from inrgan.views import View, scattered
+
+_POINTS_AT_ONCE = 1 << 18
+"""Points of all samples together that a render evaluates at once; bounds the memory."""
 
 
 class Field:
@@ -96,49 +100,92 @@ class Field:
 
     @torch.no_grad()
     def render(
-        self, shape: Sequence[int], *, region: Sequence[float] | None = None, max_points: int = 1 << 18
+        self,
+        shape: Sequence[int],
+        *,
+        region: Sequence[float] | None = None,
+        window: Sequence[slice] | None = None,
     ) -> Float[Tensor, "B C *S"]:
-        """The whole domain, or a region of it, as an array of any shape.
+        """The whole domain, or a region of it, as an array of any shape, or a window of that array.
+
+        A window holds the very numbers that the whole array has there: both are put together from the blocks of
+        ``blocks(shape)``, each of them always evaluated alone and in full.
 
         Args:
             shape: array shape, x last.
             region: lower corner, then upper corner, x first; may reach outside the domain.
-            max_points: points evaluated at once, over the batch; bounds the memory and changes nothing else.
+            window: a slice per array axis, without steps; all of the array when absent. Memory goes by the window.
 
         Raises:
-            ShapeError: ``shape`` is not one positive size per axis.
-            ConfigError: the region is empty.
+            ShapeError: ``shape`` is not one positive size per axis, or the window is empty, has steps or does not fit.
+            ConfigError: the region is empty, or neighbouring samples are too close for the field's precision.
 
         Example:
             >>> field.render((512, 1024)).shape
             torch.Size([4, 3, 512, 1024])
+            >>> field.render((65536, 65536), window=(slice(0, 300), slice(40000, 40200))).shape
+            torch.Size([4, 3, 300, 200])
         """
         dtype = self.weights[0].weight.dtype
         view = self.domain.grid(shape, region=region, device=self.device, dtype=dtype)
-        out = torch.empty(len(self), self.channels, *view.shape, device=self.device, dtype=dtype)
-        for window in tiles(view.shape, max_points=max(1, max_points // len(self))):
-            out[(slice(None), slice(None), *window)] = self(view.window(window))
+        bounds = _bounds(window, view.shape)
+        size = [stop - start for start, stop in bounds]
+        out = torch.empty(len(self), self.channels, *size, device=self.device, dtype=dtype)
+        # How many samples go together may depend on the shape alone, too: kernels differ with it.
+        together = max(
+            1, _POINTS_AT_ONCE // math.prod(min(s, n) for s, n in zip(block_sides(shape), shape, strict=True))
+        )
+        for block in blocks(view.shape, window=window):
+            part, place, inner = view.window(block), [], []
+            for s, (start, stop) in zip(block, bounds, strict=True):
+                low, high = max(s.start, start), min(s.stop, stop)
+                place.append(slice(low - start, high - start))
+                inner.append(slice(low - s.start, high - s.start))
+            for first in range(0, len(self), together):
+                rows = slice(first, first + together)
+                out[(rows, slice(None), *place)] = self[rows](part)[(slice(None), slice(None), *inner)]
         return out
 
 
-def tiles(shape: Sequence[int], *, max_points: int) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into blocks of at most ``max_points``, as square as they come.
+def blocks(shape: Sequence[int], *, window: Sequence[slice] | None = None) -> Iterator[tuple[slice, ...]]:
+    """The blocks of an array in which a render evaluates it, or those that meet a window, in the array's order.
+
+    Floating-point products differ in their last bits with the shapes of what is multiplied. What a render's blocks
+    are depends therefore on nothing but the shape of the whole: they start at the array's origin and have 2¹⁶ points
+    or as many as the nearest power of two per axis gives (256 × 256 in the plane), less at the far border.
+
+    Raises:
+        ShapeError: the window is empty, has steps or does not fit the shape.
 
     Example:
-        >>> [w[0] for w in tiles((4, 2), max_points=4)]
-        [slice(0, 2, None), slice(2, 4, None)]
+        >>> list(blocks((2, 300)))
+        [(slice(0, 2, None), slice(0, 256, None)), (slice(0, 2, None), slice(256, 300, None))]
     """
-    block = list(shape)
-    while max(block) > 1 and math.prod(block) > max_points:
-        longest = block.index(max(block))
-        block[longest] = -(-block[longest] // 2)
+    axes = []
+    for n, side, (start, stop) in zip(shape, block_sides(shape), _bounds(window, shape), strict=True):
+        numbers = range(start // side, -(-stop // side))
+        axes.append([slice(k * side, min((k + 1) * side, n)) for k in numbers])
+    return product(*axes)
 
-    def cut(axis: int) -> Iterator[tuple[slice, ...]]:
-        if axis == len(block):
-            yield ()
-            return
-        for start in range(0, shape[axis], block[axis]):
-            for rest in cut(axis + 1):
-                yield (slice(start, min(start + block[axis], shape[axis])), *rest)
 
-    return cut(0)
+def block_sides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Samples along each axis of a block that no border cuts: a power of two.
+
+    Example:
+        >>> block_sides((65536, 65536))
+        (256, 256)
+    """
+    return (1 << max(1, round(16 / len(shape))),) * len(shape)
+
+
+def _bounds(window: Sequence[slice] | None, shape: Sequence[int]) -> list[tuple[int, int]]:
+    """First sample and one past the last, along each axis."""
+    if window is None:
+        return [(0, n) for n in shape]
+    bounds = [s.indices(n) for s, n in zip(window, shape, strict=False)]
+    if len(window) != len(shape) or any(step != 1 or stop <= start for start, stop, step in bounds):
+        raise ShapeError(
+            f"the window {tuple(window)} of an array of shape {tuple(shape)} was asked for; "
+            "expected one slice per axis, without steps and with at least one sample inside the array"
+        )
+    return [(start, stop) for start, stop, _ in bounds]

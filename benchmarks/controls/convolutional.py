@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from inrgan import Modality, View
-from inrgan._files import write_atomic, write_json
 from inrgan._layers import EqualizedLinear, leaky_relu
+from inrgan.files import replacing, write_json
 from inrgan.hypernetwork import MappingNetwork
 
 
@@ -95,5 +95,6 @@ class ConvolutionalGenerator(nn.Module):
     def save_pretrained(self, folder: str | Path) -> None:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "weights.pt", lambda p: torch.save(self.state_dict(), p))
+        with replacing(folder / "weights.pt") as temporary:
+            torch.save(self.state_dict(), temporary)
         write_json(folder / "control.json", {"z_dim": self.z_dim, "widths": [h.weight.shape[1] for h in self.heads]})

@@ -58,7 +58,8 @@ class AbstractDomain(abc.ABC):
 
         Raises:
             ShapeError: ``shape`` does not have ``grid_dim`` positive entries.
-            ConfigError: ``region`` is empty or has the wrong number of entries.
+            ConfigError: ``region`` is empty or has the wrong number of entries, or its samples are closer to each
+                other than ``dtype`` can tell coordinates apart.
         """
 
     @abc.abstractmethod

@@ -81,6 +81,11 @@ class Box(AbstractDomain):
             device: of the view.
             dtype: of the view.
 
+        Raises:
+            ShapeError: ``shape`` does not have one positive entry per axis.
+            ConfigError: ``region`` is empty or has the wrong number of entries, or its samples are closer to each
+                other than ``dtype`` can tell coordinates apart.
+
         Example:
             >>> Box(2).grid((3, 5)).axes[0].shape
             torch.Size([1, 5])
@@ -92,7 +97,13 @@ class Box(AbstractDomain):
             # Positions are made in double precision and rounded once, so that tiles agree with the whole.
             step = (upper[d] - lower[d]) / n
             i = torch.arange(n, dtype=torch.float64)
-            axes.append((lower[d] + (i + 0.5) * step).to(dtype)[None].to(device))
+            axis = (lower[d] + (i + 0.5) * step).to(dtype)
+            if not (axis[1:] > axis[:-1]).all():
+                raise ConfigError(
+                    f"{n} samples from {lower[d]:g} to {upper[d]:g} lie {step:.2g} apart, closer than {dtype} can tell "
+                    "coordinates apart there; ask for fewer samples or a larger region"
+                )
+            axes.append(axis[None].to(device))
             spacing.append(step)
         return product_view(axes, spacing=torch.tensor([spacing], dtype=dtype, device=device))
 

@@ -11,6 +11,7 @@ import torch
 from inrgan._typing import Float, Tensor
 from inrgan.errors import DataError, MissingDependency, ShapeError
 from inrgan.metrics._features import AbstractFeatures
+from inrgan.values import to_bytes
 
 WEIGHTS_FILE = "weights-inception-2015-12-05-6726825d.pth"
 _WEIGHTS_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{WEIGHTS_FILE}"
@@ -102,7 +103,7 @@ class InceptionFeatures(AbstractFeatures):
             )
         parts = []
         for part in values.split(self._batch):
-            (features,) = self._network(_to_bytes(part).to(self._device))
+            (features,) = self._network(to_bytes(part).to(self._device))
             parts.append(features.to(values.device))
         return torch.cat(parts)
 
@@ -141,7 +142,3 @@ def _check_weights(path: Path) -> None:
             f"{path} is not a readable file of weights ({type(error).__name__}); expected {WEIGHTS_FILE}; "
             f"download it again from {_WEIGHTS_URL}"
         ) from error
-
-
-def _to_bytes(values: Tensor) -> Tensor:
-    return ((values.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

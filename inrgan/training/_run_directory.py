@@ -7,8 +7,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from inrgan._files import write_atomic, write_json
-from inrgan.errors import RunDirectoryError
+from inrgan.errors import RunDirectoryError, WriteError
+from inrgan.files import replacing, write_json
 
 
 class RunDirectory:
@@ -89,13 +89,13 @@ class RunDirectory:
         """Add one line to a ``.jsonl`` file.
 
         Raises:
-            RunDirectoryError: the disk is full.
+            WriteError: the disk is full.
         """
         try:
             with open(self.path / name, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
-            raise RunDirectoryError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+            raise WriteError(f"cannot write {self.path / name}: {error.strerror or error}; make room for it") from None
 
     def truncate(self, name: str, *, kimg: float) -> None:
         """Drop the lines of a ``.jsonl`` file that come after a moment to which training went back.
@@ -113,7 +113,8 @@ class RunDirectory:
         if path.exists():
             kept = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if stays(line)]
             text = "".join(f"{line}\n" for line in kept)
-            write_atomic(path, lambda p: p.write_text(text, encoding="utf-8"))
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
     def close(self) -> None:
         """Let other processes have it."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from inrgan._files import write_atomic
 from inrgan.errors import CheckpointError
+from inrgan.files import replacing
 
 VERSION = 1
 
@@ -17,11 +17,12 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values to one file, atomically.
 
     Raises:
-        RunDirectoryError: the disk is full; the state that was there is untouched.
+        WriteError: the disk is full; the state that was there is untouched.
     """
     buffer = io.BytesIO()  # torch hides what the disk says when it writes to a file itself
     torch.save({"format": "inrgan-state", "version": VERSION, **state}, buffer)
-    write_atomic(path, lambda p: p.write_bytes(buffer.getbuffer()))
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_state(path: Path, *, device: torch.device) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class Trainer:
         Raises:
             KeyboardInterrupt: after Ctrl-C, once the step is finished and the state saved; a second one is immediate.
             NonFiniteError: a loss became NaN or infinite; the last snapshot and state are good.
-            RunDirectoryError: the disk is full; the last snapshot and state are good.
+            WriteError: the disk is full; the last snapshot and state are good.
         """
         end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
         reporter, stop = Reporter(self.run, quiet=self.quiet), StopRequest()

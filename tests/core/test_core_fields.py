@@ -1,13 +1,20 @@
 """Fields. Oracles: another way to the same value (tiles, points, batches), gradcheck, a Taylor bound."""
 
 import inspect
+import sys
+from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+sys.path.insert(0, str(Path(__file__).parent))
+from toy_modalities import BlobModality, ToneModality
+
 from inrgan import CriticSizes, Field, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
-from inrgan.field import tiles
+from inrgan.field import blocks
 from inrgan.inr import _base
 from inrgan.registry import modality_class, modality_names
 from inrgan.views import scattered
@@ -35,7 +42,7 @@ def check_purity(G):
     view = domain.grid(SHAPES[domain.grid_dim], device=G.device)
     whole = field.render(view.shape)
     assert whole.std() > 0.05  # nothing is compared that is constant
-    close(field.render(view.shape, max_points=17_001), whole)
+    close(field(view), whole)  # in one piece
     for start, stop in ((1, 38), (97, 98), (151, 223)):  # odd tiles
         scale = [n / 300 for n in view.shape]
         window = tuple(slice(int(start * s), max(int(start * s) + 1, int(stop * s))) for s in scale)
@@ -168,14 +175,85 @@ def test_region_is_a_part_of_a_finer_whole():
     assert torch.isfinite(outside).all() and outside.abs().max() <= 1
 
 
-@pytest.mark.parametrize("shape, most", [((7,), 3), ((300, 200), 999), ((5, 1, 9), 4), ((4, 4), 1), ((2, 2), 100)])
-def test_tiles_cover_once(shape, most):
-    # Oracle: counting.
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (7,),
+        (140_000,),
+        (300, 200),
+        (
+            513,
+            1,
+        ),
+        (33, 64, 65),
+        (17, 3, 16, 1),
+    ],
+)
+def test_blocks_cover_once(shape):
+    # Oracle: counting; and a window meets exactly the blocks that hold one of its samples.
     seen = torch.zeros(shape, dtype=torch.int)
-    for window in tiles(shape, max_points=most):
-        assert seen[window].numel() <= most
-        seen[window] += 1
+    for block in blocks(shape):
+        assert 0 < seen[block].numel() <= 1 << 16
+        seen[block] += 1
     assert (seen == 1).all()
+    window = tuple(slice(n // 3, n // 3 + n // 2 + 1) for n in shape)
+    inside = torch.zeros(shape, dtype=torch.bool)
+    inside[window] = True
+    assert list(blocks(shape, window=window)) == [b for b in blocks(shape) if inside[b].any()]
+
+
+WINDOWS = {
+    1: [(slice(0, 1),), (slice(65_530, 65_540),), (slice(1, 100_000),)],
+    2: [(slice(0, 1), slice(0, 1)), (slice(250, 270), slice(3, 299)), (slice(-30, None), slice(255, 257))],
+    3: [(slice(0, 40), slice(31, 33), slice(0, 5)), (slice(33, 40), slice(None), slice(7, 35))],
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("backbone", SIZES)
+@pytest.mark.parametrize("dim, shape", [(1, (100_000,)), (2, (290, 300)), (3, (40, 34, 35))])
+def test_windows_of_a_render_equal_the_whole_bit_for_bit(dim, shape, backbone):
+    # Oracle: the whole array. The batch is large enough to be cut, too.
+    modality = {1: ToneModality, 2: lambda: ImageModality(resolution=32), 3: BlobModality}[dim]()
+    field = make(modality, backbone=backbone).sample(range(6))
+    region = [-0.7] * dim + [1.9] * dim
+    whole = field.render(shape, region=region)
+    for window in WINDOWS[dim]:
+        part = field.render(shape, region=region, window=window)
+        assert part.shape[2:] == whole[(..., *window)].shape[2:]
+        assert torch.equal(part, whole[(slice(None), slice(None), *window)])
+    assert whole.std() > 0.05
+
+
+def test_bad_windows():
+    field = make().sample([0])
+    four = slice(0, 4)
+    for window in ((four,), (four, slice(4, 4)), (slice(0, 8, 2), four), (slice(9, 12), four)):
+        with pytest.raises(ShapeError, match="window"):
+            field.render((8, 8), window=window)
+
+
+def test_samples_that_single_precision_cannot_tell_apart_are_refused():
+    # Oracle: numpy's spacing of single-precision numbers; the closest distinct grid is accepted.
+    field = make().sample([0])
+    ulp = float(np.spacing(np.float32(0.5)))
+    fine = field.domain.grid((1, 4), region=(0.5, 0, 0.5 + 8 * ulp, 1))  # centres on every second number
+    assert fine.axes[0][0].tolist() == [0.5 + k * ulp for k in (1, 3, 5, 7)]
+    for n in (16, 1000):
+        with pytest.raises(ConfigError, match="larger region"):
+            field.render((1, n), region=(0.5, 0, 0.5 + 8 * ulp, 1))
+    with pytest.raises(ConfigError, match="closer than"):
+        field.domain.grid((1, 8), region=(1e9, 0, 1e9 + 1, 1))
+
+
+def test_the_coordinates_of_a_wide_grid_are_rounded_once():
+    # Oracle: (2i + 1)/n - 1 in exact rational arithmetic, rounded to single precision.
+    n = 65_536 + 17
+    view = make().modality.domain.grid((2, n))
+    part = view.window((slice(0, 2), slice(40_000, 40_300))).axes[0][0]
+    exact = [np.float32(float(Fraction(2 * i + 1, n) - 1)) for i in range(40_000, 40_300)]
+    assert part.tolist() == [float(x) for x in exact]
+    assert torch.equal(part, view.axes[0][0, 40_000:40_300])
 
 
 @pytest.mark.parametrize("backbone", SIZES)
@@ -271,3 +349,15 @@ def test_gpu_equals_cpu(backbone):
     G = G.to("cuda")
     close(G.sample([0, 1]).render((64, 48)).cpu(), expected, atol=1e-4)
     check_purity(G)
+
+
+@pytest.mark.gpu
+@torch.no_grad()
+@pytest.mark.parametrize("backbone", SIZES)
+def test_windows_on_a_gpu_equal_the_whole_bit_for_bit(backbone):
+    # Oracle: the whole array, rendered twice.
+    field = make(backbone=backbone).to("cuda").sample(range(6))
+    whole = field.render((700, 300))
+    assert torch.equal(field.render((700, 300)), whole)
+    for window in WINDOWS[2]:
+        assert torch.equal(field.render((700, 300), window=window), whole[(slice(None), slice(None), *window)])

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 CORE, ADAPTERS = ROOT / "inrgan", ROOT / "modalities" / "inrgan_modalities"
 
 # What each part may import, beside itself and what everyone may.
-EVERYONE = {"errors", "_typing", "_random", "_files", "_builtin", "_progress", "_plain"}
+EVERYONE = {"errors", "_typing", "_random", "files", "values", "_builtin", "_progress", "_plain"}
 ALLOWED = {
     "views": set(),
     "domains": {"views", "resampling"},
@@ -34,6 +34,7 @@ ALLOWED = {
     "_pretrained": {"modality", "registry", "_sizes"},
     "generator": {"field", "inr", "hypernetwork", "modality", "_sizes", "_pretrained"},
     "interpolation": {"field", "views"},
+    "rendering": {"domains", "field", "generator"},
 }
 # Adapters may use these and what the package's own __init__ offers.
 PUBLIC = {"inrgan"} | {

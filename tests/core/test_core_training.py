@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from toy_modalities import ToneModality, ToySource
 
 from inrgan import Box, CriticSizes, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
-from inrgan._files import write_atomic
 from inrgan._random import step_generator
 from inrgan.errors import (
     CheckpointError,
@@ -26,7 +25,9 @@ from inrgan.errors import (
     InrganError,
     NonFiniteError,
     RunDirectoryError,
+    WriteError,
 )
+from inrgan.files import replacing
 from inrgan.training import RunDirectory, _trainer, pick_device, update_ema
 from inrgan.training._reals import Reals
 from inrgan.training._state import load_state, save_state
@@ -286,14 +287,15 @@ def test_broken_numbers_stop_and_spare_what_was_good(tmp_path):
 
 def test_full_disk_spares_the_last_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
-    write_atomic(path, lambda p: p.write_text("good"))
+    with replacing(path) as temporary:
+        temporary.write_text("good")
 
     def full(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunDirectoryError, match="No space left"):
-        write_atomic(path, lambda p: p.write_text("half"))
+    with pytest.raises(WriteError, match="No space left"), replacing(path) as temporary:
+        temporary.write_text("half")
     assert path.read_text() == "good" and [p.name for p in tmp_path.iterdir()] == ["file"]
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from inrgan_modalities.image._animation import write_animation
-from inrgan_modalities.image._write import tile, to_bytes, write_image
+from inrgan_modalities.image._write import tile, write_image
 from PIL import Image
 
-from inrgan.errors import ConfigError, NonFiniteError, ShapeError
+from inrgan.errors import ConfigError, NonFiniteError, ShapeError, WriteError
+from inrgan.values import to_bytes
 
 
 def values(*shape):
@@ -76,7 +77,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(ConfigError, match=r"Cannot write .*a\.png: No space left"):
+    with pytest.raises(WriteError, match=r"Cannot write .*a\.png: No space left"):
         write_image(-values(3, 4, 4), path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.png"]
 
@@ -94,10 +95,10 @@ def test_wrong_images(tmp_path):
         with pytest.raises(NonFiniteError):
             write_image(torch.full((3, 4, 4), float("nan")), tmp_path / f"a{suffix}")
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="Cannot write"):
+    with pytest.raises(WriteError, match="Cannot write"):
         write_image(values(3, 4, 4), tmp_path / "file" / "a.png")
     (tmp_path / "b.png").mkdir()
-    with pytest.raises(ConfigError, match="Cannot write"):
+    with pytest.raises(WriteError, match="Cannot write"):
         write_image(values(3, 4, 4), tmp_path / "b.png")
     assert sorted(os.listdir(tmp_path)) == ["b.png", "file"]
 

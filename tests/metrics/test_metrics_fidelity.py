@@ -12,7 +12,8 @@ from inrgan.metrics import (
     frechet_distance,
     kernel_distance,
 )
-from inrgan.metrics._fidelity import WEIGHTS_FILE, _to_bytes
+from inrgan.metrics._fidelity import WEIGHTS_FILE
+from inrgan.values import to_bytes
 
 CPU = torch.device("cpu")
 
@@ -62,7 +63,7 @@ def test_features_come_from_the_network_in_batches(fidelity, hub):
 
 def test_bytes():
     # Oracle: by hand; the ends, the middle (127.5 rounds to even) and values beyond.
-    assert _to_bytes(torch.tensor([-1.0, 0.0, 1.0, -3.0, 3.0])).tolist() == [0, 128, 255, 0, 255]
+    assert to_bytes(torch.tensor([-1.0, 0.0, 1.0, -3.0, 3.0])).tolist() == [0, 128, 255, 0, 255]
 
 
 def test_fid_and_kid_through_evaluate(fidelity, hub):
@@ -71,7 +72,7 @@ def test_fid_and_kid_through_evaluate(fidelity, hub):
     generator = torch.Generator().manual_seed(0)
     real, fake = (torch.rand(n, 3, 32, 32, generator=generator) * 2 - 1 for n in (6, 4))
     fid, kid = evaluate(real, fake, metrics=["fid", "kid"])
-    r, f = (_to_bytes(values).float().flatten(1)[:, :2048] for values in (real, fake))
+    r, f = (to_bytes(values).float().flatten(1)[:, :2048] for values in (real, fake))
     assert fid.value == pytest.approx(frechet_distance(r, f))
     assert kid.value == pytest.approx(kernel_distance(r, f))
     assert fid.protocol["covariance_full_rank"] is False

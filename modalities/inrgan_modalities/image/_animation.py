@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan.errors import ConfigError, MissingDependency, ShapeError
-from inrgan_modalities.image._atomic import known_suffix, replacing
-from inrgan_modalities.image._write import to_bytes
+from inrgan.files import known_suffix, replacing
+from inrgan.values import to_bytes
 
 ANIMATION_SUFFIXES = (".gif", ".mp4")
 # GIF counts in hundredths of a second, and viewers slow down what is shorter than two of them.
@@ -30,7 +30,8 @@ def write_animation(frames: Float[Tensor, "T C H W"], path: str | Path, *, fps: 
         fps: Frames per second; at most 50 for GIF.
 
     Raises:
-        ConfigError: The suffix is neither, ``fps`` is out of range, or the path cannot be written.
+        ConfigError: The suffix is neither, or ``fps`` is out of range.
+        WriteError: The path cannot be written.
         ShapeError: There is no frame, or C is neither 1 nor 3.
         NonFiniteError: A value is NaN or infinite.
         MissingDependency: Pillow (GIF) or PyAV (MP4) is not installed.

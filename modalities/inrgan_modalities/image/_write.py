@@ -4,12 +4,12 @@ import math
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.errors import ConfigError, MissingDependency, NonFiniteError, ShapeError
-from inrgan_modalities.image._atomic import known_suffix, replacing
+from inrgan.errors import ConfigError, MissingDependency, ShapeError
+from inrgan.files import known_suffix, replacing
+from inrgan.values import to_bytes
 
 WRITE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy")
 
@@ -24,18 +24,6 @@ _OPTIONS = {
 }
 
 
-def to_bytes(values: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
-    """Round -1 to 1 to 0 to 255, clamping what lies outside; raises NonFiniteError on NaN or infinity.
-
-    Example:
-        >>> to_bytes(torch.zeros(3, 8, 8)).shape
-        torch.Size([3, 8, 8])
-    """
-    if not torch.isfinite(values).all():
-        raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
-    return ((values.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
 def write_image(values: Float[Tensor, "C H W"], path: str | Path) -> None:
     """Write one image; the path's suffix names the format.
 
@@ -47,7 +35,8 @@ def write_image(values: Float[Tensor, "C H W"], path: str | Path) -> None:
         path: Ends in .png, .jpg, .jpeg, .tif, .tiff, .webp or .npy.
 
     Raises:
-        ConfigError: The suffix is none of these, or the path cannot be written.
+        ConfigError: The suffix is none of these.
+        WriteError: The path cannot be written.
         ShapeError: The format cannot hold C channels, or there are no pixels.
         NonFiniteError: A value is NaN or infinite.
         MissingDependency: Pillow is not installed.

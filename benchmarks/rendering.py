@@ -1,0 +1,71 @@
+"""Peak memory and time per megapixel of renders to files, each in a process of its own.
+
+Memory and time per megapixel should not depend on the size. The generator is untrained, which changes neither.
+
+    python benchmarks/rendering.py --sizes 2048,4096 --suffixes .tif,.png
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from inrgan import Generator, ImageModality
+from inrgan.rendering import render_file
+
+
+def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    G = Generator(ImageModality(resolution=64), preset=args.preset).eval().to(args.device)
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        path = Path(folder) / f"render{args.suffix}"
+        start, own = time.perf_counter(), time.process_time()
+        render_file(G, path, seed=3, shape=(args.size, args.size), quiet=True)
+        seconds, own = time.perf_counter() - start, time.process_time() - own
+        files = path.parent.rglob("*")
+        written = sum(p.stat().st_size for p in files if p.is_file())
+    megapixels = args.size**2 / 1e6
+    return {
+        "preset": args.preset,
+        "suffix": args.suffix,
+        "size": args.size,
+        "seconds_per_megapixel": round(seconds / megapixels, 3),
+        "cpu_seconds_per_megapixel": round(own / megapixels, 3),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "file_mb": round(written / 1e6, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--sizes", default="2048,4096", help="rows and columns")
+    parser.add_argument("--suffixes", default=".tif,.png,.dzi,.zarr")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--folder", help="where to write for a while (default: the system's temporary folder)")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        size, args.suffix = args.one.split(":")
+        args.size = int(size)
+        print(json.dumps(measure(args)))
+        return
+    for suffix in args.suffixes.split(","):
+        for size in args.sizes.split(","):
+            done = subprocess.run(
+                [sys.executable, *sys.argv, "--one", f"{size}:{suffix}"], capture_output=True, text=True
+            )
+            last = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()[-1:]
+            print((last or ["no output"])[0], flush=True)
+
+
+if __name__ == "__main__":
+    main()

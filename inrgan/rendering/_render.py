@@ -1,0 +1,178 @@
+"""Render one sample of a generator to a file of any size."""
+
+import errno
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inrgan._progress import progress_bar
+from inrgan._typing import Tensor
+from inrgan.domains import AbstractDomain
+from inrgan.errors import ConfigError, NonFiniteError, WriteError
+from inrgan.field import block_sides
+from inrgan.generator import Generator
+from inrgan.rendering._job import describe
+from inrgan.rendering._pyramid import Index, Pyramid
+from inrgan.rendering._result import assemble, check_free, publish
+from inrgan.rendering._store import TileStore
+from inrgan.rendering._writers import Place, writer_for
+from inrgan.values import to_bytes
+
+_PROBES = 16
+"""Tiles, spread over the render, from which the disk space of all of them is estimated."""
+
+
+def render_file(
+    G: Generator,
+    path: str | Path,
+    *,
+    seed: int,
+    shape: Sequence[int],
+    region: Sequence[float] | None = None,
+    truncation: float = 1.0,
+    label: int | str | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Render one sample of any size to a file, in tiles, in memory that does not depend on the size.
+
+    The samples are those of ``G.sample([seed]).render(shape)``, bit for bit on one device. Tiles are kept in
+    ``partial_folder(path)`` until the file is whole, which then appears at once. After a stop of any kind, the same
+    call goes on where it was.
+
+    Args:
+        G: the generator.
+        path: ends in .tif or .tiff (tiled pyramidal BigTIFF), .png, .dzi (deep zoom, with a page that shows it), all
+            three of 8 bits and for two array axes; or .zarr (single precision, any number of axes).
+        seed: of the sample.
+        shape: array shape, x last.
+        region: lower corner, then upper corner, x first; may reach outside the domain.
+        truncation: 1 for the model as it is; less trades variety for quality.
+        label: class of a conditional generator.
+        quiet: no progress bar, which is drawn on terminals only anyway.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: a suffix, seed, region or label that makes no sense; a format that cannot hold the signal; samples
+            too close for the precision; an unfinished render of other settings; a folder that is there already; a
+            disk that is clearly too small.
+        ShapeError: ``shape`` is not one positive size per axis.
+        NonFiniteError: the model gives NaN or infinity.
+        WriteError: the disk is full; what was rendered is kept.
+        MissingDependency: the format's library is not installed.
+
+    Example:
+        >>> render_file(G, "big.tif", seed=3, shape=(65536, 65536))
+        PosixPath('big.tif')
+    """
+    path, shape = Path(path), tuple(int(n) for n in shape)
+    writer = writer_for(path)
+    writer.check(shape, channels=G.modality.signal_channels)
+    field = G.sample([seed], truncation=truncation, label=label)
+    G.modality.domain.grid(shape, region=region, dtype=field.weights[0].weight.dtype)  # refuses what makes no grid
+    place = _place(G.modality.domain, shape, region)
+    sides = block_sides(shape)
+    job = describe(G, seed=seed, shape=shape, region=region, truncation=truncation, label=label)
+    convert = _as_bytes if writer.dtype == np.uint8 else _as_values
+
+    def render(window: tuple[slice, ...]) -> NDArray[np.generic]:
+        return convert(field.render(shape, region=region, window=window)[0])
+
+    folder = partial_folder(path)
+    if not (folder / "finished").exists():
+        check_free(path, writer)
+    store = None
+    try:
+        store = TileStore(folder, {**job, "numbers": writer.dtype.name})
+        pyramid = Pyramid(
+            render, store, shape=shape, sides=sides, channels=field.channels, dtype=writer.dtype,
+            smallest=writer.smallest,
+        )  # fmt: skip
+        if not (folder / "finished").exists():
+            _render_tiles(pyramid, store, quiet=quiet)
+            assemble(pyramid, writer, folder, path.name, place=place, quiet=quiet)
+        publish(folder / "finished", path, writer)
+        store.remove()
+    except (OSError, WriteError) as error:
+        raise WriteError(_stopped(error, path, folder)) from error
+    finally:
+        if store is not None:
+            store.close()
+    return path
+
+
+def partial_folder(path: str | Path) -> Path:
+    """Where the tiles of an unfinished render are kept.
+
+    Example:
+        >>> partial_folder("big.tif").name
+        'big.tif.partial'
+    """
+    path = Path(path)
+    return path.with_name(path.name + ".partial")
+
+
+def _render_tiles(pyramid: Pyramid, store: TileStore, *, quiet: bool) -> None:
+    count, grid = pyramid.count(0), pyramid.grid(0)
+    done = sum(store.has(0, index) for index in pyramid.indices(0))
+    numbers = sorted({round(k * (count - 1) / (_PROBES - 1)) for k in range(_PROBES)})
+    probes = [tuple(int(i) for i in np.unravel_index(k, grid)) for k in numbers]
+    with progress_bar(count, unit="tile", quiet=quiet, done=done) as bar:
+
+        def make(index: Index) -> int:
+            if store.has(0, index):
+                return 0
+            pyramid.tile(0, index)
+            bar.update()
+            return 1
+
+        done += sum(make(index) for index in probes)
+        _check_disk(pyramid, store, probes, missing=count - done)
+        for index in pyramid.indices(0):
+            make(index)
+
+
+def _check_disk(pyramid: Pyramid, store: TileStore, probes: Sequence[Index], *, missing: int) -> None:
+    """Refuse what is clearly too large for the disk: the missing tiles, and a result about as large as all."""
+    each = sum(store.size(0, i) for i in probes) / len(probes)
+    levels = sum(math.prod(s) for s in pyramid.shapes) / math.prod(pyramid.shapes[0])
+    needed = each * (missing + pyramid.count(0) * (2 * levels - 1))
+    free = shutil.disk_usage(store.folder).free
+    if needed > 1.25 * free:
+        raise ConfigError(
+            f"the render needs about {needed / 1e9:.3g} GB of disk space, judged by its first {len(probes)} tiles, and "
+            f"{store.folder.parent.resolve()} has {free / 1e9:.3g} GB; make room, or render to another disk"
+        )
+
+
+def _place(domain: AbstractDomain, shape: tuple[int, ...], region: Sequence[float] | None) -> Place:
+    view = domain.grid(shape, region=region, dtype=torch.float64)
+    if view.axes is None:  # coordinates are not those of the array's axes
+        return Place(first=(0.0,) * len(shape), spacing=(1.0,) * len(shape))
+    first = tuple(float(axis[0, 0]) for axis in reversed(view.axes))
+    return Place(first=first, spacing=tuple(float(s) for s in view.spacing[0, 0].flip(0)))
+
+
+def _as_bytes(values: Tensor) -> NDArray[np.generic]:
+    return to_bytes(values).cpu().numpy()
+
+
+def _as_values(values: Tensor) -> NDArray[np.generic]:
+    if not torch.isfinite(values).all():
+        raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
+    return values.float().cpu().numpy()
+
+
+def _stopped(error: OSError | WriteError, path: Path, folder: Path) -> str:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else str(error)
+    full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    mend = "make room" if full else "mend that"
+    kept = f"what is rendered is kept in {folder}; {mend}, and the same command goes on" if folder.is_dir() else mend
+    return f"cannot write {path}: {reason}; {kept}"
