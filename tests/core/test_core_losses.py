@@ -12,6 +12,7 @@ from inrgan.errors import ConfigError, DataError
 from inrgan.losses import DensePatchTerm, LossOptions, gradient_penalty, random_resolution, terms
 from inrgan.samplers import DensePatch, RandomResolution
 from inrgan.training._reals import Reals
+from inrgan.views import product_view
 
 TOYS = [ToneModality(), BumpModality(), BlobModality()]
 LOSSES = {
@@ -40,7 +41,7 @@ def close(a, b, atol=1e-5):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("toy", TOYS, ids=lambda m: m.name)
 def test_every_loss_trains_every_dimension(toy, loss, tmp_path):
-    # Oracle: the critics learn to tell items from an untrained generator's, by every term, within a few steps.
+    # Oracle: chance. By every term, critics learn within a few steps to tell items from an untrained generator's.
     sizes = GeneratorSizes(z_dim=8, w_dim=8, rank=1, lattices=(2, 4), widths=(8, 8, 8), depths=(1, 1, 1))
     config = TrainConfig(
         modality=toy, generator=sizes, critic=CriticSizes(width=8, max_width=16), batch=8, gamma=0, kimg=1,
@@ -51,8 +52,8 @@ def test_every_loss_trains_every_dimension(toy, loss, tmp_path):
     stats = [trainer.train_step() for _ in range(30)]
     trainer.close()
     for name in {n for n in stats[-1] if n.startswith("loss/critic/")}:
-        first, last = (sum(float(s.get(name, 0)) for s in part) / 5 for part in (stats[:5], stats[-5:]))
-        assert last < first - 0.05, f"{name}: {first:.3f} to {last:.3f}"
+        last = sum(float(s[name]) for s in stats[-5:]) / 5
+        assert last < math.log(2) - 0.1, f"{name} ends at {last:.3f}; by chance it is ln 2"
     moved = [not torch.equal(a, b) for a, b in zip(before, trainer.G.parameters(), strict=True)]
     assert any(moved)
 
@@ -105,8 +106,6 @@ def test_a_patch_is_a_window_of_the_whole():
     item = modality.source(None)[0]
     whole = modality.domain.grid((32, 32))
     field = Generator(modality, preset="tiny").sample([5])
-    from inrgan.views import product_view
-
     starts = [(0, 0), (3, 17), (24, 9)]
     x, y = (torch.stack([whole.axes[d][0, s[1 - d] : s[1 - d] + 8] for s in starts]) for d in (0, 1))
     patches = product_view([x, y], spacing=whole.spacing[:, 0].expand(3, -1))
