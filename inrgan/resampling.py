@@ -20,20 +20,28 @@ def lanczos(t: Float[Tensor, "*S"], *, lobes: int = 3) -> Float[Tensor, "*S"]:
 
 
 def axis_matrix(
-    positions: Float[Tensor, "M"], *, count: int, lower: float, upper: float, spacing: float
+    positions: Float[Tensor, "M"], *, count: int, lower: float, upper: float, spacing: float | Float[Tensor, "#M"]
 ) -> Float[Tensor, "M K"]:
     """The linear map from ``count`` cell-centred samples on [lower, upper] to values at positions.
 
     A Lanczos-3 kernel as wide as the coarser of the two spacings, cut at the border and normalised there:
     the filter of Pillow's ``Image.resize(LANCZOS)``, at any position instead of on one grid. Positions outside
-    take the value at the border.
+    take the value at the border. Where the spacing varies, each position has a kernel as wide as its own.
+
+    Args:
+        positions: where the values are wanted.
+        count: K.
+        lower: where the samples' box starts.
+        upper: where it ends.
+        spacing: between the positions, one for all or one for each.
 
     Example:
         >>> axis_matrix(torch.zeros(5), count=8, lower=-1.0, upper=1.0, spacing=0.5).shape
         torch.Size([5, 8])
     """
     own = (upper - lower) / count
-    stretch = max(1.0, spacing / own)
+    wanted = torch.as_tensor(spacing, dtype=torch.float64, device=positions.device)
+    stretch = (wanted / own).clamp(min=1.0).reshape(-1, 1)
     centre = ((positions.double() - lower) / own - 0.5).clamp(-0.5, count - 0.5)
     j = torch.arange(count, dtype=torch.float64, device=positions.device)
     weights = lanczos((j - centre[:, None]) / stretch)
@@ -58,12 +66,12 @@ def resample(
     assert view.axes is not None and view.batch == 1, "real signals are resampled on one product grid"
     values = items.float() / 127.5 - 1 if items.dtype == torch.uint8 else items.float()
     dims = values.ndim - 2
-    spacing = view.spacing[0, 0].tolist()
     for d in range(dims):
         axis = values.ndim - 1 - d
         matrix = axis_matrix(
             view.axes[d][0].cpu().float(),
-            count=values.shape[axis], lower=lower[d], upper=upper[d], spacing=spacing[d],
+            count=values.shape[axis], lower=lower[d], upper=upper[d],
+            spacing=view.axis_spacing[d][0].cpu(),
         )  # fmt: skip
         # The kernel is narrow: only the samples it reaches are multiplied.
         reached = matrix.abs().sum(dim=0).nonzero()[:, 0]
