@@ -204,7 +204,7 @@ def product_view(
 
 
 def _combinations(axes: Sequence[Float[Tensor, "#B _"]], shape: tuple[int, ...]) -> Float[Tensor, "#B N D"]:
-    """All combinations of one list per coordinate, x first, in the order in which an array of the shape is flattened."""
+    """All combinations of one list per coordinate, x first, in the order in which an array is flattened."""
     batch = max(a.shape[0] for a in axes)
     columns = []
     for d, axis_BM in enumerate(axes):

@@ -18,7 +18,7 @@ class VariableDensity(AbstractSampler):
 
     Along each axis the spacing grows linearly with the distance e from the drawn place, as ``1 + strength·e``
     with e in halves of the shortest side: the linear law of visual acuity (Strasburger, Rentschler & Jüttner
-    2011, eq. 5; for rendering Guenter et al. 2012, eq. 1). The view stays a product grid, of cells whose widths
+    2011; for rendering Guenter et al. 2012). The view stays a product grid, of cells whose widths
     differ; samples lie at the cells' centres, the spacing of a sample is its cell's width, and its weight the
     cell's share of the domain. Its size is the same for every place, and chosen so that no cell is narrower
     than those of a uniform grid of ``resolution``: neither encodings nor data need to be finer than for it.
@@ -66,7 +66,7 @@ class VariableDensity(AbstractSampler):
         return product_view(axes, spacing=widths, weights=share / share.mean())
 
     def _edges(self, lower: float, side: float, place: float, *, half: float, cells: int) -> Float[Tensor, "M"]:
-        """Borders of the cells: equal steps of F(x) = ±log(1 + rate·|x − place|)/rate, which has slope 1 at the place."""
+        """Borders of the cells: equal steps of F(x) = ±log(1 + rate·|x − place|)/rate, of slope 1 at the place."""
         rate = self.strength / half
         if rate == 0:
             return lower + side * torch.linspace(0, 1, cells + 1, dtype=torch.float64)
