@@ -39,7 +39,7 @@ def sample_density(
         points: N.
         generator: of the random shift, on the CPU.
         resolution: cells along the shortest side of the lattice on which the map is read (and taken as
-            constant within a cell); 2¹⁸ cells in all where None.
+            constant within a cell); about 2¹⁸ cells in all where None.
 
     Raises:
         ConfigError: fewer than 1 point, a negative density, or one that is zero everywhere.
@@ -54,7 +54,10 @@ def sample_density(
     if points < 1:
         raise ConfigError(f"{points} points were asked for; expected 1 or more")
     D = domain.coord_dim
-    grid = domain.grid(domain.shape(max(1, round(2 ** (18 / D))) if resolution is None else resolution))
+    if resolution is None:
+        relative = math.prod(side / min(domain.sides) for side in domain.sides)
+        resolution = max(1, round((2**18 / relative) ** (1 / D)))
+    grid = domain.grid(domain.shape(resolution))
     read = torch.cat([density(part) for part in grid.coords[0].split(1 << 18)])
     if read.shape != (grid.count,):
         raise ShapeError(f"the density gave shape {tuple(read.shape)} for {grid.count} points; expected one each")
