@@ -44,6 +44,7 @@ class ArrayDensity:
         self.values, self.domain = values, domain
 
     def __call__(self, coords: Float[Tensor, "N D"]) -> Float[Tensor, "N"]:
+        check_dimension(coords, self.domain.coord_dim)
         values = self.values.to(coords)
         below, parts = [], []
         for d, n in enumerate(reversed(values.shape)):
@@ -69,6 +70,7 @@ class Foveated:
         self.gaze, self.doubling = tuple(gaze), doubling
 
     def __call__(self, coords: Float[Tensor, "N D"]) -> Float[Tensor, "N"]:
+        check_dimension(coords, len(self.gaze))
         eccentricity = (coords - coords.new_tensor(self.gaze)).norm(dim=-1)
         return (1 + eccentricity / self.doubling) ** -coords.shape[-1]
 
@@ -123,6 +125,16 @@ def load_density(path: str | Path, *, domain: Box) -> ArrayDensity:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
         raise DataError(f"the density map {path} does not hold one array of real numbers; make it with numpy.save")
     return ArrayDensity(torch.from_numpy(array.astype(np.float32)), domain)
+
+
+def check_dimension(coords: Tensor, dim: int) -> None:
+    """Refuse coordinates of another dimension than a map's.
+
+    Raises:
+        ShapeError: they are.
+    """
+    if coords.shape[-1] != dim:
+        raise ShapeError(f"a density map over {dim} coordinates was asked at {coords.shape[-1]}; make it on this domain")
 
 
 def check_density(values: Tensor, *, what: str) -> None:

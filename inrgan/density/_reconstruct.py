@@ -9,7 +9,7 @@ import torch
 
 from inrgan._typing import Float, Tensor
 from inrgan.domains import Box
-from inrgan.errors import ConfigError, MissingDependency, ShapeError
+from inrgan.errors import ConfigError, MissingDependency, NonFiniteError, ShapeError
 
 
 def reconstruct(
@@ -31,6 +31,7 @@ def reconstruct(
 
     Raises:
         ShapeError: coordinates and values that do not fit each other or the domain.
+        NonFiniteError: a coordinate or value is NaN or infinite.
         ConfigError: too few points to span the domain's dimensions.
         MissingDependency: scipy is not installed.
 
@@ -44,6 +45,8 @@ def reconstruct(
             f"coords {tuple(coords.shape)} and values {tuple(values.shape)}; expected (N, {domain.coord_dim}) and "
             "(B, C, N)"
         )
+    if not bool(torch.isfinite(coords).all() and torch.isfinite(values).all()):
+        raise NonFiniteError("some coordinates or values are NaN or infinite; expected finite numbers to interpolate")
     where = domain.grid(shape, dtype=torch.float64).coords[0].numpy()
     points = coords.detach().cpu().double().numpy()
     columns = values.detach().cpu().double().flatten(0, 1).T.numpy()  # (N, B·C)

@@ -155,6 +155,9 @@ def test_bad_settings():
     for points in (0, -3):
         with pytest.raises(ConfigError, match=f"{points} points"):
             sample_density(uniform, Box(2), points=points, generator=rng())
+    for other in (foveated((0.0,), domain=Box(1)), ArrayDensity(torch.ones(3), Box(1)), foveated((0,) * 3, domain=Box(3))):
+        with pytest.raises(ShapeError, match="make it on this domain"):
+            sample_density(other, Box(2), points=4, generator=rng())
     with pytest.raises(ShapeError, match="one each"):
         sample_density(lambda x: x, Box(2), points=4, generator=rng())
 
@@ -314,6 +317,17 @@ def test_too_few_points_for_a_raster(coords):
 def test_coordinates_of_another_domain():
     with pytest.raises(ShapeError, match="expected"):
         reconstruct(torch.zeros(5, 3), torch.zeros(1, 1, 5), shape=(4, 4), domain=Box(2))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_broken_samples(bad):
+    coords, values = torch.rand(9, 2, generator=rng()), torch.zeros(1, 1, 9)
+    for broken in (coords, values):
+        kept = broken[0].clone()
+        broken[0] = bad
+        with pytest.raises(NonFiniteError, match="expected finite"):
+            reconstruct(coords, values, shape=(4, 4), domain=Box(2))
+        broken[0] = kept
 
 
 def test_without_scipy(monkeypatch):
