@@ -32,6 +32,7 @@ def measure(field, *, points: int) -> dict[str, float]:
         "even density": lambda x: torch.ones(len(x)),
         "foveated at the figure": foveated((0.35, 0.35), domain=DOMAIN),
         "gradient of a 64 x 64 render": gradient_magnitude(field),
+        "the same, power=1": gradient_magnitude(field, power=1.0),
     }
     for name, density in maps.items():
         view = sample_density(density, DOMAIN, points=side * side, generator=torch.Generator().manual_seed(0))

@@ -49,6 +49,8 @@ for name, density in maps.items():
     points[name] = view.coords[0]
     rasters[name] = reconstruct(view.coords[0], values, shape=shape, domain=domain)
 
+#    A field that is noise everywhere, as after a very short training, has no quiet place to take samples from.
+
 # 4. The same budget on a uniform grid, enlarged as one would enlarge an image.
 side = round(args.points**0.5)
 rasters["uniform"] = interpolate(field.render((side, side)), shape, mode="bicubic").clamp(-1, 1)

@@ -27,17 +27,18 @@ def gradient_magnitude(
 ) -> ArrayDensity:
     """Dense where a field changes fast, by the gradient of a coarse render.
 
-    With samples h apart, an interpolant is off by about h·|∇f|; a budget of points gives the smallest mean square
-    error when their density goes as |∇f| to the power of 2D/(D + 2), which is 1 for pictures: the
-    equidistribution of error (Huang & Russell 2011, "Adaptive Moving Mesh Methods"). The render is
-    coarse and may miss what it does not resolve, and no place should go unseen: hence a floor.
+    With samples h apart, an interpolant is off by a multiple m of h². A budget of points gives the smallest mean
+    square error when their density goes as m to the power of 2D/(D + 4), 2/3 for pictures: the equidistribution of
+    error (Huang & Russell 2011, "Adaptive Moving Mesh Methods"). m is the curvature; the gradient stands in for it,
+    since a coarse render's second derivatives are mostly noise. The render may miss what it does not resolve, and
+    no place should go unseen: hence a floor. A power of 1 suits detail that is confined to one place.
 
     Args:
         field: one or several functions on a box; of several, the root mean square gradient counts.
         resolution: samples of the coarse render along the shortest side.
         smoothing: standard deviation of a Gaussian over the magnitude, in samples of the render.
         floor: least density, as a fraction of the mean.
-        power: of the magnitude; 2D/(D + 2) where None.
+        power: of the magnitude; 2D/(D + 4) where None.
 
     Raises:
         ConfigError: a setting out of range, or a domain that is no box.
@@ -49,7 +50,7 @@ def gradient_magnitude(
     domain = field.domain
     if not isinstance(domain, Box):
         raise ConfigError("density maps are made on boxes; this field lives on another domain")
-    power = 2 * domain.coord_dim / (domain.coord_dim + 2) if power is None else power
+    power = 2 * domain.coord_dim / (domain.coord_dim + 4) if power is None else power
     if resolution < 2 or not 0 <= smoothing < math.inf or not 0 < floor < math.inf or not 0 < power < math.inf:
         raise ConfigError(
             f"resolution {resolution}, smoothing {smoothing}, floor {floor} and power {power}; expected 2 samples or "

@@ -155,7 +155,11 @@ def test_bad_settings():
     for points in (0, -3):
         with pytest.raises(ConfigError, match=f"{points} points"):
             sample_density(uniform, Box(2), points=points, generator=rng())
-    for other in (foveated((0.0,), domain=Box(1)), ArrayDensity(torch.ones(3), Box(1)), foveated((0,) * 3, domain=Box(3))):
+    for other in (
+        foveated((0.0,), domain=Box(1)),
+        ArrayDensity(torch.ones(3), Box(1)),
+        foveated((0,) * 3, domain=Box(3)),
+    ):
         with pytest.raises(ShapeError, match="make it on this domain"):
             sample_density(other, Box(2), points=4, generator=rng())
     with pytest.raises(ShapeError, match="one each"):
