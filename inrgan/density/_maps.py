@@ -134,7 +134,9 @@ def check_dimension(coords: Tensor, dim: int) -> None:
         ShapeError: they are.
     """
     if coords.shape[-1] != dim:
-        raise ShapeError(f"a density map over {dim} coordinates was asked at {coords.shape[-1]}; make it on this domain")
+        raise ShapeError(
+            f"a density map over {dim} coordinates was asked at {coords.shape[-1]}; make it on this domain"
+        )
 
 
 def check_density(values: Tensor, *, what: str) -> None:

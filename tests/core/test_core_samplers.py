@@ -200,10 +200,12 @@ def test_toys_are_drawn_observed_and_judged(modality, sampler):
     expected = torch.stack([item.flatten()[nearest] for item in items]).reshape(2, 1, *honest.shape)
     assert (seen - expected).abs().max() < 0.35 and (seen - expected).abs().mean() < 0.06
     critic = modality.critic(CriticSizes(width=4, max_width=8))
-    fakes = Generator(modality, preset="tiny", z_dim=8, w_dim=8, widths=(8, 8), depths=(1, 1), lattices=(4,), rank=2)(
-        torch.randn(2, 8)
-    )(view)
+    G = Generator(modality, preset="tiny", z_dim=8, w_dim=8, widths=(8, 8), depths=(1, 1), lattices=(4,), rank=2)
+    fakes = G(torch.randn(2, 8))(view)
     assert critic(seen, view).shape == critic(fakes, view).shape == (2,)
+    torch.nn.functional.softplus(-critic(fakes, view)).mean().backward()
+    slopes = torch.cat([p.grad.flatten() for p in G.parameters() if p.grad is not None])
+    assert torch.isfinite(slopes).all() and slopes.abs().max() > 0
     penalty = gradient_penalty(lambda x: critic(x, view), seen, view)
     assert torch.isfinite(penalty) and penalty > 0
 
