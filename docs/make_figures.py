@@ -1,15 +1,26 @@
 """Draw the figures of these pages.
 
-Run it with `python docs/make_figures.py`; it needs matplotlib.
+    python docs/make_figures.py                      # all that need no trained generator
+    python docs/make_figures.py --run RUN            # also the regions of a generator of images
+    python docs/make_figures.py --textures FOLDER    # also the extrapolation that benchmarks/extrapolation.py trains
+
+It needs matplotlib and scipy.
 """
 
+import argparse
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import Rectangle
 
-from inrgan import Box, ImageModality, View
+from inrgan import Box, Field, Generator, ImageModality, View
+from inrgan.density import evaluate, foveated, gradient_magnitude, reconstruct, sample_density
+from inrgan.samplers import RandomResolution, VariableDensity
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from sky_and_person import SkyAndPerson
 
 IMAGES = Path(__file__).parent / "images"
 TEAL, ORANGE = "#00796b", "#ef6c00"
@@ -48,6 +59,86 @@ def draw_views(path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
+def draw_resolutions(path: Path) -> None:
+    """One image as four steps of training with random resolutions see it."""
+    modality, sampler = ImageModality(resolution=256), RandomResolution(8, 64)
+    item, rng = modality.source(None, seed=3)[4], torch.Generator().manual_seed(5)
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), constrained_layout=True)
+    for axis in axes:
+        view = sampler.draw(modality.domain, batch=1, generator=rng)
+        show(axis, modality.observe([item], view)[0], f"{view.shape[0]} x {view.shape[1]}")
+    figure.savefig(path, dpi=80)
+
+
+def draw_density(path: Path) -> None:
+    """The sky and the person: 1024 points by the gradient against 1024 on a grid."""
+    field, box, shape = SkyAndPerson(), Box(2), (512, 512)
+    view = sample_density(gradient_magnitude(field), box, points=1024, generator=torch.Generator().manual_seed(0))
+    true, grid = field.render(shape), field.render((32, 32))
+    dense = reconstruct(view.coords[0], evaluate(field, view), shape=shape, domain=box)
+    even = torch.nn.functional.interpolate(grid, shape, mode="bicubic")
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), constrained_layout=True)
+    show(axes[0], true[0], "the field")
+    axes[1].scatter(*view.coords[0].T, s=2, color=TEAL, linewidths=0)
+    axes[1].set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xticks=[], yticks=[])
+    axes[1].set_title("1024 points by its gradient", fontsize=10)
+    for axis, raster, name in ((axes[2], dense, "raster from them"), (axes[3], even, "32 x 32 grid, bicubic")):
+        error = float((raster - true).square().mean().sqrt())
+        show(axis, raster[0], f"{name}: RMSE {error:.3f}")
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
+
+
+def draw_foveated(path: Path) -> None:
+    """An eye on the figure and an eye on the sky, and the view of a training step of variable density."""
+    field, box = SkyAndPerson(), Box(2)
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), constrained_layout=True)
+    for axis, gaze in zip(axes, ((0.35, 0.35), (-0.6, -0.5)), strict=False):
+        density = foveated(gaze, domain=box, doubling=0.15)
+        view = sample_density(density, box, points=1600, generator=torch.Generator().manual_seed(0))
+        raster = reconstruct(view.coords[0], evaluate(field, view), shape=(384, 384), domain=box)
+        show(axis, raster[0], f"1600 points, gaze at {gaze}")
+        axis.scatter(*(192 * (g + 1) for g in gaze), s=60, facecolors="none", edgecolors=ORANGE, linewidths=1.5)
+    modality = ImageModality(resolution=64)
+    item = modality.source(None, seed=3)[4]
+    view = VariableDensity(64, strength=2.0).draw(box, batch=1, generator=torch.Generator().manual_seed(3))
+    axes[2].scatter(*view.coords[0].T, s=3, color=TEAL, linewidths=0)
+    axes[2].set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xticks=[], yticks=[])
+    axes[2].set_title("view of a training step", fontsize=10)
+    show(axes[3], modality.observe([item], view)[0], "a real seen from it")
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
+
+
+def draw_regions(path: Path, G: Generator) -> None:
+    """One field: the whole, a part of it, and what lies around it."""
+    field = G.sample([6], truncation=0.8)
+    regions = [("the whole", (-1, -1, 1, 1)), ("--region=-0.5,-0.5,0.2,0.2", (-0.5, -0.5, 0.2, 0.2)),
+               ("--region=-2,-2,2,2", (-2, -2, 2, 2))]  # fmt: skip
+    figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.1), constrained_layout=True)
+    for axis, (name, region) in zip(axes, regions, strict=True):
+        show(axis, field.render((320, 320), region=region)[0], name)
+    axes[2].add_patch(Rectangle((80, 80), 160, 160, fill=False, color=ORANGE, linewidth=1.5))
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
+
+
+def draw_extrapolation(path: Path, fields: dict[str, Field]) -> None:
+    """The box (framed) and what lies beside it, trained without and with shifts."""
+    figure, axes = plt.subplots(2, 2, figsize=(11, 3.9), constrained_layout=True)
+    for column, (name, field) in zip(axes.T, fields.items(), strict=True):
+        for axis, values in zip(column, field.render((64, 256), region=(-4, -1, 4, 1)), strict=True):
+            axis.imshow(values[0], cmap="gray", vmin=-1, vmax=1)
+            axis.add_patch(Rectangle((96, 0), 63, 63, fill=False, color=ORANGE, linewidth=2))
+            axis.set(xticks=[], yticks=[])
+        column[0].set_title(name, fontsize=10)
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
+
+
+def show(axis: plt.Axes, values: torch.Tensor, title: str) -> None:
+    """A signal as an image with its title."""
+    axis.imshow(to_pixels(values), interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.set_title(title, fontsize=10)
+
+
 def frame(view: View) -> tuple[float, float, float, float]:
     """Left, right, top and bottom of a view."""
     (x, y), (width, height) = view.center[0].tolist(), view.extent[0].tolist()
@@ -60,4 +151,17 @@ def to_pixels(values: torch.Tensor) -> torch.Tensor:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Draw the figures of these pages.")
+    parser.add_argument("--run", help="of images")
+    parser.add_argument("--textures", type=Path, help="where benchmarks/extrapolation.py left its generators")
+    args = parser.parse_args()
     draw_views(IMAGES / "views.png")
+    draw_resolutions(IMAGES / "views-resolution.png")
+    draw_density(IMAGES / "views-density.jpg")
+    draw_foveated(IMAGES / "views-foveated.jpg")
+    if args.run:
+        draw_regions(IMAGES / "views-regions.jpg", Generator.from_pretrained(args.run))
+    if args.textures:
+        names = {"trained on the box alone": "plain", "trained with shifts of half the box": "shifted"}
+        trained = {name: Generator.from_pretrained(args.textures / part) for name, part in names.items()}
+        draw_extrapolation(IMAGES / "views-extrapolation.jpg", {name: G.sample([0, 1]) for name, G in trained.items()})

@@ -54,6 +54,11 @@ def render(flags: "Render") -> None:
     G = _load(flags.run, flags.device)
     shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
     region = None if flags.region is None else parse_numbers(flags.region, what="region")
+    if flags.density is not None:
+        _render_density(flags, G, shape)
+        return
+    if flags.points is not None:
+        raise ConfigError("--points goes with --density; a render without a map has --resolution samples")
     try:
         render_file(
             G, flags.out, seed=flags.seed, shape=shape, region=region, truncation=flags.truncation, label=flags.label,
@@ -64,6 +69,37 @@ def render(flags: "Render") -> None:
         if not flags.quiet and folder.is_dir():
             print(f"stopped; the same command goes on with what is in {folder}", file=sys.stderr)
         raise
+
+
+def _render_density(flags: "Render", G: Generator, shape: tuple[int, ...]) -> None:
+    """Points as dense as a map says, as they are or as a raster."""
+    import math
+
+    import numpy as np
+
+    from inrgan.density import evaluate as evaluate_at
+    from inrgan.density import named_density, reconstruct, sample_density
+    from inrgan.files import replacing
+
+    assert flags.density is not None
+    if flags.region is not None:
+        raise ConfigError("--density covers the whole domain; leave out --region")
+    field = G.sample([flags.seed], truncation=flags.truncation, label=flags.label)
+    density = named_density(flags.density, field=field)
+    points = max(1, math.prod(shape) // 10) if flags.points is None else flags.points
+    view = sample_density(
+        density, G.modality.domain, points=points, generator=torch.Generator().manual_seed(flags.seed)
+    )
+    values = evaluate_at(field, view.to(G.device)).cpu()
+    if flags.out.suffix.lower() == ".npz":
+        assert view.weights is not None
+        with replacing(flags.out) as temporary:
+            np.savez(
+                temporary, coords=view.coords[0].numpy(), values=values[0].T.numpy(),
+                spacing=view.spacing[0].numpy(), weights=view.weights[0].numpy(),
+            )  # fmt: skip
+        return
+    G.modality.write(reconstruct(view.coords[0], values, shape=shape, domain=G.modality.domain), flags.out)
 
 
 def interpolate(flags: "Interpolate") -> None:

@@ -36,7 +36,7 @@ class TrainFlags:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast."""
     losses: str = "full"
-    """Comma-separated: full, random-resolution, dense-patch."""
+    """Comma-separated: full, random-resolution, variable-density, dense-patch."""
     views: LossOptions = field(default_factory=LossOptions)
     labels: bool = False
     """Condition on the sub-folder that an item lies in."""
@@ -88,13 +88,18 @@ class Render:
     run: Positional[str]
     """Run directory, save_pretrained folder or Hub id."""
     out: Path
-    """File to write: .tif (tiled pyramidal BigTIFF), .png, .dzi (deep zoom, with a page that shows it) or .zarr."""
+    """File to write: .tif (tiled pyramidal BigTIFF), .png, .dzi (deep zoom, with a page that shows it) or .zarr; with
+    --density any of sample's suffixes, or .npz for the points themselves."""
     seed: int = 0
     """Of the sample."""
     resolution: str | None = None
     """As for sample: 65536, or 32768x65536 (rows x columns)."""
     region: str | None = None
     """As for sample."""
+    density: str | None = None
+    """Evaluate at points as dense as this map says, and interpolate: gradient, foveated:x,y or a .npy file."""
+    points: int | None = None
+    """With --density: how many points; a tenth of the samples when absent."""
     truncation: float = 1.0
     """As for sample."""
     label: str | None = None

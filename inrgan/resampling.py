@@ -32,7 +32,7 @@ def axis_matrix(
 
     A Lanczos-3 kernel as wide as the coarser of the two spacings, cut at the border and normalised there:
     the filter of Pillow's ``Image.resize(LANCZOS)``, at any position instead of on one grid. Positions outside
-    take the value at the border.
+    take the value at the border. Where the spacing varies, each position has a kernel as wide as its own.
 
     Args:
         positions: where values are wanted.
@@ -78,7 +78,7 @@ def carry(
     for d, positions in enumerate(view.axes):
         axis = values.ndim - 1 - d
         count, own = values.shape[axis], (upper[d] - lower[d]) / values.shape[axis]
-        spacing = view.spacing[..., d].to(positions.dtype)
+        spacing = view.axis_spacing[d]
         # The kernel is narrow: only the samples it reaches are looked at.
         centre = _in_samples(positions, count=count, lower=lower[d], own=own)
         reach = 3 * max(1.0, float(spacing.max()) / own)

@@ -21,8 +21,8 @@ class View:
 
     Attributes:
         shape: array shape of the local grid; its product is N. Scattered points have the shape ``(N,)``.
-        spacing: distance between neighbouring samples along each coordinate, in coordinate units. Zero means
-            point evaluation, without a band limit.
+        spacing: distance between neighbouring samples along each coordinate, in coordinate units: one for all
+            points, or each point's own. Zero means point evaluation, without a band limit.
         center: middle of the view, in coordinate units.
         extent: side lengths of the view, in coordinate units.
         points: the coordinates, where they are not a product.
@@ -66,13 +66,22 @@ class View:
         if self.axes is None:
             assert self.points is not None
             return self.points
-        batch = max(a.shape[0] for a in self.axes)
-        columns = []
-        for d, axis_BM in enumerate(self.axes):
-            view = [axis_BM.shape[0]] + [1] * len(self.shape)
-            view[len(self.shape) - d] = axis_BM.shape[1]
-            columns.append(axis_BM.reshape(view).expand(batch, *self.shape).reshape(batch, -1))
-        return torch.stack(columns, dim=-1)
+        return _combinations(self.axes, self.shape)
+
+    @property
+    def axis_spacing(self) -> tuple[Float[Tensor, "#B _"], ...]:
+        """Of a product view, the spacing along each coordinate at each of its positions, x first.
+
+        Each has one entry where the spacing is the same everywhere, and one per position where it varies.
+        """
+        assert self.axes is not None, "the spacing of scattered points is not a product"
+        if self.spacing.shape[1] == 1:
+            return tuple(self.spacing.unbind(-1))
+        grid = self.spacing.unflatten(1, self.shape)
+        rank = len(self.shape)
+        # Along x it changes with x alone: the other array axes are read at their first entry.
+        index = [[slice(None) if a == rank - 1 - d else 0 for a in range(rank)] for d in range(rank)]
+        return tuple(grid[(slice(None), *index[d], d)] for d in range(rank))
 
     @property
     def log2_density(self) -> Float[Tensor, "#B D"]:
@@ -90,7 +99,10 @@ class View:
         weights = None if self.weights is None else cut(self.weights)
         if self.axes is not None:
             axes = [axis[:, s] for axis, s in zip(self.axes, reversed(slices), strict=True)]
-            return product_view(axes, spacing=self.spacing[:, 0], weights=weights)
+            if self.spacing.shape[1] == 1:
+                return product_view(axes, spacing=self.spacing[:, 0], weights=weights)
+            spacing = [own[:, s] for own, s in zip(self.axis_spacing, reversed(slices), strict=True)]
+            return product_view(axes, spacing=spacing, weights=weights)
         assert self.points is not None
         spacing = self.spacing if self.spacing.shape[1] == 1 else cut(self.spacing)
         shape = tuple(len(range(n)[s]) for n, s in zip(self.shape, slices, strict=True))
@@ -170,25 +182,49 @@ def scattered(
 def product_view(
     axes: Sequence[Float[Tensor, "#B _"]],
     *,
-    spacing: Float[Tensor, "#B D"],
+    spacing: Float[Tensor, "#B D"] | Sequence[Float[Tensor, "#B _"]],
     weights: Float[Tensor, "#B N"] | None = None,
 ) -> View:
     """A view whose points are all combinations of one list of cell centres per coordinate, x first.
+
+    Args:
+        axes: the positions.
+        spacing: the distance between neighbours along each coordinate; or, where it varies along the axes,
+            one list per coordinate with the width of the cell of each position.
+        weights: share of the domain's measure of each point, with mean 1; None where it is uniform.
 
     Example:
         >>> product_view([torch.zeros(1, 6), torch.zeros(1, 4)], spacing=torch.ones(1, 2)).shape
         (4, 6)
     """
-    batch = max(spacing.shape[0], *(a.shape[0] for a in axes))
-    first = [a[:, 0] if a.shape[1] else a.new_zeros(a.shape[0]) for a in axes]
-    last = [a[:, -1] if a.shape[1] else a.new_zeros(a.shape[0]) for a in axes]
-    low = torch.stack([x.expand(batch) for x in first], dim=-1)
-    high = torch.stack([x.expand(batch) for x in last], dim=-1)
+    shape = tuple(a.shape[1] for a in reversed(axes))
+    if isinstance(spacing, Tensor):
+        own, spacing_BND = spacing[:, None].unbind(-1), spacing[:, None]
+    else:
+        own, spacing_BND = spacing, _combinations(spacing, shape)
+    batch = max(x.shape[0] for x in (*own, *axes))
+
+    def end(parts: Sequence[Tensor], i: int) -> Tensor:
+        picked = [x[:, i] if x.shape[1] else x.new_zeros(x.shape[0]) for x in parts]
+        return torch.stack([x.expand(batch) for x in picked], dim=-1)
+
+    low, high, before, after = end(axes, 0), end(axes, -1), end(own, 0), end(own, -1)
     return View(
-        shape=tuple(a.shape[1] for a in reversed(axes)),
-        spacing=spacing[:, None],
-        center=(low + high) / 2,
-        extent=high - low + spacing,
+        shape=shape,
+        spacing=spacing_BND,
+        center=(low + high) / 2 + (after - before) / 4,
+        extent=high - low + (before + after) / 2,
         axes=tuple(axes),
         weights=weights,
     )
+
+
+def _combinations(axes: Sequence[Float[Tensor, "#B _"]], shape: tuple[int, ...]) -> Float[Tensor, "#B N D"]:
+    """All combinations of one list per coordinate, x first, in the order in which an array is flattened."""
+    batch = max(a.shape[0] for a in axes)
+    columns = []
+    for d, axis_BM in enumerate(axes):
+        view = [axis_BM.shape[0]] + [1] * len(shape)
+        view[len(shape) - d] = axis_BM.shape[1]
+        columns.append(axis_BM.reshape(view).expand(batch, *shape).reshape(batch, -1))
+    return torch.stack(columns, dim=-1)

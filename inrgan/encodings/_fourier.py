@@ -72,10 +72,30 @@ class FourierEncoding(AbstractEncoding):
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         waves = plane_waves(view, self.frequencies.to(view.spacing.dtype))
-        # An axis is band-limited by its own spacing; a wave passes when every axis carries its component.
-        passes = fade(view.spacing[..., None, :] * self.frequencies).prod(dim=-1) * self.amplitude
+        passes = _passes(view, self.frequencies) * self.amplitude
         sin, cos = waves
         return torch.cat([sin * passes, cos * passes], dim=-1) * _SQRT2
+
+
+def _passes(view: View, frequencies: Float[Tensor, "K D"]) -> Float[Tensor, "#B #N K"]:
+    """How much of each wave the view carries at each point.
+
+    An axis is band-limited by its own spacing; a wave passes when every axis carries its component. On a
+    product grid the factors are one short table per axis.
+    """
+    if view.axes is None or view.spacing.shape[1] == 1:
+        return fade(view.spacing[..., None, :] * frequencies).prod(dim=-1)
+    passes = None
+    for d, spacing_BM in enumerate(view.axis_spacing):
+        table = _along(fade(spacing_BM[:, :, None] * frequencies[:, d]), d, rank=len(view.shape))
+        passes = table if passes is None else passes * table
+    assert passes is not None
+    return passes.flatten(1, -2)
+
+
+def _along(table: Float[Tensor, "B M K"], d: int, *, rank: int) -> Tensor:
+    """Put the table of coordinate d on its own array axis, counted from the end."""
+    return table.reshape(table.shape[0], *(table.shape[1] if a == rank - 1 - d else 1 for a in range(rank)), -1)
 
 
 def plane_waves(
@@ -98,12 +118,8 @@ def plane_waves(
         turns = x_BM[:, :, None] * f_BKD[:, None, :, d]
         phase = 2 * math.pi * (turns - turns.detach().round())
         s, c = torch.sin(phase), torch.cos(phase)
-        if view.axes is not None:  # put the table on its own array axis, counted from the end
-            shape = (
-                s.shape[0],
-                *(x_BM.shape[1] if a == len(view.shape) - 1 - d else 1 for a in range(len(view.shape))),
-            )
-            s, c = s.reshape(*shape, -1), c.reshape(*shape, -1)
+        if view.axes is not None:
+            s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
         if sin is None or cos is None:
             sin, cos = s, c
         else:

@@ -11,6 +11,7 @@ from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._gradient_penalty import gradient_penalty
 from inrgan.losses._random_resolution import random_resolution
 from inrgan.losses._terms import LOSSES, LossOptions, terms
+from inrgan.losses._variable_density import variable_density
 from inrgan.losses._whole import WholeTerm
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "gradient_penalty",
     "random_resolution",
     "terms",
+    "variable_density",
 ]

@@ -45,6 +45,11 @@ class AbstractTerm(abc.ABC):
             resolution: nothing is looked at with more samples along the shortest side of the domain.
         """
 
+    def reals_views(self, views: tuple[View, ...], *, domain: AbstractDomain) -> tuple[View, ...]:
+        """From where reals are seen while the generator is asked at ``views``: from the same places, usually."""
+        del domain
+        return views
+
     @abc.abstractmethod
     def score(
         self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],

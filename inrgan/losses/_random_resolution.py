@@ -5,7 +5,7 @@ from inrgan.samplers import RandomResolution
 
 
 def random_resolution(
-    resolution: int, *, lowest: int, law: str = "uniform", aspect: float = 1.0, weight: float = 1.0
+    resolution: int, *, lowest: int, law: str = "uniform", aspect: float = 1.0, shift: float = 0.0, weight: float = 1.0
 ) -> WholeTerm:
     """Whole signals at a resolution, and a ratio of the axes' resolutions, drawn anew every step.
 
@@ -14,6 +14,7 @@ def random_resolution(
         lowest: fewest.
         law: ``uniform`` in the number of samples, or ``log``.
         aspect: by how much one axis may be sampled more coarsely than another.
+        shift: as for ``WholeTerm``.
         weight: factor on the term's losses.
 
     Example:
@@ -21,4 +22,4 @@ def random_resolution(
         'random-resolution'
     """
     sampler = RandomResolution(lowest, resolution, law=law, aspect=aspect)
-    return WholeTerm("random-resolution", sampler, weight=weight)
+    return WholeTerm("random-resolution", sampler, shift=shift, weight=weight)

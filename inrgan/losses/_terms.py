@@ -8,10 +8,11 @@ from inrgan.errors import ConfigError
 from inrgan.losses._base import AbstractTerm
 from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._random_resolution import random_resolution
+from inrgan.losses._variable_density import variable_density
 from inrgan.losses._whole import WholeTerm
 from inrgan.samplers import FullGrid
 
-LOSSES = ("full", "random-resolution", "dense-patch")
+LOSSES = ("full", "random-resolution", "variable-density", "dense-patch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class LossOptions:
     """Random resolutions: uniform in the number of samples, or log for as many steps in every octave."""
     stretch: float = 1.0
     """Random resolutions: by how much one axis may be sampled more coarsely than another."""
+    foveation: float = 2.0
+    """Variable density: how fast the spacing grows away from a place drawn every step; 1 doubles it at half a side."""
+    shift: float = 0.0
+    """Whole signals: seen up to this fraction of the domain beside it, as if reals lay there; for extrapolation of
+    data that look alike everywhere."""
     patch: int = 0
     """Dense patches: samples along a side; 0 for half the resolution and at most 64."""
     whole: int = 0
@@ -51,6 +57,8 @@ class LossOptions:
         numbers = (self.lowest, self.patch, self.whole, self.patch_start, self.patch_ramp, self.grow_from)
         if min(*numbers, self.grow_kimg) < 0 or not max(*numbers, self.grow_kimg) < float("inf"):
             raise ConfigError(f"the loss options are {self}; expected numbers of 0 or more")
+        if not (0 <= self.foveation < float("inf") and 0 <= self.shift < float("inf")):
+            raise ConfigError(f"foveation is {self.foveation} and shift {self.shift}; expected numbers of 0 or more")
         if not 1 <= self.stretch <= 16:
             raise ConfigError(f"the stretch of random resolutions is {self.stretch}; expected 1 to 16")
         if (self.grow_from > 0) != (self.grow_kimg > 0):
@@ -111,11 +119,15 @@ def terms(
     weight = 1 / len(set(names) - {"dense-patch"})
     made: dict[str, AbstractTerm] = {}
     if "full" in names:
-        made["full"] = WholeTerm("full", FullGrid(whole), weight=weight)
+        made["full"] = WholeTerm("full", FullGrid(whole), shift=options.shift, weight=weight)
     if "random-resolution" in names:
-        lowest = options.lowest or max(smallest, whole // 2)
         made["random-resolution"] = random_resolution(
-            whole, lowest=lowest, law=options.law, aspect=options.stretch, weight=weight
+            whole, lowest=options.lowest or max(smallest, whole // 2), law=options.law, aspect=options.stretch,
+            shift=options.shift, weight=weight,
+        )  # fmt: skip
+    if "variable-density" in names:
+        made["variable-density"] = variable_density(
+            whole, strength=options.foveation, shift=options.shift, weight=weight
         )
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(

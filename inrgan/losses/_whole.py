@@ -8,7 +8,7 @@ from torch import nn
 from inrgan._typing import Float, Int, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.losses._base import AbstractTerm
-from inrgan.samplers import AbstractSampler
+from inrgan.samplers import AbstractSampler, Shifted
 from inrgan.views import View
 
 
@@ -18,6 +18,7 @@ class WholeTerm(AbstractTerm):
     Args:
         name: as on the command line.
         sampler: of the views.
+        shift: views are moved up to this fraction of the domain beside it, see ``Shifted``.
         weight: factor on the term's losses.
 
     Example:
@@ -28,8 +29,9 @@ class WholeTerm(AbstractTerm):
 
     critic = "whole"
 
-    def __init__(self, name: str, sampler: AbstractSampler, *, weight: float = 1.0):
-        self.name, self.sampler, self.weight = name, sampler, weight
+    def __init__(self, name: str, sampler: AbstractSampler, *, shift: float = 0.0, weight: float = 1.0):
+        self.name, self.weight = name, weight
+        self.sampler = Shifted(sampler, shift=shift) if shift > 0 else sampler
         self.fixed = sampler.fixed
 
     def strength(self, kimg: float) -> float:
@@ -43,6 +45,9 @@ class WholeTerm(AbstractTerm):
         self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
     ) -> tuple[View, ...]:
         return (self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator),)
+
+    def reals_views(self, views: tuple[View, ...], *, domain: AbstractDomain) -> tuple[View, ...]:
+        return tuple(self.sampler.reals_view(v, domain=domain) for v in views)
 
     def score(
         self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],

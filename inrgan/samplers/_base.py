@@ -12,7 +12,7 @@ class AbstractSampler(abc.ABC):
     """Draws a View of a domain for one training step."""
 
     fixed: bool
-    """Whether every draw is the same view, so that what was seen through it can be kept."""
+    """Whether reals are always seen from the same view, so that what was seen through it can be kept."""
 
     @abc.abstractmethod
     def at_most(self, resolution: int) -> "AbstractSampler":
@@ -25,3 +25,8 @@ class AbstractSampler(abc.ABC):
     @abc.abstractmethod
     def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
         """A view, on the CPU; its batch axis is 1 where all samples are seen from the same place."""
+
+    def reals_view(self, view: View, *, domain: AbstractDomain) -> View:
+        """From where reals are seen while the generator is asked at a drawn view: from the same one, usually."""
+        del domain
+        return view

@@ -87,9 +87,7 @@ class Reals:
         items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
         return tuple(self.modality.observe(items, v) for v in looked), labels
 
-    def _from_kept(
-        self, wanted: Sequence[int], view: View, finest: float, name: str
-    ) -> tuple[tuple[Tensor], Tensor]:
+    def _from_kept(self, wanted: Sequence[int], view: View, finest: float, name: str) -> tuple[tuple[Tensor], Tensor]:
         if view.shape != self._seen_shape:  # progressive growing went on
             self._bytes -= sum(v.numel() * v.element_size() for v, _, _ in self._seen.values())
             self._seen, self._seen_shape = {}, view.shape

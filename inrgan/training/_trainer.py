@@ -257,7 +257,8 @@ class Trainer:
                 continue
             rng = step_generator(config.seed, purpose=f"v:{term.name}", step=self.step)
             views = term.views(domain, batch=config.batch, generator=rng, resolution=resolution)
-            reals, labels = self.reals.draw(self.step, views, fixed=term.fixed, name=term.name)
+            asked = term.reals_views(views, domain=domain)
+            reals, labels = self.reals.draw(self.step, asked, fixed=term.fixed, name=term.name)
             views, reals = tuple(v.to(self.device) for v in views), tuple(x.to(self.device) for x in reals)
             labels = labels.to(self.device) if config.labels else None
             z = torch.randn(config.batch, self.G.z_dim, generator=z_rng).to(self.device)

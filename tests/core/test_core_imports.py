@@ -20,6 +20,7 @@ ALLOWED = {
     "samplers": {"views", "domains"},
     "encodings": {"views"},
     "resampling": {"views"},
+    "density": {"views", "domains", "_parse"},
     "_layers": set(),
     "inr": {"views", "domains", "encodings", "_layers"},
     "hypernetwork": {"inr", "_layers"},

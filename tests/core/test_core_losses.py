@@ -9,7 +9,7 @@ from toy_modalities import BlobModality, BumpModality, ToneModality
 from inrgan import Box, CriticSizes, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.discriminators import PatchCritic
 from inrgan.errors import ConfigError, DataError
-from inrgan.losses import DensePatchTerm, LossOptions, gradient_penalty, random_resolution, terms
+from inrgan.losses import DensePatchTerm, LossOptions, gradient_penalty, terms
 from inrgan.samplers import DensePatch, RandomResolution
 from inrgan.training._reals import Reals
 from inrgan.views import product_view
@@ -18,6 +18,8 @@ TOYS = [ToneModality(), BumpModality(), BlobModality()]
 LOSSES = {
     "full": {"losses": ("full",)},
     "random-resolution": {"losses": ("random-resolution",), "views": LossOptions(stretch=2, law="log")},
+    "variable-density": {"losses": ("variable-density",)},
+    "shifted": {"losses": ("full",), "views": LossOptions(shift=0.5)},
     "dense-patch": {"losses": ("full", "dense-patch"), "views": LossOptions(patch=4, whole=4, patch_start=0)},
     "without context": {
         "losses": ("full", "dense-patch"),
@@ -258,7 +260,8 @@ def test_bad_options(bad):
 
 
 def test_random_resolution_options_reach_the_sampler():
-    term = random_resolution(64, lowest=16, law="log", aspect=2)
+    options = LossOptions(lowest=16, law="log", stretch=2)
+    (term,) = terms(["random-resolution"], resolution=64, smallest=4, options=options)
     assert (term.sampler.lowest, term.sampler.law, term.sampler.aspect, term.fixed) == (16, "log", 2, False)
 
 

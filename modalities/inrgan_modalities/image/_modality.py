@@ -1,7 +1,7 @@
 """Images: f(x, y)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +10,6 @@ import torch
 from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
 from inrgan.data import AbstractSource, ArchiveSource, open_archive
 from inrgan.errors import ConfigError, DataError
-from inrgan.views import product_view
 from inrgan_modalities.image._animation import write_animation
 from inrgan_modalities.image._read import SUFFIXES, read_image
 from inrgan_modalities.image._synthetic import SyntheticShapes
@@ -120,7 +119,8 @@ class ImageModality(Modality):
         assert view.axes is not None
         flip = torch.rand(batch, generator=generator) < 0.5
         x, y = view.axes
-        return product_view([torch.where(flip[:, None], -x, x), y], spacing=view.spacing[:, 0])
+        sign = torch.where(flip[:, None], -1.0, 1.0)
+        return replace(view, axes=(sign * x, y), center=view.center * torch.cat([sign, torch.ones_like(sign)], dim=1))
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_image(tile(values), path)

@@ -1,0 +1,20 @@
+"""The variable-density loss is a choice of views."""
+
+from inrgan.losses._whole import WholeTerm
+from inrgan.samplers import VariableDensity
+
+
+def variable_density(resolution: int, *, strength: float = 2.0, shift: float = 0.0, weight: float = 1.0) -> WholeTerm:
+    """Whole signals, dense around a place that is drawn anew every step and sparse far from it.
+
+    Args:
+        resolution: samples along the shortest side of a uniform grid as dense as the view is at its densest.
+        strength: how fast the spacing grows; 1 doubles it at half the shortest side.
+        shift: as for ``WholeTerm``.
+        weight: factor on the term's losses.
+
+    Example:
+        >>> variable_density(64).name
+        'variable-density'
+    """
+    return WholeTerm("variable-density", VariableDensity(resolution, strength=strength), shift=shift, weight=weight)
