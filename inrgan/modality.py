@@ -91,7 +91,7 @@ class Modality(abc.ABC):
     def encoding(self, spacing: float) -> AbstractEncoding:
         """The encoding for samples no finer than ``spacing``; Fourier features of the domain by default."""
         return FourierEncoding(
-            self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, oblique=32
+            self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=64
         )
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:

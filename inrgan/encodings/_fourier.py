@@ -1,4 +1,4 @@
-"""Fourier features with log-spaced and random frequencies."""
+"""Fourier features: a few octaves along the axes, and random frequencies."""
 
 import math
 
@@ -13,27 +13,29 @@ _SQRT2 = math.sqrt(2.0)
 
 
 class FourierEncoding(AbstractEncoding):
-    """sin and cos of 2π f·x, for frequencies along the axes in octaves and for oblique ones drawn at random.
+    """sin and cos of 2π f·x, for the lowest octaves along the axes and for oblique frequencies drawn at random.
 
-    The octaves start at the longest period and stop at 3/4 of the Nyquist frequency of ``spacing``, so that
+    The band starts at the longest period and stops at 3/4 of the Nyquist frequency of ``spacing``, so that
     every frequency is whole at the resolution it was built for and finer views add none that were never
-    trained. Oblique frequencies have log-uniform lengths in the same band and uniform directions; in one
-    dimension they are log-uniform between the octaves. (Tancik et al. 2020, eq. 5; log basis as in NeRF,
-    Mildenhall et al. 2020, eq. 4.)
+    trained. Oblique frequencies have log-uniform lengths in the band and uniform directions; in one dimension
+    they are log-uniform. The octaves tell where in the domain a point is. Detail is left to the oblique ones:
+    octaves all the way up are multiples of one another, and what a network makes of them repeats along the
+    axes, which shows as a grid. (Tancik et al. 2020, eq. 5; log basis as in NeRF, Mildenhall et al. 2020, eq. 4.)
 
     Args:
         dim: D.
         longest_period: of the slowest octave, in coordinate units.
         spacing: distance between samples at the finest resolution that will be trained.
+        octaves: how many along each axis, at most; fewer where the band ends.
         oblique: how many random frequencies.
         decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
             together staying 1. A field that starts out smooth has less noise to unlearn.
         seed: of the random frequencies; they are part of the architecture, and saved with it.
 
     Example:
-        >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, oblique=8)
+        >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, octaves=3, oblique=8)
         >>> enc(Box(2).grid((5, 7))).shape
-        torch.Size([1, 35, 36])
+        torch.Size([1, 35, 28])
     """
 
     frequencies: Float[Tensor, "K D"]
@@ -45,8 +47,9 @@ class FourierEncoding(AbstractEncoding):
         *,
         longest_period: float,
         spacing: float,
+        octaves: int = 64,
         oblique: int = 0,
-        decay: float = 0.5,
+        decay: float = 1.0,
         seed: int = 0,
     ):
         super().__init__()
@@ -56,7 +59,7 @@ class FourierEncoding(AbstractEncoding):
                 f"samples {spacing:g} apart cannot carry a wave of period {longest_period:g}; "
                 "expected a finer spacing or a larger domain"
             )
-        octaves = math.floor(math.log2(highest / lowest) + 1e-9) + 1
+        octaves = min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1)
         rows = [
             [lowest * 2**k if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for k in range(octaves)
         ]
