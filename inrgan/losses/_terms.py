@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from inrgan._plain import to_plain
 from inrgan.errors import ConfigError
 from inrgan.losses._base import AbstractTerm
 from inrgan.losses._dense_patch import DensePatchTerm
@@ -54,11 +55,10 @@ class LossOptions:
     """Progressive growing: thousand reals until the full resolution is reached."""
 
     def __post_init__(self):
-        numbers = (self.lowest, self.patch, self.whole, self.patch_start, self.patch_ramp, self.grow_from)
-        if min(*numbers, self.grow_kimg) < 0 or not max(*numbers, self.grow_kimg) < float("inf"):
-            raise ConfigError(f"the loss options are {self}; expected numbers of 0 or more")
-        if not (0 <= self.foveation < float("inf") and 0 <= self.shift < float("inf")):
-            raise ConfigError(f"foveation is {self.foveation} and shift {self.shift}; expected numbers of 0 or more")
+        numbers = {name: value for name, value in to_plain(self).items() if name not in ("law", "context", "stretch")}
+        for name, value in numbers.items():
+            if not 0 <= value < float("inf"):
+                raise ConfigError(f"{name} of the losses is {value}; expected a number of 0 or more")
         if not 1 <= self.stretch <= 16:
             raise ConfigError(f"the stretch of random resolutions is {self.stretch}; expected 1 to 16")
         if (self.grow_from > 0) != (self.grow_kimg > 0):

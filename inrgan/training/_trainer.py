@@ -17,7 +17,7 @@ from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
-from inrgan.losses import adversarial_loss, terms
+from inrgan.losses import AbstractTerm, adversarial_loss, terms
 from inrgan.training._config import TrainConfig
 from inrgan.training._ema import frozen_copy, update_ema
 from inrgan.training._networks import pick_device
@@ -98,6 +98,7 @@ class Trainer:
         self.step = 0
         for term in self.terms:
             self.reals.check(term.finest(modality.domain))
+            self._check_sizes(term)
 
         if resume is not None:
             self.run = RunDirectory(Path(resume))
@@ -245,6 +246,19 @@ class Trainer:
             side = config.views.patch_side(modality.resolution)
             made["patch"] = modality.patch_critic(sizes, patch=side, whole=whole, context=config.views.context)
         return nn.ModuleDict(made)
+
+    def _check_sizes(self, term: AbstractTerm) -> None:
+        """Refuse views that the critic is too deep for, before anything is written."""
+        config = self.config
+        resolution = config.views.resolution_at(self.kimg, config.modality.resolution)
+        rng = step_generator(config.seed, purpose=f"v:{term.name}", step=0)
+        view = term.views(config.modality.domain, batch=config.batch, generator=rng, resolution=resolution)[0]
+        smallest = int(self.D["whole"].smallest)  # type: ignore[arg-type]
+        if min(view.shape) < smallest:
+            raise ConfigError(
+                f"the views of {term.name} have {'x'.join(map(str, view.shape))} samples and the critic asks for "
+                f"{smallest} along a side; raise the resolution, or lower --foveation or raise --grow-from"
+            )
 
     def _look(self) -> list[Seen]:
         """Every term's views, and reals and fakes as seen from them."""

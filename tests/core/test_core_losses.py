@@ -18,7 +18,7 @@ TOYS = [ToneModality(), BumpModality(), BlobModality()]
 LOSSES = {
     "full": {"losses": ("full",)},
     "random-resolution": {"losses": ("random-resolution",), "views": LossOptions(stretch=2, law="log")},
-    "variable-density": {"losses": ("variable-density",)},
+    "variable-density": {"losses": ("variable-density",), "views": LossOptions(foveation=0.5)},
     "shifted": {"losses": ("full",), "views": LossOptions(shift=0.5)},
     "dense-patch": {"losses": ("full", "dense-patch"), "views": LossOptions(patch=4, whole=4, patch_start=0)},
     "without context": {
@@ -233,6 +233,13 @@ def test_stretched_resolutions(box):
     assert 1.7 < float(ratio.max()) <= 2.4 and float(ratio.min()) < 1.1  # sizes are rounded to multiples of 4
     assert min(min(v.shape) for v in views) >= 16
     assert max(box.spacing(1) / float(v.spacing.max()) for v in views) <= 64.01
+
+
+def test_views_too_small_for_the_critic_are_refused_at_once(tmp_path):
+    config = TrainConfig(modality=BlobModality(), losses=("variable-density",), batch=2, kimg=1, device="cpu")
+    with pytest.raises(ConfigError, match=r"3x3x3 samples.*--foveation"):
+        Trainer(config, outdir=tmp_path, quiet=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_growing_opens_the_band():
