@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import platform
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from inrgan.registry import modality_class, modality_names, rebuild
 from inrgan.training import TrainConfig, Trainer, pick_device
 
 if TYPE_CHECKING:
-    from inrgan.cli import Evaluate, Interpolate, Render, Sample, TrainFlags
+    from inrgan.cli import Evaluate, Interpolate, Sample, TrainFlags
 
 
 def train(flags: "TrainFlags", *, modality: Modality) -> None:
@@ -40,73 +39,18 @@ def train(flags: "TrainFlags", *, modality: Modality) -> None:
 
 def sample(flags: "Sample") -> None:
     """Render seeds and write them."""
-    G = _load(flags.run, flags.device)
+    G = load(flags.run, flags.device)
     shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
     region = None if flags.region is None else parse_numbers(flags.region, what="region")
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
     G.modality.write(fields.render(shape, region=region).cpu(), flags.out)
 
 
-def render(flags: "Render") -> None:
-    """Render one seed to a file of any size."""
-    from inrgan.rendering import partial_folder, render_file
-
-    G = _load(flags.run, flags.device)
-    shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
-    region = None if flags.region is None else parse_numbers(flags.region, what="region")
-    if flags.density is not None:
-        _render_density(flags, G, shape)
-        return
-    if flags.points is not None:
-        raise ConfigError("--points goes with --density; a render without a map has --resolution samples")
-    try:
-        render_file(
-            G, flags.out, seed=flags.seed, shape=shape, region=region, truncation=flags.truncation, label=flags.label,
-            quiet=flags.quiet,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        folder = partial_folder(flags.out)
-        if not flags.quiet and folder.is_dir():
-            print(f"stopped; the same command goes on with what is in {folder}", file=sys.stderr)
-        raise
-
-
-def _render_density(flags: "Render", G: Generator, shape: tuple[int, ...]) -> None:
-    """Points as dense as a map says, as they are or as a raster."""
-    import math
-
-    import numpy as np
-
-    from inrgan.density import evaluate as evaluate_at
-    from inrgan.density import named_density, reconstruct, sample_density
-    from inrgan.files import replacing
-
-    assert flags.density is not None
-    if flags.region is not None:
-        raise ConfigError("--density covers the whole domain; leave out --region")
-    field = G.sample([flags.seed], truncation=flags.truncation, label=flags.label)
-    density = named_density(flags.density, field=field)
-    points = max(1, math.prod(shape) // 10) if flags.points is None else flags.points
-    view = sample_density(
-        density, G.modality.domain, points=points, generator=torch.Generator().manual_seed(flags.seed)
-    )
-    values = evaluate_at(field, view.to(G.device)).cpu()
-    if flags.out.suffix.lower() == ".npz":
-        assert view.weights is not None
-        with replacing(flags.out) as temporary:
-            np.savez(
-                temporary, coords=view.coords[0].numpy(), values=values[0].T.numpy(),
-                spacing=view.spacing[0].numpy(), weights=view.weights[0].numpy(),
-            )  # fmt: skip
-        return
-    G.modality.write(reconstruct(view.coords[0], values, shape=shape, domain=G.modality.domain), flags.out)
-
-
 def interpolate(flags: "Interpolate") -> None:
     """Render a walk between seeds and write it."""
     from inrgan.interpolation import uniform_pace, walk
 
-    G = _load(flags.run, flags.device)
+    G = load(flags.run, flags.device)
     modality = G.modality
     shape = parse_shape(flags.resolution, domain=modality.domain, default=modality.resolution)
     stops = G.sample_w(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
@@ -129,7 +73,7 @@ def evaluate(flags: "Evaluate") -> None:
     from inrgan.evaluation import score_generator
     from inrgan.metrics import scores_table
 
-    G = _load(flags.run, flags.device)
+    G = load(flags.run, flags.device)
     source = G.modality.source(flags.data, labels=False)
     names = [name.strip() for name in flags.metrics.split(",")]
     scores = score_generator(
@@ -165,7 +109,8 @@ def info() -> None:
         print(f"modality {name:<12} {state}  ({target})")
 
 
-def _load(run: str, device: str) -> Generator:
+def load(run: str, device: str) -> Generator:
+    """The generator that a command is about."""
     return Generator.from_pretrained(run, device=pick_device(device))
 
 

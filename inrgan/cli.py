@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(args: list[str]) -> None:
-    from inrgan import _commands
+    from inrgan import _commands, _render_command
 
     if not args or args[0] in ("-h", "--help"):
         print(_overview())
@@ -200,7 +200,7 @@ def _dispatch(args: list[str]) -> None:
         flags = tyro.cli(_COMMANDS[command], args=rest, prog=f"inrgan {command}")
         run: dict[str, Callable[..., None]] = {
             "sample": _commands.sample,
-            "render": _commands.render,
+            "render": _render_command.render,
             "interpolate": _commands.interpolate,
             "evaluate": _commands.evaluate,
             "info": lambda _: _commands.info(),
