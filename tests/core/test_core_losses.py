@@ -27,6 +27,7 @@ LOSSES = {
     },
     "growing": {"losses": ("full", "random-resolution"), "views": LossOptions(grow_from=4, grow_kimg=0.02)},
 }
+SMALL = GeneratorSizes(z_dim=8, w_dim=8, rank=1, lattices=(2, 4), widths=(8, 8, 8), depths=(1, 1, 1))
 
 
 def rng(seed=0):
@@ -44,14 +45,13 @@ def close(a, b, atol=1e-5):
 @pytest.mark.parametrize("toy", TOYS, ids=lambda m: m.name)
 def test_every_loss_trains_every_dimension(toy, loss, tmp_path):
     # Oracle: chance. By every term, critics learn within a few steps to tell items from an untrained generator's.
-    sizes = GeneratorSizes(z_dim=8, w_dim=8, rank=1, lattices=(2, 4), widths=(8, 8, 8), depths=(1, 1, 1))
     config = TrainConfig(
-        modality=toy, generator=sizes, critic=CriticSizes(width=8, max_width=16), batch=8, gamma=0, kimg=1,
+        modality=toy, generator=SMALL, critic=CriticSizes(width=8, max_width=16), batch=8, gamma=0, kimg=1,
         device="cpu", critic_rate=1e-2, generator_rate=1e-9, **LOSSES[loss],
     )  # fmt: skip
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
     before = [p.detach().clone() for p in trainer.G.parameters()]
-    stats = [trainer.train_step() for _ in range(30)]
+    stats = [trainer.train_step() for _ in range(16)]
     trainer.close()
     for name in {n for n in stats[-1] if n.startswith("loss/critic/")}:
         last = sum(float(s[name]) for s in stats[-5:]) / 5
@@ -64,7 +64,7 @@ def test_every_loss_trains_every_dimension(toy, loss, tmp_path):
 def test_resume_equals_never_stopping(loss, tmp_path):
     def trained(folder, kimg, resume=None):
         config = TrainConfig(
-            modality=BumpModality(), critic=CriticSizes(width=4, max_width=8), batch=4, kimg=0.032, device="cpu",
+            modality=BumpModality(), generator=SMALL, critic=CriticSizes(width=4, max_width=8), batch=4, kimg=0.032, device="cpu",
             **LOSSES[loss],
         )  # fmt: skip
         trainer = Trainer(config, outdir=folder, resume=resume, quiet=True)
