@@ -56,11 +56,15 @@ class Modality(abc.ABC):
         """
 
     @abc.abstractmethod
-    def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B C *S"]:
-        """Look at decoded items from a view: resampled, anti-aliased to its spacing, in [−1, 1]."""
+    def observe(self, items: Sequence[Any], view: View) -> Float[Tensor, "B C *S"]:
+        """Look at decoded items from a view: resampled, anti-aliased to its spacing, in [−1, 1].
+
+        Items are what the adapter's own source gives: arrays, or ``AbstractLargeItem`` where it makes any. A view
+        with a batch of its own has a place for each of them.
+        """
 
     @abc.abstractmethod
-    def item_spacing(self, item: Tensor) -> float:
+    def item_spacing(self, item: Any) -> float:
         """Distance between the samples of a decoded item, in coordinate units: it serves no finer view."""
 
     @abc.abstractmethod

@@ -92,7 +92,11 @@ def _check_data(m: Modality) -> Tensor:
     _require(len(a) > 0 and len(a) == len(b), f"source(None) has {len(a)} and {len(b)} items")
     items = [a[i] for i in range(min(4, len(a)))]
     for i, item in enumerate(items):
-        _require(torch.equal(item, a[i]) and torch.equal(item, b[i]), f"source(None)[{i}] is not the same twice")
+        # What is read in parts is compared by what is seen of it.
+        same = [x if isinstance(x, Tensor) else m.observe([x], _view(m, m.resolution)) for x in (item, a[i], b[i])]
+        _require(
+            torch.equal(same[0], same[1]) and torch.equal(same[0], same[2]), f"source(None)[{i}] is not the same twice"
+        )
         spacing, limit = m.item_spacing(item), 1.001 * m.domain.spacing(m.resolution)
         _require(0 < spacing <= limit, f"item_spacing is {spacing}; expected above 0 and up to {limit} to train")
     means, values = [], torch.empty(0)

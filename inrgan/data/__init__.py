@@ -4,6 +4,7 @@ from inrgan.data._archive import AbstractArchive
 from inrgan.data._archive_source import ArchiveSource
 from inrgan.data._folder import FolderArchive
 from inrgan.data._labels import folder_labels
+from inrgan.data._large import AbstractLargeItem
 from inrgan.data._open import open_archive
 from inrgan.data._order import epoch_indices
 from inrgan.data._source import AbstractSource, SubsetSource
@@ -11,6 +12,7 @@ from inrgan.data._zip import ZipArchive
 
 __all__ = [
     "AbstractArchive",
+    "AbstractLargeItem",
     "AbstractSource",
     "ArchiveSource",
     "FolderArchive",

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -39,7 +40,7 @@ class Reals:
         self.skipped: Counter[str] = Counter()
         self._seen: dict[int, tuple[Tensor, int, int]] = {}
         self._seen_shape: tuple[int, ...] = ()
-        self._items: dict[int, Tensor] = {}
+        self._items: dict[int, Any] = {}
         self._bytes = 0
 
     def check(self, spacing: float) -> None:
@@ -105,12 +106,12 @@ class Reals:
             self._count(name, finest, passed)
         return (torch.stack([v for v, _, _ in shown]),), torch.tensor([label for _, label, _ in shown])
 
-    def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Tensor, int, int]:
+    def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Any, int, int]:
         """The first item from an index on that is fine enough, its label, and how many were passed over."""
         for step in range(len(self.source)):
             i = (index + step) % len(self.source)
             item = self._items[i] if i in self._items else self.source[i]
-            if keep and i not in self._items and self._fits(item):
+            if keep and i not in self._items and isinstance(item, Tensor) and self._fits(item):
                 self._items[i] = item
             # Rounding of a spacing is no reason to refuse an item.
             if self.modality.item_spacing(item) <= 1.001 * finest:

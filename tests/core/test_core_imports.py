@@ -27,7 +27,7 @@ ALLOWED = {
     "field": {"views", "domains", "inr"},
     "discriminators": {"views", "domains", "_layers"},
     "losses": {"views", "samplers", "domains"},
-    "data": set(),
+    "data": {"views", "resampling"},
     "metrics": {"views", "domains"},
     "_sizes": set(),
     "modality": {"views", "domains", "encodings", "discriminators", "data", "_sizes"},

@@ -64,8 +64,8 @@ def test_every_loss_trains_every_dimension(toy, loss, tmp_path):
 def test_resume_equals_never_stopping(loss, tmp_path):
     def trained(folder, kimg, resume=None):
         config = TrainConfig(
-            modality=BumpModality(), generator=SMALL, critic=CriticSizes(width=4, max_width=8), batch=4, kimg=0.032, device="cpu",
-            **LOSSES[loss],
+            modality=BumpModality(), generator=SMALL, critic=CriticSizes(width=4, max_width=8), batch=4, kimg=0.032,
+            device="cpu", **LOSSES[loss],
         )  # fmt: skip
         trainer = Trainer(config, outdir=folder, resume=resume, quiet=True)
         trainer.fit(kimg=kimg)

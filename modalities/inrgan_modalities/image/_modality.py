@@ -8,12 +8,15 @@ from typing import ClassVar
 import torch
 
 from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
-from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.data import AbstractLargeItem, AbstractSource, ArchiveSource, open_archive
 from inrgan.errors import ConfigError, DataError
 from inrgan_modalities.image._animation import write_animation
 from inrgan_modalities.image._read import SUFFIXES, read_image
 from inrgan_modalities.image._synthetic import SyntheticShapes
 from inrgan_modalities.image._write import tile, write_image
+
+Picture = torch.Tensor | AbstractLargeItem
+"""(C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -73,27 +76,31 @@ class ImageModality(Modality):
     def _decode(self, name: str, data: bytes) -> torch.Tensor:
         return read_image(name, data, channels=self.channels)
 
-    def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
+    def observe(self, items: Sequence[Picture], view: View) -> torch.Tensor:
         if view.batch > 1:  # every item from a place of its own
             return torch.cat([self._seen([item], view.row(i)) for i, item in enumerate(items)])
-        by_shape: dict[tuple[int, ...], list[int]] = {}
+        by_kind: dict[tuple[object, ...], list[int]] = {}
         for i, item in enumerate(items):
-            by_shape.setdefault((*item.shape, item.dtype == torch.uint8), []).append(i)
+            kind = (i,) if isinstance(item, AbstractLargeItem) else (*item.shape, item.dtype == torch.uint8)
+            by_kind.setdefault(kind, []).append(i)
         out = torch.empty(len(items), self.channels, *view.shape)
-        for rows in by_shape.values():
+        for rows in by_kind.values():
             out[rows] = self._seen([items[i] for i in rows], view)
         return out
 
-    def _seen(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
+    def _seen(self, items: Sequence[Picture], view: View) -> torch.Tensor:
         """Items of one size, from one place."""
         lower, upper = self._extent(items[0])
-        return resample(torch.stack(list(items)), view, lower=lower, upper=upper)
+        first, *_ = items
+        if isinstance(first, AbstractLargeItem):
+            return first.observe(view, lower=lower, upper=upper)
+        return resample(torch.stack([x for x in items if isinstance(x, torch.Tensor)]), view, lower=lower, upper=upper)
 
-    def item_spacing(self, item: torch.Tensor) -> float:
+    def item_spacing(self, item: Picture) -> float:
         lower, upper = self._extent(item)
         return (upper[0] - lower[0]) / item.shape[2]
 
-    def _extent(self, item: torch.Tensor) -> tuple[tuple[float, float], tuple[float, float]]:
+    def _extent(self, item: Picture) -> tuple[tuple[float, float], tuple[float, float]]:
         """Where an image reaches when its pixels are square and it just covers the domain."""
         _, rows, columns = item.shape
         width, height = self.domain.sides

@@ -2,6 +2,7 @@
 
 import colorsys
 import math
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractLargeItem, AbstractSource
 from inrgan.errors import ConfigError
 
+_WHOLE = 1024
+"""Pixels along a side above which images are not held whole."""
 _KINDS = ("disc", "square", "triangle")
 _LUMA = np.array([0.299, 0.587, 0.114])
 # Sizes that make squares and triangles look as large as a disc of the same radius.
@@ -23,7 +26,8 @@ class SyntheticShapes(AbstractSource):
     """Images of one disc, square or triangle each, of random place, size, angle and colours.
 
     Image i depends on ``seed`` and i alone: another ``size`` samples the same scene at other points. Sample k
-    of n along an axis lies at (2k + 1) / n - 1; x points right, y down. Edges are ramps one pixel wide.
+    of n along an axis lies at (2k + 1) / n - 1; x points right, y down. Edges are ramps one pixel wide. Images of
+    more than 1024 pixels a side are drawn where they are looked at, and never held whole.
 
     Args:
         count: Number of images.
@@ -62,13 +66,10 @@ class SyntheticShapes(AbstractSource):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, i: int) -> UInt8[Tensor, "C {self._size} {self._size}"]:
+    def __getitem__(self, i: int) -> UInt8[Tensor, "C {self._size} {self._size}"] | AbstractLargeItem:
         """Return image i, uint8 in 0 to 255, of shape (C, size, size)."""
-        image_HWC = _render(self.factors(i), self._size)
-        if self._channels == 1:
-            image_HWC = image_HWC @ _LUMA[:, None]
-        whole = np.round(image_HWC * 255).astype(np.uint8).transpose(2, 0, 1)
-        return torch.from_numpy(np.ascontiguousarray(whole))
+        scene = _Scene(self.factors(i), size=self._size, channels=self._channels)
+        return scene if self._size > _WHOLE else scene.read(0, (slice(0, self._size), slice(0, self._size)))
 
     def name(self, i: int) -> str:
         return f"{_KINDS[self.label(i)]}/{i:06d}"
@@ -107,10 +108,29 @@ class SyntheticShapes(AbstractSource):
         }
 
 
-def _render(f: dict[str, float], size: int) -> np.ndarray:
-    """Return (H, W, 3) in 0 to 1."""
-    line = (2 * np.arange(size) + 1) / size - 1
-    x, y = line[None, :], line[:, None]
+@final
+class _Scene(AbstractLargeItem):
+    """One image, drawn at any part and at any halving of its size."""
+
+    def __init__(self, factors: dict[str, float], *, size: int, channels: int):
+        self._factors, self._size, self._channels = factors, size, channels
+        self.shape = (channels, size, size)
+        self.levels = 1
+        while size % 2**self.levels == 0 and size >> self.levels >= 32:
+            self.levels += 1
+
+    def read(self, level: int, window: Sequence[slice]) -> UInt8[Tensor, "C H W"]:
+        image_HWC = _render(self._factors, self._size >> level, window)
+        if self._channels == 1:
+            image_HWC = image_HWC @ _LUMA[:, None]
+        drawn = np.round(image_HWC * 255).astype(np.uint8).transpose(2, 0, 1)
+        return torch.from_numpy(np.ascontiguousarray(drawn))
+
+
+def _render(f: dict[str, float], size: int, window: Sequence[slice]) -> np.ndarray:
+    """Return (H, W, 3) in 0 to 1: the window of an image of size × size."""
+    rows, columns = ((2 * np.arange(s.start, s.stop) + 1) / size - 1 for s in window)
+    x, y = columns[None, :], rows[:, None]
     across = x * math.cos(f["background_angle"]) + y * math.sin(f["background_angle"])
     blend = (0.5 + across / (2 * math.sqrt(2)))[..., None]
     dark = np.array(colorsys.hsv_to_rgb(f["background_hue"], 0.6, 0.22))
