@@ -29,6 +29,8 @@ from inrgan.training._step import Seen, StepLosses
 from inrgan.training._stop import StopRequest
 
 _TICK_SECONDS = 2.0
+_PREVIEW_POINTS = 1 << 18
+"""Samples of one signal in a preview, at most."""
 
 
 class Trainer:
@@ -222,7 +224,10 @@ class Trainer:
     def preview(self, *, reals: bool) -> None:
         """Write the run directory's picture of reals, or of the averaged generator at fixed latents."""
         modality, count = self.config.modality, 32
-        view = modality.domain.grid(modality.domain.shape(modality.resolution))
+        resolution = modality.resolution
+        while math.prod(modality.domain.shape(resolution)) > _PREVIEW_POINTS and resolution > 1:
+            resolution //= 2  # a training on patches of large signals holds no whole one, and its pictures need not
+        view = modality.domain.grid(modality.domain.shape(resolution))
         (values,), labels = Reals(self.source, modality, batch=count, seed=self.config.seed).draw(0, [view])
         path = self.run.path / f"reals{modality.preview_suffix}"
         if not reals:
