@@ -29,7 +29,7 @@ from inrgan.training._step import Seen, StepLosses
 from inrgan.training._stop import StopRequest
 
 _TICK_SECONDS = 2.0
-_PREVIEW_POINTS = 1 << 18
+_PREVIEW_POINTS = 1 << 16
 """Samples of one signal in a preview, at most."""
 
 
