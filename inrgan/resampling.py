@@ -59,6 +59,27 @@ def _in_samples(positions: Tensor, *, count: int, lower: float, own: float) -> T
     return ((positions.double() - lower) / own - 0.5).clamp(-0.5, count - 0.5)
 
 
+def reached(
+    positions: Float[Tensor, "*B M"],
+    *,
+    count: int,
+    lower: float,
+    upper: float,
+    spacing: float | Float[Tensor, "*#B #M"],
+) -> range:
+    """The samples that ``axis_matrix`` looks at: the kernel is narrow, and the others need not be there.
+
+    Example:
+        >>> reached(torch.zeros(5), count=80, lower=-1.0, upper=1.0, spacing=0.025)
+        range(36, 44)
+    """
+    own = (upper - lower) / count
+    centre = _in_samples(positions, count=count, lower=lower, own=own)
+    reach = 3 * max(1.0, float(torch.as_tensor(spacing).max()) / own)
+    first, last = math.floor(float(centre.min()) - reach), math.ceil(float(centre.max()) + reach)
+    return range(max(0, first), min(count, last + 1))
+
+
 def carry(
     values: Float[Tensor, "#B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
 ) -> Float[Tensor, "B C *S"]:
@@ -77,19 +98,12 @@ def carry(
     assert view.axes is not None, "signals on a box are resampled on product grids"
     for d, positions in enumerate(view.axes):
         axis = values.ndim - 1 - d
-        count, own = values.shape[axis], (upper[d] - lower[d]) / values.shape[axis]
-        spacing = view.axis_spacing[d]
-        # The kernel is narrow: only the samples it reaches are looked at.
-        centre = _in_samples(positions, count=count, lower=lower[d], own=own)
-        reach = 3 * max(1.0, float(spacing.max()) / own)
-        first = max(0, math.floor(float(centre.min()) - reach))
-        last = min(count, math.ceil(float(centre.max()) + reach) + 1)
-        matrix_BMK = axis_matrix(
-            positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing, columns=range(first, last)
-        )
-        part = values.narrow(axis, first, last - first)
+        count, spacing = values.shape[axis], view.axis_spacing[d]
+        used = reached(positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing)
+        matrix_BMK = axis_matrix(positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing, columns=used)
+        part = values.narrow(axis, used.start, len(used))
         before, after = part.shape[1:axis], part.shape[axis + 1 :]
-        folded = part.reshape(part.shape[0], math.prod(before), last - first, math.prod(after))
+        folded = part.reshape(part.shape[0], math.prod(before), len(used), math.prod(after))
         if after:
             folded = matrix_BMK[:, None] @ folded
         else:

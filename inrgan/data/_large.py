@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from inrgan._typing import Float, Shaped, Tensor
-from inrgan.resampling import resample
+from inrgan.resampling import reached, resample
 from inrgan.views import View
 
 
@@ -48,11 +48,8 @@ class AbstractLargeItem(abc.ABC):
         window, starts, ends = [], [], []
         for d, positions in enumerate(view.axes):
             n, step = counts[d] >> level, own[d] * 2**level
-            reach = 3 * max(1.0, float(view.axis_spacing[d].max()) / step) + 1
-            first, last = ((float(x) - lower[d]) / step - 0.5 for x in (positions.min(), positions.max()))
-            start = min(max(0, math.floor(first - reach)), n - 1)
-            stop = max(min(n, math.ceil(last + reach) + 1), start + 1)
-            window.insert(0, slice(start, stop))
-            starts.append(lower[d] + start * step)
-            ends.append(lower[d] + stop * step)
+            used = reached(positions, count=n, lower=lower[d], upper=upper[d], spacing=view.axis_spacing[d])
+            window.insert(0, slice(used.start, used.stop))
+            starts.append(lower[d] + used.start * step)
+            ends.append(lower[d] + used.stop * step)
         return resample(self.read(level, window)[None], view, lower=starts, upper=ends)
