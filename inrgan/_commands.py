@@ -43,7 +43,13 @@ def sample(flags: "Sample") -> None:
     shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
     region = None if flags.region is None else parse_numbers(flags.region, what="region")
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
-    G.modality.write(fields.render(shape, region=region).cpu(), flags.out)
+    if flags.view is None:
+        values = fields.render(shape, region=region)
+    elif region is not None:
+        raise ConfigError("--view and --region both say where to look; give one of them")
+    else:
+        values = fields.look(G.modality.named_view(flags.view, resolution=min(shape)).to(fields.device))
+    G.modality.write(values.cpu(), flags.out)
 
 
 def interpolate(flags: "Interpolate") -> None:
@@ -75,7 +81,7 @@ def evaluate(flags: "Evaluate") -> None:
 
     G = load(flags.run, flags.device)
     source = G.modality.source(flags.data, labels=False)
-    names = [name.strip() for name in flags.metrics.split(",")]
+    names = None if flags.metrics is None else [name.strip() for name in flags.metrics.split(",")]
     scores = score_generator(
         G, source, metrics=names, count=flags.count, resolution=flags.resolution, seed=flags.seed,
         truncation=flags.truncation,

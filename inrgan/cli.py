@@ -73,6 +73,8 @@ class Sample:
     when absent."""
     region: str | None = None
     """Part of the domain, lower corner then upper corner, x first: x0,y0,x1,y1; may reach outside."""
+    view: str | None = None
+    """Look from a place that the modality has a name for, instead of at the domain or a region."""
     truncation: float = 1.0
     """1 for the model as it is; less trades variety for quality."""
     label: str | None = None
@@ -146,8 +148,8 @@ class Evaluate:
     """Run directory, save_pretrained folder or Hub id."""
     data: Path | None = None
     """Folder or zip, best a part that training did not see; the built-in set when absent."""
-    metrics: str = "swd,frechet,precision,recall"
-    """Comma-separated names."""
+    metrics: str | None = None
+    """Comma-separated names; those that the modality chooses when absent."""
     count: int = 2048
     """Fakes, and at most as many reals."""
     resolution: int | None = None

@@ -9,12 +9,10 @@ from inrgan._typing import Float, Tensor
 from inrgan.data import AbstractSource
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
-from inrgan.metrics import RandomConvFeatures, Score, evaluate
+from inrgan.metrics import Score, evaluate
 from inrgan.modality import Modality
 from inrgan.training._reals import Reals
 from inrgan.views import View
-
-DEFAULT_METRICS = ("swd", "frechet", "precision", "recall")
 
 
 def observe_reals(
@@ -53,7 +51,7 @@ def score_generator(
     G: Generator,
     source: AbstractSource,
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Sequence[str] | None = None,
     count: int = 2048,
     resolution: int | None = None,
     seed: int = 0,
@@ -64,7 +62,7 @@ def score_generator(
     Args:
         G: the generator.
         source: the data, best a part that training did not see.
-        metrics: names, see ``inrgan.metrics.evaluate``.
+        metrics: names, see ``inrgan.metrics.evaluate``, and those of the modality; its ``default_metrics`` where None.
         count: fakes, and at most as many reals.
         resolution: samples on the shortest side; the training resolution where None.
         seed: of the choice of reals, latents, patches and projections.
@@ -86,8 +84,10 @@ def score_generator(
     return evaluate(
         real,
         fake,
-        metrics=metrics,
-        features=RandomConvFeatures(modality.signal_channels, dims=modality.domain.grid_dim, seed=0),
+        metrics=modality.default_metrics if metrics is None else metrics,
+        view=view,
+        others=modality.metrics(),
+        features=modality.features(),
         seed=seed,
         protocol_extra={
             "size": "x".join(map(str, view.shape)),

@@ -127,15 +127,29 @@ class Field:
             torch.Size([4, 3, 300, 200])
         """
         dtype = self.weights[0].weight.dtype
-        view = self.domain.grid(shape, region=region, device=self.device, dtype=dtype)
-        bounds = _bounds(window, view.shape)
+        return self.look(self.domain.grid(shape, region=region, device=self.device, dtype=dtype), window=window)
+
+    @torch.no_grad()
+    def look(self, view: View, *, window: Sequence[slice] | None = None) -> Float[Tensor, "B C *S"]:
+        """The signals as seen from one view of any size, or a window of it, in bounded memory, as ``render`` does.
+
+        Raises:
+            ShapeError: the window is empty, has steps or does not fit.
+
+        Example:
+            >>> field.look(Box(2).grid((512, 1024))).shape
+            torch.Size([4, 3, 512, 1024])
+        """
+        assert view.batch == 1, "all samples are seen from one place"
+        shape = view.shape
+        bounds = _bounds(window, shape)
         size = [stop - start for start, stop in bounds]
-        out = torch.empty(len(self), self.channels, *size, device=self.device, dtype=dtype)
+        out = torch.empty(len(self), self.channels, *size, device=self.device, dtype=self.weights[0].weight.dtype)
         # How many samples go together may depend on the shape alone, too: kernels differ with it.
         together = max(
             1, _POINTS_AT_ONCE // math.prod(min(s, n) for s, n in zip(block_sides(shape), shape, strict=True))
         )
-        for block in blocks(view.shape, window=window):
+        for block in blocks(shape, window=window):
             part, place, inner = view.window(block), [], []
             for s, (start, stop) in zip(block, bounds, strict=True):
                 low, high = max(s.start, start), min(s.stop, stop)

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,8 @@ from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, FourierEncoding
+from inrgan.errors import ConfigError
+from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
 from inrgan.views import View
 
 
@@ -34,6 +36,9 @@ class Modality(abc.ABC):
 
     requires: ClassVar[tuple[str, ...]] = ()
     """Import names of the libraries it needs beyond the core's, in the extra of the adapter's name."""
+
+    default_metrics: ClassVar[tuple[str, ...]] = ("swd", "frechet", "precision", "recall")
+    """What ``evaluate`` measures unless told otherwise."""
 
     resolution: int
 
@@ -120,6 +125,29 @@ class Modality(abc.ABC):
         """
         del batch, generator
         return view
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Scores of this kind of signal beside the general ones, by name; one of the same name replaces a general one.
+
+        They are given signals as seen from a view of the whole domain.
+        """
+        return {}
+
+    def features(self) -> AbstractFeatures:
+        """The map from signals to vectors of which Fréchet distance, precision and recall are taken."""
+        return RandomConvFeatures(self.signal_channels, dims=self.domain.grid_dim, seed=0)
+
+    def named_view(self, text: str, *, resolution: int) -> View:
+        """A place to look from, by a name of this kind of signal, as ``--view`` on the command line.
+
+        Args:
+            text: a name, or a name, a colon and numbers.
+            resolution: samples along the shortest side of the result.
+
+        Raises:
+            ConfigError: there is no such view; none at all by default.
+        """
+        raise ConfigError(f"the view {text!r} was asked of {self.name}, which has no named views; use a region")
 
     def at(self, resolution: int) -> "Modality":
         """The same adapter, trained at another resolution."""

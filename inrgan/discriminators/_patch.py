@@ -22,11 +22,11 @@ class AbstractPatchCritic(nn.Module, abc.ABC):
         self,
         patch: Float[Tensor, "B C *S"],
         view: View,
-        whole: Float[Tensor, "B C *K"],
-        whole_view: View,
+        whole: Float[Tensor, "B C *K"] | None,
+        whole_view: View | None,
         labels: Int[Tensor, "B"] | None = None,
     ) -> Float[Tensor, "B"]:
-        """Score every patch on its own; higher is more real."""
+        """Score every patch on its own; higher is more real. Without context there is no whole."""
 
 
 class PatchCritic(AbstractPatchCritic):
@@ -89,14 +89,15 @@ class PatchCritic(AbstractPatchCritic):
         self,
         patch: Float[Tensor, "B C *S"],
         view: View,
-        whole: Float[Tensor, "B C *K"],
-        whole_view: View,
+        whole: Float[Tensor, "B C *K"] | None,
+        whole_view: View | None,
         labels: Int[Tensor, "B"] | None = None,
     ) -> Float[Tensor, "B"]:
         density = view.log2_density - self.nominal
         if not self.context:
             x = self.trunk(patch, density)
             return self.score(x)[:, 0] + label_score(x, self.labels, labels)
+        assert whole is not None and whole_view is not None, "a critic in context needs the whole"
         place = view.center * (2 / self.domain.longest_period)
         facts = torch.cat([density, place.expand(density.shape[0], -1)], dim=-1)
         onto = self.domain.carry(whole.to(view.spacing.dtype), view)

@@ -26,6 +26,7 @@ class DensePatchTerm(AbstractTerm):
         start: thousand reals after which the term begins.
         ramp: thousand reals over which it then grows to its weight.
         weight: factor on the term's losses.
+        context: False to look at the patch alone.
 
     Raises:
         ConfigError: the patch is larger than the domain, or the whole is finer than full density.
@@ -39,10 +40,11 @@ class DensePatchTerm(AbstractTerm):
     name, critic, fixed = "dense-patch", "patch", False
 
     def __init__(
-        self, resolution: int, *, patch: int, whole: int, start: float = 0.0, ramp: float = 0.0, weight: float = 1.0
-    ):
+        self, resolution: int, *, patch: int, whole: int, start: float = 0.0, ramp: float = 0.0, weight: float = 1.0,
+        context: bool = True,
+    ):  # fmt: skip
         self.sampler = DensePatch(patch, resolution, coarsest=max(patch, whole))
-        self.whole, self.start, self.ramp, self.weight = whole, start, ramp, weight
+        self.whole, self.start, self.ramp, self.weight, self.context = whole, start, ramp, weight, context
 
     def strength(self, kimg: float) -> float:
         """0 until the start, then a straight line up to the weight.
@@ -62,10 +64,11 @@ class DensePatchTerm(AbstractTerm):
         self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
     ) -> tuple[View, ...]:
         patch = self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator)
-        return patch, domain.grid(domain.shape(self.whole))
+        return (patch, domain.grid(domain.shape(self.whole))) if self.context else (patch,)
 
     def score(
         self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
         labels: Int[Tensor, "B"] | None,
     ) -> Float[Tensor, "B"]:  # fmt: skip
-        return critic(values[0], views[0], values[1], views[1], labels)
+        whole, whole_view = (values[1], views[1]) if self.context else (None, None)
+        return critic(values[0], views[0], whole, whole_view, labels)

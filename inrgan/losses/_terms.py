@@ -70,11 +70,11 @@ class LossOptions:
         """Samples along the shortest side of the whole signals that a training with these losses looks at."""
         if "dense-patch" not in names:
             return resolution
-        return self.whole or min(64, max(8, resolution // 2))
+        return self.whole or _half(resolution)
 
     def patch_side(self, resolution: int) -> int:
         """Samples along a side of a dense patch."""
-        return self.patch or min(64, max(8, resolution // 2))
+        return self.patch or _half(resolution)
 
     def resolution_at(self, kimg: float, resolution: int) -> int:
         """Progressive growing: samples along the shortest side after so many thousand reals.
@@ -90,6 +90,10 @@ class LossOptions:
             return resolution
         now = self.grow_from * (resolution / self.grow_from) ** (kimg / self.grow_kimg)
         return min(resolution, max(self.grow_from, int(now) // 4 * 4))
+
+
+def _half(resolution: int) -> int:
+    return min(64, max(8, resolution // 2))
 
 
 def terms(
@@ -132,6 +136,6 @@ def terms(
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(
             resolution, patch=options.patch_side(resolution), whole=whole,
-            start=options.patch_start, ramp=options.patch_ramp,
+            start=options.patch_start, ramp=options.patch_ramp, context=options.context,
         )  # fmt: skip
     return tuple(made[name] for name in names)

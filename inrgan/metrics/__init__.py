@@ -1,5 +1,6 @@
 """Distances between sets of real and generated signals, and how they were measured."""
 
+from inrgan.metrics._comparison import Comparison, Metric
 from inrgan.metrics._evaluate import evaluate, known_metrics
 from inrgan.metrics._features import AbstractFeatures, RandomConvFeatures
 from inrgan.metrics._fidelity import InceptionFeatures, InceptionWeightsMissing, find_inception_weights
@@ -18,9 +19,11 @@ from inrgan.metrics._swd import SlicedWasserstein, sliced_distance, sliced_wasse
 
 __all__ = [
     "AbstractFeatures",
+    "Comparison",
     "DensityCoverage",
     "InceptionFeatures",
     "InceptionWeightsMissing",
+    "Metric",
     "PrecisionRecall",
     "RadialSpectrum",
     "RandomConvFeatures",

@@ -1,30 +1,20 @@
 """All metrics behind one call."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Literal, final
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
 from inrgan.metrics._check import check_finite, check_signals
-from inrgan.metrics._features import AbstractFeatures, RandomConvFeatures
-from inrgan.metrics._fidelity import InceptionFeatures
+from inrgan.metrics._comparison import DC_K, PR_K, Comparison, Metric
+from inrgan.metrics._features import AbstractFeatures
 from inrgan.metrics._frechet import frechet_distance, is_full_rank
 from inrgan.metrics._kernel import kernel_distance
-from inrgan.metrics._precision_recall import (
-    DensityCoverage,
-    PrecisionRecall,
-    density_coverage,
-    precision_recall,
-)
 from inrgan.metrics._score import Protocol, Score
 from inrgan.metrics._spectrum import spectrum_distance
 from inrgan.metrics._swd import sliced_wasserstein
-
-_PR_K = 3
-_DC_K = 5
+from inrgan.views import View
 
 
 def evaluate(
@@ -32,6 +22,8 @@ def evaluate(
     fake: Float[Tensor, "..."],
     *,
     metrics: Sequence[str],
+    view: View | None = None,
+    others: Mapping[str, Metric] | None = None,
     features: AbstractFeatures | None = None,
     inception: AbstractFeatures | None = None,
     seed: int = 0,
@@ -47,6 +39,8 @@ def evaluate(
         real: (N, C, *spatial) with 1 to 3 spatial axes, in [-1, 1].
         fake: (M, C, *spatial).
         metrics: names, each once; the scores come in this order.
+        view: from where the sets are seen, for metrics that weigh by it.
+        others: further metrics by name, of an adapter; one of the same name replaces the metric here.
         features: extractor; unset, `RandomConvFeatures` with seed 0.
         inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
         seed: of what is drawn within metrics ("swd").
@@ -68,15 +62,15 @@ def evaluate(
         >>> [score.value for score in evaluate(signals, signals, metrics=["swd", "precision"])]
         [0.0, 1.0]
     """
-    names = _check_names(metrics)
+    known = {**_METRICS, **(others or {})}
+    names = _check_names(metrics, known)
     check_signals(real, fake)
     check_finite(real, label="real")
     check_finite(fake, label="fake")
-    run = _Run(real, fake, features=features, inception=inception, seed=seed)
+    run = Comparison(real, fake, view=view, features=features, inception=inception, seed=seed)
     scores = []
     for name in names:
-        better, measure = _METRICS[name]
-        value, stated = measure(run)
+        value, stated = known[name].measure(run)
         protocol: Protocol = {"n_real": len(real), "n_fake": len(fake), "seed": seed, **stated}
         extra = dict(protocol_extra or {})
         clash = sorted(protocol.keys() & extra.keys())
@@ -84,7 +78,7 @@ def evaluate(
             raise ConfigError(
                 f"protocol_extra has the keys {clash}, which {name} states itself; expected other keys; rename them"
             )
-        scores.append(Score(name=name, value=value, protocol={**protocol, **extra}, better=better))
+        scores.append(Score(name=name, value=value, protocol={**protocol, **extra}, better=known[name].better))
     return scores
 
 
@@ -101,53 +95,7 @@ def known_metrics() -> tuple[str, ...]:
     return tuple(_METRICS)
 
 
-@final
-class _Run:
-    """The two sets, and what several metrics share, computed once it is asked for."""
-
-    def __init__(
-        self,
-        real: Tensor,
-        fake: Tensor,
-        *,
-        features: AbstractFeatures | None,
-        inception: AbstractFeatures | None,
-        seed: int,
-    ):
-        self.real, self.fake, self.seed = real, fake, seed
-        self._features, self._inception = features, inception
-
-    @cached_property
-    def features(self) -> tuple[str, Tensor, Tensor]:
-        extractor = self._features
-        if extractor is None:
-            extractor = RandomConvFeatures(self.real.shape[1], dims=self.real.ndim - 2)
-        return self._extract(extractor)
-
-    @cached_property
-    def inception(self) -> tuple[str, Tensor, Tensor]:
-        extractor = self._inception
-        return self._extract(InceptionFeatures(device=self.real.device) if extractor is None else extractor)
-
-    @cached_property
-    def precision_recall(self) -> PrecisionRecall:
-        _, real, fake = self.features
-        return precision_recall(real, fake, k=_PR_K)
-
-    @cached_property
-    def density_coverage(self) -> DensityCoverage:
-        _, real, fake = self.features
-        return density_coverage(real, fake, k=_DC_K)
-
-    def _extract(self, extractor: AbstractFeatures) -> tuple[str, Tensor, Tensor]:
-        # On the CPU: some devices have no float64, and a score must not depend on the device.
-        return extractor.name, extractor(self.real).cpu(), extractor(self.fake).cpu()
-
-
-_Measure = Callable[[_Run], tuple[float, Protocol]]
-
-
-def _swd(run: _Run) -> tuple[float, Protocol]:
+def _swd(run: Comparison) -> tuple[float, Protocol]:
     result = sliced_wasserstein(run.real, run.fake, generator=torch.Generator("cpu").manual_seed(run.seed))
     levels = " / ".join(f"{value:.4g}" for value in result.levels)
     return result.mean, {
@@ -160,7 +108,7 @@ def _swd(run: _Run) -> tuple[float, Protocol]:
     }
 
 
-def _spectrum(run: _Run) -> tuple[float, Protocol]:
+def _spectrum(run: Comparison) -> tuple[float, Protocol]:
     return spectrum_distance(run.real, run.fake), {"unit": "dB", "window": "hann", "mean_removed": True}
 
 
@@ -177,42 +125,42 @@ def _kernel_of(extracted: tuple[str, Tensor, Tensor]) -> tuple[float, Protocol]:
     return kernel_distance(real, fake), stated
 
 
-def _precision(run: _Run) -> tuple[float, Protocol]:
-    return run.precision_recall.precision, {"extractor": run.features[0], "k": _PR_K}
+def _precision(run: Comparison) -> tuple[float, Protocol]:
+    return run.precision_recall.precision, {"extractor": run.features[0], "k": PR_K}
 
 
-def _recall(run: _Run) -> tuple[float, Protocol]:
-    return run.precision_recall.recall, {"extractor": run.features[0], "k": _PR_K}
+def _recall(run: Comparison) -> tuple[float, Protocol]:
+    return run.precision_recall.recall, {"extractor": run.features[0], "k": PR_K}
 
 
-def _density(run: _Run) -> tuple[float, Protocol]:
-    return run.density_coverage.density, {"extractor": run.features[0], "k": _DC_K}
+def _density(run: Comparison) -> tuple[float, Protocol]:
+    return run.density_coverage.density, {"extractor": run.features[0], "k": DC_K}
 
 
-def _coverage(run: _Run) -> tuple[float, Protocol]:
-    return run.density_coverage.coverage, {"extractor": run.features[0], "k": _DC_K}
+def _coverage(run: Comparison) -> tuple[float, Protocol]:
+    return run.density_coverage.coverage, {"extractor": run.features[0], "k": DC_K}
 
 
-def _check_names(metrics: Sequence[str]) -> list[str]:
+def _check_names(metrics: Sequence[str], known: Mapping[str, Metric]) -> list[str]:
     names = [metrics] if isinstance(metrics, str) else list(metrics)
-    unknown = [name for name in names if name not in _METRICS]
+    unknown = [name for name in names if name not in known]
     if unknown or not names or len(set(names)) < len(names):
         raise ConfigError(
-            f"got the metrics {names}; expected one or more of {', '.join(_METRICS)}, each once; "
+            f"got the metrics {names}; expected one or more of {', '.join(known)}, each once; "
             f"{'leave out ' + ', '.join(unknown) if unknown else 'change the list'}"
         )
     return names
 
 
-_METRICS: dict[str, tuple[Literal["lower", "higher"], _Measure]] = {
-    "swd": ("lower", _swd),
-    "frechet": ("lower", lambda run: _frechet_of(run.features)),
-    "kernel": ("lower", lambda run: _kernel_of(run.features)),
-    "precision": ("higher", _precision),
-    "recall": ("higher", _recall),
-    "density": ("higher", _density),
-    "coverage": ("higher", _coverage),
-    "spectrum": ("lower", _spectrum),
-    "fid": ("lower", lambda run: _frechet_of(run.inception)),
-    "kid": ("lower", lambda run: _kernel_of(run.inception)),
+_METRICS: dict[str, Metric] = {
+    "swd": Metric("lower", _swd),
+    "frechet": Metric("lower", lambda run: _frechet_of(run.features)),
+    "kernel": Metric("lower", lambda run: _kernel_of(run.features)),
+    "precision": Metric("higher", _precision),
+    "recall": Metric("higher", _recall),
+    "density": Metric("higher", _density),
+    "coverage": Metric("higher", _coverage),
+    "spectrum": Metric("lower", _spectrum),
+    "fid": Metric("lower", lambda run: _frechet_of(run.inception)),
+    "kid": Metric("lower", lambda run: _kernel_of(run.inception)),
 }

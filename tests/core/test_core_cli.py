@@ -115,6 +115,8 @@ def bad_inputs(run):
         "seeds backwards": [*sample, "--seeds", "9-3"],
         "bad region": [*sample, "--region", "0,0,1"],
         "empty region": [*sample, "--region", "0,0,0,1"],
+        "no such view": [*sample, "--view", "globe"],
+        "view and region": [*sample, "--view", "globe", "--region=0,0,1,1"],
         "bad truncation": [*sample, "--truncation", "nan"],
         "label of none": [*sample, "--label", "cat"],
         "unknown suffix": ["sample", str(run), "--out", "x.xyz", "--seeds", "0"],

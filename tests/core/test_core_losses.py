@@ -163,6 +163,12 @@ def test_the_patch_term_ramps():
     assert DensePatchTerm(64, patch=16, whole=16).strength(0) == 1
 
 
+def test_without_context_no_whole_is_looked_at():
+    term = DensePatchTerm(64, patch=16, whole=8, context=False)
+    views = term.views(Box(2), batch=3, generator=rng(), resolution=64)
+    assert [v.shape for v in views] == [(16, 16)]
+
+
 def patch_critic(**changes):
     torch.manual_seed(0)
     return PatchCritic(Box(2), 2, patch=8, whole=8, width=4, max_width=8, **changes)
@@ -177,10 +183,9 @@ def test_the_context_counts_and_can_be_switched_off():
     patch, view, whole = patch_inputs()
     grid, elsewhere = Box(2).grid((8, 8)), Box(2).patches(8, torch.full((3,), 0.05), generator=rng(9))
     with_context, alone = patch_critic(), patch_critic(context=False)
-    scores, plain = with_context(patch, view, whole, grid), alone(patch, view, whole, grid)
+    scores, plain = with_context(patch, view, whole, grid), alone(patch, view, None, None)
     assert not torch.allclose(with_context(patch, view, whole.flip(0), grid), scores)
-    assert torch.equal(alone(patch, view, whole.flip(0), grid), plain)
-    assert torch.equal(alone(patch, elsewhere, whole, grid), plain)  # not even the place
+    assert torch.equal(alone(patch, elsewhere, None, None), plain)  # not even the place
     flat = torch.zeros_like(whole)  # the same everywhere, so that only the place can tell
     assert not torch.allclose(with_context(patch, elsewhere, flat, grid), with_context(patch, view, flat, grid))
     for i in range(3):  # a score is its own sample's

@@ -4,6 +4,7 @@ import torch
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.metrics import (
     AbstractFeatures,
+    Metric,
     RandomConvFeatures,
     density_coverage,
     evaluate,
@@ -14,6 +15,7 @@ from inrgan.metrics import (
     sliced_wasserstein,
     spectrum_distance,
 )
+from inrgan.views import product_view
 
 LOCAL = ["swd", "frechet", "kernel", "precision", "recall", "density", "coverage", "spectrum"]
 
@@ -112,3 +114,20 @@ def test_the_protocol_cannot_be_overwritten():
     real, fake = two_sets((16,))
     with pytest.raises(ConfigError, match="n_real"):
         evaluate(real, fake, metrics=["swd"], protocol_extra={"n_real": 50000})
+
+
+def test_metrics_of_an_adapter_join_and_replace():
+    # Oracle: what is returned is written by hand.
+    real, fake = two_sets((16, 16))
+    weights = torch.ones(1, 256)
+    view = product_view([torch.zeros(1, 16)] * 2, spacing=torch.ones(1, 2), weights=weights)
+    others = {
+        "gap": Metric("lower", lambda c: (float((c.real.mean() - c.fake.mean()).abs()), {"of": "means"})),
+        "swd": Metric("higher", lambda c: (float(c.view.weights.sum()), {})),
+    }
+    gap, swd, spectrum = evaluate(real, fake, metrics=["gap", "swd", "spectrum"], view=view, others=others)
+    assert gap.value == pytest.approx(float((real.mean() - fake.mean()).abs())) and gap.protocol["of"] == "means"
+    assert (swd.value, swd.better) == (256.0, "higher")
+    assert spectrum.value == spectrum_distance(real, fake)
+    with pytest.raises(ConfigError, match="gap"):
+        evaluate(real, fake, metrics=["gap"])

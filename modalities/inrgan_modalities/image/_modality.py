@@ -10,10 +10,8 @@ import torch
 from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
 from inrgan.data import AbstractLargeItem, AbstractSource, ArchiveSource, open_archive
 from inrgan.errors import ConfigError, DataError
-from inrgan_modalities.image._animation import write_animation
-from inrgan_modalities.image._read import SUFFIXES, read_image
+from inrgan.pictures import SUFFIXES, read_image, tile, write_animation, write_image
 from inrgan_modalities.image._synthetic import SyntheticShapes
-from inrgan_modalities.image._write import tile, write_image
 
 Picture = torch.Tensor | AbstractLargeItem
 """(C, H, W)."""

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 import torch
-from inrgan_modalities.image._animation import write_animation
-from inrgan_modalities.image._read import read_image
-from inrgan_modalities.image._write import write_image
 
 from inrgan.errors import MissingDependency
+from inrgan.pictures._animation import write_animation
+from inrgan.pictures._read import read_image
+from inrgan.pictures._write import write_image
 
 FRAMES = torch.zeros(2, 3, 4, 4)
 

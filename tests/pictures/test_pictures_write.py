@@ -6,11 +6,11 @@ import av
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.image._animation import write_animation
-from inrgan_modalities.image._write import tile, write_image
 from PIL import Image
 
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError, WriteError
+from inrgan.pictures._animation import write_animation
+from inrgan.pictures._write import tile, write_image
 from inrgan.values import to_bytes
 
 

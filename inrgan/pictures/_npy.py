@@ -34,7 +34,7 @@ def read_npy(name: str, data: bytes, *, channels: int, max_pixels: int) -> Shape
         >>> read_npy("a.npy", data, channels=5, max_pixels=10**6).shape
         torch.Size([5, 64, 48])
     """
-    array = _channels_first(name, _load(name, data), channels)
+    array = _channels_first(name, load_npy(name, data), channels)
     if math.prod(array.shape[1:]) > max_pixels:
         raise DataError(
             f"{name} has shape {array.shape}; expected at most {max_pixels} pixels. Make it smaller or cut it up."
@@ -68,7 +68,16 @@ def check_floats(name: str, array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array.clip(-1, 1), dtype=np.float32)
 
 
-def _load(name: str, data: bytes) -> np.ndarray:
+def load_npy(name: str, data: bytes) -> np.ndarray:
+    """The array of a .npy file's bytes, without running anything that it holds.
+
+    Raises:
+        DataError: not a plain .npy file, cut short, empty, or of other things than numbers.
+
+    Example:
+        >>> load_npy("a.npy", data).shape
+        (5, 64, 48)
+    """
     # The header is read apart from the numbers: no pickle is ever loaded, and a header that promises more
     # than the file holds cannot reserve memory.
     file = io.BytesIO(data)

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from inrgan.errors import ConfigError, DataError, MissingDependency
-from inrgan_modalities.image._npy import check_floats, read_npy, scale_16_bits
+from inrgan.pictures._npy import check_floats, read_npy, scale_16_bits
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy")
 MAX_PIXELS = 200_000_000
