@@ -1,5 +1,6 @@
 """The adapters that come with inrgan: the one place where the core names them, as strings."""
 
 BUILT_IN = {
+    "audio": "inrgan_modalities.audio:AudioModality",
     "image": "inrgan_modalities.image:ImageModality",
 }

@@ -18,22 +18,28 @@ class ResidualBlock(nn.Module):
     """Two convolutions around a halving, beside a 1×1 shortcut; scale is kept.
 
     Axes of fewer than 8 samples are not halved: of less than 4 samples a convolution sees mostly border, and
-    scores and gradients would shrink with the resolution.
+    scores and gradients would shrink with the resolution. Long signals are shortened faster by a larger stride.
 
     Example:
         >>> ResidualBlock(2, 8, 16)(torch.zeros(1, 8, 16, 6)).shape
         torch.Size([1, 16, 8, 6])
     """
 
-    def __init__(self, dims: int, inputs: int, outputs: int, *, padding: Padding | None = None):
+    def __init__(
+        self, dims: int, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 2, padding: Padding | None = None
+    ):
         super().__init__()
-        self.first = EqualizedConv(dims, inputs, inputs, kernel=3, padding=padding)
-        self.second = EqualizedConv(dims, inputs, outputs, kernel=3, padding=padding)
+        self.stride = stride
+        self.first = EqualizedConv(dims, inputs, inputs, kernel=kernel, padding=padding)
+        self.second = EqualizedConv(dims, inputs, outputs, kernel=kernel, padding=padding)
         self.skip = EqualizedConv(dims, inputs, outputs, kernel=1, bias=False)
 
     def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *T"]:
-        y = leaky_relu(self.second(halve(leaky_relu(self.first(x)), least=8)))
-        return (y + self.skip(halve(x, least=8))) / math.sqrt(2)
+        y = leaky_relu(self.second(self._shorter(leaky_relu(self.first(x)))))
+        return (y + self.skip(self._shorter(x))) / math.sqrt(2)
+
+    def _shorter(self, x: Tensor) -> Tensor:
+        return halve(x, least=4 * self.stride, stride=self.stride)
 
 
 class ResidualTrunk(nn.Module):
@@ -50,6 +56,8 @@ class ResidualTrunk(nn.Module):
         resolution: nominal samples on the shortest side.
         width: channels at full resolution; doubled at each halving.
         max_width: upper bound on the channels.
+        kernel: side of the blocks' convolutions.
+        stride: samples that a block makes one of; 2 halves.
         padding: how convolutions continue the border; zeros when None.
 
     Example:
@@ -69,16 +77,21 @@ class ResidualTrunk(nn.Module):
         resolution: int,
         width: int,
         max_width: int,
+        kernel: int = 3,
+        stride: int = 2,
         padding: Padding | None = None,
     ):
         super().__init__()
         self.dims, self.channels = dims, channels
-        halvings = max(1, round(math.log2(max(resolution, 8) / 4)))
+        halvings = max(1, round(math.log(max(resolution, 8) / 4, stride)))
         widths = [min(width * 2**k, max_width) for k in range(halvings + 1)]
         self.size = widths[-1]
         self.enter = EqualizedConv(dims, channels, widths[0], kernel=1)
         self.facts = EqualizedLinear(facts, widths[0])
-        self.blocks = nn.ModuleList(ResidualBlock(dims, a, b, padding=padding) for a, b in itertools.pairwise(widths))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(dims, a, b, kernel=kernel, stride=stride, padding=padding)
+            for a, b in itertools.pairwise(widths)
+        )
         self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
         self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1])
 
@@ -110,6 +123,8 @@ class ResidualCritic(AbstractCritic):
         width: channels at full resolution; doubled at each halving.
         max_width: upper bound on the channels.
         classes: number of labels; 0 for none.
+        kernel: side of the blocks' convolutions.
+        stride: samples that a block makes one of; 2 halves.
         padding: how convolutions continue the border; zeros when None.
 
     Example:
@@ -130,13 +145,15 @@ class ResidualCritic(AbstractCritic):
         width: int,
         max_width: int,
         classes: int = 0,
+        kernel: int = 3,
+        stride: int = 2,
         padding: Padding | None = None,
     ):
         super().__init__()
         self.nominal = tuple(-math.log2(s) for s in spacing)
         self.trunk = ResidualTrunk(
             dims, channels, facts=len(self.nominal), resolution=resolution, width=width, max_width=max_width,
-            padding=padding,
+            kernel=kernel, stride=stride, padding=padding,
         )  # fmt: skip
         self.score = EqualizedLinear(self.trunk.size, 1)
         self.labels = nn.Embedding(classes, self.trunk.size) if classes else None

@@ -2,5 +2,7 @@
 
 from inrgan.encodings._base import AbstractEncoding, fade
 from inrgan.encodings._fourier import FourierEncoding, plane_waves
+from inrgan.encodings._periods import PeriodEncoding
+from inrgan.encodings._sine import SineEncoding
 
-__all__ = ["AbstractEncoding", "FourierEncoding", "fade", "plane_waves"]
+__all__ = ["AbstractEncoding", "FourierEncoding", "PeriodEncoding", "SineEncoding", "fade", "plane_waves"]
