@@ -1,19 +1,27 @@
 """Parts that adapters build critics from."""
 
+from inrgan._layers import EqualizedLinear
 from inrgan.discriminators._base import AbstractCritic
 from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
-from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk
+from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
+from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
 
 __all__ = [
     "AbstractCritic",
     "AbstractPatchCritic",
     "EqualizedConv",
+    "EqualizedLinear",
     "Padding",
     "PatchCritic",
+    "PeriodTrunk",
     "ResidualBlock",
     "ResidualCritic",
     "ResidualTrunk",
+    "SpectrumTrunk",
+    "complex_spectrogram",
     "halve",
+    "label_score",
+    "log_bands",
     "pool_to",
 ]
