@@ -74,60 +74,59 @@ class FourierEncoding(AbstractEncoding):
         self.size = 2 * table.shape[0]
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
-        waves = plane_waves(view, self.frequencies.to(view.spacing.dtype))
-        passes = _passes(view, self.frequencies) * self.amplitude
-        sin, cos = waves
-        return torch.cat([sin * passes, cos * passes], dim=-1) * _SQRT2
+        return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude)
 
 
-def _passes(view: View, frequencies: Float[Tensor, "K D"]) -> Float[Tensor, "#B #N K"]:
-    """How much of each wave the view carries at each point.
+def plane_waves(
+    view: View,
+    frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"],
+    *,
+    amplitude: Float[Tensor, "K"] | None = None,
+) -> Float[Tensor, "#B N F"]:
+    """Sin, then cos, of 2π f·x at every point of a view, each as far as the view's spacing carries it.
 
-    An axis is band-limited by its own spacing; a wave passes when every axis carries its component. On a
-    product grid the factors are one short table per axis.
+    An axis is band-limited by its own spacing; a wave passes when every axis carries its component.
+
+    On a product grid the waves are put together from one short table per axis by the addition theorem, with fading
+    and amplitudes in the tables: two passes over the result. Scattered points go through the same arithmetic, so
+    that both ways agree to rounding. Phases are reduced to one turn before sin is taken, which keeps high
+    frequencies accurate.
+
+    Args:
+        view: where.
+        frequencies: in turns per coordinate unit; the same for all samples, or each sample's own.
+        amplitude: factor on each wave.
+
+    Example:
+        >>> plane_waves(Box(1).grid((8,)), torch.ones(3, 1)).shape
+        torch.Size([1, 8, 6])
     """
-    if view.axes is None or view.spacing.shape[1] == 1:
-        return fade(view.spacing[..., None, :] * frequencies).prod(dim=-1)
-    passes = None
-    for d, spacing_BM in enumerate(view.axis_spacing):
-        table = _along(fade(spacing_BM[:, :, None] * frequencies[:, d]), d, rank=len(view.shape))
-        passes = table if passes is None else passes * table
-    assert passes is not None
-    return passes.flatten(1, -2)
+    f_BKD = (frequencies if frequencies.ndim == 3 else frequencies[None]).to(view.spacing.dtype)
+    waves = turned = None
+    for d in range(view.dim):
+        x_BM, spacing_BM = (
+            (view.coords[..., d], view.spacing[..., d]) if view.axes is None else (view.axes[d], view.axis_spacing[d])
+        )
+        f_B1K = f_BKD[:, None, :, d]
+        turns = x_BM[:, :, None] * f_B1K
+        phase = 2 * math.pi * (turns - turns.detach().round())
+        passes = fade(spacing_BM[:, :, None] * f_B1K)
+        if d == 0 and amplitude is not None:
+            passes = passes * amplitude.to(passes.dtype)
+        s, c = torch.sin(phase) * passes, torch.cos(phase) * passes
+        if view.axes is not None:
+            s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
+        if waves is None or turned is None:
+            waves, turned = torch.cat([s, c], dim=-1), torch.cat([c, -s], dim=-1)
+        else:  # (sin, cos) of a sum, and the same a quarter turn on, which only further axes need
+            ss, cc = torch.cat([s, s], dim=-1), torch.cat([c, c], dim=-1)
+            before = waves
+            waves = torch.addcmul(waves * cc, turned, ss)
+            turned = torch.addcmul(turned * cc, before, ss, value=-1) if d < view.dim - 1 else turned
+    assert waves is not None
+    return waves if view.axes is None else waves.flatten(1, -2)
 
 
 def _along(table: Float[Tensor, "B M K"], d: int, *, rank: int) -> Tensor:
     """Put the table of coordinate d on its own array axis, counted from the end."""
     return table.reshape(table.shape[0], *(table.shape[1] if a == rank - 1 - d else 1 for a in range(rank)), -1)
-
-
-def plane_waves(
-    view: View, frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"]
-) -> tuple[Float[Tensor, "#B N K"], Float[Tensor, "#B N K"]]:
-    """Sin and cos of 2π f·x at every point of a view.
-
-    On a product grid they are put together from one short table per axis by the addition theorem. Scattered
-    points go through the same arithmetic, so that both ways agree to rounding. Phases are reduced to one turn
-    before sin is taken, which keeps high frequencies accurate.
-
-    Example:
-        >>> sin, cos = plane_waves(Box(1).grid((8,)), torch.ones(3, 1)); sin.shape
-        torch.Size([1, 8, 3])
-    """
-    f_BKD = frequencies if frequencies.ndim == 3 else frequencies[None]
-    sin = cos = None
-    for d in range(view.dim):
-        x_BM = view.axes[d] if view.axes is not None else view.coords[..., d]
-        turns = x_BM[:, :, None] * f_BKD[:, None, :, d]
-        phase = 2 * math.pi * (turns - turns.detach().round())
-        s, c = torch.sin(phase), torch.cos(phase)
-        if view.axes is not None:
-            s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
-        if sin is None or cos is None:
-            sin, cos = s, c
-        else:
-            sin, cos = sin * c + cos * s, cos * c - sin * s
-    assert sin is not None and cos is not None
-    if view.axes is not None:
-        sin, cos = sin.flatten(1, -2), cos.flatten(1, -2)
-    return sin, cos
