@@ -17,10 +17,12 @@ from pathlib import Path
 import torch
 
 from inrgan import Generator, ImageModality
+from inrgan.memory import keep_freed_memory
 from inrgan.rendering import render_file
 
 
 def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
+    keep_freed_memory()  # as the command line does
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     sizes = {} if args.width is None else {"widths": (args.width,) * 3, "depths": (1, 1, 1)}
