@@ -5,8 +5,9 @@ import math
 from collections.abc import Sequence
 
 from torch import nn
+from torch.nn import functional as F
 
-from inrgan._layers import EqualizedLinear, leaky_relu
+from inrgan._layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
 from inrgan._typing import Float, Int, Tensor
 from inrgan.discriminators._base import AbstractCritic
 from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
@@ -20,20 +21,30 @@ class ResidualBlock(nn.Module):
     Axes of fewer than 8 samples are not halved: of less than 4 samples a convolution sees mostly border, and
     scores and gradients would shrink with the resolution.
 
+    The gain that keeps the scale over a leaky ReLU, and that of the sum, are in the weights of what follows: a factor
+    there costs nothing, and one on the features a pass over them, forth and back.
+
+    Args:
+        dims: spatial dimensions, 1 to 3.
+        inputs: channels in.
+        outputs: channels out.
+        padding: how convolutions continue the border; zeros when None.
+        gain: on the input.
+
     Example:
         >>> ResidualBlock(2, 8, 16)(torch.zeros(1, 8, 16, 6)).shape
         torch.Size([1, 16, 8, 6])
     """
 
-    def __init__(self, dims: int, inputs: int, outputs: int, *, padding: Padding | None = None):
+    def __init__(self, dims: int, inputs: int, outputs: int, *, padding: Padding | None = None, gain: float = 1.0):
         super().__init__()
-        self.first = EqualizedConv(dims, inputs, inputs, kernel=3, padding=padding)
-        self.second = EqualizedConv(dims, inputs, outputs, kernel=3, padding=padding)
-        self.skip = EqualizedConv(dims, inputs, outputs, kernel=1, bias=False)
+        self.first = EqualizedConv(dims, inputs, inputs, kernel=3, padding=padding, gain=gain)
+        self.second = EqualizedConv(dims, inputs, outputs, kernel=3, padding=padding, gain=LEAKY_GAIN)
+        self.skip = EqualizedConv(dims, inputs, outputs, kernel=1, bias=False, gain=gain / math.sqrt(2))
 
     def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *T"]:
-        y = leaky_relu(self.second(halve(leaky_relu(self.first(x)), least=8)))
-        return (y + self.skip(halve(x, least=8))) / math.sqrt(2)
+        y = F.leaky_relu(self.second(halve(F.leaky_relu(self.first(x), SLOPE), least=8)), SLOPE)
+        return y + self.skip(halve(x, least=8))  # the gain of y and 1/√2 for a sum of two cancel
 
 
 class ResidualTrunk(nn.Module):
@@ -78,9 +89,12 @@ class ResidualTrunk(nn.Module):
         self.size = widths[-1]
         self.enter = EqualizedConv(dims, channels, widths[0], kernel=1)
         self.facts = EqualizedLinear(facts, widths[0])
-        self.blocks = nn.ModuleList(ResidualBlock(dims, a, b, padding=padding) for a, b in itertools.pairwise(widths))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(dims, a, b, padding=padding, gain=LEAKY_GAIN if k == 0 else 1.0)
+            for k, (a, b) in enumerate(itertools.pairwise(widths))
+        )
         self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
-        self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1])
+        self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1], gain=LEAKY_GAIN)
 
     def forward(self, values: Float[Tensor, "B C *S"], facts: Float[Tensor, "#B K"]) -> Float[Tensor, "B W"]:
         shape = tuple(values.shape)
@@ -89,10 +103,10 @@ class ResidualTrunk(nn.Module):
                 f"the critic got values of shape {shape}; expected (B, {self.channels}, and {self.dims} sizes of "
                 f"{self.smallest} or more)"
             )
-        x = leaky_relu(self.enter(values) + self.facts(facts).unflatten(-1, (-1, *[1] * self.dims)))
+        x = F.leaky_relu(self.enter(values) + self.facts(facts).unflatten(-1, (-1, *[1] * self.dims)), SLOPE)
         for block in self.blocks:
             x = block(x)
-        x = leaky_relu(self.last(x))
+        x = F.leaky_relu(self.last(x), SLOPE)
         return leaky_relu(self.flat(pool_to(x, 4).flatten(1)))
 
 
