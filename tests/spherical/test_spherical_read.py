@@ -129,7 +129,7 @@ def test_a_truncated_array_is_refused(tmp_path):
 def write_nc(path, fields, *, lat=LAT, lon=LON, order=("time", "lat", "lon"), fill=None, packed=False):
     with netCDF4.Dataset(path, "w") as file:
         sizes = {"time": 3, "level": 2, "lat": len(lat), "lon": len(lon)}
-        for name in {d for d in order} | {"lat", "lon"}:
+        for name in set(order) | {"lat", "lon"}:
             file.createDimension(name, sizes[name])
         for name, values, units in (("lat", lat, "degrees_north"), ("lon", lon, "degrees_east")):
             v = file.createVariable("axis_" + name, "f8", (name,))
@@ -188,7 +188,7 @@ def test_bad_netcdf(tmp_path):
         file.createVariable("t", "f4", ("x",))
     with pytest.raises(DataError, match="no variable over a latitude"):
         opened(tmp_path / "d.nc")
-    with pytest.raises(DataError, match="a.nc, b.nc, d.nc"):
+    with pytest.raises(DataError, match=r"a\.nc, b\.nc, d\.nc"):
         opened(tmp_path)
 
 

@@ -86,8 +86,8 @@ def find_npy(path: Path) -> Path | None:
     if len(fields) != 1:
         listed = ", ".join(p.name for p in fields[:8]) or "none"
         raise DataError(
-            f"{path} holds {' and '.join(there)} and {len(fields)} other .npy files ({listed}); which one is the field? "
-            "Give its path as --data."
+            f"{path} holds {' and '.join(there)} and {len(fields)} other .npy files ({listed}); which one is the "
+            "field? Give its path as --data."
         )
     return fields[0]
 

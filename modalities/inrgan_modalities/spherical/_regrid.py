@@ -37,7 +37,7 @@ class Regridder:
     """
 
     def __init__(self, latitudes: np.ndarray, longitudes: np.ndarray, *, where: str):
-        self._where, self._rows, self._columns = where, read_rows(latitudes, where=where), None
+        self._where, self._rows = where, read_rows(latitudes, where=where)
         self._columns = read_columns(longitudes, where=where)
         # Gaps are known to single precision only.
         self._own = int(180 / self._rows.widest * 1.001)

@@ -86,8 +86,8 @@ def check_values(file: AbstractFieldFile, units: Units | None) -> int:
         item, channel, row, column = first
         raise NonFiniteError(
             f"{missing} of the {count} values of {file.where} are missing, NaN or infinite; the first is item {item}, "
-            f"channel {channel}, latitude {file.latitudes[row]:g}, longitude {file.longitudes[column]:g}. Fill them in, "
-            "or leave those items out."
+            f"channel {channel}, latitude {file.latitudes[row]:g}, longitude {file.longitudes[column]:g}. Fill them "
+            "in, or leave those items out."
         )
     if least == most:
         raise DataError(f"all values of {file.where} are {least:g}; there is nothing to learn from them")
