@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from inrgan._builtin import BUILT_IN
 from inrgan._sizes import CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import AbstractDomain, Box
+from inrgan.domains import AbstractDomain, Box, Sphere
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.modality import Modality
@@ -43,6 +43,7 @@ __all__ = [
     "ImageModality",
     "Modality",
     "ResidualCritic",
+    "Sphere",
     "TrainConfig",
     "Trainer",
     "View",
