@@ -1,5 +1,7 @@
 """Smooth fields with closed forms, for the tests of this folder. Oracle: scipy's spherical harmonics."""
 
+import functools
+
 import numpy as np
 from scipy.special import sph_harm_y
 
@@ -16,13 +18,16 @@ def harmonic(degree, order, latitude, longitude):
 def smooth(latitude, longitude, *, seed=0, degree=6, power=None):
     """A random field of degrees up to ``degree``: sum of a_lm Y_lm, a_lm drawn with deviation ``power[l] ** 0.5``."""
     rng = np.random.default_rng(seed)
+    degrees = [n for n in range(degree + 1) for _ in range(2 * n + 1)]
+    scale = np.array([1.0 if power is None else power[n] ** 0.5 for n in degrees])
+    basis = _basis(degree, tuple(map(float, latitude)), tuple(map(float, longitude)))
+    return np.tensordot(scale * rng.standard_normal(len(scale)), basis, axes=1)
+
+
+@functools.lru_cache(maxsize=4)
+def _basis(degree, latitude, longitude):
     lat, lon = np.meshgrid(latitude, longitude, indexing="ij")
-    total = np.zeros(lat.shape)
-    for l in range(degree + 1):  # noqa: E741
-        scale = 1.0 if power is None else power[l] ** 0.5
-        for m in range(-l, l + 1):
-            total += scale * rng.standard_normal() * harmonic(l, m, lat, lon)
-    return total
+    return np.stack([harmonic(n, m, lat, lon) for n in range(degree + 1) for m in range(-n, n + 1)])
 
 
 def centres(resolution):

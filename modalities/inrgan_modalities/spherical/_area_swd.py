@@ -56,7 +56,9 @@ def area_sliced_wasserstein(
     height, _ = check_grid(real)
     check_grid(fake)
     levels = count_levels((height, 2 * height))
-    kept = [[values.float(), *(smoothed(values.float(), height >> k) for k in range(1, levels))] for values in (real, fake)]
+    kept = [
+        [values.float(), *(smoothed(values.float(), height >> k) for k in range(1, levels))] for values in (real, fake)
+    ]
     distances = []
     for k in range(levels):
         spacing = math.pi / height * 2**k

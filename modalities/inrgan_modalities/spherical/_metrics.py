@@ -71,7 +71,10 @@ def _zonal_variance(run: Comparison) -> tuple[float, Protocol]:
 
 def _seam(run: Comparison) -> tuple[float, Protocol]:
     shares = row_shares(run.real, run.view)
-    return seam_score(run.fake, shares=shares), {"perfect": 1, "of_reals": round(seam_score(run.real, shares=shares), 4)}
+    return seam_score(run.fake, shares=shares), {
+        "perfect": 1,
+        "of_reals": round(seam_score(run.real, shares=shares), 4),
+    }
 
 
 def _pole(run: Comparison) -> tuple[float, Protocol]:
