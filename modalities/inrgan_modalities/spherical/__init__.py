@@ -1,0 +1,1 @@
+"""Signals on the sphere: panoramas, and scalar or vector fields."""
