@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Field, View, scattered
+from inrgan import Field, View
 from inrgan.errors import ConfigError
 from inrgan.files import known_suffix
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation
+from inrgan.views import scattered
 from inrgan_modalities.spherical._colours import pictures
 
 _MARGIN = 1.04
@@ -70,8 +71,8 @@ def globe_film(
     path: str | Path,
     *,
     size: int = 256,
-    seconds: float = 5.0,
-    rate: float = 20.0,
+    seconds: float = 4.0,
+    rate: float = 15.0,
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:
@@ -107,8 +108,8 @@ def write_globe(
     path: str | Path,
     *,
     size: int,
-    seconds: float = 5.0,
-    rate: float = 20.0,
+    seconds: float = 4.0,
+    rate: float = 15.0,
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:
