@@ -20,6 +20,7 @@ from inrgan.views import View
 
 if TYPE_CHECKING:
     from inrgan_modalities.image import ImageModality
+    from inrgan_modalities.spherical import SphericalModality
 
     from inrgan.training import TrainConfig, Trainer
 
@@ -44,6 +45,7 @@ __all__ = [
     "Modality",
     "ResidualCritic",
     "Sphere",
+    "SphericalModality",
     "TrainConfig",
     "Trainer",
     "View",

@@ -82,7 +82,10 @@ class ResidualTrunk(nn.Module):
         self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
         self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1])
 
-    def forward(self, values: Float[Tensor, "B C *S"], facts: Float[Tensor, "#B K"]) -> Float[Tensor, "B W"]:
+    def forward(
+        self, values: Float[Tensor, "B C *S"], facts: Float[Tensor, "#B K"], share: Float[Tensor, "#B *S"] | None = None
+    ) -> Float[Tensor, "B W"]:
+        """The vectors; ``share`` weighs samples where they are averaged, so that features count by measure."""
         shape = tuple(values.shape)
         if values.ndim != self.dims + 2 or shape[1] != self.channels or min(shape[2:]) < self.smallest:
             raise ShapeError(
@@ -90,9 +93,12 @@ class ResidualTrunk(nn.Module):
                 f"{self.smallest} or more)"
             )
         x = leaky_relu(self.enter(values) + self.facts(facts).unflatten(-1, (-1, *[1] * self.dims)))
+        share = None if share is None else share[:, None].to(x.dtype)
         for block in self.blocks:
             x = block(x)
+            share = None if share is None else halve(share, least=8)
         x = leaky_relu(self.last(x))
+        x = x if share is None else x * share
         return leaky_relu(self.flat(pool_to(x, 4).flatten(1)))
 
 
@@ -111,6 +117,8 @@ class ResidualCritic(AbstractCritic):
         max_width: upper bound on the channels.
         classes: number of labels; 0 for none.
         padding: how convolutions continue the border; zeros when None.
+        by_measure: weigh features by the view's weights before they are averaged, so that samples that stand for
+            little of the domain count little, and the penalty's strength does not grow with their number.
 
     Example:
         >>> critic = ResidualCritic(2, 3, resolution=32, spacing=(2 / 32, 2 / 32), width=8, max_width=32)
@@ -131,8 +139,10 @@ class ResidualCritic(AbstractCritic):
         max_width: int,
         classes: int = 0,
         padding: Padding | None = None,
+        by_measure: bool = False,
     ):
         super().__init__()
+        self.by_measure = by_measure
         self.nominal = tuple(-math.log2(s) for s in spacing)
         self.trunk = ResidualTrunk(
             dims, channels, facts=len(self.nominal), resolution=resolution, width=width, max_width=max_width,
@@ -144,7 +154,10 @@ class ResidualCritic(AbstractCritic):
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        x = self.trunk(values, view.log2_density - view.spacing.new_tensor(self.nominal))
+        share = None
+        if self.by_measure and view.weights is not None and view.shape == values.shape[2:]:
+            share = view.weights.unflatten(1, view.shape)
+        x = self.trunk(values, view.log2_density - view.spacing.new_tensor(self.nominal), share)
         return self.score(x)[:, 0] + label_score(x, self.labels, labels)
 
 

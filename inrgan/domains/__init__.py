@@ -5,6 +5,7 @@ from inrgan.domains._box import Box
 from inrgan.domains._lattice import BoxLattice, cubic_bspline
 from inrgan.domains._point_lattice import PointLattice
 from inrgan.domains._sphere import Sphere
+from inrgan.domains._sphere_resampling import observe_sphere
 
 __all__ = [
     "AbstractDomain",
@@ -15,4 +16,5 @@ __all__ = [
     "PointLattice",
     "Sphere",
     "cubic_bspline",
+    "observe_sphere",
 ]

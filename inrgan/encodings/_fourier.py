@@ -5,8 +5,9 @@ import math
 import torch
 
 from inrgan._typing import Float, Tensor
-from inrgan.encodings._base import AbstractEncoding, fade
+from inrgan.encodings._base import AbstractEncoding
 from inrgan.errors import ConfigError
+from inrgan.resampling import fade
 from inrgan.views import View
 
 _SQRT2 = math.sqrt(2.0)
@@ -31,6 +32,11 @@ class FourierEncoding(AbstractEncoding):
         decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
             together staying 1. A field that starts out smooth has less noise to unlearn.
         seed: of the random frequencies; they are part of the architecture, and saved with it.
+        isotropic: fade a wave by its whole frequency, where a spacing has no axes, as on a sphere; otherwise each
+            axis by its component.
+
+    Raises:
+        ConfigError: a spacing that cannot carry the longest period, or no frequencies at all.
 
     Example:
         >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, octaves=3, oblique=8)
@@ -51,6 +57,7 @@ class FourierEncoding(AbstractEncoding):
         oblique: int = 0,
         decay: float = 1.0,
         seed: int = 0,
+        isotropic: bool = False,
     ):
         super().__init__()
         lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
@@ -59,23 +66,30 @@ class FourierEncoding(AbstractEncoding):
                 f"samples {spacing:g} apart cannot carry a wave of period {longest_period:g}; "
                 "expected a finer spacing or a larger domain"
             )
+        if octaves < 0 or oblique < 0 or octaves + oblique < 1:
+            raise ConfigError(
+                f"{octaves} octaves and {oblique} oblique frequencies; expected 0 or more of each, and one"
+            )
         octaves = min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1)
         rows = [
             [lowest * 2**k if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for k in range(octaves)
         ]
         generator = torch.Generator().manual_seed(seed)
-        directions = torch.randn(oblique, dim, generator=generator, dtype=torch.float64)
-        directions = directions / directions.norm(dim=-1, keepdim=True)
+        headings = torch.randn(oblique, dim, generator=generator, dtype=torch.float64)
+        headings = headings / headings.norm(dim=-1, keepdim=True)
         lengths = lowest * (highest / lowest) ** torch.rand(oblique, 1, generator=generator, dtype=torch.float64)
-        table = torch.cat([torch.tensor(rows, dtype=torch.float64), directions * lengths]).float()
+        table = torch.cat([torch.tensor(rows, dtype=torch.float64).reshape(-1, dim), headings * lengths]).float()
         self.register_buffer("frequencies", table)
         amplitude = table.double().norm(dim=-1) ** -decay
         self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
-        self.size = 2 * table.shape[0]
+        self.size, self.isotropic = 2 * table.shape[0], isotropic
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         waves = plane_waves(view, self.frequencies.to(view.spacing.dtype))
-        passes = _passes(view, self.frequencies) * self.amplitude
+        if self.isotropic:
+            passes = fade(view.spacing.amax(dim=-1, keepdim=True) * self.frequencies.norm(dim=-1)) * self.amplitude
+        else:
+            passes = _passes(view, self.frequencies) * self.amplitude
         sin, cos = waves
         return torch.cat([sin * passes, cos * passes], dim=-1) * _SQRT2
 
