@@ -71,8 +71,8 @@ def globe_film(
     path: str | Path,
     *,
     size: int = 256,
-    seconds: float = 5.0,
-    rate: float = 20.0,
+    seconds: float = 4.0,
+    rate: float = 15.0,
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:
@@ -108,8 +108,8 @@ def write_globe(
     path: str | Path,
     *,
     size: int,
-    seconds: float = 5.0,
-    rate: float = 20.0,
+    seconds: float = 4.0,
+    rate: float = 15.0,
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:

@@ -25,11 +25,12 @@ from inrgan.metrics import AbstractFeatures, Metric
 from inrgan_modalities.spherical._cube_critic import CubeCritic
 from inrgan_modalities.spherical._faces import CubeFeatures
 from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
+from inrgan_modalities.spherical._named_view import spherical_view
 from inrgan_modalities.spherical._open import open_spherical
 from inrgan_modalities.spherical._padding import pad_equirectangular
 from inrgan_modalities.spherical._synthetic import SyntheticSkies
 from inrgan_modalities.spherical._units import Units, given_units
-from inrgan_modalities.spherical._write import write_spherical, write_spherical_walk
+from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_walk
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class SphericalModality(Modality):
     name: ClassVar[str] = "spherical"
     requires: ClassVar[tuple[str, ...]] = ("PIL", "av")
     default_metrics: ClassVar[tuple[str, ...]] = DEFAULT_METRICS
+    whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
 
     resolution: int = 64
     """Rows from pole to pole in training; rendering is free of it."""
@@ -65,6 +67,8 @@ class SphericalModality(Modality):
     """Of fields, the value that becomes 1."""
     variable: str = ""
     """Of NetCDF files, which variable; several, separated by commas, are the channels."""
+    unit: str = ""
+    """Of fields, what .nc files state as the unit of the values."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -157,8 +161,11 @@ class SphericalModality(Modality):
     def features(self) -> AbstractFeatures:
         return CubeFeatures(self.channels)
 
+    def named_view(self, text: str, *, resolution: int) -> View:
+        return spherical_view(text, resolution=resolution)
+
     def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
-        write_spherical(values, path, units=self.units, variable=self.variable)
+        write_spherical(values, path, units=self.units, variable=self.variable, unit=self.unit)
 
     def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
         write_spherical_walk(values, path, rate=rate, units=self.units)

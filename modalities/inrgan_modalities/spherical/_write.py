@@ -104,24 +104,3 @@ def write_spherical_walk(
     """
     known_suffix(Path(path), ANIMATION_SUFFIXES)
     write_animation(pictures(values.detach().float().cpu(), field=units is not None), path, fps=rate)
-
-
-def cube_cross(faces: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
-    """The faces of ``Sphere().cube(side)``, stacked (6 x side, side), laid out as an unfolded cube, on white.
-
-    The row in the middle is left, front, right, back; up and down are above and below the front.
-
-    Raises:
-        ShapeError: not six square faces.
-
-    Example:
-        >>> cube_cross(torch.zeros(1, 3, 96, 16)).shape
-        torch.Size([1, 3, 48, 64])
-    """
-    side = faces.shape[3]
-    if faces.shape[2] != 6 * side:
-        raise ShapeError(f"faces have shape {tuple(faces.shape[2:])}; expected (6 x side, side), as of Sphere().cube")
-    front, right, back, left, up, down = faces.unflatten(2, (6, side)).unbind(2)
-    white = torch.full_like(front, torch.inf)
-    rows = [[white, up, white, white], [left, front, right, back], [white, down, white, white]]
-    return torch.cat([torch.cat(row, dim=3) for row in rows], dim=2)
