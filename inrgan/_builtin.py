@@ -2,4 +2,5 @@
 
 BUILT_IN = {
     "image": "inrgan_modalities.image:ImageModality",
+    "spherical": "inrgan_modalities.spherical:SphericalModality",
 }

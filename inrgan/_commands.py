@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,13 +43,21 @@ def sample(flags: "Sample") -> None:
     G = load(flags.run, flags.device)
     shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
     region = None if flags.region is None else parse_numbers(flags.region, what="region")
+    if flags.view is not None and region is not None:
+        raise ConfigError("--view and --region both say where to look; give one of them")
+    suffix = flags.out.suffix.lower()
+    if suffix in G.modality.whole_suffixes and (flags.view is not None or region is not None):
+        raise ConfigError(
+            f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
+        )
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
     if flags.view is None:
         values = fields.render(shape, region=region)
-    elif region is not None:
-        raise ConfigError("--view and --region both say where to look; give one of them")
     else:
-        values = fields.look(G.modality.named_view(flags.view, resolution=min(shape)).to(fields.device))
+        view = G.modality.named_view(flags.view, resolution=min(shape)).to(fields.device)
+        values = fields.look(view)
+        if view.weights is not None:
+            values = values.masked_fill(view.weights.reshape(view.shape) == 0, math.inf)
     G.modality.write(values.cpu(), flags.out)
 
 

@@ -40,6 +40,9 @@ class Modality(abc.ABC):
     default_metrics: ClassVar[tuple[str, ...]] = ("swd", "frechet", "precision", "recall")
     """What ``evaluate`` measures unless told otherwise."""
 
+    whole_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that only the whole domain can fill, in lower case: no region and no named view goes there."""
+
     resolution: int
 
     @property
@@ -139,6 +142,8 @@ class Modality(abc.ABC):
 
     def named_view(self, text: str, *, resolution: int) -> View:
         """A place to look from, by a name of this kind of signal, as ``--view`` on the command line.
+
+        Points of weight 0 are no part of the signal; the command line writes them as +inf, which no field takes.
 
         Args:
             text: a name, or a name, a colon and numbers.

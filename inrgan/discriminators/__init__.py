@@ -1,19 +1,23 @@
 """Parts that adapters build critics from."""
 
+from inrgan._layers import EqualizedLinear, leaky_relu
 from inrgan.discriminators._base import AbstractCritic
 from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
-from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk
+from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
 
 __all__ = [
     "AbstractCritic",
     "AbstractPatchCritic",
     "EqualizedConv",
+    "EqualizedLinear",
     "Padding",
     "PatchCritic",
     "ResidualBlock",
     "ResidualCritic",
     "ResidualTrunk",
     "halve",
+    "label_score",
+    "leaky_relu",
     "pool_to",
 ]

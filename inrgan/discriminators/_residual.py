@@ -42,9 +42,16 @@ class ResidualBlock(nn.Module):
         self.second = EqualizedConv(dims, inputs, outputs, kernel=3, padding=padding, gain=LEAKY_GAIN)
         self.skip = EqualizedConv(dims, inputs, outputs, kernel=1, bias=False, gain=gain / math.sqrt(2))
 
-    def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *T"]:
-        y = F.leaky_relu(self.second(halve(F.leaky_relu(self.first(x), SLOPE), least=8)), SLOPE)
-        return y + self.skip(halve(x, least=8))  # the gain of y and 1/√2 for a sum of two cancel
+    def forward(
+        self, x: Float[Tensor, "B I *S"], share: Float[Tensor, "#B 1 *S"] | None = None
+    ) -> Float[Tensor, "B O *T"]:
+        """The halved signal; with ``share``, samples count by it where they are averaged."""
+        y = F.leaky_relu(self.second(_halved(F.leaky_relu(self.first(x), SLOPE), share)), SLOPE)
+        return y + self.skip(_halved(x, share))  # the gain of y and 1/√2 for a sum of two cancel
+
+
+def _halved(x: Tensor, share: Tensor | None) -> Tensor:
+    return halve(x, least=8) if share is None else halve(x * share, least=8) / halve(share, least=8)
 
 
 class ResidualTrunk(nn.Module):
@@ -96,7 +103,10 @@ class ResidualTrunk(nn.Module):
         self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
         self.flat = EqualizedLinear(widths[-1] * 4**dims, widths[-1], gain=LEAKY_GAIN)
 
-    def forward(self, values: Float[Tensor, "B C *S"], facts: Float[Tensor, "#B K"]) -> Float[Tensor, "B W"]:
+    def forward(
+        self, values: Float[Tensor, "B C *S"], facts: Float[Tensor, "#B K"], share: Float[Tensor, "#B *S"] | None = None
+    ) -> Float[Tensor, "B W"]:
+        """The vectors; ``share`` weighs samples where they are averaged, so that features count by measure."""
         shape = tuple(values.shape)
         if values.ndim != self.dims + 2 or shape[1] != self.channels or min(shape[2:]) < self.smallest:
             raise ShapeError(
@@ -104,9 +114,12 @@ class ResidualTrunk(nn.Module):
                 f"{self.smallest} or more)"
             )
         x = F.leaky_relu(self.enter(values) + self.facts(facts).unflatten(-1, (-1, *[1] * self.dims)), SLOPE)
+        share = None if share is None else share[:, None].to(x.dtype)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, share)
+            share = None if share is None else halve(share, least=8)
         x = F.leaky_relu(self.last(x), SLOPE)
+        x = x if share is None else x * share
         return leaky_relu(self.flat(pool_to(x, 4).flatten(1)))
 
 
@@ -125,6 +138,8 @@ class ResidualCritic(AbstractCritic):
         max_width: upper bound on the channels.
         classes: number of labels; 0 for none.
         padding: how convolutions continue the border; zeros when None.
+        by_measure: weigh features by the view's weights wherever they are averaged, so that samples that stand for
+            little of the domain count little, and the penalty's strength does not grow with their number.
 
     Example:
         >>> critic = ResidualCritic(2, 3, resolution=32, spacing=(2 / 32, 2 / 32), width=8, max_width=32)
@@ -145,8 +160,10 @@ class ResidualCritic(AbstractCritic):
         max_width: int,
         classes: int = 0,
         padding: Padding | None = None,
+        by_measure: bool = False,
     ):
         super().__init__()
+        self.by_measure = by_measure
         self.nominal = tuple(-math.log2(s) for s in spacing)
         self.trunk = ResidualTrunk(
             dims, channels, facts=len(self.nominal), resolution=resolution, width=width, max_width=max_width,
@@ -158,7 +175,10 @@ class ResidualCritic(AbstractCritic):
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        x = self.trunk(values, view.log2_density - view.spacing.new_tensor(self.nominal))
+        share = None
+        if self.by_measure and view.weights is not None and view.shape == values.shape[2:]:
+            share = view.weights.unflatten(1, view.shape)
+        x = self.trunk(values, view.log2_density - view.spacing.new_tensor(self.nominal), share)
         return self.score(x)[:, 0] + label_score(x, self.labels, labels)
 
 

@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[2]
 CORE, ADAPTERS = ROOT / "inrgan", ROOT / "modalities" / "inrgan_modalities"
 
 # What each part may import, beside itself and what everyone may.
-EVERYONE = {"errors", "_typing", "_random", "files", "values", "_builtin", "_progress", "_plain"}
+EVERYONE = {"errors", "_typing", "_random", "files", "values", "_builtin", "_progress", "_plain", "_legendre"}
 ALLOWED = {
     "views": set(),
     "domains": {"views", "resampling"},
     "samplers": {"views", "domains"},
-    "encodings": {"views"},
+    "encodings": {"views", "resampling"},
     "resampling": {"views"},
     "density": {"views", "domains", "_parse"},
     "_layers": set(),
