@@ -40,6 +40,9 @@ class Modality(abc.ABC):
     default_metrics: ClassVar[tuple[str, ...]] = ("swd", "frechet", "precision", "recall")
     """What ``evaluate`` measures unless told otherwise."""
 
+    real_filter: ClassVar[str] = "lanczos3"
+    """What band-limits reals in ``observe``, as the protocol of a score states it."""
+
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that only the whole domain can fill, in lower case: no region and no named view goes there."""
 

@@ -87,24 +87,24 @@ def test_rotations_leave_spectrum_and_swd_alone():
     # Isotropic noise has no particular place. Rolled by half its rows the array has the equator at the poles, which is
     # no rotation: what was round there is torn.
     power = [0.0] + [1 / l**2 for l in range(1, H // 2)]  # noqa: E741
-    values, others = ((fields(64, degree=H // 2 - 1, power=power, seed=s) / 4).float() for s in (0, 100))
+    values, others = ((fields(32, degree=H // 2 - 1, power=power, seed=s) / 4).float() for s in (0, 100))
     measure = {name: lambda x, m=m: m.measure(Comparison(values, x))[0] for name, m in spherical_metrics().items()}
     rolled = values.roll(H // 2, dims=2)
     assert measure["spectrum"](rotated(values)) < 0.1 and measure["spectrum"](rolled) > 1
     # No farther than other draws of the same distribution are.
-    assert measure["swd"](rotated(values)) < 1.5 * measure["swd"](others)
-    assert measure["swd"](rolled) > 2 * measure["swd"](others)
+    drawn = measure["swd"](others)
+    assert measure["swd"](rotated(values)) < 1.5 * drawn and measure["swd"](rolled) > 2 * drawn
 
 
 def test_swd_between_draws_and_of_equal_sets():
-    values = fields(16).float()
+    values = fields(8).float()
     same = area_sliced_wasserstein(values, values, generator=torch.Generator().manual_seed(0))
     assert same.levels == (0.0, 0.0)
     again = [area_sliced_wasserstein(values, -2 * values, generator=torch.Generator().manual_seed(0)) for _ in "ab"]
     assert again[0] == again[1]
     # A set that differs near one pole alone, on 1/30 of the area but 1/6 of the pixels: flat patches overrate it.
     capped = values.clone()
-    capped[:, :, :5] += 3 * torch.randn(16, 1, 5, 2 * H, generator=torch.Generator().manual_seed(1))
+    capped[:, :, :5] += 3 * torch.randn(8, 1, 5, 2 * H, generator=torch.Generator().manual_seed(1))
     flat = sliced_wasserstein(values, capped, generator=torch.Generator().manual_seed(0), normalise=True).mean
     round_ = area_sliced_wasserstein(values, capped, generator=torch.Generator().manual_seed(0)).mean
     assert round_ < flat

@@ -51,6 +51,7 @@ class SphericalModality(Modality):
     name: ClassVar[str] = "spherical"
     requires: ClassVar[tuple[str, ...]] = ("PIL", "av")
     default_metrics: ClassVar[tuple[str, ...]] = DEFAULT_METRICS
+    real_filter: ClassVar[str] = "isotropic by degrees, 3/4 to 1 of Nyquist"
     whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
 
     resolution: int = 64
