@@ -31,9 +31,16 @@ class ResidualBlock(nn.Module):
         self.second = EqualizedConv(dims, inputs, outputs, kernel=3, padding=padding)
         self.skip = EqualizedConv(dims, inputs, outputs, kernel=1, bias=False)
 
-    def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *T"]:
-        y = leaky_relu(self.second(halve(leaky_relu(self.first(x)), least=8)))
-        return (y + self.skip(halve(x, least=8))) / math.sqrt(2)
+    def forward(
+        self, x: Float[Tensor, "B I *S"], share: Float[Tensor, "#B 1 *S"] | None = None
+    ) -> Float[Tensor, "B O *T"]:
+        """The halved signal; with ``share``, samples count by it where they are averaged."""
+        y = leaky_relu(self.second(_halved(leaky_relu(self.first(x)), share)))
+        return (y + self.skip(_halved(x, share))) / math.sqrt(2)
+
+
+def _halved(x: Tensor, share: Tensor | None) -> Tensor:
+    return halve(x, least=8) if share is None else halve(x * share, least=8) / halve(share, least=8)
 
 
 class ResidualTrunk(nn.Module):
@@ -95,7 +102,7 @@ class ResidualTrunk(nn.Module):
         x = leaky_relu(self.enter(values) + self.facts(facts).unflatten(-1, (-1, *[1] * self.dims)))
         share = None if share is None else share[:, None].to(x.dtype)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, share)
             share = None if share is None else halve(share, least=8)
         x = leaky_relu(self.last(x))
         x = x if share is None else x * share
@@ -117,7 +124,7 @@ class ResidualCritic(AbstractCritic):
         max_width: upper bound on the channels.
         classes: number of labels; 0 for none.
         padding: how convolutions continue the border; zeros when None.
-        by_measure: weigh features by the view's weights before they are averaged, so that samples that stand for
+        by_measure: weigh features by the view's weights wherever they are averaged, so that samples that stand for
             little of the domain count little, and the penalty's strength does not grow with their number.
 
     Example:

@@ -26,7 +26,8 @@ class CubeCritic(AbstractCritic):
         classes: number of labels; 0 for none.
 
     Example:
-        >>> CubeCritic(3, resolution=16, width=8, max_width=32)(torch.zeros(5, 3, 16, 32), Sphere().grid((16, 32))).shape
+        >>> critic = CubeCritic(3, resolution=16, width=8, max_width=32)
+        >>> critic(torch.zeros(5, 3, 16, 32), Sphere().grid((16, 32))).shape
         torch.Size([5])
     """
 

@@ -89,7 +89,7 @@ class SyntheticSkies(AbstractSource):
             place, size, colour = u[3 + 4 * k : 5 + 4 * k], u[5 + 4 * k], u[6 + 4 * k]
             z, turn = 2 * place[0] - 1, 2 * math.pi * place[1]
             centre = np.array([math.sqrt(1 - z * z) * math.cos(turn), math.sqrt(1 - z * z) * math.sin(turn), z])
-            radius = math.radians(18 + 22 * size)
+            radius = math.radians(25 + 20 * size)
             distance = np.arccos(np.clip(points @ centre, -1, 1))
             cover = np.clip(0.5 + (radius - distance) / ramp, 0, 1)[..., None]
             # At least a quarter of the colour circle from the sky.
