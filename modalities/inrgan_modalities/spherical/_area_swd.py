@@ -8,6 +8,7 @@ from torch import Tensor
 
 from inrgan import Sphere
 from inrgan.metrics import SlicedWasserstein, count_levels, sliced_distance
+from inrgan.views import scattered
 from inrgan_modalities.spherical._harmonics import check_grid, smoothed
 
 _PATCH = 7
@@ -78,9 +79,11 @@ def _patches(
 ) -> Float[Tensor, "K C T"]:
     sphere, out = Sphere(), []
     for part in values.split(_ITEMS_AT_ONCE):
-        view = sphere.patches(_PATCH, torch.full((len(part) * count,), spacing), generator=generator).to(values.device)
-        folded = part.repeat_interleave(count, dim=0)
-        out.append(sphere.carry(folded, view).flatten(2))
+        n = len(part)
+        view = sphere.patches(_PATCH, torch.full((n * count,), spacing), generator=generator)
+        # One list of points an item: a view per patch would need a copy of the item for each.
+        points = scattered(view.coords.reshape(n, -1, 3)).to(values.device)
+        out.append(sphere.carry(part, points).unflatten(2, (count, -1)).transpose(1, 2).flatten(0, 1))
     return torch.cat(out)
 
 
