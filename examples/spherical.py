@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inrgan import Generator, Sphere, SphericalModality, Trainer, recipes
+from inrgan.memory import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of spheres, then look at it from all sides.")
 parser.add_argument("--data", help="panoramas, FIELD.npy or a NetCDF file; the built-in skies when absent")
@@ -25,6 +26,7 @@ parser.add_argument("--minutes", type=float, default=3, help="length of the trai
 parser.add_argument("--out", type=Path, default=Path("."), help="where to write (default: here)")
 parser.add_argument("--resolution", type=int, default=32, help="rows in training, not in results (default: 32)")
 args = parser.parse_args()
+keep_freed_memory()  # this program owns its process; CPU tensors come faster from memory that is at hand
 
 # 1. Train. The modality says that signals live on a sphere: its grids, its critic and its scores know the poles and
 #    have no seam. The rest is as for images.
