@@ -43,7 +43,7 @@ class SignalModality(Modality):
 
     # Where real signals come from: a list of decoded items, in any layout that `observe` understands.
 
-    def source(self, data: str | Path | None, *, labels: bool = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
             return DampedSinusoids(size=max(256, 2 * self.resolution), seed=seed)
         return ArchiveSource(open_archive(data, suffixes=(".npy",)), decode=read_trace, labels=labels)

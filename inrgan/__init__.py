@@ -9,7 +9,7 @@ torch.Size([2, 3, 512, 1024])
 from typing import TYPE_CHECKING, Any
 
 from inrgan._builtin import BUILT_IN
-from inrgan._sizes import CriticSizes, GeneratorSizes
+from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
 from inrgan.domains import AbstractDomain, Box, Sphere
 from inrgan.field import Field
@@ -19,6 +19,7 @@ from inrgan.resampling import resample
 from inrgan.views import View
 
 if TYPE_CHECKING:
+    from inrgan_modalities.audio import AudioModality
     from inrgan_modalities.image import ImageModality
     from inrgan_modalities.spherical import SphericalModality
 
@@ -36,6 +37,8 @@ _LAZY = {
 __all__ = [
     "AbstractCritic",
     "AbstractDomain",
+    "AudioModality",
+    "Backbone",
     "Box",
     "CriticSizes",
     "Field",

@@ -1,6 +1,7 @@
 """The adapters that come with inrgan: the one place where the core names them, as strings."""
 
 BUILT_IN = {
+    "audio": "inrgan_modalities.audio:AudioModality",
     "image": "inrgan_modalities.image:ImageModality",
     "spherical": "inrgan_modalities.spherical:SphericalModality",
 }

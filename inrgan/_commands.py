@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,11 @@ from inrgan.modality import Modality
 from inrgan.registry import modality_class, modality_names, rebuild
 from inrgan.training import TrainConfig, Trainer, pick_device
 
+FOLDERS = "folders"
+"""What ``--labels`` without a pattern means."""
+
 if TYPE_CHECKING:
-    from inrgan.cli import Evaluate, Interpolate, Sample, TrainFlags
+    from inrgan.cli import Evaluate, Interpolate, Render, Sample, TrainFlags
 
 
 def train(flags: "TrainFlags", *, modality: Modality) -> None:
@@ -41,24 +45,25 @@ def train(flags: "TrainFlags", *, modality: Modality) -> None:
 def sample(flags: "Sample") -> None:
     """Render seeds and write them."""
     G = load(flags.run, flags.device)
-    shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
-    region = None if flags.region is None else parse_numbers(flags.region, what="region")
+    modality = G.modality
+    shape, region = where(flags, modality, region=flags.region)
     if flags.view is not None and region is not None:
         raise ConfigError("--view and --region both say where to look; give one of them")
     suffix = flags.out.suffix.lower()
-    if suffix in G.modality.whole_suffixes and (flags.view is not None or region is not None):
+    if suffix in modality.whole_suffixes and (flags.view is not None or region is not None):
         raise ConfigError(
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
     if flags.view is None:
         values = fields.render(shape, region=region)
+        modality = modality.over(shape, region)
     else:
-        view = G.modality.named_view(flags.view, resolution=min(shape)).to(fields.device)
+        view = modality.named_view(flags.view, resolution=min(shape)).to(fields.device)
         values = fields.look(view)
         if view.weights is not None:
             values = values.masked_fill(view.weights.reshape(view.shape) == 0, math.inf)
-    G.modality.write(values.cpu(), flags.out)
+    modality.write(values.cpu(), flags.out)
 
 
 def interpolate(flags: "Interpolate") -> None:
@@ -67,7 +72,7 @@ def interpolate(flags: "Interpolate") -> None:
 
     G = load(flags.run, flags.device)
     modality = G.modality
-    shape = parse_shape(flags.resolution, domain=modality.domain, default=modality.resolution)
+    shape, region = where(flags, modality, region=None)
     stops = G.sample_w(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
     if flags.pace == "uniform":
         fine = walk(stops, steps=4 * flags.frames, loop=flags.loop)
@@ -78,9 +83,9 @@ def interpolate(flags: "Interpolate") -> None:
     frames = []
     with progress_bar(len(path), unit="frame") as bar:
         for w in path:
-            frames.append(G.field(w[None]).render(shape).cpu())
+            frames.append(G.field(w[None]).render(shape, region=region).cpu())
             bar.update()
-    modality.write_walk(torch.cat(frames), flags.out, rate=flags.fps)
+    modality.over(shape, region).write_walk(torch.cat(frames), flags.out, rate=flags.fps)
 
 
 def evaluate(flags: "Evaluate") -> None:
@@ -124,13 +129,29 @@ def info() -> None:
         print(f"modality {name:<12} {state}  ({target})")
 
 
+def where(
+    flags: "Sample | Render | Interpolate", modality: Modality, *, region: str | None
+) -> tuple[tuple[int, ...], Sequence[float] | None]:
+    """The array shape and the region that a command's flags ask for.
+
+    Raises:
+        ConfigError: flags that contradict each other.
+    """
+    if flags.rate is None and flags.seconds is None:
+        shape = parse_shape(flags.resolution, domain=modality.domain, default=modality.resolution)
+        return shape, None if region is None else parse_numbers(region, what="region")
+    if flags.resolution is not None or region is not None:
+        raise ConfigError("--rate and --seconds say what --resolution and --region say; give one or the other")
+    return modality.window(rate=flags.rate, seconds=flags.seconds)
+
+
 def load(run: str, device: str) -> Generator:
     """The generator that a command is about."""
     return Generator.from_pretrained(run, device=pick_device(device))
 
 
 def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
-    from inrgan.recipes import generator_preset, recipe
+    from inrgan.recipes import recipe
 
     config = recipe(flags.preset, modality)
     given: dict[str, Any] = {
@@ -138,12 +159,13 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         for name, value in {"kimg": flags.kimg, "batch": flags.batch, "gamma": flags.gamma}.items()
         if value is not None
     }
-    if flags.backbone != "multiscale":
-        given["generator"] = generator_preset(flags.preset, resolution=modality.resolution, backbone=flags.backbone)
+    if flags.backbone is not None:
+        given["generator"] = modality.generator_sizes(flags.preset, backbone=flags.backbone)
     return dataclasses.replace(
         config,
         data=None if flags.data is None else str(flags.data),
-        labels=flags.labels,
+        labels=flags.labels is not None,
+        label_pattern=flags.labels if flags.labels not in (None, FOLDERS) else "",
         seed=flags.seed,
         device=flags.device,
         precision=flags.precision,

@@ -2,13 +2,13 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from inrgan._commands import load
-from inrgan._parse import parse_numbers, parse_shape
+from inrgan._commands import load, where
 from inrgan.density import evaluate, named_density, reconstruct, sample_density
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 def render(flags: "Render") -> None:
     """Render one seed to a file of any size."""
     G = load(flags.run, flags.device)
-    shape = parse_shape(flags.resolution, domain=G.modality.domain, default=G.modality.resolution)
-    region = None if flags.region is None else parse_numbers(flags.region, what="region")
+    shape, region = where(flags, G.modality, region=flags.region)
     if flags.density is not None:
-        _render_density(flags, G, shape)
+        _render_density(flags, G, shape, region)
         return
     if flags.points is not None:
         raise ConfigError("--points goes with --density; a render without a map has --resolution samples")
@@ -42,11 +41,11 @@ def render(flags: "Render") -> None:
         raise
 
 
-def _render_density(flags: "Render", G: Generator, shape: tuple[int, ...]) -> None:
+def _render_density(flags: "Render", G: Generator, shape: tuple[int, ...], region: Sequence[float] | None) -> None:
     """Points as dense as a map says, as they are or as a raster."""
     assert flags.density is not None
-    if flags.region is not None:
-        raise ConfigError("--density covers the whole domain; leave out --region")
+    if region is not None:
+        raise ConfigError("--density covers the whole domain; leave out --region and --seconds")
     domain = G.modality.domain
     if not isinstance(domain, Box):
         raise ConfigError(f"--density needs a domain that is a box; that of {G.modality.name} is none")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from inrgan.errors import ConfigError
 
-Backbone = Literal["multiscale", "pointwise", "polynomial"]
+Backbone = Literal["multiscale", "pointwise", "polynomial", "carriers"]
 Hypernetwork = Literal["factorized", "style", "full"]
 Preset = Literal["tiny", "base", "large"]
 PRESETS: tuple[Preset, ...] = ("tiny", "base", "large")
@@ -35,7 +35,7 @@ class GeneratorSizes:
     lattices: tuple[int, ...] = ()
     """Cells along the shortest side of each lattice, coarse to fine."""
     widths: tuple[int, ...] = (128,)
-    """Layer widths per stage; the last stage is at the queried points."""
+    """Layer widths per stage; the last stage is at the queried points (of carriers, on the last lattice)."""
     depths: tuple[int, ...] = (7,)
     """Layers per stage."""
     classes: int = 0
@@ -105,10 +105,11 @@ def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "mult
     check_preset(preset)
     z_dim, w_dim, rank, widths, depths = _TABLE[preset]
     sizes = GeneratorSizes(z_dim=z_dim, w_dim=w_dim, rank=rank, backbone=backbone)
-    if backbone == "multiscale":
+    if backbone in ("multiscale", "carriers"):
         fine = min(64, max(4, resolution // (2 if resolution <= 64 else 4)))
         coarse = max(4, fine // 4)
-        return replace(sizes, lattices=(coarse, fine), widths=widths, depths=depths)
+        stages = 3 if backbone == "multiscale" else 2
+        return replace(sizes, lattices=(coarse, fine), widths=widths[:stages], depths=depths[:stages])
     return replace(sizes, widths=(widths[1],), depths=(sum(depths),))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from inrgan._sizes import Preset
+from inrgan._sizes import Backbone, Preset
 from inrgan.errors import ConfigError, InrganError
 from inrgan.losses import LossOptions
 from inrgan.memory import keep_freed_memory
@@ -39,12 +39,13 @@ class TrainFlags:
     losses: str = "full"
     """Comma-separated: full, random-resolution, variable-density, dense-patch."""
     views: LossOptions = field(default_factory=LossOptions)
-    labels: bool = False
-    """Condition on the sub-folder that an item lies in."""
+    labels: str | None = None
+    """Condition on a class: alone, the sub-folder that an item lies in; or where it stands in the file's name, such as
+    "{label}_*"."""
     gamma: float | None = None
     """Strength of the gradient penalties; the preset's when absent."""
-    backbone: Literal["multiscale", "pointwise", "polynomial"] = "multiscale"
-    """What the generated weights are the weights of."""
+    backbone: Backbone | None = None
+    """What the generated weights are the weights of; what suits the modality when absent."""
     resume: Path | None = None
     """Go on with this run directory exactly where it stopped; its own configuration counts."""
     init_from: str | None = None
@@ -72,6 +73,10 @@ class Sample:
     resolution: str | None = None
     """Samples on the shortest side, or a whole shape like 512x1024 (rows x columns); the training resolution
     when absent."""
+    rate: float | None = None
+    """Of signals with time: samples per second, instead of a resolution."""
+    seconds: float | None = None
+    """Of signals with time: how long, from the start on; the length of the training window when absent."""
     region: str | None = None
     """Part of the domain, lower corner then upper corner, x first: x0,y0,x1,y1; may reach outside."""
     view: str | None = None
@@ -91,12 +96,16 @@ class Render:
     run: Positional[str]
     """Run directory, save_pretrained folder or Hub id."""
     out: Path
-    """File to write: .tif (tiled pyramidal BigTIFF), .png, .dzi (deep zoom, with a page that shows it) or .zarr; with
-    --density any of sample's suffixes, or .npz for the points themselves."""
+    """File to write: .tif (tiled pyramidal BigTIFF), .png, .dzi (deep zoom, with a page that shows it), .zarr, or .wav
+    of sounds; with --density any of sample's suffixes, or .npz for the points themselves."""
     seed: int = 0
     """Of the sample."""
     resolution: str | None = None
     """As for sample: 65536, or 32768x65536 (rows x columns)."""
+    rate: float | None = None
+    """As for sample."""
+    seconds: float | None = None
+    """As for sample."""
     region: str | None = None
     """As for sample."""
     density: str | None = None
@@ -128,6 +137,10 @@ class Interpolate:
     fps: float = 24.0
     """Steps per second."""
     resolution: str | None = None
+    """As for sample."""
+    rate: float | None = None
+    """As for sample."""
+    seconds: float | None = None
     """As for sample."""
     truncation: float = 1.0
     """As for sample."""
@@ -228,6 +241,7 @@ def _train(args: list[str]) -> None:
             raise ConfigError(f"train needs the kind of signal; expected one of {names}")
         return
     cls = modality_class(args[0])
+    args = _named_labels(args)
     # The adapter's own fields (resolution, channels, ...) become flags beside the common ones.
     combined = make_dataclass(
         "Train",
@@ -238,6 +252,16 @@ def _train(args: list[str]) -> None:
     combined.__doc__ = f"Train a generator of modality {args[0]!r}."
     flags = tyro.cli(OmitArgPrefixes[combined], args=args[1:], prog=f"inrgan train {args[0]}")
     _commands.train(flags, modality=flags.modality)
+
+
+def _named_labels(args: list[str]) -> list[str]:
+    """``--labels`` alone means the folders: the parser knows no flag whose value may be left out."""
+    from inrgan._commands import FOLDERS
+
+    out = []
+    for arg, after in zip(args, [*args[1:], "--"], strict=True):
+        out.append(f"{arg}={FOLDERS}" if arg == "--labels" and after.startswith("-") else arg)
+    return out
 
 
 def _overview() -> str:

@@ -78,7 +78,7 @@ class Field:
             (torch.Size([4, 100, 3]), torch.Size([4, 3, 4, 6]))
         """
         if isinstance(where, View):
-            return where.unflatten(torch.tanh(self.inr(where, self.weights)))
+            return where.unflatten(self.inr.bound(self.inr(where, self.weights)))
         if (
             where.ndim not in (2, 3)
             or where.shape[-1] != self.domain.coord_dim
@@ -90,7 +90,7 @@ class Field:
             )
         if where.shape[-2] == 0:
             return where.new_zeros(len(self), 0, self.channels)
-        return torch.tanh(self.inr(scattered(where, spacing=spacing), self.weights))
+        return self.inr.bound(self.inr(scattered(where, spacing=spacing), self.weights))
 
     def activations(self, view: View) -> dict[str, Tensor]:
         """The activations of every layer at a view, by layer name, each (B, N or L, width)."""
@@ -126,7 +126,7 @@ class Field:
             >>> field.render((65536, 65536), window=(slice(0, 300), slice(40000, 40200))).shape
             torch.Size([4, 3, 300, 200])
         """
-        dtype = self.weights[0].weight.dtype
+        dtype = torch.promote_types(self.weights[0].weight.dtype, self.domain.precision)
         return self.look(self.domain.grid(shape, region=region, device=self.device, dtype=dtype), window=window)
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from inrgan._pretrained import load_generator, resolve, save_generator
-from inrgan._sizes import Backbone, GeneratorSizes, Hypernetwork, generator_preset, override
+from inrgan._sizes import Backbone, GeneratorSizes, Hypernetwork, override
 from inrgan._typing import Float, Int, Tensor
 from inrgan.errors import ConfigError
 from inrgan.field import Field
@@ -20,7 +20,7 @@ from inrgan.hypernetwork import (
     MappingNetwork,
     StyleHypernetwork,
 )
-from inrgan.inr import AbstractINR, MultiScaleINR, PolynomialINR
+from inrgan.inr import AbstractINR, CarrierINR, MultiScaleINR, PolynomialINR
 from inrgan.modality import Modality
 
 
@@ -39,8 +39,8 @@ class Generator(nn.Module):
         hypernetwork: ``factorized``, ``style`` or ``full``.
         rank: of the factorized modulation.
         modulation: form of the factorized modulation.
-        backbone: ``multiscale``, ``pointwise`` or ``polynomial``.
-        lattices: cells along the shortest side of each lattice (multiscale only).
+        backbone: ``multiscale``, ``pointwise``, ``polynomial`` or ``carriers``; the modality's where None.
+        lattices: cells along the shortest side of each lattice (multiscale and carriers).
         widths: layer widths per stage.
         depths: layers per stage.
 
@@ -74,7 +74,7 @@ class Generator(nn.Module):
     ):
         super().__init__()
         if sizes is None:
-            sizes = generator_preset(preset, resolution=modality.resolution, backbone=backbone or "multiscale")
+            sizes = modality.generator_sizes(preset, backbone=backbone)
         self.sizes = override(
             sizes,
             {
@@ -210,11 +210,12 @@ def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
             width=sizes.widths[0],
             depth=sizes.depths[0],
         )
-    if sizes.backbone not in ("multiscale", "pointwise"):
-        raise ConfigError(f"unknown backbone {sizes.backbone!r}; expected multiscale, pointwise or polynomial")
+    known = {"multiscale": MultiScaleINR, "pointwise": MultiScaleINR, "carriers": CarrierINR}
+    if sizes.backbone not in known:
+        raise ConfigError(f"unknown backbone {sizes.backbone!r}; expected {', '.join(known)} or polynomial")
     if sizes.backbone == "pointwise" and sizes.lattices:
         raise ConfigError(f"a pointwise backbone has no lattices; got {sizes.lattices}")
-    return MultiScaleINR(
+    return known[sizes.backbone](
         modality.domain,
         encoding=modality.encoding,
         spacing=spacing,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 
 from inrgan._plain import to_plain
-from inrgan._sizes import CriticSizes
+from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
 from inrgan._typing import Float, Tensor
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic
@@ -59,8 +59,14 @@ class Modality(abc.ABC):
         """C, the number of values at a point."""
 
     @abc.abstractmethod
-    def source(self, data: str | Path | None, *, labels: bool = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         """Open a data set, or the built-in synthetic one where ``data`` is None.
+
+        Args:
+            data: folder or zip.
+            labels: True to label items by the folder they lie in, or a pattern of their names, see
+                ``inrgan.data.labels_of``.
+            seed: of built-in data.
 
         Raises:
             DataError: missing, empty or unreadable data.
@@ -157,8 +163,49 @@ class Modality(abc.ABC):
         """
         raise ConfigError(f"the view {text!r} was asked of {self.name}, which has no named views; use a region")
 
+    def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
+        """Sizes of a generator's preset; those that suit pictures by default.
+
+        Args:
+            preset: ``tiny``, ``base`` or ``large``.
+            backbone: the one that suits this kind of signal where None.
+
+        Raises:
+            ConfigError: the preset is unknown.
+        """
+        return generator_preset(preset, resolution=self.resolution, backbone=backbone or "multiscale")
+
+    def window(
+        self, *, rate: float | None = None, seconds: float | None = None
+    ) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """The shape and the region of what lasts so many seconds at a rate, as ``--rate`` and ``--seconds``.
+
+        Args:
+            rate: samples per second along the axis of time; the training's where None.
+            seconds: from the start on; the domain's where None.
+
+        Raises:
+            ConfigError: this kind of signal has no time, as by default, or a number is not positive.
+        """
+        del rate, seconds
+        raise ConfigError(f"--rate and --seconds were given for {self.name}, which has no time; use --resolution")
+
+    def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "Modality":
+        """The adapter as a writer of what was seen over a region; where files know nothing of regions, this one.
+
+        Args:
+            shape: of the array.
+            region: lower corner, then upper corner, x first; the domain where None.
+        """
+        del shape, region
+        return self
+
+    def previews(self) -> tuple[str, ...]:
+        """Suffixes of the files that show reals and fakes in a run directory; ``preview_suffix`` alone by default."""
+        return (self.preview_suffix,)
+
     def at(self, resolution: int) -> "Modality":
-        """The same adapter, trained at another resolution."""
+        """The same adapter over the same domain, trained at another resolution."""
         return dataclasses.replace(self, resolution=resolution)  # type: ignore[type-var]
 
     @classmethod

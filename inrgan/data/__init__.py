@@ -3,8 +3,8 @@
 from inrgan.data._archive import AbstractArchive
 from inrgan.data._archive_source import ArchiveSource
 from inrgan.data._folder import FolderArchive
-from inrgan.data._labels import folder_labels
-from inrgan.data._large import AbstractLargeItem
+from inrgan.data._labels import folder_labels, labels_of, pattern_labels
+from inrgan.data._large import AbstractItem, AbstractLargeItem
 from inrgan.data._open import open_archive
 from inrgan.data._order import epoch_indices
 from inrgan.data._source import AbstractSource, SubsetSource
@@ -12,6 +12,7 @@ from inrgan.data._zip import ZipArchive
 
 __all__ = [
     "AbstractArchive",
+    "AbstractItem",
     "AbstractLargeItem",
     "AbstractSource",
     "ArchiveSource",
@@ -20,5 +21,7 @@ __all__ = [
     "ZipArchive",
     "epoch_indices",
     "folder_labels",
+    "labels_of",
     "open_archive",
+    "pattern_labels",
 ]

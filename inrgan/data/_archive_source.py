@@ -8,7 +8,8 @@ from typing import Any, final
 from inrgan._progress import progress_bar
 from inrgan._typing import Shaped, Tensor
 from inrgan.data._archive import AbstractArchive
-from inrgan.data._labels import folder_labels
+from inrgan.data._labels import labels_of
+from inrgan.data._large import AbstractItem
 from inrgan.data._source import AbstractSource
 from inrgan.errors import ConfigError, DataError, NonFiniteError
 
@@ -28,12 +29,12 @@ class ArchiveSource(AbstractSource):
     Args:
         archive: Where the bytes come from.
         decode: Makes an item of a file's name and bytes; raises DataError or NonFiniteError on a bad file.
-        labels: Whether to label every item with the folder it lies in.
+        labels: True to label every item with the folder it lies in, or a pattern of its name, see `labels_of`.
         cache_bytes: Decoded items are kept until they fill this many bytes; 0 keeps none.
 
     Raises:
         DataError: On reading, when more than 5 % of the files met so far are bad, once 20 were met, or when
-            all are bad; on creation, when labels are asked for and a file lies in no folder.
+            all are bad; on creation, when labels are asked for and a file lies in no folder or fits no pattern.
         ConfigError: ``cache_bytes`` is negative.
 
     Example:
@@ -46,8 +47,8 @@ class ArchiveSource(AbstractSource):
         self,
         archive: AbstractArchive,
         *,
-        decode: Callable[[str, bytes], Tensor],
-        labels: bool,
+        decode: Callable[[str, bytes], Tensor | AbstractItem],
+        labels: bool | str,
         cache_bytes: int = 1 << 30,
     ):
         if cache_bytes < 0:
@@ -55,7 +56,7 @@ class ArchiveSource(AbstractSource):
         self._archive = archive
         self._decode = decode
         self._room = cache_bytes
-        self._label_names, self._labels = folder_labels(archive.names) if labels else ((), ())
+        self._label_names, self._labels = labels_of(archive.names, labels)
         self._state = bytearray(len(archive.names))
         self._start()
 
@@ -74,7 +75,7 @@ class ArchiveSource(AbstractSource):
     def __len__(self) -> int:
         return len(self._state)
 
-    def __getitem__(self, i: int) -> Shaped[Tensor, "..."]:
+    def __getitem__(self, i: int) -> Shaped[Tensor, "..."] | AbstractItem:
         """Return item i, or the next good one; raises DataError when too many files are bad."""
         for j in self._candidates(i):
             item = self._item(j)
@@ -115,7 +116,7 @@ class ArchiveSource(AbstractSource):
         self._start()
 
     def _start(self) -> None:
-        self._cache: dict[int, Tensor] = {}
+        self._cache: dict[int, Tensor | AbstractItem] = {}
         self._cached_bytes = 0
         self._lock = threading.Lock()
 
@@ -130,10 +131,10 @@ class ArchiveSource(AbstractSource):
             self._judge()
         raise self._too_many()
 
-    def _item(self, i: int) -> Tensor | None:
+    def _item(self, i: int) -> Tensor | AbstractItem | None:
         """Decode file i, or take it from the cache; None when it is bad."""
         if i in self._cache:
-            return self._cache[i].clone()
+            return _own(self._cache[i])
         name = self._archive.names[i]
         try:
             item = self._decode(name, self._archive.read(name))
@@ -149,7 +150,7 @@ class ArchiveSource(AbstractSource):
             self._state[i] = _GOOD
             # Nothing is ever thrown out: in a shuffled order no item is likelier to be wanted than another.
             if i not in self._cache and self._cached_bytes + size <= self._room:
-                self._cache[i] = item.clone()
+                self._cache[i] = _own(item)
                 self._cached_bytes += size
         return item
 
@@ -167,3 +168,8 @@ class ArchiveSource(AbstractSource):
             f"{', '.join(first)}); expected at most {_MOST_BAD:.0%}. See the warnings for the reasons; mend "
             "the files or take them away."
         )
+
+
+def _own(item: Tensor | AbstractItem) -> Tensor | AbstractItem:
+    """A tensor is its receiver's to change; other items never change."""
+    return item.clone() if isinstance(item, Tensor) else item

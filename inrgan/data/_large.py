@@ -1,4 +1,4 @@
-"""Real signals too large to be held whole."""
+"""Real signals that are more than an array, or too large to be held whole."""
 
 import abc
 import math
@@ -9,7 +9,16 @@ from inrgan.resampling import reached, resample
 from inrgan.views import View
 
 
-class AbstractLargeItem(abc.ABC):
+class AbstractItem(abc.ABC):
+    """A real signal that is more than an array of values, such as one that knows its own rate; never changed."""
+
+    @property
+    @abc.abstractmethod
+    def nbytes(self) -> int:
+        """Bytes that it holds in memory."""
+
+
+class AbstractLargeItem(AbstractItem):
     """A real signal on a box that is read where it is looked at, at several densities, instead of whole.
 
     A source may give such items in the place of arrays. Memory and time then go by the view, not by the signal.
@@ -20,6 +29,10 @@ class AbstractLargeItem(abc.ABC):
 
     levels: int
     """Densities that can be read: at level k, samples are means of boxes of 2ᵏ along every axis."""
+
+    @property
+    def nbytes(self) -> int:
+        return 0
 
     @abc.abstractmethod
     def read(self, level: int, window: Sequence[slice]) -> Shaped[Tensor, "C *W"]:

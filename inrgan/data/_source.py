@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import final
 
 from inrgan._typing import Shaped, Tensor
-from inrgan.data._large import AbstractLargeItem
+from inrgan.data._large import AbstractItem
 from inrgan.errors import ConfigError
 
 
@@ -35,7 +35,7 @@ class AbstractSource(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def __getitem__(self, i: int) -> Shaped[Tensor, "..."] | AbstractLargeItem:
+    def __getitem__(self, i: int) -> Shaped[Tensor, "..."] | AbstractItem:
         """Return the item in the modality's own layout; the tensor is the caller's to change."""
 
     @abstractmethod
@@ -98,7 +98,7 @@ class SubsetSource(AbstractSource):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, i: int) -> Shaped[Tensor, "..."] | AbstractLargeItem:
+    def __getitem__(self, i: int) -> Shaped[Tensor, "..."] | AbstractItem:
         return self._source[self._indices[self._checked(i)]]
 
     def name(self, i: int) -> str:

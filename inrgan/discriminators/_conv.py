@@ -59,15 +59,16 @@ class EqualizedConv(nn.Module):
         return _CONV[self.dims](x, self.weight * self.scale, self.bias, padding=pad)
 
 
-def halve(x: Float[Tensor, "B C *S"], *, least: int = 2) -> Float[Tensor, "B C *T"]:
-    """Average blocks of two samples along every axis that has ``least``; an odd last sample stands alone.
+def halve(x: Float[Tensor, "B C *S"], *, least: int = 2, stride: int = 2) -> Float[Tensor, "B C *T"]:
+    """Average blocks of two (or ``stride``) samples along every axis that has ``least``; what is left over at the end
+    is averaged alone.
 
     Example:
         >>> halve(torch.zeros(1, 2, 7, 6)).shape
         torch.Size([1, 2, 4, 3])
     """
     dims = x.ndim - 2
-    kernel = [2 if n >= least else 1 for n in x.shape[2:]]
+    kernel = [stride if n >= least else 1 for n in x.shape[2:]]
     return _POOL[dims](x, kernel, stride=kernel, ceil_mode=True, count_include_pad=False)
 
 

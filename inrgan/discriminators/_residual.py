@@ -19,7 +19,7 @@ class ResidualBlock(nn.Module):
     """Two convolutions around a halving, beside a 1×1 shortcut; scale is kept.
 
     Axes of fewer than 8 samples are not halved: of less than 4 samples a convolution sees mostly border, and
-    scores and gradients would shrink with the resolution.
+    scores and gradients would shrink with the resolution. Long signals are shortened faster by a larger stride.
 
     The gain that keeps the scale over a leaky ReLU, and that of the sum, are in the weights of what follows: a factor
     there costs nothing, and one on the features a pass over them, forth and back.
@@ -28,6 +28,8 @@ class ResidualBlock(nn.Module):
         dims: spatial dimensions, 1 to 3.
         inputs: channels in.
         outputs: channels out.
+        kernel: side of the convolutions.
+        stride: samples that it makes one of.
         padding: how convolutions continue the border; zeros when None.
         gain: on the input.
 
@@ -36,22 +38,29 @@ class ResidualBlock(nn.Module):
         torch.Size([1, 16, 8, 6])
     """
 
-    def __init__(self, dims: int, inputs: int, outputs: int, *, padding: Padding | None = None, gain: float = 1.0):
+    def __init__(
+        self, dims: int, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 2,
+        padding: Padding | None = None, gain: float = 1.0,
+    ):  # fmt: skip
         super().__init__()
-        self.first = EqualizedConv(dims, inputs, inputs, kernel=3, padding=padding, gain=gain)
-        self.second = EqualizedConv(dims, inputs, outputs, kernel=3, padding=padding, gain=LEAKY_GAIN)
+        self.stride = stride
+        self.first = EqualizedConv(dims, inputs, inputs, kernel=kernel, padding=padding, gain=gain)
+        self.second = EqualizedConv(dims, inputs, outputs, kernel=kernel, padding=padding, gain=LEAKY_GAIN)
         self.skip = EqualizedConv(dims, inputs, outputs, kernel=1, bias=False, gain=gain / math.sqrt(2))
 
     def forward(
         self, x: Float[Tensor, "B I *S"], share: Float[Tensor, "#B 1 *S"] | None = None
     ) -> Float[Tensor, "B O *T"]:
-        """The halved signal; with ``share``, samples count by it where they are averaged."""
-        y = F.leaky_relu(self.second(_halved(F.leaky_relu(self.first(x), SLOPE), share)), SLOPE)
-        return y + self.skip(_halved(x, share))  # the gain of y and 1/√2 for a sum of two cancel
+        """The shortened signal; with ``share``, samples count by it where they are averaged."""
+        y = F.leaky_relu(self.second(self._shorter(F.leaky_relu(self.first(x), SLOPE), share)), SLOPE)
+        return y + self.skip(self._shorter(x, share))  # the gain of y and 1/√2 for a sum of two cancel
 
+    def shorter(self, x: Float[Tensor, "B C *S"]) -> Float[Tensor, "B C *T"]:
+        """As a block averages: of each ``stride`` samples their mean, on axes that have four times as many."""
+        return halve(x, least=4 * self.stride, stride=self.stride)
 
-def _halved(x: Tensor, share: Tensor | None) -> Tensor:
-    return halve(x, least=8) if share is None else halve(x * share, least=8) / halve(share, least=8)
+    def _shorter(self, x: Tensor, share: Tensor | None) -> Tensor:
+        return self.shorter(x) if share is None else self.shorter(x * share) / self.shorter(share)
 
 
 class ResidualTrunk(nn.Module):
@@ -68,6 +77,8 @@ class ResidualTrunk(nn.Module):
         resolution: nominal samples on the shortest side.
         width: channels at full resolution; doubled at each halving.
         max_width: upper bound on the channels.
+        kernel: side of the blocks' convolutions.
+        stride: samples that a block makes one of; 2 halves.
         padding: how convolutions continue the border; zeros when None.
 
     Example:
@@ -87,17 +98,19 @@ class ResidualTrunk(nn.Module):
         resolution: int,
         width: int,
         max_width: int,
+        kernel: int = 3,
+        stride: int = 2,
         padding: Padding | None = None,
     ):
         super().__init__()
         self.dims, self.channels = dims, channels
-        halvings = max(1, round(math.log2(max(resolution, 8) / 4)))
+        halvings = max(1, round(math.log(max(resolution, 8) / 4, stride)))
         widths = [min(width * 2**k, max_width) for k in range(halvings + 1)]
         self.size = widths[-1]
         self.enter = EqualizedConv(dims, channels, widths[0], kernel=1)
         self.facts = EqualizedLinear(facts, widths[0])
         self.blocks = nn.ModuleList(
-            ResidualBlock(dims, a, b, padding=padding, gain=LEAKY_GAIN if k == 0 else 1.0)
+            ResidualBlock(dims, a, b, kernel=kernel, stride=stride, padding=padding, gain=LEAKY_GAIN if k == 0 else 1.0)
             for k, (a, b) in enumerate(itertools.pairwise(widths))
         )
         self.last = EqualizedConv(dims, widths[-1], widths[-1], kernel=3, padding=padding)
@@ -117,7 +130,7 @@ class ResidualTrunk(nn.Module):
         share = None if share is None else share[:, None].to(x.dtype)
         for block in self.blocks:
             x = block(x, share)
-            share = None if share is None else halve(share, least=8)
+            share = None if share is None else block.shorter(share)  # type: ignore[operator]
         x = F.leaky_relu(self.last(x), SLOPE)
         x = x if share is None else x * share
         return leaky_relu(self.flat(pool_to(x, 4).flatten(1)))
@@ -137,6 +150,8 @@ class ResidualCritic(AbstractCritic):
         width: channels at full resolution; doubled at each halving.
         max_width: upper bound on the channels.
         classes: number of labels; 0 for none.
+        kernel: side of the blocks' convolutions.
+        stride: samples that a block makes one of; 2 halves.
         padding: how convolutions continue the border; zeros when None.
         by_measure: weigh features by the view's weights wherever they are averaged, so that samples that stand for
             little of the domain count little, and the penalty's strength does not grow with their number.
@@ -159,6 +174,8 @@ class ResidualCritic(AbstractCritic):
         width: int,
         max_width: int,
         classes: int = 0,
+        kernel: int = 3,
+        stride: int = 2,
         padding: Padding | None = None,
         by_measure: bool = False,
     ):
@@ -167,7 +184,7 @@ class ResidualCritic(AbstractCritic):
         self.nominal = tuple(-math.log2(s) for s in spacing)
         self.trunk = ResidualTrunk(
             dims, channels, facts=len(self.nominal), resolution=resolution, width=width, max_width=max_width,
-            padding=padding,
+            kernel=kernel, stride=stride, padding=padding,
         )  # fmt: skip
         self.score = EqualizedLinear(self.trunk.size, 1)
         self.labels = nn.Embedding(classes, self.trunk.size) if classes else None

@@ -45,6 +45,9 @@ class AbstractDomain(abc.ABC):
     coord_dim: int
     grid_dim: int
 
+    precision: torch.dtype = torch.float32
+    """Coordinates of a render have at least this precision, whatever the weights have."""
+
     @abc.abstractmethod
     def grid(
         self,

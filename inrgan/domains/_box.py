@@ -24,6 +24,8 @@ class Box(AbstractDomain):
         aspect: relative side lengths, x first; the shortest side spans [−1, 1]. Equal sides by default.
         lower: lower corner, x first, when the coordinates have units of their own (seconds).
         upper: upper corner; given together with ``lower`` and instead of ``aspect``.
+        precision: of the coordinates of a render; of time float64, since single precision cannot tell the samples
+            of the tenth minute apart.
 
     Raises:
         ConfigError: the sides are not positive and finite, or their number is not ``dim``.
@@ -40,6 +42,7 @@ class Box(AbstractDomain):
         aspect: Sequence[float] | None = None,
         lower: Sequence[float] | None = None,
         upper: Sequence[float] | None = None,
+        precision: torch.dtype = torch.float32,
     ):
         if dim < 1:
             raise ConfigError(f"a box has {dim} dimensions; expected 1 or more")
@@ -59,6 +62,7 @@ class Box(AbstractDomain):
         ):
             raise ConfigError(f"a box runs from {self.lower} to {self.upper}; every side must be positive and finite")
         self.coord_dim = self.grid_dim = dim
+        self.precision = precision
 
     @property
     def sides(self) -> tuple[float, ...]:

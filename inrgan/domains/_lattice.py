@@ -12,6 +12,7 @@ from itertools import product
 
 import torch
 
+from inrgan._axis_maps import NARROW, BandedMap, DenseMap
 from inrgan._typing import Float, Tensor
 from inrgan.domains._base import AbstractLattice, AbstractStencil
 from inrgan.views import View, product_view, scattered
@@ -63,7 +64,7 @@ class _ProductStencil(AbstractStencil):
     """A product grid needs one small matrix per coordinate instead of 4ᴰ taps per point."""
 
     def __init__(self, lattice: BoxLattice, axes: Sequence[Tensor]):
-        self._matrices, ranges = [], []
+        self._maps, ranges = [], []
         for d, x_BM in enumerate(axes):
             p_BM = lattice.position(x_BM, d)
             first_B1 = p_BM.detach().amin(dim=1, keepdim=True).floor() - 1
@@ -71,15 +72,18 @@ class _ProductStencil(AbstractStencil):
             size = int((last_B1 - first_B1).max()) + 1
             if size <= 4 * x_BM.shape[1]:
                 j_BL = first_B1 + torch.arange(size, device=x_BM.device, dtype=x_BM.dtype)
-                matrix = cubic_bspline(p_BM[:, :, None] - j_BL[:, None, :])
+                if size <= NARROW:
+                    across = DenseMap(cubic_bspline(p_BM[:, :, None] - j_BL[:, None, :]))
+                else:
+                    across = BandedMap(p_BM, first=first_B1, count=size, kernel=cubic_bspline, reach=2)
             else:  # samples far apart: most nodes between them would not be used
                 j_BM4 = p_BM.detach().floor()[:, :, None] + torch.arange(-1, 3, device=x_BM.device, dtype=x_BM.dtype)
                 own = torch.eye(x_BM.shape[1], device=x_BM.device, dtype=x_BM.dtype)
                 taps_BM4 = cubic_bspline(p_BM[:, :, None] - j_BM4)
-                matrix = (own[:, :, None] * taps_BM4[:, :, None, :]).flatten(2)
+                across = DenseMap((own[:, :, None] * taps_BM4[:, :, None, :]).flatten(2))
                 j_BL = j_BM4.flatten(1)
             ranges.append(j_BL)
-            self._matrices.append(matrix)
+            self._maps.append(across)
         self._nodes = lattice.node_view(ranges)
 
     @property
@@ -89,13 +93,12 @@ class _ProductStencil(AbstractStencil):
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, _, C = features.shape
         x = features.reshape(B, *self._nodes.shape, C)
-        rank = len(self._matrices)
-        for d, matrix in enumerate(self._matrices):
+        rank = len(self._maps)
+        for d, across in enumerate(self._maps):
             axis = rank - d  # x is the last array axis before the channels
             before, after = x.shape[1:axis], x.shape[axis + 1 :]
-            rows = matrix.to(x.dtype)[:, None]  # (#B, 1, M, m)
-            x = rows @ x.reshape(B, math.prod(before), x.shape[axis], math.prod(after))
-            x = x.reshape(B, *before, matrix.shape[1], *after)
+            x = across(x.reshape(B, math.prod(before), x.shape[axis], math.prod(after)))
+            x = x.reshape(B, *before, x.shape[2], *after)
         return x.reshape(B, -1, C)
 
 

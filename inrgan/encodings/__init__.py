@@ -4,6 +4,8 @@ from inrgan.encodings._base import AbstractEncoding
 from inrgan.encodings._fourier import FourierEncoding, plane_waves
 from inrgan.encodings._harmonics import SphericalHarmonics, real_harmonics
 from inrgan.encodings._joined import DirectionalEncoding, JoinedEncoding
+from inrgan.encodings._periods import PeriodEncoding
+from inrgan.encodings._sine import SineEncoding
 from inrgan.resampling import fade
 
 __all__ = [
@@ -11,6 +13,8 @@ __all__ = [
     "DirectionalEncoding",
     "FourierEncoding",
     "JoinedEncoding",
+    "PeriodEncoding",
+    "SineEncoding",
     "SphericalHarmonics",
     "fade",
     "plane_waves",

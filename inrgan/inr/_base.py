@@ -61,6 +61,9 @@ class AbstractINR(nn.Module, abc.ABC):
     channels: int
     """C of the values."""
 
+    bound: Callable[[Tensor], Tensor] = staticmethod(torch.tanh)
+    """What brings its values to (−1, 1)."""
+
     @abc.abstractmethod
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
@@ -100,6 +103,21 @@ def linear(
     weight_BIO = layer.weight.transpose(1, 2)
     start = layer.bias[:, None, :] if onto is None else onto
     return torch.baddbmm(start, x.expand(weight_BIO.shape[0], -1, -1), weight_BIO, alpha=gain)
+
+
+def soft_clip(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
+    """X / (1 + x⁸)^⅛: to (−1, 1) as tanh does, but straight where a signal spends its time.
+
+    tanh adds overtones to a wave of amplitude 0.3 that are 43 dB below it; this adds none above −100 dB. They would
+    lie beyond the band that a view can carry, and fold back into it.
+
+    Example:
+        >>> soft_clip(torch.tensor([0.0, 100.0])).tolist()
+        [0.0, 1.0]
+    """
+    # The scale cancels out, and is there to keep the eighth powers finite.
+    scale = x.detach().abs().clamp(min=1.0)
+    return x / scale * ((1 / scale) ** 8 + (x / scale) ** 8) ** -0.125
 
 
 def settle(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:

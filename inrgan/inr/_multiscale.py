@@ -86,7 +86,7 @@ class MultiScaleINR(AbstractINR):
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
-        encodings, stencils = self._places(view)
+        encodings, stencils = self._places(view, weights[0].weight.dtype)
         batch = weights[0].weight.shape[0]
         coming = signal = None
         for k, encoded in enumerate(encodings):
@@ -132,13 +132,14 @@ class MultiScaleINR(AbstractINR):
         self._places = torch.compiler.disable(self._places)
         self.compile(backend=backend)
 
-    def _places(self, view: View) -> tuple[list[Tensor], list[AbstractStencil]]:
-        """The encoded positions of every stage, and the stencils between them."""
+    def _places(self, view: View, dtype: torch.dtype) -> tuple[list[Tensor], list[AbstractStencil]]:
+        """The encoded positions of every stage, and the stencils between them; coordinates may be more precise."""
         stencils, places = [], [view]
         for lattice in reversed(self.lattices):
             stencils.insert(0, lattice.stencil(places[0]))
             places.insert(0, stencils[0].nodes)
-        return [encoding(place) for encoding, place in zip(self.encodings, places, strict=True)], stencils
+        encoded = [encoding(place).to(dtype) for encoding, place in zip(self.encodings, places, strict=True)]
+        return encoded, stencils
 
 
 def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, settled: bool = False) -> Tensor:

@@ -53,7 +53,7 @@ class PolynomialINR(AbstractINR):
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
-        encoded = self.encoding(view)
+        encoded = self.encoding(view).to(weights[0].weight.dtype)
         levels = partial(self._levels, weights, trace)
         if trace is not None:
             return levels(encoded)[0]

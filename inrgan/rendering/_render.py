@@ -75,7 +75,8 @@ def render_file(
     writer = writer_for(path)
     writer.check(shape, channels=G.modality.signal_channels)
     field = G.sample([seed], truncation=truncation, label=label)
-    G.modality.domain.grid(shape, region=region, dtype=field.weights[0].weight.dtype)  # refuses what makes no grid
+    dtype = torch.promote_types(field.weights[0].weight.dtype, G.modality.domain.precision)
+    G.modality.domain.grid(shape, region=region, dtype=dtype)  # refuses what makes no grid
     place = _place(G.modality.domain, shape, region)
     sides = block_sides(shape)
     job = describe(G, seed=seed, shape=shape, region=region, truncation=truncation, label=label)

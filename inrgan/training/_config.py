@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from inrgan._plain import from_plain, to_plain
-from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset, generator_preset
+from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset
 from inrgan.errors import ConfigError
 from inrgan.losses import LossOptions
 from inrgan.modality import Modality
@@ -28,7 +28,9 @@ class TrainConfig:
     data: str | None = None
     """Folder or zip; None for the built-in synthetic set."""
     labels: bool = False
-    """Condition on the sub-folder that an item lies in."""
+    """Condition on a class: the sub-folder that an item lies in, unless there is a pattern."""
+    label_pattern: str = ""
+    """With labels: where the class stands in a file's name instead, such as {label}_*."""
     preset: str = "tiny"
     """tiny, base or large: decides the sizes that are not given."""
     generator: GeneratorSizes | None = None
@@ -81,7 +83,7 @@ class TrainConfig:
 
     def sizes(self, *, classes: int) -> tuple[GeneratorSizes, CriticSizes]:
         """The sizes given, or the preset's."""
-        generator = self.generator or generator_preset(self.preset, resolution=self.modality.resolution)
+        generator = self.generator or self.modality.generator_sizes(self.preset)
         critic = self.critic or critic_preset(self.preset)
         return dataclasses.replace(generator, classes=classes), dataclasses.replace(critic, classes=classes)
 

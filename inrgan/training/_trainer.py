@@ -70,7 +70,9 @@ class Trainer:
         self.config, self.quiet = config, quiet
         self.device = pick_device(config.device)
         modality = config.modality
-        self.source = modality.source(config.data, labels=config.labels, seed=config.seed)
+        self.source = modality.source(
+            config.data, labels=config.labels and (config.label_pattern or True), seed=config.seed
+        )
         if len(self.source) < 1:
             raise ConfigError("the data set is empty; give --data a folder or zip with items")
         label_names = self.source.label_names if config.labels else ()
@@ -229,14 +231,15 @@ class Trainer:
             resolution //= 2  # a training on patches of large signals holds no whole one, and its pictures need not
         view = modality.domain.grid(modality.domain.shape(resolution))
         (values,), labels = Reals(self.source, modality, batch=count, seed=self.config.seed).draw(0, [view])
-        path = self.run.path / f"reals{modality.preview_suffix}"
+        name = "reals"
         if not reals:
             rng = step_generator(self.config.seed, purpose="preview", step=0)
             z = torch.randn(count, self.G.z_dim, generator=rng).to(self.device)
             field = self.ema(z, labels.to(self.device) if self.config.labels else None)
             values = field(view.to(self.device)).float().cpu()
-            path = self.run.path / f"fakes-{self.kimg:09.3f}{modality.preview_suffix}"
-        modality.write(values, path)
+            name = f"fakes-{self.kimg:09.3f}"
+        for suffix in modality.previews():
+            modality.write(values, self.run.path / f"{name}{suffix}")
 
     def close(self) -> None:
         """Let go of the run directory."""

@@ -40,7 +40,7 @@ def close(a, b, atol=1e-5):
 
 def check_purity(G):
     field, domain = G.sample([0, 1]), G.modality.domain
-    view = domain.grid(SHAPES[domain.grid_dim], device=G.device)
+    view = domain.grid(SHAPES[domain.grid_dim], device=G.device, dtype=domain.precision)
     whole = field.render(view.shape)
     assert whole.std() > 0.05  # nothing is compared that is constant
     close(field(view), whole)  # in one piece

@@ -16,10 +16,11 @@ CORE, ADAPTERS = ROOT / "inrgan", ROOT / "modalities" / "inrgan_modalities"
 EVERYONE = {"errors", "_typing", "_random", "files", "values", "_builtin", "_progress", "_plain", "_legendre"}
 ALLOWED = {
     "views": set(),
-    "domains": {"views", "resampling"},
+    "_axis_maps": set(),
+    "domains": {"views", "resampling", "_axis_maps"},
     "samplers": {"views", "domains"},
     "encodings": {"views", "resampling"},
-    "resampling": {"views"},
+    "resampling": {"views", "_axis_maps"},
     "density": {"views", "domains", "_parse"},
     "_layers": set(),
     "inr": {"views", "domains", "encodings", "_layers"},

@@ -59,7 +59,7 @@ class _Toy(Modality):
     def preview_suffix(self) -> str:
         return ".npy"
 
-    def source(self, data: str | Path | None, *, labels: bool = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         return ToySource(self.dim, size=2 * self.resolution, seed=seed)
 
     def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:

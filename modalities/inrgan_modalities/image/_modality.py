@@ -63,7 +63,7 @@ class ImageModality(Modality):
     def preview_suffix(self) -> str:
         return ".png" if self.channels in (1, 3, 4) else ".npy"
 
-    def source(self, data: str | Path | None, *, labels: bool = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
             if self.channels not in (1, 3):
                 raise DataError(f"the built-in images have 1 or 3 channels, not {self.channels}; give --data")

@@ -99,7 +99,7 @@ class SphericalModality(Modality):
     def preview_suffix(self) -> str:
         return ".png" if self.channels in (1, 3, 4) else ".npy"
 
-    def source(self, data: str | Path | None, *, labels: bool = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is not None:
             return open_spherical(
                 data, channels=self.channels, low=self.low, high=self.high, variable=self.variable, labels=labels

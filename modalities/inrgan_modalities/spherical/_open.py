@@ -25,7 +25,7 @@ def open_spherical(
     low: float | None = None,
     high: float | None = None,
     variable: str = "",
-    labels: bool = False,
+    labels: bool | str = False,
 ) -> AbstractSource:
     """Open signals on the whole sphere: items (C, H, 2H) on the canonical equirectangular grid.
 

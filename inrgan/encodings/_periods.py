@@ -1,0 +1,75 @@
+"""Waves along one axis whose periods are spaced as pitches are: evenly in the logarithm, then evenly."""
+
+import math
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.encodings._base import AbstractEncoding
+from inrgan.encodings._fourier import plane_waves
+from inrgan.errors import ConfigError
+from inrgan.views import View
+
+
+class PeriodEncoding(AbstractEncoding):
+    """sin and cos of 2π f t for frequencies from the longest period up to 3/4 of the Nyquist frequency of ``spacing``.
+
+    There are ``per_octave`` in every octave as long as neighbours lie less than ``widest`` apart, and from there on
+    one every ``widest``: amplitudes that vary along the axis at that rate can then make anything in the band of
+    them. Every frequency is moved within its own share of the band by a chance that is drawn once, since waves that
+    are multiples of one another have a common period, which the ear and the critic notice.
+
+    Args:
+        longest_period: in coordinate units.
+        spacing: distance between samples at the finest resolution that will be trained.
+        per_octave: frequencies in an octave.
+        widest: largest distance between neighbours, in periods per coordinate unit; no limit where None.
+        decay: amplitudes fall as frequency to the power of minus this, the second moment of all features together
+            staying 1.
+        seed: of the frequencies; they are part of the architecture, and saved with it.
+
+    Raises:
+        ConfigError: a number that makes no sense, or a spacing that cannot carry the longest period.
+
+    Example:
+        >>> PeriodEncoding(longest_period=2.0, spacing=1 / 1000, per_octave=4)(Box(1).grid((5,))).shape
+        torch.Size([1, 5, 78])
+    """
+
+    frequencies: Float[Tensor, "K 1"]
+    amplitude: Float[Tensor, "K"]
+
+    def __init__(
+        self,
+        *,
+        longest_period: float,
+        spacing: float,
+        per_octave: float = 4.0,
+        widest: float | None = None,
+        decay: float = 0.0,
+        seed: int = 0,
+    ):
+        super().__init__()
+        lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
+        if not highest >= lowest or not per_octave > 0 or (widest is not None and not widest > 0):
+            raise ConfigError(
+                f"{per_octave} waves an octave, at most {widest} apart, from a period of {longest_period:g} down to "
+                f"samples {spacing:g} apart; expected positive numbers and a finer spacing or a longer domain"
+            )
+        ratio = 2 ** (1 / per_octave)
+        edges = [lowest]
+        while edges[-1] < highest:
+            step = edges[-1] * (ratio - 1)
+            edges.append(edges[-1] + (step if widest is None else min(step, widest)))
+        edges[-1] = highest
+        low = torch.tensor(edges[:-1], dtype=torch.float64)
+        width = torch.tensor(edges, dtype=torch.float64).diff()
+        chance = torch.rand(len(low), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        table = low + width * chance
+        self.register_buffer("frequencies", table[:, None].float())
+        amplitude = table**-decay
+        self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
+        self.size = 2 * len(table)
+
+    def forward(self, view: View) -> Float[Tensor, "#B N F"]:
+        return plane_waves(view, self.frequencies, amplitude=math.sqrt(2) * self.amplitude)

@@ -1,0 +1,84 @@
+"""A backbone for oscillating signals: slow networks that say how much of each fast wave there is."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from inrgan._typing import Float, Tensor
+from inrgan.domains import AbstractDomain
+from inrgan.encodings import AbstractEncoding
+from inrgan.errors import ConfigError
+from inrgan.inr._base import AbstractINR, Weights, soft_clip
+from inrgan.inr._multiscale import MultiScaleINR
+from inrgan.views import View
+
+_LEVEL = 0.25
+"""Standard deviation of a new generator's signals."""
+
+
+class CarrierINR(AbstractINR):
+    """Waves of the encoding, whose amplitudes are signals of a multi-scale network on a lattice.
+
+    f(x) = Σₖ aₖ(x) eₖ(x): the encoding e is that of the queried points, the amplitudes a are made at the nodes of
+    the finest lattice and carried to the points by B-splines. Nothing but products and sums happens at the points.
+    So the signal is cheap there, and its band is known: it is that of the waves, plus that of the lattice. Waves
+    that a view cannot carry are faded out, and what is left has nothing to alias.
+    (Signals as carriers times slow envelopes: Flanagan & Golden 1966, "Phase vocoder"; in networks, harmonic
+    oscillators with predicted amplitudes: Engel et al. 2020, "DDSP".)
+
+    Args:
+        domain: where the coordinates live.
+        encoding: makes the encoding for samples no finer than the given spacing.
+        spacing: of the finest resolution that will be trained.
+        channels: C.
+        lattices: cells along the shortest side of the domain, coarse to fine; the amplitudes live on the last.
+        widths: layer widths, one for each lattice.
+        depths: layers, one for each lattice.
+
+    Raises:
+        ConfigError: the lists do not fit together.
+    """
+
+    bound = staticmethod(soft_clip)
+
+    def __init__(
+        self,
+        domain: AbstractDomain,
+        *,
+        encoding: Callable[[float], AbstractEncoding],
+        spacing: float,
+        channels: int,
+        lattices: Sequence[int],
+        widths: Sequence[int],
+        depths: Sequence[int],
+    ):
+        super().__init__()
+        if not lattices or not len(widths) == len(depths) == len(lattices):
+            raise ConfigError(
+                f"got {len(lattices)} lattices, {len(widths)} widths and {len(depths)} depths; expected one or more, "
+                "as many of each"
+            )
+        self.channels = channels
+        self.lattice = domain.lattice(lattices[-1])
+        self.carriers = encoding(spacing)
+        self.amplitudes = MultiScaleINR(
+            domain, encoding=encoding, spacing=max(domain.spacing(lattices[-1]), spacing),
+            channels=channels * self.carriers.size, lattices=lattices[:-1], widths=widths, depths=depths,
+        )  # fmt: skip
+        self.layers = self.amplitudes.layers
+
+    def forward(
+        self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B N C"]:
+        stencil = self.lattice.stencil(view)
+        amplitudes = stencil.interpolate(self.amplitudes(stencil.nodes, weights, trace=trace))
+        waves = self.carriers(view).to(amplitudes.dtype)
+        # Amplitudes and waves have a second moment of 1: the root keeps their sum there, a fourth of it leaves
+        # waves room to oscillate within the bound.
+        signal = (amplitudes.unflatten(-1, (self.channels, -1)) * waves[:, :, None]).sum(dim=-1)
+        signal = signal * (_LEVEL / math.sqrt(self.carriers.size))
+        if trace is not None:
+            trace["signal"] = signal
+        return signal
+
+    def compile_layers(self, *, backend: str = "inductor") -> None:
+        self.amplitudes.compile_layers(backend=backend)

@@ -1,0 +1,174 @@
+"""Sounds: f(t)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+
+from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, ResidualCritic, View
+from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
+from inrgan.errors import ConfigError
+from inrgan.resampling import resample_long
+from inrgan_modalities.audio._clip import Clip
+from inrgan_modalities.audio._read import SUFFIXES, Reading
+from inrgan_modalities.audio._synthetic import SyntheticSounds
+from inrgan_modalities.audio._write import write_sounds, write_walk
+
+_PASSES = 4096
+"""Places in a long clip that training looks at."""
+
+
+@dataclass(frozen=True)
+class AudioModality(Modality):
+    """Sounds, mono or stereo, of any rate and length.
+
+    The domain is the time from 0 to ``resolution / rate`` seconds. Clips that are shorter are followed by silence,
+    longer ones cut: training looks at a part that it draws anew every time, scores at the middle.
+
+    Raises:
+        ConfigError: a number that is out of range.
+
+    Example:
+        >>> AudioModality(resolution=8192, rate=8000).domain.upper
+        (1.024,)
+    """
+
+    name: ClassVar[str] = "audio"
+    requires: ClassVar[tuple[str, ...]] = ("soundfile", "torchaudio")
+
+    resolution: int = 16384
+    """Samples of the training window."""
+    rate: float = 16000.0
+    """Samples per second in training; rendering is free of it."""
+    channels: int = 1
+    """1 for mono, 2 for stereo."""
+    trim: float = 0.0
+    """Silence at both ends of a file goes that is so many dB below its loudest 20 ms, such as 40; 0 keeps it."""
+    loudness: float = 0.0
+    """Root mean square in dB of full scale that every file is brought to, such as -20; 0 leaves it."""
+    remove_dc: bool = True
+    """Take the mean off every file."""
+    per_octave: float = 4.0
+    """Waves in an octave, where they are not closer than the lattice asks for."""
+    waves: Literal["periods", "siren"] = "periods"
+    """What sounds are made of: periods from the clip's length down to the band's limit, or a SIREN's first layer."""
+
+    def __post_init__(self):
+        if self.resolution < 8:
+            raise ConfigError(f"the audio resolution is {self.resolution} samples; expected 8 or more")
+        if not 1 <= self.rate < math.inf:
+            raise ConfigError(f"the rate is {self.rate} Hz; expected 1 or more, such as 16000")
+        if self.channels not in (1, 2):
+            raise ConfigError(f"sounds of {self.channels} channels; expected 1 (mono) or 2 (stereo)")
+        if not 0.1 <= self.per_octave <= 100:
+            raise ConfigError(f"per_octave is {self.per_octave}; expected 0.1 to 100, such as 4")
+        if not 0 <= self.trim <= 200 or not -100 <= self.loudness <= 0:
+            raise ConfigError(f"trim is {self.trim} and loudness {self.loudness}; expected 0 to 200 and -100 to 0 dB")
+
+    @property
+    def seconds(self) -> float:
+        """Length of the training window."""
+        return self.resolution / self.rate
+
+    @property
+    def domain(self) -> Box:
+        return Box(1, lower=(0.0,), upper=(self.seconds,), precision=torch.float64)
+
+    @property
+    def signal_channels(self) -> int:
+        return self.channels
+
+    @property
+    def preview_suffix(self) -> str:
+        return ".png"
+
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+        if data is None:
+            return SyntheticSounds(seconds=self.seconds, rate=self.rate, channels=self.channels, seed=seed)
+        reading = Reading(
+            rate=self.rate, channels=self.channels, trim=self.trim, loudness=self.loudness, remove_dc=self.remove_dc
+        )
+        return ArchiveSource(open_archive(data, suffixes=SUFFIXES), decode=reading, labels=labels)
+
+    def observe(self, items: Sequence[Clip], view: View) -> torch.Tensor:
+        return torch.cat([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
+
+    def _seen(self, clip: Clip, view: View) -> torch.Tensor:
+        """One clip, laid so that the part which the view's pass asks for covers the domain."""
+        done = math.floor(float(view.center[0, 0]) / self.seconds)
+        over = clip.seconds - self.seconds
+        start = 0.0
+        if over > 0:
+            start = over * ((done - 1) / (_PASSES - 1) if 1 <= done <= _PASSES else 0.5)
+        lower = (done if 1 <= done <= _PASSES else 0) * self.seconds - start
+        return resample_long(clip.samples, view, lower=lower, upper=lower + clip.seconds).to(torch.float32)
+
+    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
+        # In double precision: of a view that lies hours away, single precision could not tell samples apart.
+        assert view.axes is not None
+        done = torch.randint(1, _PASSES + 1, (batch, 1), generator=generator)
+        phase = torch.rand(batch, 1, generator=generator, dtype=torch.float64) - 0.5
+        moved = done * self.seconds + phase / self.rate
+        return replace(view, axes=(view.axes[0].double() + moved,), center=view.center.double() + moved)
+
+    def encoding(self, spacing: float) -> AbstractEncoding:
+        if self.waves == "siren":
+            # Sitzmann et al. 2020 scale time to ±100 and take ω₀ = 30 for sound: 3000 radians per half of the clip.
+            return SineEncoding(1, highest=3000 / (2 * math.pi) / (self.seconds / 2), count=192)
+        # Between the carriers at the points, amplitudes of the fine lattice have to fill in: its own band is 3/4 of
+        # its Nyquist frequency to either side. On the lattices themselves, 64 waves or more tell where a node is.
+        fine = self.domain.spacing(self._nodes)
+        widest = 0.375 / fine if spacing < 0.99 * fine else 0.375 / spacing / 64
+        return PeriodEncoding(
+            longest_period=self.domain.longest_period, spacing=spacing, per_octave=self.per_octave, widest=widest
+        )
+
+    @property
+    def _nodes(self) -> int:
+        """Cells of the fine lattice: one for 32 samples."""
+        return max(4, self.resolution // 32)
+
+    def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
+        sizes = super().generator_sizes(preset, backbone=backbone or "carriers")
+        if not sizes.lattices:
+            return sizes
+        return replace(sizes, lattices=(max(4, self._nodes // 8), self._nodes))
+
+    def critic(self, sizes: CriticSizes) -> ResidualCritic:
+        return ResidualCritic(
+            1, self.channels, resolution=self.resolution, spacing=(1 / self.rate,), width=sizes.width,
+            max_width=sizes.max_width, classes=sizes.classes, kernel=9, stride=4,
+        )  # fmt: skip
+
+    def write(self, values: torch.Tensor, path: str | Path) -> None:
+        write_sounds(values, path, rate=values.shape[-1] / self.seconds)
+
+    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+        write_walk(values, path, rate=values.shape[-1] / self.seconds, steps_per_second=rate)
+
+    def previews(self) -> tuple[str, ...]:
+        return (".png", ".wav") if self.rate == round(self.rate) else (".png",)
+
+    def window(
+        self, *, rate: float | None = None, seconds: float | None = None
+    ) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        rate, seconds = self.rate if rate is None else rate, self.seconds if seconds is None else seconds
+        if not 0 < rate < math.inf or not 0 < seconds < math.inf:
+            raise ConfigError(f"the rate is {rate:g} Hz and the length {seconds:g} seconds; expected positive numbers")
+        count = max(1, round(rate * seconds))
+        return (count,), (0.0, count / rate)
+
+    def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "AudioModality":
+        if region is None:
+            return self
+        return replace(self, resolution=shape[0], rate=shape[0] / (region[1] - region[0]))
+
+    def item_spacing(self, item: Clip) -> float:
+        return 1 / item.rate
+
+    def at(self, resolution: int) -> "AudioModality":
+        return replace(self, resolution=resolution, rate=self.rate * resolution / self.resolution)

@@ -1,0 +1,160 @@
+"""Sounds from files' bytes."""
+
+import io
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from inrgan.errors import DataError, MissingDependency, NonFiniteError
+from inrgan_modalities.audio._clip import Clip
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+MAX_SAMPLES = 200_000_000
+"""Of one file, all channels together."""
+
+_FRAME_SECONDS = 0.02
+_LARGEST_FILTER = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What is done to every file.
+
+    Attributes:
+        rate: files of a higher rate are brought down to it; others keep their own.
+        channels: 1 or 2.
+        trim: silence at both ends goes that is so many dB below the loudest 20 ms; 0 keeps it.
+        loudness: root mean square in dB of full scale that every clip is brought to; 0 leaves it.
+        remove_dc: whether the mean is taken off.
+    """
+
+    rate: float
+    channels: int
+    trim: float
+    loudness: float
+    remove_dc: bool
+
+    def __call__(self, name: str, data: bytes) -> Clip:
+        """Decode one file.
+
+        Raises:
+            DataError: it is no sound file, damaged, empty, too long, or of more than 2 channels.
+            NonFiniteError: it holds NaN or infinity.
+            MissingDependency: a library is not installed.
+        """
+        samples, rate = _decode(name, data)
+        samples = _mixed(name, samples, self.channels)
+        if self.remove_dc:
+            samples = samples - samples.mean(axis=1, keepdims=True)
+        if self.trim > 0:
+            samples = trimmed(samples, rate, decibels=self.trim)
+        samples = _levelled(samples, self.loudness)
+        clip = Clip(torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)), rate=float(rate))
+        return lowered(clip, self.rate)
+
+
+def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
+    """Samples (C, K) and their rate."""
+    soundfile = load_soundfile(why="Reading sounds")
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            frames, channels, rate = file.frames, file.channels, file.samplerate
+            if 0 < frames * channels <= MAX_SAMPLES and channels <= 2:
+                samples = file.read(dtype="float32", always_2d=True).T
+            else:
+                samples = np.zeros((channels, 0), dtype=np.float32)
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise DataError(
+            f"{name} is not a whole sound file, whatever its name says ({str(error).rstrip('.')}); expected one of "
+            f"{' '.join(SUFFIXES)}. Copy or make it again, or remove it."
+        ) from error
+    if channels > 2:
+        raise DataError(f"{name} has {channels} channels; expected 1 or 2. Mix it down, or remove it.")
+    if frames * channels > MAX_SAMPLES:
+        raise DataError(f"{name} has {frames} frames; expected at most {MAX_SAMPLES} samples. Cut it into parts.")
+    if samples.shape[1] == 0:
+        raise DataError(f"{name} holds no sound: it has 0 frames. Remove it.")
+    if not np.isfinite(samples).all():
+        raise NonFiniteError(f"{name} holds NaN or infinity; expected finite samples. Mend the file or remove it.")
+    return samples, rate
+
+
+def _mixed(name: str, samples: np.ndarray, channels: int) -> np.ndarray:
+    """As many channels as asked for, and nothing beyond full scale."""
+    del name
+    if samples.shape[0] != channels:
+        samples = np.repeat(samples, 2, axis=0) if channels == 2 else samples.mean(axis=0, keepdims=True)
+    # Files of floats may go beyond full scale; clipping would distort them.
+    return samples / max(1.0, float(np.abs(samples).max()))
+
+
+def trimmed(samples: np.ndarray, rate: float, *, decibels: float) -> np.ndarray:
+    """Take quiet frames of 20 ms off both ends; a silent clip stays as it is.
+
+    Example:
+        >>> trimmed(np.eye(1, 8000, 4000), 8000, decibels=40).shape
+        (1, 160)
+    """
+    side = max(1, round(_FRAME_SECONDS * rate))
+    count = math.ceil(samples.shape[1] / side)
+    padded = np.pad(samples, ((0, 0), (0, count * side - samples.shape[1])))
+    power = np.square(padded, dtype=np.float64).reshape(samples.shape[0], count, side).mean(axis=(0, 2))
+    loud = np.flatnonzero(power > power.max() * 10 ** (-decibels / 10))
+    return samples[:, loud[0] * side : (loud[-1] + 1) * side] if len(loud) else samples
+
+
+def _levelled(samples: np.ndarray, loudness: float) -> np.ndarray:
+    """Bring to a root mean square, as far as full scale allows."""
+    peak = float(np.abs(samples).max())
+    if loudness == 0 or peak == 0:
+        return samples / max(1.0, peak)
+    wanted = 10 ** (loudness / 20) / float(np.sqrt(np.square(samples, dtype=np.float64).mean()))
+    return samples * min(wanted, 1 / peak)
+
+
+def lowered(clip: Clip, rate: float) -> Clip:
+    """Bring a clip down to a rate by torchaudio's windowed sinc; one of a lower rate stays as it is.
+
+    Raises:
+        MissingDependency: torchaudio cannot be used.
+    """
+    old, new = round(clip.rate), round(rate)
+    common = math.gcd(old, new)
+    # Of rates without a common measure the filter bank is huge, and what looks at the clip takes any rate.
+    if clip.rate <= 1.001 * rate or (old // common) * (new // common) > _LARGEST_FILTER:
+        return clip
+    resampled = _torchaudio().resample(
+        clip.samples, old, new, lowpass_filter_width=64, rolloff=0.9476, resampling_method="sinc_interp_kaiser",
+        beta=14.77,
+    )  # fmt: skip
+    return Clip(resampled.clamp(-1, 1), rate=clip.rate * new / old)
+
+
+def load_soundfile(*, why: str) -> Any:
+    """The library that reads and writes sound files.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:
+        raise MissingDependency("soundfile", extra="audio", why=why) from error
+    return soundfile
+
+
+def _torchaudio() -> ModuleType:
+    try:
+        from torchaudio import functional
+    except (ImportError, OSError, RuntimeError) as error:
+        # It looks for the very libraries of the torch that it was built beside.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise MissingDependency(
+            f"torchaudio of the same build as torch {torch.__version__} ({reason})", extra="audio",
+            why="Bringing sounds to a lower rate",
+        ) from error  # fmt: skip
+    return functional

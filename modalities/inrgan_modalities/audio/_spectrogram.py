@@ -1,0 +1,79 @@
+"""Spectrograms as pictures, beside the waveforms they belong to."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from inrgan.pictures import tile
+
+_FLOOR = 80.0
+"""Decibels below the loudest that are still shown."""
+
+# Anchors of a scale of colours from black over violet and orange to pale yellow; its lightness only rises.
+_COLOURS = ((0.00, 0.00, 0.02), (0.30, 0.07, 0.43), (0.71, 0.21, 0.33), (0.98, 0.55, 0.04), (0.99, 1.00, 0.64))
+
+
+def power_spectrogram(values: torch.Tensor, *, size: int, hop: int) -> torch.Tensor:
+    """Power in frames under a Hann window: (..., K) to (..., size // 2 + 1, frames).
+
+    Frames are centred at multiples of ``hop``, with silence beyond the ends. A sine of amplitude 1 has power 1/4 in
+    its bin.
+
+    Example:
+        >>> power_spectrogram(torch.zeros(2, 1, 1000), size=256, hop=64).shape
+        torch.Size([2, 1, 129, 16])
+    """
+    window = torch.hann_window(size, dtype=values.dtype, device=values.device)
+    flat = F.pad(values.reshape(-1, values.shape[-1]), (size // 2, size // 2))
+    spectrum = torch.stft(flat, size, hop, window=window, center=False, return_complex=True)
+    return (spectrum / window.sum()).abs().square().reshape(*values.shape[:-1], *spectrum.shape[-2:])
+
+
+def sound_picture(values: torch.Tensor, *, height: int = 96, width: int = 160) -> torch.Tensor:
+    """Sounds as pictures: the waveform above, its spectrogram below; (B, C, K) to (B, 3, height + height // 2, width).
+
+    The spectrogram runs from 0 Hz at the bottom to half the rate at the top, in 80 dB below the loudest of all.
+
+    Example:
+        >>> sound_picture(torch.zeros(2, 1, 1000)).shape
+        torch.Size([2, 3, 144, 160])
+    """
+    mono = values.float().mean(dim=1)
+    size = max(16, 2 ** round(math.log2(max(64, min(1024, mono.shape[1] // 16)))))
+    hop = max(1, mono.shape[1] // width)
+    power = power_spectrogram(mono, size=size, hop=hop)
+    decibels = 10 * torch.log10(power.clamp(min=1e-12))
+    level = ((decibels - decibels.max()) / _FLOOR + 1).clamp(0, 1)
+    level = F.interpolate(level[:, None].flip(2), size=(height, width), mode="bilinear", align_corners=False)[:, 0]
+    return torch.cat([_waveform(mono, height=height // 2, width=width), _coloured(level)], dim=2)
+
+
+def sound_sheet(values: torch.Tensor) -> torch.Tensor:
+    """Pictures of all sounds in one: (B, C, K) to (3, rows, columns)."""
+    return tile(sound_picture(values), gap=4)
+
+
+def _coloured(level: torch.Tensor) -> torch.Tensor:
+    """Levels 0 to 1 as colours in −1 to 1: (B, H, W) to (B, 3, H, W)."""
+    table = torch.tensor(_COLOURS, dtype=level.dtype)
+    place = level * (len(table) - 1)
+    index = place.floor().long().clamp(max=len(table) - 2)
+    colour = torch.lerp(table[index], table[index + 1], (place - index)[..., None])
+    return 2 * colour.movedim(-1, 1) - 1
+
+
+def _waveform(mono: torch.Tensor, *, height: int, width: int) -> torch.Tensor:
+    """The range that the wave covers in each column, from −1 at the bottom to 1 at the top; dark on white."""
+    count = mono.shape[1]
+    edges = torch.linspace(0, count, width + 1).round().long()
+    low, high = [], []
+    for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        part = mono[:, min(a, count - 1) : max(a + 1, b)]
+        low.append(part.amin(dim=1))
+        high.append(part.amax(dim=1))
+    rows = (1 - (2 * torch.arange(height) + 1) / height)[:, None]
+    half = 1 / height  # at least one row is drawn
+    low_BW, high_BW = torch.stack(low, dim=1)[:, None], torch.stack(high, dim=1)[:, None]
+    inside = (rows >= low_BW - half) & (rows <= high_BW + half)
+    return torch.where(inside, -0.7, 1.0)[:, None].expand(-1, 3, -1, -1)

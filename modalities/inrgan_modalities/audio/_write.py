@@ -1,0 +1,102 @@
+"""Sounds to files."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from inrgan.errors import ConfigError, NonFiniteError, ShapeError
+from inrgan.files import known_suffix, replacing
+from inrgan.pictures import ANIMATION_SUFFIXES, WRITE_SUFFIXES, write_animation, write_image
+from inrgan_modalities.audio._read import load_soundfile
+from inrgan_modalities.audio._spectrogram import sound_picture, sound_sheet
+
+_PICTURES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
+SOUNDS = (".wav", ".flac")
+GAP_SECONDS = 0.25
+"""Silence between sounds that are written to one file."""
+
+
+def write_sounds(values: torch.Tensor, path: str | Path, *, rate: float, gap: float = GAP_SECONDS) -> None:
+    """Write one or several sounds to one file, by its suffix.
+
+    ``.wav`` and ``.flac`` hold them one after another in 16 bits, with silence between; ``.npy`` the numbers of all,
+    as float32; pictures a sheet of waveforms and spectrograms. The file appears whole or not at all.
+
+    Args:
+        values: (B, C, K).
+        path: the file.
+        rate: samples per second; a file holds whole numbers.
+        gap: silence between sounds, in seconds.
+
+    Raises:
+        ConfigError: the suffix cannot be written, or the rate is not a whole number of 1 or more.
+        ShapeError: there is no sample, or the format cannot hold the channels.
+        NonFiniteError: a value is NaN or infinite.
+        WriteError: the path cannot be written.
+        MissingDependency: soundfile or Pillow is not installed.
+
+    Example:
+        >>> write_sounds(torch.zeros(3, 1, 8000), "three.wav", rate=8000)
+    """
+    path = Path(path)
+    suffix = known_suffix(path, (*SOUNDS, ".npy", *_PICTURES))
+    values = _checked(values)
+    if suffix in _PICTURES:
+        write_image(sound_sheet(values), path)
+    elif suffix == ".npy":
+        with replacing(path) as temporary:
+            np.save(temporary, values[0].numpy() if len(values) == 1 else values.numpy(), allow_pickle=False)
+    else:
+        write_samples(joined(values, silence=round(gap * rate)), path, rate=rate)
+
+
+def write_samples(samples: torch.Tensor, path: Path, *, rate: float) -> None:
+    """Write one sound (C, K) to .wav or .flac in 16 bits."""
+    whole = whole_rate(rate)
+    soundfile = load_soundfile(why="Writing sounds")
+    with replacing(path) as temporary:
+        # Bytes of its own rounding: a library's may scale by 32768 and clip, which is not what was rendered.
+        numbers = (samples.clamp(-1, 1) * 32767).round().to(torch.int16).T.contiguous().numpy()
+        soundfile.write(str(temporary), numbers, whole, format=path.suffix[1:].upper(), subtype="PCM_16")
+
+
+def write_walk(values: torch.Tensor, path: str | Path, *, rate: float, steps_per_second: float) -> None:
+    """Write steps of a walk: one sound after another without a gap, or a film of their spectrograms.
+
+    Raises:
+        ConfigError: the suffix cannot be written.
+    """
+    path = Path(path)
+    suffix = known_suffix(path, (*SOUNDS, ".npy", *ANIMATION_SUFFIXES))
+    if suffix in ANIMATION_SUFFIXES:
+        write_animation(sound_picture(_checked(values), height=192, width=320), path, fps=steps_per_second)
+    else:
+        write_sounds(values, path, rate=rate, gap=0.0)
+
+
+def joined(values: torch.Tensor, *, silence: int) -> torch.Tensor:
+    """Sounds (B, C, K) one after another, with samples of silence between: (C, B·K + (B − 1)·silence)."""
+    padded = torch.nn.functional.pad(values, (0, silence)).transpose(0, 1).flatten(1)
+    return padded[:, : padded.shape[1] - silence]
+
+
+def whole_rate(rate: float) -> int:
+    """The rate as files hold it.
+
+    Raises:
+        ConfigError: it is not a whole number of 1 or more.
+    """
+    if round(rate) < 1 or abs(rate - round(rate)) > 1e-6 * rate:
+        raise ConfigError(f"the rate is {rate:g} Hz, and a sound file holds whole numbers; give --rate")
+    return round(rate)
+
+
+def _checked(values: torch.Tensor) -> torch.Tensor:
+    if values.numel() == 0 or values.ndim != 3:
+        raise ShapeError(
+            f"sounds of shape {tuple(values.shape)} were to be written; expected (B, C, K), none of them 0"
+        )
+    if not torch.isfinite(values).all():
+        raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
+    return values.detach().float().cpu()
