@@ -129,7 +129,7 @@ class MultiScaleINR(AbstractINR):
     def compile_layers(self, *, backend: str = "inductor") -> None:
         # How many nodes a view needs depends on its data; the layers compile without it. Not a decorator of the
         # method: it would load all of torch's compiler as soon as this file is imported.
-        self._places = torch.compiler.disable(self._places)
+        self._places = torch.compiler.disable(self._places)  # type: ignore[assignment]
         self.compile(backend=backend)
 
     def _places(self, view: View, dtype: torch.dtype) -> tuple[list[Tensor], list[AbstractStencil]]:
