@@ -21,6 +21,7 @@ from PIL import Image
 from inrgan import ImageModality, Trainer
 from inrgan.evaluation import score_generator
 from inrgan.losses import LossOptions
+from inrgan.memory import keep_freed_memory
 from inrgan.recipes import recipe
 
 METRICS = ("swd", "frechet", "precision", "recall")
@@ -64,6 +65,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the command line does
     mixed = args.out / "mixed"
     sizes = shrink(args.train, mixed, smallest=args.smallest, largest=args.largest, seed=0)
     serving = sum(s >= args.resolution for s in sizes)

@@ -17,13 +17,16 @@ from pathlib import Path
 import torch
 
 from inrgan import Generator, ImageModality
+from inrgan.memory import keep_freed_memory
 from inrgan.rendering import render_file
 
 
 def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
+    keep_freed_memory()  # as the command line does
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    G = Generator(ImageModality(resolution=64), preset=args.preset).eval().to(args.device)
+    sizes = {} if args.width is None else {"widths": (args.width,) * 3, "depths": (1, 1, 1)}
+    G = Generator(ImageModality(resolution=64), preset=args.preset, **sizes).eval().to(args.device)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder) / f"render{args.suffix}"
         start, own = time.perf_counter(), time.process_time()
@@ -33,7 +36,7 @@ def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
         written = sum(p.stat().st_size for p in files if p.is_file())
     megapixels = args.size**2 / 1e6
     return {
-        "preset": args.preset,
+        "preset": args.preset if args.width is None else f"{args.preset}, one layer of {args.width} a stage",
         "suffix": args.suffix,
         "size": args.size,
         "seconds_per_megapixel": round(seconds / megapixels, 3),
@@ -46,6 +49,7 @@ def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--width", type=int, help="one layer of this width in every stage, for renders of gigapixels")
     parser.add_argument("--sizes", default="2048,4096", help="rows and columns")
     parser.add_argument("--suffixes", default=".tif,.png,.dzi,.zarr")
     parser.add_argument("--threads", type=int, default=1)

@@ -17,7 +17,8 @@ from matplotlib.patches import Rectangle
 
 from inrgan import Box, Field, Generator, ImageModality, View
 from inrgan.density import evaluate, foveated, gradient_magnitude, reconstruct, sample_density
-from inrgan.samplers import RandomResolution, VariableDensity
+from inrgan.losses import LossOptions
+from inrgan.samplers import DensePatch, RandomResolution, VariableDensity
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from sky_and_person import SkyAndPerson
@@ -68,6 +69,54 @@ def draw_resolutions(path: Path) -> None:
         view = sampler.draw(modality.domain, batch=1, generator=rng)
         show(axis, modality.observe([item], view)[0], f"{view.shape[0]} x {view.shape[1]}")
     figure.savefig(path, dpi=80)
+
+
+def draw_patches(path: Path) -> None:
+    """What the critic of dense patches sees of one real: the whole, two patches, and the whole carried onto them."""
+    modality, box = ImageModality(resolution=256), Box(2)
+    item, rng = modality.source(None, seed=3)[4], torch.Generator().manual_seed(113)
+    views = DensePatch(32, 256, coarsest=64).draw(box, batch=2, generator=rng)
+    whole = modality.observe([item], box.grid((32, 32)))
+    figure, axes = plt.subplots(1, 5, figsize=(13, 3.1), constrained_layout=True)
+    show(axes[0], whole[0], "the whole, 32 x 32")
+    for i, (patch, carried) in enumerate(zip(axes[1::2], axes[2::2], strict=True)):
+        view = views.row(i)
+        left, right, top, bottom = (16 * (edge + 1) - 0.5 for edge in frame(view))
+        axes[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=ORANGE, linewidth=1.5))
+        axes[0].text(left + 0.6, top + 0.6, "AB"[i], color=ORANGE, fontsize=11, va="top", fontweight="bold")
+        show(patch, modality.observe([item], view)[0], f"patch {'AB'[i]}, 32 x 32")
+        show(carried, box.carry(whole, view)[0], f"the whole carried onto {'AB'[i]}")
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
+
+
+def draw_growing(path: Path) -> None:
+    """One real as steps of a growing training see it, and how the resolution grows."""
+    modality, options = ImageModality(resolution=128), LossOptions(grow_from=16, grow_kimg=100)
+    item = modality.source(None, seed=3)[4]
+    figure, axes = plt.subplots(1, 5, figsize=(13, 3.1), constrained_layout=True)
+    for axis, kimg in zip(axes, (0, 33, 67, 100), strict=False):
+        n = options.resolution_at(kimg, 128)
+        show(axis, modality.observe([item], modality.domain.grid((n, n)))[0], f"{kimg} kimg: {n} x {n}")
+    kimg = [k / 2 for k in range(241)]
+    axes[4].plot(kimg, [options.resolution_at(k, 128) for k in kimg], color=TEAL)
+    axes[4].set_yscale("log", base=2)
+    axes[4].set(xlabel="kimg", yticks=[16, 32, 64, 128], yticklabels=["16", "32", "64", "128"])
+    axes[4].set_title("--grow-from 16 --grow-kimg 100", fontsize=10)
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
+
+
+def draw_tiles(path: Path, G: Generator) -> None:
+    """One render of 1024 x 1024 with the borders of its blocks, and one of them evaluated alone."""
+    field, shape = G.sample([6], truncation=0.8), (1024, 1024)
+    window = (slice(256, 512), slice(512, 768))
+    figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.3), constrained_layout=True)
+    show(axes[0], field.render(shape)[0], "1024 x 1024, 16 tiles")
+    for k in range(0, 1024, 256):
+        axes[0].axhline(k, color="white", linewidth=0.6)
+        axes[0].axvline(k, color="white", linewidth=0.6)
+    axes[0].add_patch(Rectangle((512, 256), 256, 256, fill=False, color=ORANGE, linewidth=2))
+    show(axes[1], field.render(shape, window=window)[0], "one of them, evaluated alone")
+    figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
 
 
 def draw_density(path: Path) -> None:
@@ -157,10 +206,14 @@ if __name__ == "__main__":
     args = parser.parse_args()
     draw_views(IMAGES / "views.png")
     draw_resolutions(IMAGES / "views-resolution.png")
+    draw_patches(IMAGES / "views-patches.jpg")
+    draw_growing(IMAGES / "views-growing.jpg")
     draw_density(IMAGES / "views-density.jpg")
     draw_foveated(IMAGES / "views-foveated.jpg")
     if args.run:
-        draw_regions(IMAGES / "views-regions.jpg", Generator.from_pretrained(args.run))
+        G = Generator.from_pretrained(args.run)
+        draw_regions(IMAGES / "views-regions.jpg", G)
+        draw_tiles(IMAGES / "views-tiles.jpg", G)
     if args.textures:
         names = {"trained on the box alone": "plain", "trained with shifts of half the box": "shifted"}
         trained = {name: Generator.from_pretrained(args.textures / part) for name, part in names.items()}

@@ -16,6 +16,7 @@ from PIL import Image
 
 from inrgan import Generator, ImageModality, Trainer, recipes
 from inrgan.interpolation import walk
+from inrgan.memory import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of images, then look at what it learned.")
 parser.add_argument("--data", help="folder or zip of images; the built-in shapes when absent")
@@ -23,6 +24,7 @@ parser.add_argument("--minutes", type=float, default=3, help="length of the trai
 parser.add_argument("--out", type=Path, default=Path("."), help="where to write (default: here)")
 parser.add_argument("--resolution", type=int, default=32, help="of the training, not of the results (default: 32)")
 args = parser.parse_args()
+keep_freed_memory()  # this program owns its process; CPU tensors come faster from memory that is at hand
 
 # 1. Train. A modality says what kind of signal it is; a recipe gives every other setting a value, and each of
 #    them can be replaced. Here the clock ends the training, so its length in kimg (thousands of images) is large.

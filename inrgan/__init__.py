@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from inrgan._builtin import BUILT_IN
 from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import AbstractDomain, Box
+from inrgan.domains import AbstractDomain, Box, Sphere
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.modality import Modality
@@ -21,6 +21,7 @@ from inrgan.views import View
 if TYPE_CHECKING:
     from inrgan_modalities.audio import AudioModality
     from inrgan_modalities.image import ImageModality
+    from inrgan_modalities.spherical import SphericalModality
 
     from inrgan.training import TrainConfig, Trainer
 
@@ -46,6 +47,8 @@ __all__ = [
     "ImageModality",
     "Modality",
     "ResidualCritic",
+    "Sphere",
+    "SphericalModality",
     "TrainConfig",
     "Trainer",
     "View",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,14 +47,22 @@ def sample(flags: "Sample") -> None:
     G = load(flags.run, flags.device)
     modality = G.modality
     shape, region = where(flags, modality, region=flags.region)
+    if flags.view is not None and region is not None:
+        raise ConfigError("--view and --region both say where to look; give one of them")
+    suffix = flags.out.suffix.lower()
+    if suffix in modality.whole_suffixes and (flags.view is not None or region is not None):
+        raise ConfigError(
+            f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
+        )
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
     if flags.view is None:
         values = fields.render(shape, region=region)
         modality = modality.over(shape, region)
-    elif region is not None:
-        raise ConfigError("--view and --region both say where to look; give one of them")
     else:
-        values = fields.look(modality.named_view(flags.view, resolution=min(shape)).to(fields.device))
+        view = modality.named_view(flags.view, resolution=min(shape)).to(fields.device)
+        values = fields.look(view)
+        if view.weights is not None:
+            values = values.masked_fill(view.weights.reshape(view.shape) == 0, math.inf)
     modality.write(values.cpu(), flags.out)
 
 

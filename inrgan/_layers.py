@@ -8,6 +8,11 @@ from torch.nn import functional as F
 
 from inrgan._typing import Float, Tensor
 
+SLOPE = 0.2
+"""Of leaky ReLUs."""
+LEAKY_GAIN = math.sqrt(2)
+"""Keeps a second moment of about 1 over a leaky ReLU."""
+
 
 class EqualizedLinear(nn.Module):
     """A linear layer whose weights are stored at scale 1 and divided by √inputs when used.
@@ -53,4 +58,4 @@ def leaky_relu(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
         >>> leaky_relu(torch.zeros(2, 3)).shape
         torch.Size([2, 3])
     """
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+    return F.leaky_relu(x, SLOPE) * LEAKY_GAIN

@@ -13,6 +13,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from inrgan._sizes import Backbone, Preset
 from inrgan.errors import ConfigError, InrganError
 from inrgan.losses import LossOptions
+from inrgan.memory import keep_freed_memory
 
 
 @dataclass(kw_only=True)
@@ -193,6 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command; user errors are one line on stderr and exit code 2."""
     args = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    keep_freed_memory()
     try:
         _dispatch(args)
     except InrganError as error:

@@ -91,7 +91,7 @@ def score_generator(
         seed=seed,
         protocol_extra={
             "size": "x".join(map(str, view.shape)),
-            "filter": "lanczos3",
+            "filter": modality.real_filter,
             "truncation": truncation,
             "data": source.description,
         },

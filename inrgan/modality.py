@@ -40,6 +40,12 @@ class Modality(abc.ABC):
     default_metrics: ClassVar[tuple[str, ...]] = ("swd", "frechet", "precision", "recall")
     """What ``evaluate`` measures unless told otherwise."""
 
+    real_filter: ClassVar[str] = "lanczos3"
+    """What band-limits reals in ``observe``, as the protocol of a score states it."""
+
+    whole_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that only the whole domain can fill, in lower case: no region and no named view goes there."""
+
     resolution: int
 
     @property
@@ -146,6 +152,8 @@ class Modality(abc.ABC):
     def named_view(self, text: str, *, resolution: int) -> View:
         """A place to look from, by a name of this kind of signal, as ``--view`` on the command line.
 
+        Points of weight 0 are no part of the signal; the command line writes them as +inf, which no field takes.
+
         Args:
             text: a name, or a name, a colon and numbers.
             resolution: samples along the shortest side of the result.
@@ -168,7 +176,7 @@ class Modality(abc.ABC):
         return generator_preset(preset, resolution=self.resolution, backbone=backbone or "multiscale")
 
     def look_sizes(self) -> Mapping[str, int]:
-        """Sizes that ``LossOptions`` leaves at 0, by name: ``patch``, ``whole``, ``lowest``; the core's where absent."""
+        """Sizes that ``LossOptions`` leaves at 0: ``patch``, ``whole``, ``lowest``; the core's where absent."""
         return {}
 
     def window(

@@ -1,4 +1,4 @@
-"""Resampling real signals at a view, anti-aliased to its spacing."""
+"""Resampling real signals at a view, anti-aliased to its spacing; and the band limit that encodings share."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,23 @@ import torch
 from inrgan._axis_maps import NARROW, BandedMap
 from inrgan._typing import Float, Shaped, Tensor
 from inrgan.views import View
+
+
+def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
+    """How much of a wave a sampling can carry: 1 up to 3/4 of Nyquist, 0 from Nyquist on, smooth between.
+
+    The idea is the damping of the input layer of StyleGAN3 (Karras et al. 2021, sec. 3.2), with a raised
+    cosine instead of a ramp so that a schedule on the spacing has no kinks.
+
+    Args:
+        turns_per_sample: frequency times spacing; Nyquist is ½.
+
+    Example:
+        >>> fade(torch.tensor([0.1, 0.5])).tolist()
+        [1.0, 0.0]
+    """
+    ramp = ((2 * turns_per_sample.abs() - 0.75) / 0.25).clamp(0, 1)
+    return 0.5 * (1 + torch.cos(math.pi * ramp))
 
 
 def lanczos(t: Float[Tensor, "*S"], *, lobes: int = 3) -> Float[Tensor, "*S"]:
@@ -156,8 +173,8 @@ class KaiserSinc:
     The default passes 3/4 of the Nyquist frequency whole and nothing (−80 dB) from there on, as encodings do: the
     transition is 1/8 of the sampling rate wide, for which Kaiser's formulas give β = 0.1102 (80 − 8.7) and a half
     width of (80 − 8) / (2.285 · 2π/8) / 2 = 20 samples, made 22 to be sure. Lanczos-3 takes a wave a fifth above
-    Nyquist down by 17 dB only, which an ear hears as another pitch. (Kaiser 1974; Oppenheim & Schafer, "Discrete-time signal
-    processing", sec. 7.5.3.)
+    Nyquist down by 15 dB only, which an ear hears as another pitch. (Kaiser 1974; Oppenheim & Schafer,
+    "Discrete-time signal processing", sec. 7.5.3.)
 
     Example:
         >>> KaiserSinc()(torch.zeros(2)).shape

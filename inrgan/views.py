@@ -179,6 +179,16 @@ def scattered(
     return View(shape=(points.shape[1],), spacing=spacing, center=(low + high) / 2, extent=high - low, points=points)
 
 
+def directions(points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D"]:
+    """Points brought to unit length; a zero vector stays zero, with finite derivatives.
+
+    Example:
+        >>> directions(torch.tensor([[3.0, 0.0, 4.0]])).tolist()
+        [[0.6000000238418579, 0.0, 0.800000011920929]]
+    """
+    return points * points.square().sum(dim=-1, keepdim=True).clamp(min=1e-24).rsqrt()
+
+
 def product_view(
     axes: Sequence[Float[Tensor, "#B _"]],
     *,

@@ -1,6 +1,6 @@
 """Parts that adapters build critics from."""
 
-from inrgan._layers import EqualizedLinear
+from inrgan._layers import EqualizedLinear, leaky_relu
 from inrgan.discriminators._base import AbstractCritic
 from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
@@ -22,6 +22,7 @@ __all__ = [
     "complex_spectrogram",
     "halve",
     "label_score",
+    "leaky_relu",
     "log_bands",
     "pool_to",
 ]

@@ -27,6 +27,7 @@ class EqualizedConv(nn.Module):
         kernel: odd side length.
         bias: whether there is one.
         padding: how the border is continued; zeros when None.
+        gain: on the input, at no cost.
 
     Example:
         >>> EqualizedConv(3, 2, 4, kernel=3)(torch.zeros(1, 2, 5, 6, 7)).shape
@@ -42,12 +43,13 @@ class EqualizedConv(nn.Module):
         kernel: int,
         bias: bool = True,
         padding: Padding | None = None,
+        gain: float = 1.0,
     ):
         super().__init__()
         assert kernel % 2 == 1, "an even kernel would shift the signal by half a sample"
         self.weight = nn.Parameter(torch.randn(outputs, inputs, *[kernel] * dims))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.scale = 1 / math.sqrt(inputs * kernel**dims)
+        self.scale = gain / math.sqrt(inputs * kernel**dims)
         self.dims, self.reach, self.padding = dims, kernel // 2, padding
 
     def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *S"]:

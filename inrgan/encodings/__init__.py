@@ -1,8 +1,22 @@
 """Coordinates to features, band-limited by the view."""
 
-from inrgan.encodings._base import AbstractEncoding, fade
+from inrgan.encodings._base import AbstractEncoding
 from inrgan.encodings._fourier import FourierEncoding, plane_waves
+from inrgan.encodings._harmonics import SphericalHarmonics, real_harmonics
+from inrgan.encodings._joined import DirectionalEncoding, JoinedEncoding
 from inrgan.encodings._periods import PeriodEncoding
 from inrgan.encodings._sine import SineEncoding
+from inrgan.resampling import fade
 
-__all__ = ["AbstractEncoding", "FourierEncoding", "PeriodEncoding", "SineEncoding", "fade", "plane_waves"]
+__all__ = [
+    "AbstractEncoding",
+    "DirectionalEncoding",
+    "FourierEncoding",
+    "JoinedEncoding",
+    "PeriodEncoding",
+    "SineEncoding",
+    "SphericalHarmonics",
+    "fade",
+    "plane_waves",
+    "real_harmonics",
+]

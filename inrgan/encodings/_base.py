@@ -1,30 +1,11 @@
-"""What an encoding is, and the band limit that all of them share."""
+"""What an encoding is."""
 
 import abc
-import math
 
-import torch
 from torch import nn
 
 from inrgan._typing import Float, Tensor
 from inrgan.views import View
-
-
-def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """How much of a wave a sampling can carry: 1 up to 3/4 of Nyquist, 0 from Nyquist on, smooth between.
-
-    The idea is the damping of the input layer of StyleGAN3 (Karras et al. 2021, sec. 3.2), with a raised
-    cosine instead of a ramp so that a schedule on the spacing has no kinks.
-
-    Args:
-        turns_per_sample: frequency times spacing; Nyquist is ½.
-
-    Example:
-        >>> fade(torch.tensor([0.1, 0.5])).tolist()
-        [1.0, 0.0]
-    """
-    ramp = ((2 * turns_per_sample.abs() - 0.75) / 0.25).clamp(0, 1)
-    return 0.5 * (1 + torch.cos(math.pi * ramp))
 
 
 class AbstractEncoding(nn.Module, abc.ABC):

@@ -5,8 +5,9 @@ import math
 import torch
 
 from inrgan._typing import Float, Tensor
-from inrgan.encodings._base import AbstractEncoding, fade
+from inrgan.encodings._base import AbstractEncoding
 from inrgan.errors import ConfigError
+from inrgan.resampling import fade
 from inrgan.views import View
 
 _SQRT2 = math.sqrt(2.0)
@@ -31,6 +32,11 @@ class FourierEncoding(AbstractEncoding):
         decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
             together staying 1. A field that starts out smooth has less noise to unlearn.
         seed: of the random frequencies; they are part of the architecture, and saved with it.
+        isotropic: fade a wave by its whole frequency, where a spacing has no axes, as on a sphere; otherwise each
+            axis by its component.
+
+    Raises:
+        ConfigError: a spacing that cannot carry the longest period, or no frequencies at all.
 
     Example:
         >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, octaves=3, oblique=8)
@@ -51,6 +57,7 @@ class FourierEncoding(AbstractEncoding):
         oblique: int = 0,
         decay: float = 1.0,
         seed: int = 0,
+        isotropic: bool = False,
     ):
         super().__init__()
         lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
@@ -59,75 +66,86 @@ class FourierEncoding(AbstractEncoding):
                 f"samples {spacing:g} apart cannot carry a wave of period {longest_period:g}; "
                 "expected a finer spacing or a larger domain"
             )
+        if octaves < 0 or oblique < 0 or octaves + oblique < 1:
+            raise ConfigError(
+                f"{octaves} octaves and {oblique} oblique frequencies; expected 0 or more of each, and one"
+            )
         octaves = min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1)
         rows = [
             [lowest * 2**k if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for k in range(octaves)
         ]
         generator = torch.Generator().manual_seed(seed)
-        directions = torch.randn(oblique, dim, generator=generator, dtype=torch.float64)
-        directions = directions / directions.norm(dim=-1, keepdim=True)
+        headings = torch.randn(oblique, dim, generator=generator, dtype=torch.float64)
+        headings = headings / headings.norm(dim=-1, keepdim=True)
         lengths = lowest * (highest / lowest) ** torch.rand(oblique, 1, generator=generator, dtype=torch.float64)
-        table = torch.cat([torch.tensor(rows, dtype=torch.float64), directions * lengths]).float()
+        table = torch.cat([torch.tensor(rows, dtype=torch.float64).reshape(-1, dim), headings * lengths]).float()
         self.register_buffer("frequencies", table)
         amplitude = table.double().norm(dim=-1) ** -decay
         self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
-        self.size = 2 * table.shape[0]
+        self.size, self.isotropic = 2 * table.shape[0], isotropic
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
-        waves = plane_waves(view, self.frequencies.to(view.spacing.dtype))
-        passes = _passes(view, self.frequencies) * self.amplitude
-        sin, cos = waves
-        return torch.cat([sin * passes, cos * passes], dim=-1) * _SQRT2
+        return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude, isotropic=self.isotropic)
 
 
-def _passes(view: View, frequencies: Float[Tensor, "K D"]) -> Float[Tensor, "#B #N K"]:
-    """How much of each wave the view carries at each point.
+def plane_waves(
+    view: View,
+    frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"],
+    *,
+    amplitude: Float[Tensor, "K"] | None = None,
+    isotropic: bool = False,
+) -> Float[Tensor, "#B N F"]:
+    """Sin, then cos, of 2π f·x at every point of a view, each as far as the view's spacing carries it.
 
-    An axis is band-limited by its own spacing; a wave passes when every axis carries its component. On a
-    product grid the factors are one short table per axis.
+    An axis is band-limited by its own spacing; a wave passes when every axis carries its component.
+
+    On a product grid the waves are put together from one short table per axis by the addition theorem, with fading
+    and amplitudes in the tables: two passes over the result. Scattered points go through the same arithmetic, so
+    that both ways agree to rounding. Phases are reduced to one turn before sin is taken, which keeps high
+    frequencies accurate.
+
+    Args:
+        view: where.
+        frequencies: in turns per coordinate unit; the same for all samples, or each sample's own.
+        amplitude: factor on each wave.
+        isotropic: fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
+
+    Example:
+        >>> plane_waves(Box(1).grid((8,)), torch.ones(3, 1)).shape
+        torch.Size([1, 8, 6])
     """
-    if view.axes is None or view.spacing.shape[1] == 1:
-        return fade(view.spacing[..., None, :] * frequencies).prod(dim=-1)
-    passes = None
-    for d, spacing_BM in enumerate(view.axis_spacing):
-        table = _along(fade(spacing_BM[:, :, None] * frequencies[:, d]), d, rank=len(view.shape))
-        passes = table if passes is None else passes * table
-    assert passes is not None
-    return passes.flatten(1, -2)
+    f_BKD = (frequencies if frequencies.ndim == 3 else frequencies[None]).to(view.spacing.dtype)
+    waves = turned = None
+    for d in range(view.dim):
+        x_BM, spacing_BM = (
+            (view.coords[..., d], view.spacing[..., d]) if view.axes is None else (view.axes[d], view.axis_spacing[d])
+        )
+        f_B1K = f_BKD[:, None, :, d]
+        turns = x_BM[:, :, None] * f_B1K
+        phase = 2 * math.pi * (turns - turns.detach().round())
+        s, c = torch.sin(phase), torch.cos(phase)
+        if isotropic and d == 0:
+            assert view.axes is None or view.spacing.shape[1] == 1, "a spacing that varies along axes has axes"
+            passes = fade(view.spacing.amax(dim=-1, keepdim=True) * f_BKD.norm(dim=-1)[:, None])
+            s, c = s * passes, c * passes
+        elif not isotropic:
+            passes = fade(spacing_BM[:, :, None] * f_B1K)
+            s, c = s * passes, c * passes
+        if d == 0 and amplitude is not None:
+            s, c = s * amplitude.to(s.dtype), c * amplitude.to(s.dtype)
+        if view.axes is not None:
+            s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
+        if waves is None or turned is None:
+            waves, turned = torch.cat([s, c], dim=-1), torch.cat([c, -s], dim=-1)
+        else:  # (sin, cos) of a sum, and the same a quarter turn on, which only further axes need
+            ss, cc = torch.cat([s, s], dim=-1), torch.cat([c, c], dim=-1)
+            before = waves
+            waves = torch.addcmul(waves * cc, turned, ss)
+            turned = torch.addcmul(turned * cc, before, ss, value=-1) if d < view.dim - 1 else turned
+    assert waves is not None
+    return waves if view.axes is None else waves.flatten(1, -2)
 
 
 def _along(table: Float[Tensor, "B M K"], d: int, *, rank: int) -> Tensor:
     """Put the table of coordinate d on its own array axis, counted from the end."""
     return table.reshape(table.shape[0], *(table.shape[1] if a == rank - 1 - d else 1 for a in range(rank)), -1)
-
-
-def plane_waves(
-    view: View, frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"]
-) -> tuple[Float[Tensor, "#B N K"], Float[Tensor, "#B N K"]]:
-    """Sin and cos of 2π f·x at every point of a view.
-
-    On a product grid they are put together from one short table per axis by the addition theorem. Scattered
-    points go through the same arithmetic, so that both ways agree to rounding. Phases are reduced to one turn
-    before sin is taken, which keeps high frequencies accurate.
-
-    Example:
-        >>> sin, cos = plane_waves(Box(1).grid((8,)), torch.ones(3, 1)); sin.shape
-        torch.Size([1, 8, 3])
-    """
-    f_BKD = frequencies if frequencies.ndim == 3 else frequencies[None]
-    sin = cos = None
-    for d in range(view.dim):
-        x_BM = view.axes[d] if view.axes is not None else view.coords[..., d]
-        turns = x_BM[:, :, None] * f_BKD[:, None, :, d]
-        phase = 2 * math.pi * (turns - turns.detach().round())
-        s, c = torch.sin(phase), torch.cos(phase)
-        if view.axes is not None:
-            s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
-        if sin is None or cos is None:
-            sin, cos = s, c
-        else:
-            sin, cos = sin * c + cos * s, cos * c - sin * s
-    assert sin is not None and cos is not None
-    if view.axes is not None:
-        sin, cos = sin.flatten(1, -2), cos.flatten(1, -2)
-    return sin, cos

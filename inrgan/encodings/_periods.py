@@ -5,7 +5,7 @@ import math
 import torch
 
 from inrgan._typing import Float, Tensor
-from inrgan.encodings._base import AbstractEncoding, fade
+from inrgan.encodings._base import AbstractEncoding
 from inrgan.encodings._fourier import plane_waves
 from inrgan.errors import ConfigError
 from inrgan.views import View
@@ -72,6 +72,4 @@ class PeriodEncoding(AbstractEncoding):
         self.size = 2 * len(table)
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
-        sin, cos = plane_waves(view, self.frequencies.to(view.spacing.dtype))
-        passes = fade(view.spacing * self.frequencies[:, 0]) * self.amplitude
-        return torch.cat([sin * passes, cos * passes], dim=-1) * math.sqrt(2)
+        return plane_waves(view, self.frequencies, amplitude=math.sqrt(2) * self.amplitude)

@@ -5,7 +5,7 @@ import math
 import torch
 
 from inrgan._typing import Float, Tensor
-from inrgan.encodings._base import AbstractEncoding, fade
+from inrgan.encodings._base import AbstractEncoding
 from inrgan.encodings._fourier import plane_waves
 from inrgan.errors import ConfigError
 from inrgan.views import View
@@ -46,6 +46,5 @@ class SineEncoding(AbstractEncoding):
         self.size = count
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
-        sin, cos = plane_waves(view, self.frequencies.to(view.spacing.dtype))
-        passes = fade(view.spacing[..., None, :] * self.frequencies).prod(dim=-1)
-        return (sin * torch.cos(self.phases) + cos * torch.sin(self.phases)) * passes * math.sqrt(2)
+        sin, cos = plane_waves(view, self.frequencies).chunk(2, dim=-1)
+        return (sin * torch.cos(self.phases) + cos * torch.sin(self.phases)) * math.sqrt(2)

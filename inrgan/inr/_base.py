@@ -76,6 +76,10 @@ class AbstractINR(nn.Module, abc.ABC):
             trace: when given, filled with every layer's activations, for instruments.
         """
 
+    @abc.abstractmethod
+    def compile_layers(self, *, backend: str = "inductor") -> None:
+        """Compile what can be compiled with torch.compile, in place."""
+
 
 def linear(
     x: Float[Tensor, "#B N I"],

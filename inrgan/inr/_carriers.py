@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 
-import torch
-
 from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding
@@ -71,7 +69,7 @@ class CarrierINR(AbstractINR):
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
-        stencil = self._stencil(view)
+        stencil = self.lattice.stencil(view)
         amplitudes = stencil.interpolate(self.amplitudes(stencil.nodes, weights, trace=trace))
         waves = self.carriers(view).to(amplitudes.dtype)
         # Amplitudes and waves have a second moment of 1: the root keeps their sum there, a fourth of it leaves
@@ -82,6 +80,5 @@ class CarrierINR(AbstractINR):
             trace["signal"] = signal
         return signal
 
-    @torch.compiler.disable()  # how many nodes a view needs depends on its data
-    def _stencil(self, view: View):
-        return self.lattice.stencil(view)
+    def compile_layers(self, *, backend: str = "inductor") -> None:
+        self.amplitudes.compile_layers(backend=backend)

@@ -126,7 +126,12 @@ class MultiScaleINR(AbstractINR):
         onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
         return y, linear(x, onward, gain=SILU_GAIN)
 
-    @torch.compiler.disable()  # how many nodes a view needs depends on its data; the layers compile without it
+    def compile_layers(self, *, backend: str = "inductor") -> None:
+        # How many nodes a view needs depends on its data; the layers compile without it. Not a decorator of the
+        # method: it would load all of torch's compiler as soon as this file is imported.
+        self._places = torch.compiler.disable(self._places)  # type: ignore[assignment]
+        self.compile(backend=backend)
+
     def _places(self, view: View, dtype: torch.dtype) -> tuple[list[Tensor], list[AbstractStencil]]:
         """The encoded positions of every stage, and the stencils between them; coordinates may be more precise."""
         stencils, places = [], [view]

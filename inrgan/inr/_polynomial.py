@@ -60,6 +60,9 @@ class PolynomialINR(AbstractINR):
         numbers = weights[0].weight.shape[0] * encoded.shape[1] * self.layers[0].outputs
         return by_blocks(levels, encoded, numbers=numbers)[0]
 
+    def compile_layers(self, *, backend: str = "inductor") -> None:
+        self.compile(backend=backend)
+
     def _levels(self, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor) -> tuple[Tensor]:
         x = F.silu(linear(encoded, weights[0]))
         if trace is not None:

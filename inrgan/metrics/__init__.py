@@ -13,7 +13,7 @@ from inrgan.metrics._precision_recall import (
     precision_recall,
 )
 from inrgan.metrics._pyramid import count_levels, laplacian_pyramid, reconstruct
-from inrgan.metrics._score import Score, scores_table
+from inrgan.metrics._score import Protocol, Score, scores_table
 from inrgan.metrics._spectrum import RadialSpectrum, mean_power, radial_spectrum, spectrum_distance
 from inrgan.metrics._swd import SlicedWasserstein, sliced_distance, sliced_wasserstein
 
@@ -25,6 +25,7 @@ __all__ = [
     "InceptionWeightsMissing",
     "Metric",
     "PrecisionRecall",
+    "Protocol",
     "RadialSpectrum",
     "RandomConvFeatures",
     "Score",

@@ -98,7 +98,7 @@ class Trainer:
         self.optimizer_G = torch.optim.Adam(self.G.parameters(), lr=config.generator_rate, betas=config.betas)
         self.optimizer_D = torch.optim.Adam(self.D.parameters(), lr=config.critic_rate, betas=config.betas)
         if config.compile:
-            self.G.inr.compile()
+            self.G.inr.compile_layers()
         self.step = 0
         for term in self.terms:
             self.reals.check(term.finest(modality.domain))

@@ -254,7 +254,7 @@ def test_strides_shorten_faster():
     assert len(many.blocks) == 11 and len(few.blocks) in (5, 6)
     x = torch.zeros(1, 1, 8192)
     lengths = list(
-        itertools.accumulate(few.blocks, lambda n, b: b._shorter(torch.zeros(1, 1, n)).shape[2], initial=8192)
+        itertools.accumulate(few.blocks, lambda n, b: b.shorter(torch.zeros(1, 1, n)).shape[2], initial=8192)
     )
     assert lengths[:5] == [8192, 2048, 512, 128, 32]
     assert few(x, torch.zeros(1, 1)).shape == (1, 4)

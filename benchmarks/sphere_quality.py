@@ -1,0 +1,127 @@
+"""Scores over training time of a generator on the sphere, and of an image generator on the same maps.
+
+Same data, sizes of networks, loss, optimiser, batch and budget. ``plane`` is what one would do without a sphere: an
+image of aspect 2:1 with coordinates (x, y) and a critic for images. Its fields are rendered on the very grid that the
+others are scored on, and scored alike; its data are the reals as the others see them on that grid. ``reals`` scores the
+training data themselves, the best that can be had. The budget is CPU time of the process on one thread, so that other
+load on the machine does not change it. Held-out items are scored.
+
+    python benchmarks/sphere_quality.py --train train/FIELD.npy --test test/FIELD.npy --low -3 --high 3 \
+        --resolution 32 --method sphere --out results/
+
+Both files need lat.npy and lon.npy beside them. From annual means of temperature, 8 runs of a model over 110 years
+(880, 64, 128), with two whole runs held out, as anomalies (all maps share one mean, which would hide a collapse):
+
+    t, test = np.load("t2m.npy"), np.r_[330:440, 770:880]
+    train = np.setdiff1d(np.arange(880), test)
+    t = t - t[train].mean(axis=0)
+    for name, rows in (("train", train), ("test", test)):
+        os.makedirs(name)
+        np.save(f"{name}/FIELD.npy", t[rows])
+        for axis in ("lat.npy", "lon.npy"):
+            shutil.copy(axis, name)
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from inrgan import Generator, ImageModality, Modality, SphericalModality, Trainer
+from inrgan.evaluation import observe_reals, render_fakes
+from inrgan.losses import LossOptions
+from inrgan.metrics import evaluate
+from inrgan.recipes import recipe
+
+LOSSES = {
+    "sphere": ("full",),
+    "random-resolution": ("random-resolution",),
+    "tangent-patches": ("full", "dense-patch"),
+    "both": ("random-resolution", "dense-patch"),
+    "plane": ("full",),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", required=True)
+    parser.add_argument("--test", required=True)
+    parser.add_argument("--low", type=float, help="of fields, the value that becomes -1")
+    parser.add_argument("--high", type=float, help="of fields, the value that becomes 1")
+    parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--resolution", type=int, default=32)
+    parser.add_argument("--method", choices=[*LOSSES, "reals"], required=True)
+    parser.add_argument("--rotate", choices=["none", "axis", "any"], default="none")
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--minutes", default="0,5,15,30", help="CPU minutes at which to score")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fakes", type=int, default=1024)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    sphere = SphericalModality(
+        resolution=args.resolution, channels=args.channels, low=args.low, high=args.high, rotate=args.rotate
+    )
+    view = sphere.domain.grid(sphere.domain.shape(args.resolution))
+    test = sphere.source(args.test)
+    real = observe_reals(test, sphere, view, count=len(test), seed=0)
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    def score(fake: torch.Tensor, **line: object) -> None:
+        scores = evaluate(
+            real, fake, metrics=sphere.default_metrics, view=view, others=sphere.metrics(), features=sphere.features()
+        )
+        line |= {s.name: s.value for s in scores}
+        line |= {f"{s.name}_of_reals": s.protocol["of_reals"] for s in scores if "of_reals" in s.protocol}
+        line |= {"protocol": scores[0].protocol}
+        with open(args.out / f"{args.method}-{args.resolution}-{args.seed}.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
+
+    train = sphere.source(args.train)
+    if args.method == "reals":
+        score(observe_reals(train, sphere, view, count=len(train), seed=0), method="reals", resolution=args.resolution)
+        return
+    modality: Modality = sphere
+    data, folder = args.train, args.out / f"plane-data-{args.resolution}-{args.seed}"
+    if args.method == "plane":
+        modality = ImageModality(resolution=args.resolution, channels=args.channels, aspect=(2, 1))
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, item in enumerate(observe_reals(train, sphere, view, count=len(train), seed=0)):
+            np.save(folder / f"{i:06d}.npy", item.numpy())
+        data = str(folder)
+    config = dataclasses.replace(
+        recipe(args.preset, modality), data=data, seed=args.seed, kimg=1e9, device="cpu", snapshot_kimg=1e9,
+        losses=LOSSES[args.method],
+        # Patches begin early: half an hour is only some thousand items.
+        views=LossOptions(patch_start=1, patch_ramp=2),
+    )  # fmt: skip
+    trainer = Trainer(config, outdir=args.out / "runs", quiet=True)
+    grid = modality.domain.grid(view.shape)
+    parameters = sum(p.numel() for p in trainer.G.parameters())
+    used = 0.0
+    for mark in (float(m) for m in args.minutes.split(",")):
+        start = time.process_time()
+        while used + time.process_time() - start < 60 * mark:
+            trainer.train_step()
+        used += time.process_time() - start
+        score(
+            render_fakes(trainer.ema, grid, count=args.fakes, seed=0), method=args.method, resolution=args.resolution,
+            cpu_minutes=mark, kimg=round(trainer.kimg, 2), generator_parameters=parameters,
+        )  # fmt: skip
+        trainer.preview(reals=False)
+        trainer.save()
+    if isinstance(trainer.ema, Generator):
+        trainer.snapshot()
+    trainer.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

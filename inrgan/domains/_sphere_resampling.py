@@ -1,0 +1,138 @@
+"""Real equirectangular arrays seen from anywhere on the sphere, anti-aliased by area."""
+
+import math
+
+import torch
+
+from inrgan._legendre import legendre_table
+from inrgan._typing import Float, Shaped, Tensor
+from inrgan.domains._equirectangular import carry_equirectangular
+from inrgan.domains._sphere_gather import gather_smooth, halved
+from inrgan.errors import ConfigError
+from inrgan.resampling import fade
+from inrgan.views import View
+
+_DEGREES = 160
+"""Spherical harmonics up to which a band limit is exact; tables of them grow as the cube of the degree. Finer ones
+are kernels along rows and columns."""
+
+
+def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor, "B C *S"]:
+    """Equirectangular arrays seen from a view of the sphere, anti-aliased to its spacing, kept within [−1, 1].
+
+    The band limit is isotropic: spherical harmonics of degree l pass as a wave of l/2π turns a radian passes
+    ``fade``, whole up to 3/4 of the Nyquist frequency of the coarser of the view's spacing and the array's own,
+    and not at all from there on. There is no pole and no seam in it, constants stay, and so does the mean by area.
+    What needs harmonics above degree 160 (rows less than 1.1° apart) is smoothed by Lanczos-3 along latitude and,
+    as wide on the sphere, along rows. Arrays much finer than the view are first averaged in blocks.
+
+    Args:
+        items: row 0 north, column 0 at longitude −180°, cell-centred; uint8 is taken as 0…255 for −1…1.
+        view: any view of the sphere; one for all items or one for each. Of a view whose points have spacings of
+            their own the coarsest counts: that of a camera's middle.
+
+    Raises:
+        ConfigError: arrays that are not about twice as wide as high.
+
+    Example:
+        >>> observe_sphere(torch.zeros(2, 3, 8, 16), Sphere().cube(4)).shape
+        torch.Size([2, 3, 24, 4])
+    """
+    B, C, H, W = items.shape
+    if H < 2 or not 1.9 <= W / H <= 2.1:
+        raise ConfigError(f"an equirectangular array has {H} rows and {W} columns; expected twice as many columns")
+    values = items.float() / 127.5 - 1 if items.dtype == torch.uint8 else items.float()
+    own, points = max(math.pi / H, 2 * math.pi / W), view.coords.to(values.device)
+    spacing = view.spacing.flatten(1).amax(dim=1).double().clamp(min=own).to(values.device)
+    spacing, points = spacing.expand(B if view.batch > 1 else 1), points.expand(view.batch, -1, -1)
+    # Spacings of one octave are served alike, so that an item does not depend on the others of a batch.
+    octave = (spacing / own).log2().add(1e-4).floor().long()
+    if len(octave) == 1:
+        out = _observed(values, points, spacing, finest=own * 2 ** int(octave[0]))
+    else:
+        out = values.new_empty(B, C, view.count)
+        for k in octave.unique().tolist():
+            rows = (octave == k).nonzero()[:, 0]
+            out[rows] = _observed(values[rows], points[rows], spacing[rows], finest=own * 2**k)
+    return out.unflatten(-1, view.shape).clamp(-1, 1)
+
+
+def _observed(
+    values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N 3"], spacing: Float[Tensor, "#B"], *, finest: float
+) -> Float[Tensor, "B C N"]:
+    exact = math.pi / finest <= _DEGREES
+    # Blocks stay at most half as wide as the spacing where what they let through can still be taken off exactly.
+    while values.shape[2] * finest / math.pi * 1.0001 >= (4 if exact else 2) and _even(values):
+        values = halved(values)
+    if not exact:
+        return gather_smooth(values, points, spacing)
+    return carry_equirectangular(band_limited(values, spacing, finest=finest), points)
+
+
+def _even(values: Float[Tensor, "B C H W"]) -> bool:
+    return values.shape[2] % 2 == 0 and values.shape[3] % 2 == 0
+
+
+def band_limited(
+    values: Float[Tensor, "B C H W"], spacing: Float[Tensor, "#B"], *, finest: float
+) -> Float[Tensor, "B C H2 W2"]:
+    """The signals without what a spacing cannot carry, on a grid twice as dense as they then need.
+
+    Analysis is exact for what the array can hold: along a meridian, which goes on over both poles, an array is a
+    trigonometric polynomial, and its products with harmonics are integrated by a rule that is exact for them
+    (Fejér's first, on more rows).
+
+    Args:
+        values: equirectangular arrays.
+        spacing: in radians, one for all or one for each.
+        finest: the smallest that is to be provided for, no finer than the arrays' own.
+
+    Example:
+        >>> band_limited(torch.zeros(2, 3, 64, 128), torch.tensor([math.pi / 8]), finest=math.pi / 8).shape
+        torch.Size([2, 3, 16, 32])
+    """
+    B, C, H, W = values.shape
+    degrees = min(H, math.ceil(math.pi / finest - 1e-4))  # l < this
+    orders = min(degrees, W // 2 + 1)
+    waves = torch.fft.rfft(values, dim=-1)[..., :orders] / W  # (B, C, H, M), from longitude −180° + half a cell
+    parts = torch.view_as_real(waves.permute(3, 2, 0, 1)).reshape(orders, H, B * C * 2)
+    rows = H + degrees
+    colatitude = _colatitudes(rows)
+    weighted = legendre_table(colatitude, degrees=degrees, orders=orders) * _fejer(rows)[:, None]
+    amplitudes = weighted.transpose(1, 2).to(values) @ _refined(parts, rows=rows)
+    amplitudes = amplitudes.reshape(orders, degrees, B, C * 2)  # (M, L, B, 2C)
+    turns = torch.arange(degrees, device=values.device) / (2 * math.pi)
+    passes = fade(turns[:, None] * spacing.to(values.device)[None]).to(values.dtype)  # (L, #B)
+    amplitudes = (amplitudes * passes[None, :, :, None]).reshape(orders, degrees, B * C * 2)
+    rows, columns = 2 * degrees, 4 * degrees
+    table = legendre_table(_colatitudes(rows), degrees=degrees, orders=orders).to(values)
+    parts = (table @ amplitudes).reshape(orders, rows, B, C, 2).permute(2, 3, 1, 0, 4).contiguous()
+    waves = torch.view_as_complex(parts)
+    # Both grids start at −180° + half a cell, and their cells differ.
+    shift = torch.arange(orders, device=values.device) * (math.pi / columns - math.pi / W)
+    waves = waves * torch.polar(torch.ones_like(shift), shift)
+    return torch.fft.irfft(waves * columns, n=columns, dim=-1)
+
+
+def _refined(parts: Float[Tensor, "M H K"], *, rows: int) -> Float[Tensor, "M H2 K"]:
+    """Fourier coefficients of rows, per order, at more rows: interpolated along great circles over the poles.
+
+    On these even orders are even functions of the colatitude and odd ones odd: sums of cosines, or of sines.
+    """
+    out = parts.new_empty(parts.shape[0], rows, parts.shape[2])
+    for parity, function in enumerate((torch.cos, torch.sin)):
+        k = torch.arange(parts.shape[1], dtype=torch.float64) + parity
+        own, finer = (function(_colatitudes(n)[:, None] * k) for n in (parts.shape[1], rows))
+        out[parity::2] = torch.linalg.solve(own, finer, left=False).to(parts) @ parts[parity::2]
+    return out
+
+
+def _fejer(rows: int) -> Float[Tensor, "H"]:
+    """Weights of Fejér's first rule: of values at ``_colatitudes`` for ∫ f(θ) sin θ dθ."""
+    k = torch.arange(1, rows // 2 + 1, dtype=torch.float64)[:, None]
+    waves = torch.cos(2 * k * _colatitudes(rows)) / (4 * k**2 - 1)
+    return (1 - 2 * waves.sum(dim=0)) * (2 / rows)
+
+
+def _colatitudes(rows: int) -> Float[Tensor, "H"]:
+    return (torch.arange(rows, dtype=torch.float64) + 0.5) * (math.pi / rows)

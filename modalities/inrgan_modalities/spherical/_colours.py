@@ -1,0 +1,55 @@
+"""Numbers to colours."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan.errors import ShapeError
+
+# Blue, over nearly white, to red: lightness rises to the middle and falls again, alike on both sides, so that the
+# order of values is seen in grey and with any colour vision. sRGB at -1, -0.5, 0, 0.5 and 1.
+_POINTS = ((0.12, 0.22, 0.48), (0.38, 0.59, 0.80), (0.96, 0.95, 0.93), (0.88, 0.52, 0.40), (0.50, 0.10, 0.14))
+
+
+def diverging(values: Float[Tensor, "B 1 *S"]) -> Float[Tensor, "B 3 *S"]:
+    """One channel in [-1, 1] as colours in [-1, 1]: blue below, nearly white at 0, red above.
+
+    Example:
+        >>> diverging(torch.zeros(2, 1, 4, 8)).shape
+        torch.Size([2, 3, 4, 8])
+    """
+    points = torch.tensor(_POINTS, dtype=values.dtype, device=values.device)
+    position = (values[:, 0].clamp(-1, 1) + 1) * ((len(points) - 1) / 2)
+    low = position.floor().clamp(0, len(points) - 2).long()
+    part = (position - low)[..., None]
+    colours = points[low] * (1 - part) + points[low + 1] * part
+    return colours.movedim(-1, 1) * 2 - 1
+
+
+def pictures(values: Float[Tensor, "B C *S"], *, field: bool) -> Float[Tensor, "B D *S"]:
+    """Values as the pixels of pictures: a field of one channel in colours, all else as it is; +inf becomes white.
+
+    +inf marks what is not on the sphere, beside a globe. No generated value is infinite.
+
+    Args:
+        values: in [-1, 1].
+        field: whether these are physical values rather than pictures.
+
+    Raises:
+        ShapeError: a field whose channels are no colours.
+
+    Example:
+        >>> pictures(torch.zeros(2, 1, 4, 8), field=True).shape
+        torch.Size([2, 3, 4, 8])
+    """
+    off = torch.isposinf(values).all(dim=1, keepdim=True)
+    values = values.masked_fill(off, 1.0)
+    if field and values.shape[1] != 1:
+        raise ShapeError(
+            f"a field of {values.shape[1]} channels was to be shown as a picture; expected 1. Write .npy or .nc, or "
+            "train on the channels one by one."
+        )
+    # NaN has no colour: it must reach the writer, which refuses it.
+    if field and torch.isfinite(values).all():
+        values = diverging(values)
+    return values.masked_fill(off, 1.0)

@@ -1,0 +1,103 @@
+"""The six faces of a cube, for networks that look at flat pictures."""
+
+import math
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan import Sphere
+from inrgan.metrics import (
+    AbstractFeatures,
+    Comparison,
+    Protocol,
+    RandomConvFeatures,
+    frechet_distance,
+    is_full_rank,
+)
+from inrgan_modalities.spherical._harmonics import check_grid
+
+_SIDES, _UP, _DOWN = slice(0, 4), slice(4, 5), slice(5, 6)
+_ITEMS_AT_ONCE = 64
+_WIDTH = 8
+
+
+def cube_faces(values: Float[Tensor, "N C H W"], *, side: int | None = None) -> Float[Tensor, "N 6 C S S"]:
+    """Six views of 90 degrees: front, right, back, left, up, down.
+
+    Args:
+        values: on the canonical grid.
+        side: samples along a face; unset, as many as lie as close in the middle of a face as rows do: 2H / π.
+
+    Raises:
+        ShapeError: not the whole sphere.
+
+    Example:
+        >>> cube_faces(torch.zeros(2, 3, 32, 64)).shape
+        torch.Size([2, 6, 3, 21, 21])
+    """
+    height, _ = check_grid(values)
+    side = max(8, math.ceil(2 * height / math.pi)) if side is None else side
+    view = Sphere().cube(side, device=values.device)
+    parts = [Sphere().carry(part, view) for part in values.split(_ITEMS_AT_ONCE)]
+    return torch.cat(parts).unflatten(2, (6, side)).transpose(1, 2)
+
+
+@final
+class CubeFeatures(AbstractFeatures):
+    """Random convolutional features of the six faces: their mean over the faces, then those of each face.
+
+    On the equirectangular array itself a feature would see the poles stretched, and many times as often as their area
+    is worth.
+
+    Args:
+        channels: C.
+
+    Example:
+        >>> CubeFeatures(3)(torch.zeros(5, 3, 32, 64)).shape
+        torch.Size([5, 672])
+    """
+
+    def __init__(self, channels: int):
+        self._face = RandomConvFeatures(channels, dims=2, width=_WIDTH, seed=0)
+
+    @property
+    def name(self) -> str:
+        return f"cube-faces(mean, front, right, back, left, up, down) of {self._face.name}"
+
+    @property
+    def size(self) -> int:
+        return 7 * self._face.size
+
+    @torch.no_grad()
+    def __call__(self, values: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
+        """Maps signals on the canonical grid to features (N, F), float64; raises ShapeError for other grids."""
+        faces = cube_faces(values.float())
+        features = self._face(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
+        return torch.cat([features.mean(dim=1, keepdim=True), features], dim=1).flatten(1)
+
+
+def omnifid(run: Comparison) -> tuple[float, Protocol]:
+    """OmniFID: the mean of the FIDs of three groups of cube faces: up, down, and the four sides together.
+
+    Raises:
+        MissingDependency: torch-fidelity is not installed.
+        InceptionWeightsMissing: there are no weights; says where to get them.
+        ShapeError: other than 3 channels, or not the whole sphere.
+
+    Paper:
+        Christensen et al., Geometry Fidelity for Spherical Images, 2024, section 4.1.
+    """
+    flat = Comparison(*(cube_faces(v.float()).flatten(0, 1).clamp(-1, 1) for v in (run.real, run.fake)))
+    name, *both = flat.inception
+    real, fake = (x.unflatten(0, (-1, 6)) for x in both)
+    groups = [(real[:, g].flatten(0, 1), fake[:, g].flatten(0, 1)) for g in (_UP, _DOWN, _SIDES)]
+    distances = [frechet_distance(*group) for group in groups]
+    stated: Protocol = {
+        "extractor": name,
+        "groups": "up / down / sides",
+        "per_group": " / ".join(f"{d:.4g}" for d in distances),
+        "covariance_full_rank": is_full_rank(items=min(len(real), len(fake)), features=real.shape[-1]),
+    }
+    return sum(distances) / 3, stated

@@ -1,0 +1,91 @@
+"""Fields of a file, regridded and scaled when first looked at."""
+
+import logging
+import re
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan.data import AbstractSource
+from inrgan.errors import DataError
+from inrgan_modalities.spherical._field_file import AbstractFieldFile
+from inrgan_modalities.spherical._regrid import Regridder
+from inrgan_modalities.spherical._units import Units, check_values
+
+
+@final
+class FieldSource(AbstractSource):
+    """Items (C, H, 2H) in [-1, 1] on the canonical grid; kept once regridded, while room lasts.
+
+    All values are read once at the start, to know that none is missing and how many leave the range.
+
+    Args:
+        file: the fields.
+        units: the range that becomes [-1, 1]; None has the error say which range was measured.
+        cache_bytes: regridded items are kept until they fill this many bytes.
+
+    Raises:
+        DataError: the grid or the values cannot be used; the message says what to change.
+        NonFiniteError: values are missing.
+
+    Example:
+        >>> FieldSource(file, units=Units(low=230, high=310))[0].shape
+        torch.Size([1, 64, 128])
+    """
+
+    def __init__(self, file: AbstractFieldFile, *, units: Units | None, cache_bytes: int = 1 << 30):
+        self._file, self._room = file, cache_bytes
+        self._regrid = Regridder(file.latitudes, file.longitudes, where=file.where)
+        self.clipped = check_values(file, units)
+        assert units is not None, "check_values refuses fields without a range"
+        self._units = units
+        if self.clipped:
+            logging.getLogger("inrgan").warning(
+                "%s: %d values lie outside %g to %g and are clipped.", file.where, self.clipped, units.low, units.high
+            )
+        self._cache: dict[int, Tensor] = {}
+
+    @property
+    def description(self) -> str:
+        name = re.sub(r"\.[^.:]*(?=$|:)", "", self._file.where)
+        return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "field"
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def bad(self) -> int:
+        return 0
+
+    @property
+    def resolution(self) -> int:
+        """H of the items."""
+        return self._regrid.resolution
+
+    def __len__(self) -> int:
+        return self._file.shape[0]
+
+    def __getitem__(self, i: int) -> Float[Tensor, "C H W"]:
+        """Return item i; raises DataError when the file has become unreadable."""
+        self._checked(i)
+        if i in self._cache:
+            return self._cache[i].clone()
+        try:
+            values = self._regrid(self._file.read(i))
+        except DataError as error:
+            raise DataError(f"item {i}: {error}") from error
+        item = torch.from_numpy(self._units.to_signal(values).astype(np.float32))
+        if (len(self._cache) + 1) * item.nbytes <= self._room:
+            self._cache[i] = item.clone()
+        return item
+
+    def name(self, i: int) -> str:
+        return f"{self._file.where}[{self._checked(i)}]"
+
+    def label(self, i: int) -> int:
+        self._checked(i)
+        return 0

@@ -1,0 +1,116 @@
+"""Scores of rows and columns of the canonical grid: zonal moments, the date line, the poles."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan import View
+
+_INTERIOR = 60.0
+"""Degrees of latitude within which a gradient counts as the interior's."""
+_TINY = 1e-12
+
+
+def row_shares(values: Float[Tensor, "N C H W"], view: View | None) -> Float[Tensor, "H"]:
+    """Share of the sphere's area of each row, with sum 1: that of the view where it is known.
+
+    Example:
+        >>> row_shares(torch.zeros(1, 1, 2, 4), None).tolist()
+        [0.5, 0.5]
+    """
+    height, width = values.shape[2:]
+    if view is not None and view.weights is not None and view.shape == (height, width):
+        shares = view.weights[0].reshape(height, width).double().sum(dim=1).cpu()
+    else:
+        edges = torch.cos(torch.arange(height + 1, dtype=torch.float64) * (math.pi / height))
+        shares = edges[:-1] - edges[1:]
+    return shares / shares.sum()
+
+
+def zonal_mean_error(
+    real: Float[Tensor, "N C H W"], fake: Float[Tensor, "M C H W"], *, shares: Float[Tensor, "H"]
+) -> float:
+    """Root mean square difference, by area and over channels, of the two sets' means along circles of latitude.
+
+    Example:
+        >>> zonal_mean_error(torch.zeros(1, 1, 8, 16), torch.ones(1, 1, 8, 16), shares=torch.full((8,), 0.125))
+        1.0
+    """
+    difference = _rows(real).mean(dim=(0, 3)) - _rows(fake).mean(dim=(0, 3))
+    return float((difference.square().mean(dim=0) * shares.double()).sum().sqrt())
+
+
+def zonal_variance_error(
+    real: Float[Tensor, "N C H W"], fake: Float[Tensor, "M C H W"], *, shares: Float[Tensor, "H"]
+) -> float:
+    """How far the two sets' variances along circles of latitude differ, relative to the reals' variance.
+
+    The variance of a row is that over longitudes and items about the set's mean of the row. The score is the mean
+    absolute difference by area over that of the reals; averaged over channels. 0 is perfect; a set of constants
+    scores 1.
+
+    Example:
+        >>> zonal_variance_error(torch.randn(4, 1, 8, 16), torch.zeros(4, 1, 8, 16), shares=torch.full((8,), 0.125))
+        1.0
+    """
+    own, other = (_rows(v).var(dim=(0, 3), correction=0) for v in (real, fake))
+    weights = shares.double()
+    ratio = ((own - other).abs() * weights).sum(dim=1) / (own * weights).sum(dim=1).clamp(min=_TINY)
+    return float(ratio.mean())
+
+
+def seam_score(values: Float[Tensor, "N C H W"], *, shares: Float[Tensor, "H"]) -> float:
+    """The mean absolute jump over the date line relative to that between other neighbouring columns.
+
+    Both are means over items and channels, and over rows by area. 1 is perfect: the line is like any other. Above,
+    there is a seam; sets of constants score 1.
+
+    Example:
+        >>> seam_score(torch.arange(8.0).expand(1, 1, 8, 8), shares=torch.full((8,), 0.125))
+        7.0
+    """
+    rows = _rows(values)
+    weights = shares.double()
+    line = ((rows[..., 0] - rows[..., -1]).abs().mean(dim=(0, 1)) * weights).sum()
+    inside = (rows.diff(dim=-1).abs().mean(dim=(0, 1, 3)) * weights).sum()
+    return float(line / inside) if inside > _TINY else (1.0 if line <= _TINY else float(line / _TINY))
+
+
+def pole_score(values: Float[Tensor, "N C H W"]) -> float:
+    """How much the rows nearest the poles vary along longitude, relative to what a smooth field explains.
+
+    About a pole a smooth field is a plane of some slope g: along a circle of radius r it has the standard deviation
+    g r / √2. The score is s / (g r / √2) with
+
+    - s: root mean variance over longitude of the first and the last row, over items and channels;
+    - r = sin(π / 2H), the radius of these rows;
+    - g: root mean square slope by area between latitudes -60° and 60°, by central differences along both axes.
+
+    About 1 for smooth fields whose slopes are alike everywhere; data with steeper or flatter poles have another value
+    of their own, which is what to compare with. Columns that end at a pole without knowing of each other score
+    several times more, by the factor 1 / r where they vary slowly. 0 where nothing varies.
+
+    Example:
+        >>> round(pole_score(Sphere().grid((64, 128)).coords[0, :, 0].reshape(1, 1, 64, 128)), 2)
+        1.11
+    """
+    rows = _rows(values)
+    height = rows.shape[2]
+    step = math.pi / height
+    latitude = math.pi / 2 - (torch.arange(height, dtype=torch.float64) + 0.5) * step
+    ends = rows[:, :, [0, -1]].var(dim=3, correction=0).mean()
+    down = (rows[:, :, :-2] - rows[:, :, 2:]) / (2 * step)
+    along = (rows.roll(-1, 3) - rows.roll(1, 3)) / (2 * step * torch.cos(latitude)[:, None])
+    inside = latitude[1:-1].abs() <= math.radians(_INTERIOR)
+    slope = (down.square() + along[:, :, 1:-1].square()).mean(dim=(0, 1, 3))[inside]
+    area = torch.cos(latitude[1:-1])[inside]
+    expected = (slope * area).sum() / area.sum() * math.sin(step / 2) ** 2 / 2
+    if ends <= _TINY**2:
+        return 0.0
+    return float((ends / expected.clamp(min=_TINY**2)).sqrt())
+
+
+def _rows(values: Tensor) -> Tensor:
+    return values.detach().double().cpu()

@@ -1,0 +1,143 @@
+"""Spherical harmonic analysis and synthesis on the canonical grid."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from inrgan.errors import ShapeError
+
+_ITEMS_AT_ONCE = 64
+
+
+def fejer_weights(count: int) -> Float[Tensor, "H"]:
+    """Weights that integrate polynomials in z = sin(latitude) of a degree below ``count`` over -1 to 1 exactly.
+
+    The canonical rows, at colatitudes (i + 1/2) π / H, are the nodes of Fejér's first rule.
+
+    Example:
+        >>> round(float(fejer_weights(8).sum()), 12)
+        2.0
+
+    Paper:
+        Waldvogel, Fast Construction of the Fejér and Clenshaw-Curtis Quadrature Rules, 2006:
+        w_i = (2 / H) (1 - 2 sum_{k=1}^{H/2} cos(2 k theta_i) / (4 k^2 - 1)).
+    """
+    theta = (torch.arange(count, dtype=torch.float64) + 0.5) * (math.pi / count)
+    k = torch.arange(1, count // 2 + 1, dtype=torch.float64)
+    return (2 / count) * (1 - 2 * (torch.cos(2 * k * theta[:, None]) / (4 * k.square() - 1)).sum(dim=1))
+
+
+def analyse(values: Float[Tensor, "N C H W"], degree: int) -> Complex[Tensor, "N C L M"]:
+    """Coefficients of the orthonormal spherical harmonics below a degree: a_lm of orders m >= 0, row l, column m.
+
+    Exact for fields without degrees from H - ``degree`` + 1 on; finer ones are folded in. Longitude counts from the
+    first column, which changes phases and no power.
+
+    Args:
+        values: on the canonical grid.
+        degree: L; at most H / 2.
+
+    Returns:
+        Complex in double precision, zero where m > l. The coefficients of -m follow by symmetry.
+
+    Raises:
+        ShapeError: another shape of grid, or a degree above H / 2.
+
+    Example:
+        >>> analyse(torch.zeros(2, 3, 16, 32), 8).shape
+        torch.Size([2, 3, 8, 8])
+    """
+    height, width = check_grid(values)
+    if not 1 <= degree <= height // 2:
+        raise ShapeError(f"degrees below {degree} were asked of {height} rows; expected 1 to {height // 2}")
+    weights = (2 * math.pi * fejer_weights(height)).to(values.device)
+    waves = torch.fft.rfft(values.double(), dim=-1)[..., :degree] / width
+    out = waves.new_zeros(*values.shape[:2], degree, degree)
+    for m, legendre_LH in _legendre(degree, height):
+        weighted = legendre_LH.to(values.device) * weights
+        out[..., m:, m] = waves[..., m] @ weighted.T.to(waves.dtype)
+    return out
+
+
+def synthesise(coefficients: Complex[Tensor, "N C L M"], height: int) -> Float[Tensor, "N C H W"]:
+    """The field of coefficients, as ``analyse`` gives them, on the canonical grid, in double precision.
+
+    Example:
+        >>> synthesise(torch.zeros(2, 3, 8, 8, dtype=torch.complex128), 16).shape
+        torch.Size([2, 3, 16, 32])
+    """
+    degree = coefficients.shape[2]
+    waves = coefficients.new_zeros(*coefficients.shape[:2], height, height + 1)
+    for m, legendre_LH in _legendre(degree, height):
+        waves[..., m] = coefficients[..., m:, m] @ legendre_LH.to(coefficients)
+    return torch.fft.irfft(waves * (2 * height), n=2 * height, dim=-1)
+
+
+def smoothed(values: Float[Tensor, "N C H W"], degree: int) -> Float[Tensor, "N C H W"]:
+    """A field without the degrees from ``degree`` on; those below fade out as cos²(π l / 2 L). The same everywhere.
+
+    Example:
+        >>> smoothed(torch.zeros(2, 3, 16, 32), 8).shape
+        torch.Size([2, 3, 16, 32])
+    """
+    fade = torch.cos(torch.arange(degree, dtype=torch.float64) * (math.pi / (2 * degree))).square()
+    fade = fade.to(values.device)[:, None]
+    parts = [synthesise(analyse(part, degree) * fade, values.shape[2]) for part in values.split(_ITEMS_AT_ONCE)]
+    return torch.cat(parts).to(values.dtype)
+
+
+def angular_power(values: Float[Tensor, "N C H W"]) -> Float[Tensor, "L"]:
+    """Angular power spectrum C_l = sum_m |a_lm|² / (2 l + 1) for l below H / 2, averaged over items and channels.
+
+    The variance over the sphere is the sum of (2 l + 1) C_l / 4π over l >= 1.
+
+    Returns:
+        In double precision on the CPU.
+
+    Example:
+        >>> angular_power(torch.zeros(2, 3, 16, 32)).shape
+        torch.Size([8])
+    """
+    degree = check_grid(values)[0] // 2
+    total = torch.zeros(degree, dtype=torch.float64)
+    for part in values.split(_ITEMS_AT_ONCE):
+        power = analyse(part, degree).abs().square()
+        power[..., 1:] *= 2  # orders -m
+        total += power.sum(dim=(0, 1, 3)).cpu()
+    return total / (values.shape[0] * values.shape[1] * (2 * torch.arange(degree, dtype=torch.float64) + 1))
+
+
+def check_grid(values: Float[Tensor, "N C *S"]) -> tuple[int, int]:
+    """Height and width of a set on the canonical grid.
+
+    Raises:
+        ShapeError: it is not twice as wide as high, or has fewer than 8 rows.
+    """
+    spatial = tuple(values.shape[2:])
+    if len(spatial) != 2 or spatial[1] != 2 * spatial[0] or spatial[0] < 8:
+        raise ShapeError(
+            f"spherical scores were asked of items of size {spatial}; expected the whole sphere, (rows, 2 x rows) "
+            "with 8 rows or more"
+        )
+    return spatial
+
+
+def _legendre(degree: int, height: int) -> Iterator[tuple[int, Float[Tensor, "L H"]]]:
+    """Per order m, the orthonormal associated Legendre functions of degrees m to ``degree`` - 1 at the rows.
+
+    The usual recurrence in l, which is stable upwards; what underflows at high m near a pole is zero there.
+    """
+    theta = (torch.arange(height, dtype=torch.float64) + 0.5) * (math.pi / height)
+    z, radius = torch.cos(theta), torch.sin(theta)
+    diagonal = torch.full_like(z, 1 / math.sqrt(4 * math.pi))
+    for m in range(degree):
+        if m:
+            diagonal = -math.sqrt((2 * m + 1) / (2 * m)) * radius * diagonal
+        rows = [diagonal]
+        for l in range(m + 1, degree):  # noqa: E741
+            before = rows[-2] * math.sqrt(((l - 1) ** 2 - m**2) / (4 * (l - 1) ** 2 - 1)) if l > m + 1 else 0.0
+            rows.append(math.sqrt((4 * l**2 - 1) / (l**2 - m**2)) * (z * rows[-1] - before))
+        yield m, torch.stack(rows)

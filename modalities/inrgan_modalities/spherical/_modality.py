@@ -1,0 +1,200 @@
+"""Signals on the sphere: f(x, y, z) of a unit vector."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan import AbstractCritic, CriticSizes, Modality, ResidualCritic, Sphere, View
+from inrgan.data import AbstractSource
+from inrgan.domains import observe_sphere
+from inrgan.encodings import (
+    AbstractEncoding,
+    DirectionalEncoding,
+    FourierEncoding,
+    JoinedEncoding,
+    SphericalHarmonics,
+)
+from inrgan.errors import ConfigError, DataError
+from inrgan.metrics import AbstractFeatures, Metric
+from inrgan_modalities.spherical._cube_critic import CubeCritic
+from inrgan_modalities.spherical._faces import CubeFeatures
+from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
+from inrgan_modalities.spherical._named_view import spherical_view
+from inrgan_modalities.spherical._open import open_spherical
+from inrgan_modalities.spherical._padding import pad_equirectangular
+from inrgan_modalities.spherical._synthetic import SyntheticSkies
+from inrgan_modalities.spherical._units import Units, given_units
+from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_walk
+
+
+@dataclass(frozen=True)
+class SphericalModality(Modality):
+    """Panoramas, maps of planets, and fields on the whole sphere.
+
+    Arrays are equirectangular: rows of latitude from north to south, twice as many columns from longitude −180° to
+    180°, samples at the middles of cells.
+
+    Raises:
+        ConfigError: a size out of range, an unknown choice, or one of ``low`` and ``high`` without the other.
+
+    Example:
+        >>> SphericalModality(resolution=64).domain.shape(64)
+        (64, 128)
+    """
+
+    name: ClassVar[str] = "spherical"
+    requires: ClassVar[tuple[str, ...]] = ("PIL", "av")
+    default_metrics: ClassVar[tuple[str, ...]] = DEFAULT_METRICS
+    real_filter: ClassVar[str] = "isotropic by degrees, 3/4 to 1 of Nyquist"
+    whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
+
+    resolution: int = 64
+    """Rows from pole to pole in training; rendering is free of it."""
+    channels: int = 3
+    """1 for grey or a scalar field, 3 for colour, 4 with alpha; any number from files of fields."""
+    rotate: Literal["none", "axis", "any"] = "none"
+    """How reals may be turned by chance: not at all, about the axis of the poles, or anyhow."""
+    critic_kind: Literal["equirectangular", "cube"] = "equirectangular"
+    """What the critic of whole signals looks at: rows and columns that go on over seam and poles, or six faces."""
+    low: float | None = None
+    """Of fields, the value that becomes −1."""
+    high: float | None = None
+    """Of fields, the value that becomes 1."""
+    variable: str = ""
+    """Of NetCDF files, which variable; several, separated by commas, are the channels."""
+    unit: str = ""
+    """Of fields, what .nc files state as the unit of the values."""
+
+    def __post_init__(self):
+        if self.resolution < 8:
+            raise ConfigError(f"the resolution of the sphere is {self.resolution}; expected 8 rows or more")
+        if self.channels < 1:
+            raise ConfigError(f"spheres of {self.channels} channels; expected 1 or more")
+        if self.rotate not in ("none", "axis", "any"):
+            raise ConfigError(f"rotate is {self.rotate!r}; expected none, axis or any")
+        if self.critic_kind not in ("equirectangular", "cube"):
+            raise ConfigError(f"the critic is {self.critic_kind!r}; expected equirectangular or cube")
+        given_units(self.low, self.high)
+
+    @property
+    def domain(self) -> Sphere:
+        return Sphere()
+
+    @property
+    def signal_channels(self) -> int:
+        return self.channels
+
+    @property
+    def units(self) -> Units | None:
+        """The physical values of −1 and 1; None for pictures."""
+        return given_units(self.low, self.high)
+
+    @property
+    def preview_suffix(self) -> str:
+        return ".png" if self.channels in (1, 3, 4) else ".npy"
+
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+        if data is not None:
+            return open_spherical(
+                data, channels=self.channels, low=self.low, high=self.high, variable=self.variable, labels=labels
+            )
+        if self.channels not in (1, 3):
+            raise DataError(f"the built-in spheres have 1 or 3 channels, not {self.channels}; give --data")
+        return SyntheticSkies(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)
+
+    def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B C *S"]:
+        by_kind: dict[tuple[object, ...], list[int]] = {}
+        for i, item in enumerate(items):
+            by_kind.setdefault((*item.shape, item.dtype), []).append(i)
+        out = torch.empty(len(items), self.channels, *view.shape)
+        for rows in by_kind.values():
+            out[rows] = observe_sphere(torch.stack([items[i] for i in rows]), _rows(view, rows))
+        return out
+
+    def item_spacing(self, item: Tensor) -> float:
+        return max(math.pi / item.shape[1], 2 * math.pi / item.shape[2])
+
+    def encoding(self, spacing: float) -> AbstractEncoding:
+        # Harmonics say where on the sphere a point is; detail is left to oblique waves, as in the plane.
+        parts = [
+            SphericalHarmonics(8, spacing=spacing, decay=1.0),
+            FourierEncoding(
+                3, longest_period=self.domain.longest_period, spacing=spacing, octaves=0, oblique=64, isotropic=True
+            ),
+        ]
+        return DirectionalEncoding(JoinedEncoding(parts))
+
+    def critic(self, sizes: CriticSizes) -> AbstractCritic:
+        if self.critic_kind == "cube":
+            return CubeCritic(
+                self.channels, resolution=self.resolution, width=sizes.width, max_width=sizes.max_width,
+                classes=sizes.classes,
+            )  # fmt: skip
+        return ResidualCritic(
+            2, self.channels, resolution=self.resolution, spacing=[self.domain.spacing(self.resolution)] * 3,
+            width=sizes.width, max_width=sizes.max_width, classes=sizes.classes, padding=pad_equirectangular,
+            by_measure=True,
+        )  # fmt: skip
+
+    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
+        if self.rotate == "none":
+            return view
+        if self.rotate == "axis":
+            turn = 2 * math.pi * torch.rand(batch, generator=generator, dtype=torch.float64)
+            zero = torch.zeros_like(turn)
+            quaternion = torch.stack([torch.cos(turn / 2), zero, zero, torch.sin(turn / 2)], dim=-1)
+        else:
+            quaternion = torch.randn(batch, 4, generator=generator, dtype=torch.float64)
+        turned = _rotations(quaternion).transpose(1, 2)
+        center = (view.center.double()[:, None] @ turned)[:, 0]
+        points = view.coords.double() @ turned
+        return replace(view, points=points.to(view.coords.dtype), center=center.to(view.center.dtype))
+
+    def metrics(self) -> Mapping[str, Metric]:
+        return spherical_metrics()
+
+    def features(self) -> AbstractFeatures:
+        return CubeFeatures(self.channels)
+
+    def named_view(self, text: str, *, resolution: int) -> View:
+        return spherical_view(text, resolution=resolution)
+
+    def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
+        write_spherical(values, path, units=self.units, variable=self.variable, unit=self.unit)
+
+    def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
+        write_spherical_walk(values, path, rate=rate, units=self.units)
+
+
+def _rows(view: View, index: Sequence[int]) -> View:
+    """The view of some of the samples."""
+    assert view.points is not None, "views of the sphere are lists of points"
+
+    def pick(x: Tensor) -> Tensor:
+        return x if x.shape[0] == 1 else x[list(index)]
+
+    return replace(
+        view,
+        points=pick(view.points),
+        spacing=pick(view.spacing),
+        center=pick(view.center),
+        extent=pick(view.extent),
+        weights=None if view.weights is None else pick(view.weights),
+    )
+
+
+def _rotations(quaternion: Float[Tensor, "B 4"]) -> Float[Tensor, "B 3 3"]:
+    """Rotation matrices of quaternions of any length; of normal draws they are uniform over all rotations."""
+    w, x, y, z = (quaternion / quaternion.norm(dim=-1, keepdim=True)).unbind(-1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)

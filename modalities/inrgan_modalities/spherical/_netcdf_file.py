@@ -1,0 +1,144 @@
+"""Fields of a NetCDF file, by its own description of the axes."""
+
+import importlib
+import math
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from inrgan.errors import ConfigError, DataError, MissingDependency
+from inrgan_modalities.spherical._field_file import AbstractFieldFile
+
+# Of the CF conventions: units, standard name; then names in use.
+_LATITUDE = ({"degrees_north", "degree_north", "degree_n", "degrees_n"}, "latitude", {"lat", "latitude", "nlat"})
+_LONGITUDE = ({"degrees_east", "degree_east", "degree_e", "degrees_e"}, "longitude", {"lon", "longitude", "nlon"})
+
+
+@final
+class NetcdfFile(AbstractFieldFile):
+    """One variable, or one a channel, over latitude and longitude; further dimensions are laid out as items.
+
+    Scale, offset and missing values are applied as the file states them.
+
+    Args:
+        path: of the file.
+        variable: the variable's name; several, separated by commas, are the channels. Where empty, the only one with
+            latitude and longitude is taken.
+        channels: C.
+
+    Raises:
+        DataError: no NetCDF file, or it does not say which variable and axes are meant.
+        ConfigError: the variables are not as many as the channels.
+        MissingDependency: netCDF4 is not installed.
+
+    Example:
+        >>> NetcdfFile(Path("era5.nc"), variable="t2m", channels=1).shape
+        (365, 1, 721, 1440)
+    """
+
+    def __init__(self, path: Path, *, variable: str, channels: int):
+        self._path, self._dataset = path, None
+        dataset = self._open()
+        latitude, longitude = (_dimensions(dataset, *kind) for kind in (_LATITUDE, _LONGITUDE))
+        candidates = {
+            name: v.dimensions
+            for name, v in dataset.variables.items()
+            if set(v.dimensions) & set(latitude) and set(v.dimensions) & set(longitude) and v.dtype != str
+        }
+        self._names = _chosen(path, variable, candidates, channels=channels)
+        dimensions = candidates[self._names[0]]
+        if any(candidates[name] != dimensions for name in self._names):
+            raise DataError(
+                f"{path}: the variables {', '.join(self._names)} have different dimensions; expected the same"
+            )
+        rows = [d for d in dimensions if d in latitude]
+        columns = [d for d in dimensions if d in longitude]
+        if len(rows) != 1 or len(columns) != 1:
+            raise DataError(f"{path}: {self._names[0]} has several latitudes or longitudes ({', '.join(dimensions)})")
+        self.where = f"{path.name}:{','.join(self._names)}"
+        self.latitudes = _numbers(dataset.variables[latitude[rows[0]]])
+        self.longitudes = _numbers(dataset.variables[longitude[columns[0]]])
+        variables = [dataset.variables[name] for name in self._names]
+        if any(v.dtype.kind not in "fiu" for v in variables):
+            raise DataError(f"{self.where} does not hold real numbers; name another variable with --variable")
+        self._row, self._column = dimensions.index(rows[0]), dimensions.index(columns[0])
+        sizes = variables[0].shape
+        self._leading = tuple(n for d, n in enumerate(sizes) if d not in (self._row, self._column))
+        items = math.prod(self._leading)
+        if items == 0:
+            raise DataError(f"{self.where} has shape {sizes} and holds no item; expected at least one")
+        self.shape = (items, channels, sizes[self._row], sizes[self._column])
+
+    def read(self, i: int) -> np.ndarray:
+        where = iter(np.unravel_index(i, self._leading) if self._leading else ())
+        rank = len(self._leading) + 2
+        index = tuple(slice(None) if d in (self._row, self._column) else int(next(where)) for d in range(rank))
+        dataset = self._open()
+        parts = []
+        for name in self._names:
+            try:
+                part = dataset.variables[name][index]
+            except (RuntimeError, OSError) as error:
+                raise DataError(
+                    f"item {i} of {self.where} cannot be read ({error}); copy or make the file again"
+                ) from error
+            part = np.ma.filled(np.ma.asarray(part).astype(np.promote_types(part.dtype, np.float32)), np.nan)
+            parts.append(part if self._row < self._column else part.T)
+        return np.stack(parts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_dataset": None}
+
+    # Any, since netCDF4 is not imported when the annotations are looked at.
+    def _open(self) -> Any:
+        if self._dataset is None:
+            try:
+                library = importlib.import_module("netCDF4")
+            except ImportError as error:
+                raise MissingDependency("netCDF4", extra="spherical", why="Reading NetCDF files") from error
+            try:
+                self._dataset = library.Dataset(str(self._path), "r")
+            except (OSError, RuntimeError) as error:
+                raise DataError(f"{self._path} cannot be read as NetCDF ({error}); copy or make it again") from error
+        return self._dataset
+
+
+def _dimensions(dataset: Any, units: set[str], standard: str, names: set[str]) -> dict[str, str]:
+    """Dimensions of one kind, and the variable that holds the degrees of each."""
+    found = {}
+    for name, v in dataset.variables.items():
+        said = {str(getattr(v, key, "")).lower() for key in ("units", "standard_name")}
+        if len(v.dimensions) == 1 and (said & {*units, standard} or name.lower() in names):
+            found.setdefault(v.dimensions[0], name)
+    return found
+
+
+def _chosen(path: Path, variable: str, candidates: dict[str, tuple[str, ...]], *, channels: int) -> list[str]:
+    listed = ", ".join(f"{name}({', '.join(d)})" for name, d in candidates.items())
+    if not candidates:
+        raise DataError(
+            f"{path} has no variable over a latitude and a longitude (one list each, in degrees_north and "
+            "degrees_east); curved and reduced grids, and groups, are not read. Regrid it, or save it as .npy."
+        )
+    names = [name.strip() for name in variable.split(",") if name.strip()]
+    unknown = [name for name in names if name not in candidates]
+    if unknown:
+        raise DataError(
+            f"{path} has no field {', '.join(unknown)}; it has {listed}. Name one of these with --variable."
+        )
+    if not names:
+        if len(candidates) > 1:
+            raise DataError(f"{path} has several fields: {listed}; which one is meant? Add --variable NAME.")
+        names = list(candidates)
+    if len(names) != channels:
+        raise ConfigError(
+            f"the fields {', '.join(names)} of {path} are {len(names)} channel{'s' * (len(names) > 1)}, but {channels} "
+            f"were asked for; add --channels {len(names)}, or name {channels} of {listed} with --variable"
+        )
+    return names
+
+
+def _numbers(variable: Any) -> np.ndarray:
+    values = variable[:]
+    return np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)

@@ -1,0 +1,104 @@
+"""FIELD.npy with lat.npy and lon.npy beside it."""
+
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from inrgan.errors import DataError
+from inrgan.pictures import load_npy
+from inrgan_modalities.spherical._field_file import AbstractFieldFile
+
+_AXES = ("lat.npy", "lon.npy")
+
+
+@final
+class NpyFile(AbstractFieldFile):
+    """An array (items, [channels,] lat, lon) that stays on disk, and the two lists that say where its values lie.
+
+    Args:
+        path: of the array.
+        channels: C; only with one channel may the axis be left out.
+
+    Raises:
+        DataError: a file is missing or damaged, or the shapes do not fit each other.
+
+    Example:
+        >>> NpyFile(Path("t2m.npy"), channels=1).shape
+        (880, 1, 64, 128)
+    """
+
+    def __init__(self, path: Path, *, channels: int):
+        self._path, self.where = path, path.name
+        self.latitudes, self.longitudes = (_axis(path, name) for name in _AXES)
+        array = self._open()
+        rows, columns = self.latitudes.size, self.longitudes.size
+        if array.dtype.kind not in "fiu":
+            raise DataError(f"{path} holds {array.dtype}; expected real numbers. Save plain floats.")
+        if array.ndim not in (2, 3, 4) or array.shape[-2:] != (rows, columns):
+            swapped = array.ndim >= 2 and array.shape[-2:] == (columns, rows)
+            raise DataError(
+                f"{path} has shape {array.shape}, with {rows} latitudes and {columns} longitudes beside it; expected "
+                f"(items, {rows}, {columns}) or (items, channels, {rows}, {columns}). "
+                + ("Swap its last two axes." if swapped else "Are lat.npy and lon.npy those of this field?")
+            )
+        own = array.shape[1] if array.ndim == 4 else 1
+        if own != channels:
+            raise DataError(
+                f"{path} has shape {array.shape}, which is {own} channel{'s' * (own > 1)}, but {channels} "
+                f"were asked for. Add --channels {own}."
+            )
+        items = 1 if array.ndim == 2 else array.shape[0]
+        if items == 0:
+            raise DataError(f"{path} has shape {array.shape} and holds no item; expected at least one.")
+        self.shape = (items, channels, rows, columns)
+        self._array: np.ndarray | None = array
+
+    def read(self, i: int) -> np.ndarray:
+        if self._array is None:
+            self._array = self._open()
+        array = self._array.reshape(self.shape)  # of a memory map, too, only a change of strides
+        return np.asarray(array[i], dtype=np.promote_types(array.dtype, np.float32).newbyteorder("="))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a memory map would be the whole array.
+        return {**vars(self), "_array": None}
+
+    def _open(self) -> np.ndarray:
+        try:
+            return np.lib.format.open_memmap(self._path, mode="r")
+        except (ValueError, OSError, EOFError, TypeError, SyntaxError) as error:
+            raise DataError(
+                f"{self._path} is not a whole .npy file ({error}); expected one from numpy.save."
+            ) from error
+
+
+def find_npy(path: Path) -> Path | None:
+    """The field of a folder that holds lat.npy and lon.npy; None for a folder that holds neither.
+
+    Raises:
+        DataError: one of the two is missing, or there is no field or more than one.
+    """
+    there = [name for name in _AXES if (path / name).is_file()]
+    if not there:
+        return None
+    fields = sorted(p for p in path.glob("*.npy") if p.name not in _AXES and not p.name.startswith("."))
+    if len(fields) != 1:
+        listed = ", ".join(p.name for p in fields[:8]) or "none"
+        raise DataError(
+            f"{path} holds {' and '.join(there)} and {len(fields)} other .npy files ({listed}); which one is the "
+            "field? Give its path as --data."
+        )
+    return fields[0]
+
+
+def _axis(path: Path, name: str) -> np.ndarray:
+    place = path.with_name(name)
+    try:
+        data = place.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} is a field, so that {name} is needed beside it ({error.strerror or error}); where do its values "
+            "lie? Save the degrees of its last two axes as lat.npy and lon.npy."
+        ) from error
+    return load_npy(str(place), data)

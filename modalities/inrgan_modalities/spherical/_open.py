@@ -1,0 +1,107 @@
+"""Pick the reader that fits a path."""
+
+from pathlib import Path
+
+from jaxtyping import Shaped
+from torch import Tensor
+
+from inrgan import Box, resample
+from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.errors import ConfigError, DataError
+from inrgan.pictures import SUFFIXES, read_image
+from inrgan_modalities.spherical._field_source import FieldSource
+from inrgan_modalities.spherical._netcdf_file import NetcdfFile
+from inrgan_modalities.spherical._npy_file import NpyFile, find_npy
+from inrgan_modalities.spherical._units import given_units
+
+_NETCDF = (".nc", ".nc4")
+_ASPECT_SLACK = 0.01
+
+
+def open_spherical(
+    data: str | Path,
+    *,
+    channels: int,
+    low: float | None = None,
+    high: float | None = None,
+    variable: str = "",
+    labels: bool | str = False,
+) -> AbstractSource:
+    """Open signals on the whole sphere: items (C, H, 2H) on the canonical equirectangular grid.
+
+    A folder or zip of equirectangular images; a .npy file of fields with lat.npy and lon.npy beside it, or a folder
+    with these three; a NetCDF file (.nc, .nc4), or a folder with one.
+
+    Args:
+        data: the path.
+        channels: C.
+        low: of fields, the value that becomes -1.
+        high: of fields, the value that becomes 1.
+        variable: of NetCDF files, which variable; several, separated by commas, are the channels.
+        labels: label images with the folder that they lie in.
+
+    Returns:
+        Images as uint8 as stored, or floats in [-1, 1]; fields as floats in [-1, 1].
+
+    Raises:
+        DataError: missing, unreadable or ambiguous data; the message asks what it needs to know.
+        NonFiniteError: a field with missing values.
+        ConfigError: options that do not go with the data.
+        MissingDependency: Pillow or netCDF4 is not installed.
+
+    Example:
+        >>> open_spherical("t2m.npy", channels=1, low=210, high=310)[0].shape
+        torch.Size([1, 64, 128])
+    """
+    path = Path(data).expanduser()
+    units = given_units(low, high)
+    field = _field_path(path)
+    if field is None:
+        if units is not None or variable:
+            raise ConfigError(f"--low, --high and --variable speak of fields, but {data} holds images; leave them out")
+        archive = open_archive(path, suffixes=SUFFIXES)
+        return ArchiveSource(archive, decode=_Panoramas(channels), labels=labels)
+    if labels:
+        raise ConfigError(f"--labels was asked for, but the fields of {field} have none; leave it out")
+    if field.suffix.lower() in _NETCDF:
+        return FieldSource(NetcdfFile(field, variable=variable, channels=channels), units=units)
+    if variable:
+        raise ConfigError(f"--variable {variable} speaks of NetCDF files, but {field} is none; leave it out")
+    return FieldSource(NpyFile(field, channels=channels), units=units)
+
+
+def _field_path(path: Path) -> Path | None:
+    """The file of fields that a path means; None where it means images."""
+    if path.is_file() and path.suffix.lower() in (".npy", *_NETCDF):
+        return path
+    if not path.is_dir():
+        return None
+    found = find_npy(path)
+    if found is not None:
+        return found
+    several = sorted(p for p in path.iterdir() if p.suffix.lower() in _NETCDF and not p.name.startswith("."))
+    if len(several) > 1:
+        listed = ", ".join(p.name for p in several[:8])
+        raise DataError(f"{path} holds {len(several)} NetCDF files ({listed}); which one is meant? Give its path.")
+    return several[0] if several else None
+
+
+class _Panoramas:
+    """Decodes equirectangular images; a class, so that a source can be sent to another process."""
+
+    def __init__(self, channels: int):
+        self._channels = channels
+
+    def __call__(self, name: str, data: bytes) -> Shaped[Tensor, "C H W"]:
+        image = read_image(name, data, channels=self._channels)
+        _, height, width = image.shape
+        if abs(width / height - 2) > 2 * _ASPECT_SLACK:
+            raise DataError(
+                f"{name} is {width} x {height} pixels; an equirectangular image is twice as wide as high (within 1%). "
+                "Is it a crop or another projection? Convert it."
+            )
+        if width == 2 * height:
+            return image
+        # Nearly 2:1, from a careless resize: the pixels of both axes are made equally large.
+        view = Box(2, aspect=(2.0, 1.0)).grid((rows := min(height, width // 2), 2 * rows))
+        return resample(image[None], view, lower=(-2.0, -1.0), upper=(2.0, 1.0))[0].clamp(-1, 1)

@@ -1,0 +1,75 @@
+"""How convolutions go on where a flat picture of the sphere ends."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from inrgan import Sphere
+
+
+def pad_equirectangular(x: Float[Tensor, "B C H W"], count: int) -> Float[Tensor, "B C H2 W2"]:
+    """Columns go on round the circle, rows over the poles: the same rows from there, half a turn on.
+
+    Of an odd number of columns half a turn falls between two, and their mean is taken.
+
+    Example:
+        >>> pad_equirectangular(torch.zeros(1, 2, 8, 16), 1).shape
+        torch.Size([1, 2, 10, 18])
+    """
+    W = x.shape[3]
+    first, last = x[:, :, :count].flip(2), x[:, :, x.shape[2] - count :].flip(2)
+    above, below = (
+        rows.roll(W // 2, 3) if W % 2 == 0 else (rows.roll(W // 2, 3) + rows.roll(W // 2 + 1, 3)) / 2
+        for rows in (first, last)
+    )
+    tall = torch.cat([above, x, below], dim=2)
+    return torch.cat([tall[..., W - count :], tall, tall[..., :count]], dim=3)
+
+
+def pad_cube(x: Float[Tensor, "B C S S"], count: int) -> Float[Tensor, "B C S2 S2"]:
+    """Faces of a cube, six after six as of ``Sphere().cube``, go on where their planes leave them.
+
+    Each sample beyond an edge, or a corner, is the one of the other faces that lies nearest to its direction.
+
+    Example:
+        >>> pad_cube(torch.zeros(12, 2, 8, 8), 1).shape
+        torch.Size([12, 2, 10, 10])
+    """
+    B, C, S, _ = x.shape
+    index = _beyond(S, count).to(x.device)
+    faces = x.unflatten(0, (B // 6, 6)).transpose(1, 2).flatten(2)
+    return faces[:, :, index].transpose(1, 2).reshape(B, C, S + 2 * count, S + 2 * count)
+
+
+def _beyond(side: int, count: int) -> Int[Tensor, "6 P P"]:
+    """For every sample of six padded faces, the number of the sample of the six faces that it repeats."""
+    wide = side + 2 * count
+    # The frames of the faces: right, up and forward.
+    middle, right, up = (
+        Sphere().cube(3, dtype=torch.float64).coords.reshape(6, 3, 3, 3)[:, i, j] for i, j in ((1, 1), (1, 2), (0, 1))
+    )
+    right, up = ((v - middle * (v * middle).sum(-1, keepdim=True)) for v in (right, up))
+    right, up = (v / v.norm(dim=-1, keepdim=True) for v in (right, up))
+    t = (2 * torch.arange(wide, dtype=torch.float64) + 1 - wide) / side
+    v, u = torch.meshgrid(-t, t, indexing="ij")
+    where = middle[:, None, None] + u[..., None] * right[:, None, None] + v[..., None] * up[:, None, None]
+    along = torch.einsum("fijd,gd->fijg", where, middle)
+    face = along.argmax(dim=-1)
+    depth = along.gather(-1, face[..., None])[..., 0]
+    row, column = (
+        ((side - 1) / 2 + sign * side / 2 * (where * axis[face]).sum(-1) / depth).round().long().clamp(0, side - 1)
+        for sign, axis in ((-1, up), (1, right))
+    )
+    return (face * side + row) * side + column
+
+
+def face_side(rows: int) -> int:
+    """Samples along the face of a cube that lie about as close as rows of latitude; an even number.
+
+    Example:
+        >>> face_side(64)
+        42
+    """
+    return 2 * math.ceil(rows / math.pi)

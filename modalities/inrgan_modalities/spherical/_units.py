@@ -1,0 +1,110 @@
+"""Physical units to [-1, 1] and back."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from inrgan.errors import ConfigError, DataError, NonFiniteError
+from inrgan_modalities.spherical._field_file import AbstractFieldFile
+
+_MOST_OUTSIDE = 0.01
+
+
+@final
+@dataclass(frozen=True)
+class Units:
+    """The linear map that takes ``low`` to -1 and ``high`` to 1.
+
+    Raises:
+        ConfigError: one of the two is missing, not finite, or not below the other.
+
+    Example:
+        >>> Units(low=230.0, high=310.0).to_signal(np.array([270.0]))
+        array([0.])
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self):
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ConfigError(f"low is {self.low} and high is {self.high}; expected two numbers, low below high")
+
+    def to_signal(self, values: np.ndarray) -> np.ndarray:
+        """Physical values to [-1, 1]; what lies outside is clipped."""
+        return np.clip((values - self.low) * (2 / (self.high - self.low)) - 1, -1, 1)
+
+    def to_physical(self, values: np.ndarray) -> np.ndarray:
+        """[-1, 1] to physical values; NaN stays."""
+        return self.low + (np.clip(values, -1, 1) + 1) * ((self.high - self.low) / 2)
+
+
+def given_units(low: float | None, high: float | None) -> Units | None:
+    """Units of two optional numbers: both or neither.
+
+    Raises:
+        ConfigError: only one of them is given, or they make no range.
+    """
+    if low is None and high is None:
+        return None
+    if low is None or high is None:
+        raise ConfigError(f"low is {low} and high is {high}; give both --low and --high, or neither")
+    return Units(low=float(low), high=float(high))
+
+
+def check_values(file: AbstractFieldFile, units: Units | None) -> int:
+    """Read a field once, from the first item to the last, and say what is wrong with its values.
+
+    Args:
+        file: the field.
+        units: the range to map to [-1, 1], where it was given.
+
+    Returns:
+        How many values lie outside the range, and will be clipped.
+
+    Raises:
+        NonFiniteError: values are missing, NaN or infinite: how many, and where the first is.
+        DataError: no range was given, or over 1% of the values lie outside of it: with the range that was measured.
+    """
+    count, missing, outside, first = 0, 0, 0, None
+    least, most = math.inf, -math.inf
+    for i in range(file.shape[0]):
+        values = file.read(i)
+        finite = np.isfinite(values)
+        if not finite.all():
+            missing += int((~finite).sum())
+            first = (i, *np.argwhere(~finite)[0]) if first is None else first
+            values = values[finite]
+        if values.size:
+            least, most = min(least, float(values.min())), max(most, float(values.max()))
+        if units is not None:
+            outside += int(((values < units.low) | (values > units.high)).sum())
+        count += math.prod(file.shape[1:])
+    if first is not None:
+        item, channel, row, column = first
+        raise NonFiniteError(
+            f"{missing} of the {count} values of {file.where} are missing, NaN or infinite; the first is item {item}, "
+            f"channel {channel}, latitude {file.latitudes[row]:g}, longitude {file.longitudes[column]:g}. Fill them "
+            "in, or leave those items out."
+        )
+    if least == most:
+        raise DataError(f"all values of {file.where} are {least:g}; there is nothing to learn from them")
+    if units is None:
+        raise DataError(
+            f"the values of {file.where} run from {least:g} to {most:g}; which range is to become -1 to 1? "
+            f"Add {_flags(least, most)}."
+        )
+    if outside > _MOST_OUTSIDE * count:
+        raise DataError(
+            f"{outside} of the {count} values of {file.where} ({outside / count:.1%}) lie outside {units.low:g} to "
+            f"{units.high:g}: they run from {least:g} to {most:g}. Use {_flags(least, most)}."
+        )
+    return outside
+
+
+def _flags(least: float, most: float) -> str:
+    """The range as flags, rounded outwards to a hundredth or so of it."""
+    step = 10.0 ** (math.floor(math.log10(most - least)) - 1)
+    return f"--low {math.floor(least / step) * step:.6g} --high {math.ceil(most / step) * step:.6g}"
