@@ -45,7 +45,7 @@ class BandedMap(AxisMap):
     Args:
         positions: of the rows, measured in columns, in order.
         first: number of the first column there is; the others follow it.
-        count: columns there are; they hold all that the kernel reaches.
+        count: columns there are; no weight falls beside them.
         kernel: weight of a column at a distance from a row; 0 from ``reach`` on.
         reach: of the kernel, in columns.
         stretch: the kernel of a row is this much wider; 1 where None. ``reach`` is that of the widest.
@@ -78,6 +78,8 @@ class BandedMap(AxisMap):
         j_BSW = low_BS1 + torch.arange(width, device=positions.device, dtype=positions.dtype)
         away = p_BSR[..., None] - j_BSW[:, :, None, :]
         self.matrix = kernel(away if stretch is None else away / _segments(stretch, side)[..., None])
+        there = (j_BSW >= first[..., None]) & (j_BSW < first[..., None] + count)
+        self.matrix = self.matrix * there[:, :, None]
         if normalised:
             self.matrix = self.matrix / self.matrix.sum(dim=-1, keepdim=True)
         # Columns past a segment's last have weight 0; any column may stand for them.

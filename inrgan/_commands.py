@@ -207,7 +207,7 @@ def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
 def _sizes(config: TrainConfig) -> str:
     generator, critic = config.sizes(classes=0)
     G = Generator(config.modality, sizes=generator)
-    whole = config.views.whole_resolution(config.losses, config.modality.resolution)
+    whole = config.looks.whole_resolution(config.losses, config.modality.resolution)
     D = config.modality.at(whole).critic(critic)
 
     def millions(module: torch.nn.Module) -> str:

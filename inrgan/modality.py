@@ -175,6 +175,10 @@ class Modality(abc.ABC):
         """
         return generator_preset(preset, resolution=self.resolution, backbone=backbone or "multiscale")
 
+    def look_sizes(self) -> Mapping[str, int]:
+        """Sizes that ``LossOptions`` leaves at 0: ``patch``, ``whole``, ``lowest``; the core's where absent."""
+        return {}
+
     def window(
         self, *, rate: float | None = None, seconds: float | None = None
     ) -> tuple[tuple[int, ...], tuple[float, ...]]:

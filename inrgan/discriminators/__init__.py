@@ -4,6 +4,7 @@ from inrgan._layers import EqualizedLinear, leaky_relu
 from inrgan.discriminators._base import AbstractCritic
 from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
+from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
 
 __all__ = [
@@ -13,11 +14,15 @@ __all__ = [
     "EqualizedLinear",
     "Padding",
     "PatchCritic",
+    "PeriodTrunk",
     "ResidualBlock",
     "ResidualCritic",
     "ResidualTrunk",
+    "SpectrumTrunk",
+    "complex_spectrogram",
     "halve",
     "label_score",
     "leaky_relu",
+    "log_bands",
     "pool_to",
 ]

@@ -81,6 +81,12 @@ class TrainConfig:
         if self.gamma < 0 or self.seed < 0:
             raise ConfigError(f"gamma is {self.gamma} and seed {self.seed}; expected 0 or more")
 
+    @property
+    def looks(self) -> LossOptions:
+        """From where the terms look, with the modality's sizes where none are given."""
+        own = {name: n for name, n in self.modality.look_sizes().items() if getattr(self.views, name) == 0}
+        return dataclasses.replace(self.views, **own)
+
     def sizes(self, *, classes: int) -> tuple[GeneratorSizes, CriticSizes]:
         """The sizes given, or the preset's."""
         generator = self.generator or self.modality.generator_sizes(self.preset)

@@ -89,7 +89,7 @@ class Trainer:
         self.ema: Any = frozen_copy(self.G)
         self.terms = terms(
             config.losses, resolution=modality.resolution, smallest=int(self.D["whole"].smallest),  # type: ignore[arg-type]
-            options=config.views,
+            options=config.looks,
         )  # fmt: skip
         self.losses = StepLosses(
             self.D, adversarial_loss(config.adversarial), gamma=config.gamma, every=config.penalty_every,
@@ -248,10 +248,10 @@ class Trainer:
     def _critics(self, sizes: CriticSizes) -> nn.ModuleDict:
         """The critic of whole signals, and that of patches where there are any."""
         config, modality = self.config, self.config.modality
-        whole = config.views.whole_resolution(config.losses, modality.resolution)
+        whole = config.looks.whole_resolution(config.losses, modality.resolution)
         made: dict[str, nn.Module] = {"whole": modality.at(whole).critic(sizes)}
         if "dense-patch" in config.losses:
-            side = config.views.patch_side(modality.resolution)
+            side = config.looks.patch_side(modality.resolution)
             made["patch"] = modality.patch_critic(sizes, patch=side, whole=whole, context=config.views.context)
         return nn.ModuleDict(made)
 

@@ -10,10 +10,12 @@ import torch
 
 from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, ResidualCritic, View
 from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.discriminators import AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
 from inrgan.errors import ConfigError
 from inrgan.resampling import resample_long
 from inrgan_modalities.audio._clip import Clip
+from inrgan_modalities.audio._critic import SoundPatchCritic
 from inrgan_modalities.audio._read import SUFFIXES, Reading
 from inrgan_modalities.audio._synthetic import SyntheticSounds
 from inrgan_modalities.audio._write import write_sounds, write_walk
@@ -54,6 +56,10 @@ class AudioModality(Modality):
     """Take the mean off every file."""
     per_octave: float = 4.0
     """Waves in an octave, where they are not closer than the lattice asks for."""
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    """Of the folds that the critic of crops looks at; none to leave them out."""
+    frames: tuple[int, ...] = (512, 128)
+    """Of the complex spectrograms that the critic of crops looks at, in samples; none to leave them out."""
     waves: Literal["periods", "siren"] = "periods"
     """What sounds are made of: periods from the clip's length down to the band's limit, or a SIREN's first layer."""
 
@@ -66,6 +72,10 @@ class AudioModality(Modality):
             raise ConfigError(f"sounds of {self.channels} channels; expected 1 (mono) or 2 (stereo)")
         if not 0.1 <= self.per_octave <= 100:
             raise ConfigError(f"per_octave is {self.per_octave}; expected 0.1 to 100, such as 4")
+        if min(self.periods, default=1) < 1 or min(self.frames, default=128) < 128 or any(n % 4 for n in self.frames):
+            raise ConfigError(
+                f"periods are {self.periods} and frames {self.frames}; expected 1 or more, and multiples of 4 from 128"
+            )
         if not 0 <= self.trim <= 200 or not -100 <= self.loudness <= 0:
             raise ConfigError(f"trim is {self.trim} and loudness {self.loudness}; expected 0 to 200 and -100 to 0 dB")
 
@@ -143,6 +153,18 @@ class AudioModality(Modality):
             1, self.channels, resolution=self.resolution, spacing=(1 / self.rate,), width=sizes.width,
             max_width=sizes.max_width, classes=sizes.classes, kernel=9, stride=4,
         )  # fmt: skip
+
+    def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
+        # It has many parts; each of them is half as wide as the critic of wholes.
+        return SoundPatchCritic(
+            self.domain, self.channels, patch=patch, whole=whole, width=max(1, sizes.width // 2),
+            max_width=max(1, sizes.max_width // 2), periods=self.periods,
+            frames=[n for n in self.frames if n <= patch], classes=sizes.classes, context=context,
+        )  # fmt: skip
+
+    def look_sizes(self) -> dict[str, int]:
+        quarter = max(8, self.resolution // 4)
+        return {"patch": quarter, "whole": quarter, "lowest": quarter}
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_sounds(values, path, rate=values.shape[-1] / self.seconds)
