@@ -94,7 +94,7 @@ def evaluate(flags: "Evaluate") -> None:
     from inrgan.metrics import scores_table
 
     G = load(flags.run, flags.device)
-    source = G.modality.source(flags.data, labels=False)
+    source = G.modality.source(flags.data, labels=_labels(flags.labels))
     names = None if flags.metrics is None else [name.strip() for name in flags.metrics.split(",")]
     scores = score_generator(
         G, source, metrics=names, count=flags.count, resolution=flags.resolution, seed=flags.seed,
@@ -143,6 +143,11 @@ def where(
     if flags.resolution is not None or region is not None:
         raise ConfigError("--rate and --seconds say what --resolution and --region say; give one or the other")
     return modality.window(rate=flags.rate, seconds=flags.seconds)
+
+
+def _labels(text: str | None) -> bool | str:
+    """What ``--labels`` asks of a source."""
+    return text is not None and (True if text == FOLDERS else text)
 
 
 def load(run: str, device: str) -> Generator:

@@ -162,6 +162,8 @@ class Evaluate:
     """Run directory, save_pretrained folder or Hub id."""
     data: Path | None = None
     """Folder or zip, best a part that training did not see; the built-in set when absent."""
+    labels: str | None = None
+    """As for train: what the metric labels compares with."""
     metrics: str | None = None
     """Comma-separated names; those that the modality chooses when absent."""
     count: int = 2048
@@ -214,7 +216,7 @@ def _dispatch(args: list[str]) -> None:
     if command == "train":
         _train(rest)
     elif command in _COMMANDS:
-        flags = tyro.cli(_COMMANDS[command], args=rest, prog=f"inrgan {command}")
+        flags = tyro.cli(_COMMANDS[command], args=_named_labels(rest), prog=f"inrgan {command}")
         run: dict[str, Callable[..., None]] = {
             "sample": _commands.sample,
             "render": _render_command.render,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from inrgan._random import step_generator
-from inrgan._typing import Float, Tensor
+from inrgan._typing import Float, Int, Tensor
 from inrgan.data import AbstractSource
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
@@ -13,6 +13,39 @@ from inrgan.metrics import Score, evaluate
 from inrgan.modality import Modality
 from inrgan.training._reals import Reals
 from inrgan.views import View
+
+
+def labelled_reals(
+    source: AbstractSource, modality: Modality, view: View, *, count: int, seed: int
+) -> tuple[Float[Tensor, "N C *S"], Int[Tensor, "N"]]:
+    """Items of a data set, each at most once, seen from a view, and their labels.
+
+    Raises:
+        DataError: no item is fine enough for the view.
+    """
+    count = min(count, len(source))
+    batch = min(count, 64)  # whole items are held while they are resampled
+    reals = Reals(source, modality, batch=batch, seed=seed, augmented=False)
+    parts = [reals.draw(step, [view]) for step in range(-(-count // batch))]
+    return torch.cat([values for (values,), _ in parts])[:count], torch.cat([labels for _, labels in parts])[:count]
+
+
+@torch.no_grad()
+def labelled_fakes(
+    G: Generator, view: View, *, count: int, seed: int, batch: int = 32, truncation: float = 1.0
+) -> tuple[Float[Tensor, "N C *S"], Int[Tensor, "N"]]:
+    """Samples of a generator, seen from a view, and the labels they were asked to have, on the CPU."""
+    out, asked = [], []
+    for start in range(0, count, batch):
+        rng = step_generator(seed, purpose="evaluate", step=start)
+        z = torch.randn(min(batch, count - start), G.z_dim, generator=rng).to(G.device)
+        labels = None
+        if G.labels:
+            labels = torch.randint(len(G.labels), (z.shape[0],), generator=rng).to(G.device)
+        asked.append(torch.zeros(len(z), dtype=torch.long) if labels is None else labels.cpu())
+        w = G.mapping.truncate(G.mapping(z, labels), truncation)
+        out.append(G.field(w)(view.to(G.device)).float().cpu())
+    return torch.cat(out), torch.cat(asked)
 
 
 def observe_reals(
@@ -23,28 +56,14 @@ def observe_reals(
     Raises:
         DataError: no item is fine enough for the view.
     """
-    count = min(count, len(source))
-    batch = min(count, 64)  # whole items are held while they are resampled
-    reals = Reals(source, modality, batch=batch, seed=seed, augmented=False)
-    parts = [reals.draw(step, [view])[0][0] for step in range(-(-count // batch))]
-    return torch.cat(parts)[:count]
+    return labelled_reals(source, modality, view, count=count, seed=seed)[0]
 
 
-@torch.no_grad()
 def render_fakes(
     G: Generator, view: View, *, count: int, seed: int, batch: int = 32, truncation: float = 1.0
 ) -> Float[Tensor, "N C *S"]:
     """Samples of a generator, seen from a view, on the CPU."""
-    out = []
-    for start in range(0, count, batch):
-        rng = step_generator(seed, purpose="evaluate", step=start)
-        z = torch.randn(min(batch, count - start), G.z_dim, generator=rng).to(G.device)
-        labels = None
-        if G.labels:
-            labels = torch.randint(len(G.labels), (z.shape[0],), generator=rng).to(G.device)
-        w = G.mapping.truncate(G.mapping(z, labels), truncation)
-        out.append(G.field(w)(view.to(G.device)).float().cpu())
-    return torch.cat(out)
+    return labelled_fakes(G, view, count=count, seed=seed, batch=batch, truncation=truncation)[0]
 
 
 def score_generator(
@@ -79,8 +98,18 @@ def score_generator(
     if count < 8 or len(source) < 8:
         raise ConfigError(f"scores over {count} samples and {len(source)} items say nothing; expected 8 or more")
     view = modality.domain.grid(modality.domain.shape(modality.resolution if resolution is None else resolution))
-    real = observe_reals(source, modality, view, count=count, seed=seed)
-    fake = render_fakes(G, view, count=count, seed=seed, truncation=truncation)
+    real, real_labels = labelled_reals(source, modality, view, count=count, seed=seed)
+    fake, fake_labels = labelled_fakes(G, view, count=count, seed=seed, truncation=truncation)
+    labels = None
+    if G.labels and source.label_names:
+        unknown = sorted(set(source.label_names) - set(G.labels))
+        if unknown:
+            raise ConfigError(
+                f"the data have labels that the generator does not know, such as {unknown[0]!r}; expected some of "
+                f"{', '.join(G.labels)}"
+            )
+        numbers = torch.tensor([G.labels.index(name) for name in source.label_names])
+        labels = (numbers[real_labels], fake_labels)
     return evaluate(
         real,
         fake,
@@ -89,6 +118,7 @@ def score_generator(
         others=modality.metrics(),
         features=modality.features(),
         seed=seed,
+        labels=labels,
         protocol_extra={
             "size": "x".join(map(str, view.shape)),
             "filter": modality.real_filter,

@@ -6,6 +6,8 @@ from inrgan.metrics._features import AbstractFeatures, RandomConvFeatures
 from inrgan.metrics._fidelity import InceptionFeatures, InceptionWeightsMissing, find_inception_weights
 from inrgan.metrics._frechet import frechet_distance, frechet_distance_of_moments, is_full_rank
 from inrgan.metrics._kernel import kernel_distance
+from inrgan.metrics._label_accuracy import LabelAccuracy, label_accuracy
+from inrgan.metrics._ndb import DifferentBins, different_bins
 from inrgan.metrics._precision_recall import (
     DensityCoverage,
     PrecisionRecall,
@@ -21,8 +23,10 @@ __all__ = [
     "AbstractFeatures",
     "Comparison",
     "DensityCoverage",
+    "DifferentBins",
     "InceptionFeatures",
     "InceptionWeightsMissing",
+    "LabelAccuracy",
     "Metric",
     "PrecisionRecall",
     "Protocol",
@@ -32,6 +36,7 @@ __all__ = [
     "SlicedWasserstein",
     "count_levels",
     "density_coverage",
+    "different_bins",
     "evaluate",
     "find_inception_weights",
     "frechet_distance",
@@ -39,6 +44,7 @@ __all__ = [
     "is_full_rank",
     "kernel_distance",
     "known_metrics",
+    "label_accuracy",
     "laplacian_pyramid",
     "mean_power",
     "precision_recall",

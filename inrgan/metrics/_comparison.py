@@ -32,6 +32,7 @@ class Comparison:
         features: extractor; unset, `RandomConvFeatures` with seed 0.
         inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
         seed: of what is drawn within metrics.
+        labels: class numbers of the reals and of the fakes, where both have any.
 
     Example:
         >>> Comparison(torch.zeros(8, 3, 32, 32), torch.zeros(8, 3, 32, 32)).features[1].shape
@@ -47,7 +48,9 @@ class Comparison:
         features: AbstractFeatures | None = None,
         inception: AbstractFeatures | None = None,
         seed: int = 0,
+        labels: tuple[Tensor, Tensor] | None = None,
     ):
+        self.labels = labels
         self.real, self.fake, self.view, self.seed = real, fake, view, seed
         self._features, self._inception = features, inception
 

@@ -11,6 +11,8 @@ from inrgan.metrics._comparison import DC_K, PR_K, Comparison, Metric
 from inrgan.metrics._features import AbstractFeatures
 from inrgan.metrics._frechet import frechet_distance, is_full_rank
 from inrgan.metrics._kernel import kernel_distance
+from inrgan.metrics._label_accuracy import label_accuracy
+from inrgan.metrics._ndb import different_bins
 from inrgan.metrics._score import Protocol, Score
 from inrgan.metrics._spectrum import spectrum_distance
 from inrgan.metrics._swd import sliced_wasserstein
@@ -27,12 +29,13 @@ def evaluate(
     features: AbstractFeatures | None = None,
     inception: AbstractFeatures | None = None,
     seed: int = 0,
+    labels: tuple[Tensor, Tensor] | None = None,
     protocol_extra: Mapping[str, str | int | float | bool] | None = None,
 ) -> list[Score]:
     """Scores a set of fakes against a set of reals.
 
     Metrics: "swd", "spectrum" on the signals; "frechet", "kernel", "precision", "recall" (k = 3), "density",
-    "coverage" (k = 5) on `features`; "fid" and "kid" on Inception features. Statistics of features are
+    "coverage" (k = 5), "ndb", "labels" on `features`; "fid" and "kid" on Inception features. Statistics of features are
     computed in float64 on the CPU. Each extractor runs once per set.
 
     Args:
@@ -43,14 +46,16 @@ def evaluate(
         others: further metrics by name, of an adapter; one of the same name replaces the metric here.
         features: extractor; unset, `RandomConvFeatures` with seed 0.
         inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
-        seed: of what is drawn within metrics ("swd").
+        seed: of what is drawn within metrics ("swd", "ndb", "labels").
+        labels: class numbers of the reals and of the fakes, for "labels".
         protocol_extra: what to state besides, such as the resize filter and the resolution.
 
     Returns:
         One score per name, each with its protocol.
 
     Raises:
-        ConfigError: unknown, repeated or no names, or a `protocol_extra` key that a metric states itself.
+        ConfigError: unknown, repeated or no names, "labels" without any, or a `protocol_extra` key that a metric
+            states itself.
         ShapeError: sets that do not fit each other or a metric.
         NonFiniteError: NaN or infinity in a set; says which and how many.
         DeviceError: the sets lie on different devices.
@@ -67,7 +72,7 @@ def evaluate(
     check_signals(real, fake)
     check_finite(real, label="real")
     check_finite(fake, label="fake")
-    run = Comparison(real, fake, view=view, features=features, inception=inception, seed=seed)
+    run = Comparison(real, fake, view=view, features=features, inception=inception, seed=seed, labels=labels)
     scores = []
     for name in names:
         value, stated = known[name].measure(run)
@@ -90,7 +95,7 @@ def known_metrics() -> tuple[str, ...]:
 
     Example:
         >>> len(known_metrics())
-        10
+        12
     """
     return tuple(_METRICS)
 
@@ -141,6 +146,28 @@ def _coverage(run: Comparison) -> tuple[float, Protocol]:
     return run.density_coverage.coverage, {"extractor": run.features[0], "k": DC_K}
 
 
+def _ndb(run: Comparison) -> tuple[float, Protocol]:
+    name, real, fake = run.features
+    generator = torch.Generator("cpu").manual_seed(run.seed)
+    found = different_bins(real, fake, bins=max(2, min(50, len(real) // 10)), generator=generator)
+    return found.share, {"extractor": name, "bins": found.bins, "level": 0.05, "clusters": "k-means of reals"}
+
+
+def _labels(run: Comparison) -> tuple[float, Protocol]:
+    if run.labels is None:
+        raise ConfigError(
+            "the metric labels needs a generator with labels and data with the same ones; give --labels, or drop it"
+        )
+    name, real, fake = run.features
+    generator = torch.Generator("cpu").manual_seed(run.seed)
+    found = label_accuracy(real, run.labels[0].cpu(), fake, run.labels[1].cpu(), generator=generator)
+    stated: Protocol = {
+        "extractor": name, "classifier": "logistic regression", "learned_from": found.learned_from,
+        "accuracy_of_other_reals": round(found.real, 4),
+    }  # fmt: skip
+    return found.fake, stated
+
+
 def _check_names(metrics: Sequence[str], known: Mapping[str, Metric]) -> list[str]:
     names = [metrics] if isinstance(metrics, str) else list(metrics)
     unknown = [name for name in names if name not in known]
@@ -160,6 +187,8 @@ _METRICS: dict[str, Metric] = {
     "recall": Metric("higher", _recall),
     "density": Metric("higher", _density),
     "coverage": Metric("higher", _coverage),
+    "ndb": Metric("lower", _ndb),
+    "labels": Metric("higher", _labels),
     "spectrum": Metric("lower", _spectrum),
     "fid": Metric("lower", lambda run: _frechet_of(run.inception)),
     "kid": Metric("lower", lambda run: _kernel_of(run.inception)),

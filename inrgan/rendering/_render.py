@@ -47,7 +47,8 @@ def render_file(
     Args:
         G: the generator.
         path: ends in .tif or .tiff (tiled pyramidal BigTIFF), .png, .dzi (deep zoom, with a page that shows it), all
-            three of 8 bits and for two array axes; or .zarr (single precision, any number of axes).
+            three of 8 bits and for two array axes; .wav (16 bits, one axis); or .zarr (single precision, any number
+            of axes).
         seed: of the sample.
         shape: array shape, x last.
         region: lower corner, then upper corner, x first; may reach outside the domain.

@@ -114,6 +114,7 @@ _WRITERS = {
     ".png": "inrgan.rendering._png:PngWriter",
     ".zarr": "inrgan.rendering._zarr:ZarrWriter",
     ".dzi": "inrgan.rendering._deepzoom:DeepZoomWriter",
+    ".wav": "inrgan.rendering._wav:WavWriter",
 }
 
 RENDER_SUFFIXES = tuple(_WRITERS)

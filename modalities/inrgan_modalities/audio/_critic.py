@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -63,8 +64,9 @@ class SoundPatchCritic(AbstractPatchCritic):
         self.domain, self.context = domain, context
         self.nominal = -math.log2(domain.spacing(whole))
         facts = 2 if context else 1
-        sizes = {"facts": facts, "resolution": patch, "width": width, "max_width": max_width}
-        parts: list[nn.Module] = [ResidualTrunk(1, (2 if context else 1) * channels, kernel=9, stride=4, **sizes)]
+        sizes: dict[str, Any] = {"facts": facts, "resolution": patch, "width": width, "max_width": max_width}
+        parts: list[nn.Module] = []
+        parts.append(ResidualTrunk(1, (2 if context else 1) * channels, kernel=9, stride=4, **sizes))
         parts += [PeriodTrunk(channels, period=p, **sizes) for p in periods]
         parts += [SpectrumTrunk(channels, size=n, bands=_BANDS, **sizes) for n in frames]
         self.parts = nn.ModuleList(parts)

@@ -13,9 +13,11 @@ from inrgan.data import AbstractSource, ArchiveSource, open_archive
 from inrgan.discriminators import AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
 from inrgan.errors import ConfigError
+from inrgan.metrics import AbstractFeatures, Metric
 from inrgan.resampling import resample_long
 from inrgan_modalities.audio._clip import Clip
 from inrgan_modalities.audio._critic import SoundPatchCritic
+from inrgan_modalities.audio._metrics import LogMelFeatures, sound_metrics
 from inrgan_modalities.audio._read import SUFFIXES, Reading
 from inrgan_modalities.audio._synthetic import SyntheticSounds
 from inrgan_modalities.audio._write import write_sounds, write_walk
@@ -41,6 +43,10 @@ class AudioModality(Modality):
 
     name: ClassVar[str] = "audio"
     requires: ClassVar[tuple[str, ...]] = ("soundfile", "torchaudio")
+    default_metrics: ClassVar[tuple[str, ...]] = (
+        "frechet", "spectral-convergence", "envelope", "voiced", "pitch", "ndb",
+    )  # fmt: skip
+    real_filter: ClassVar[str] = "kaiser-sinc"
 
     resolution: int = 16384
     """Samples of the training window."""
@@ -161,6 +167,12 @@ class AudioModality(Modality):
             max_width=max(1, sizes.max_width // 2), periods=self.periods,
             frames=[n for n in self.frames if n <= patch], classes=sizes.classes, context=context,
         )  # fmt: skip
+
+    def features(self) -> AbstractFeatures:
+        return LogMelFeatures(self.channels, seconds=self.seconds)
+
+    def metrics(self) -> dict[str, Metric]:
+        return sound_metrics(self.seconds)
 
     def look_sizes(self) -> dict[str, int]:
         quarter = max(8, self.resolution // 4)
