@@ -4,7 +4,8 @@ Every file of a folder is first made smaller by a factor of its own, so that few
 then train for the same CPU time on the same files; only the views differ. Scores are taken at several
 resolutions against held-out files of full size.
 
-    python benchmarks/mixed_resolutions.py --train DIR --test DIR --method context --out results/
+    python benchmarks/mixed_resolutions.py --train DIR --test DIR --method "patches in context" --out results/
+    python benchmarks/mixed_resolutions.py --sheet crops.png results/runs/*
 """
 
 import argparse
@@ -18,10 +19,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from inrgan import ImageModality, Trainer
+from inrgan import Generator, ImageModality, Trainer
 from inrgan.evaluation import score_generator
 from inrgan.losses import LossOptions
 from inrgan.memory import keep_freed_memory
+from inrgan.pictures import tile, write_image
 from inrgan.recipes import recipe
 
 METRICS = ("swd", "frechet", "precision", "recall")
@@ -49,11 +51,25 @@ def shrink(source: Path, target: Path, *, smallest: int, largest: int, seed: int
     return sizes
 
 
+def draw_sheet(runs: list[str], path: Path) -> None:
+    """A row for every run: three samples at full density, and a quarter of each at twice the size."""
+    rows = []
+    for run in runs:
+        G = Generator.from_pretrained(run)
+        wholes = G.sample([0, 1, 2]).render(G.modality.domain.shape(G.modality.resolution))
+        quarter = [slice(n // 4, n // 4 + n // 2) for n in wholes.shape[2:]]
+        crops = wholes[(..., *quarter)].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        rows += [wholes, crops]
+    write_image(tile(torch.cat(rows), columns=6, gap=2), path)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--test", type=Path, required=True)
-    parser.add_argument("--method", choices=METHODS, required=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sheet", type=Path, help="draw samples of finished runs, and train nothing")
+    parser.add_argument("runs", nargs="*", help="with --sheet: run directories")
+    parser.add_argument("--train", type=Path)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument("--method", choices=METHODS)
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--smallest", type=int, default=40, help="fewest pixels of a file")
     parser.add_argument("--largest", type=int, default=256, help="most pixels of a file")
@@ -61,8 +77,13 @@ def main() -> None:
     parser.add_argument("--scored", default="32,64,128", help="resolutions at which to score")
     parser.add_argument("--fakes", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if args.sheet:
+        draw_sheet(args.runs, args.sheet)
+        return
+    if None in (args.train, args.test, args.method, args.out):
+        parser.error("give --train, --test, --method and --out, or --sheet and runs")
 
     torch.set_num_threads(1)
     keep_freed_memory()  # as the command line does
