@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -261,7 +262,7 @@ def _named_labels(args: list[str]) -> list[str]:
     from inrgan._commands import FOLDERS
 
     out = []
-    for arg, after in zip(args, [*args[1:], "--"], strict=True):
+    for arg, after in pairwise([*args, "--"]):
         out.append(f"{arg}={FOLDERS}" if arg == "--labels" and after.startswith("-") else arg)
     return out
 
