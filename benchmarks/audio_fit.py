@@ -42,7 +42,7 @@ def fit(modality: AudioModality, wanted: torch.Tensor, *, preset: str, seconds: 
         error.backward()
         optimizer.step()
         steps += 1
-    return -10 * math.log10(float(error)), steps
+    return -10 * math.log10(error.item()), steps
 
 
 def main() -> None:

@@ -237,7 +237,8 @@ def resample_long(
     after = last + 1 - first - before - inside.shape[1]
     part = torch.nn.functional.pad(inside, (before, after))
     across = BandedMap(
-        place_1M, first=place_1M.new_full((1, 1), first), count=part.shape[1], kernel=kernel, reach=reach,
-        stretch=stretch_1M, normalised=True,
+        place_1M, first=place_1M.new_full((1, 1), first), count=part.shape[1], reach=reach, stretch=stretch_1M,
+        # Places are told apart in double precision; weights need no more than single.
+        kernel=lambda t: kernel(t.float()), normalised=True,
     )  # fmt: skip
     return across(part[None, :, :, None])[..., 0].clamp(-1, 1)

@@ -155,8 +155,10 @@ class AudioModality(Modality):
         return replace(sizes, lattices=(max(4, self._nodes // 8), self._nodes))
 
     def critic(self, sizes: CriticSizes) -> ResidualCritic:
+        # A block makes one sample of four, and twice the channels: starting at half the width, most of the work is
+        # not done at the full rate.
         return ResidualCritic(
-            1, self.channels, resolution=self.resolution, spacing=(1 / self.rate,), width=sizes.width,
+            1, self.channels, resolution=self.resolution, spacing=(1 / self.rate,), width=max(1, sizes.width // 2),
             max_width=sizes.max_width, classes=sizes.classes, kernel=9, stride=4,
         )  # fmt: skip
 
