@@ -1,5 +1,6 @@
 """Real equirectangular arrays seen from anywhere on the sphere, anti-aliased by area."""
 
+import functools
 import math
 
 import torch
@@ -96,17 +97,14 @@ def band_limited(
     orders = min(degrees, W // 2 + 1)
     waves = torch.fft.rfft(values, dim=-1)[..., :orders] / W  # (B, C, H, M), from longitude −180° + half a cell
     parts = torch.view_as_real(waves.permute(3, 2, 0, 1)).reshape(orders, H, B * C * 2)
-    rows = H + degrees
-    colatitude = _colatitudes(rows)
-    weighted = legendre_table(colatitude, degrees=degrees, orders=orders) * _fejer(rows)[:, None]
-    amplitudes = weighted.transpose(1, 2).to(values) @ _refined(parts, rows=rows)
+    amplitudes = _analysis(H, degrees, orders).to(values) @ parts
     amplitudes = amplitudes.reshape(orders, degrees, B, C * 2)  # (M, L, B, 2C)
     turns = torch.arange(degrees, device=values.device) / (2 * math.pi)
     passes = fade(turns[:, None] * spacing.to(values.device)[None]).to(values.dtype)  # (L, #B)
     amplitudes = (amplitudes * passes[None, :, :, None]).reshape(orders, degrees, B * C * 2)
     rows, columns = 2 * degrees, 4 * degrees
-    table = legendre_table(_colatitudes(rows), degrees=degrees, orders=orders).to(values)
-    parts = (table @ amplitudes).reshape(orders, rows, B, C, 2).permute(2, 3, 1, 0, 4).contiguous()
+    parts = _synthesis(rows, degrees, orders).to(values) @ amplitudes
+    parts = parts.reshape(orders, rows, B, C, 2).permute(2, 3, 1, 0, 4).contiguous()
     waves = torch.view_as_complex(parts)
     # Both grids start at −180° + half a cell, and their cells differ.
     shift = torch.arange(orders, device=values.device) * (math.pi / columns - math.pi / W)
@@ -114,17 +112,34 @@ def band_limited(
     return torch.fft.irfft(waves * columns, n=columns, dim=-1)
 
 
-def _refined(parts: Float[Tensor, "M H K"], *, rows: int) -> Float[Tensor, "M H2 K"]:
-    """Fourier coefficients of rows, per order, at more rows: interpolated along great circles over the poles.
+# The tables depend on sizes alone and cost more than a batch: the last few are remembered, in single precision.
+
+
+@functools.lru_cache(maxsize=4)
+def _analysis(rows: int, degrees: int, orders: int) -> Float[Tensor, "M L H"]:
+    """From the Fourier coefficients of rows, per order, to the amplitudes of harmonics."""
+    more = rows + degrees
+    table = legendre_table(_colatitudes(more), degrees=degrees, orders=orders) * _fejer(more)[:, None]
+    out = table.new_empty(orders, degrees, rows)
+    for parity in range(2):
+        out[parity::2] = table[parity::2].transpose(1, 2) @ _refine(rows, more, parity=parity)
+    return out.float()
+
+
+@functools.lru_cache(maxsize=4)
+def _synthesis(rows: int, degrees: int, orders: int) -> Float[Tensor, "M H L"]:
+    return legendre_table(_colatitudes(rows), degrees=degrees, orders=orders).float()
+
+
+def _refine(rows: int, more: int, *, parity: int) -> Float[Tensor, "H2 H"]:
+    """Fourier coefficients of an order at more rows, interpolated along great circles over the poles.
 
     On these even orders are even functions of the colatitude and odd ones odd: sums of cosines, or of sines.
     """
-    out = parts.new_empty(parts.shape[0], rows, parts.shape[2])
-    for parity, function in enumerate((torch.cos, torch.sin)):
-        k = torch.arange(parts.shape[1], dtype=torch.float64) + parity
-        own, finer = (function(_colatitudes(n)[:, None] * k) for n in (parts.shape[1], rows))
-        out[parity::2] = torch.linalg.solve(own, finer, left=False).to(parts) @ parts[parity::2]
-    return out
+    function = torch.sin if parity else torch.cos
+    k = torch.arange(rows, dtype=torch.float64) + parity
+    own, finer = (function(_colatitudes(n)[:, None] * k) for n in (rows, more))
+    return torch.linalg.solve(own, finer, left=False)
 
 
 def _fejer(rows: int) -> Float[Tensor, "H"]:

@@ -160,7 +160,7 @@ def test_log2_density():
 @pytest.mark.parametrize("law", ["uniform", "log"])
 def test_random_resolution_covers_its_range(law):
     # Oracle: chi-squared over the sizes 16, 20 ... 32, at the probabilities of the law; 5 sizes, 4 degrees.
-    draws = 4000
+    draws = 1000
     sampler, rng = RandomResolution(16, 32, law=law), torch.Generator().manual_seed(0)
     sizes = [sampler.draw(Box(1), batch=1, generator=rng).shape[0] for _ in range(draws)]
     k = np.arange(4, 9)
