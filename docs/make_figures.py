@@ -3,6 +3,7 @@
     python docs/make_figures.py                      # all that need no trained generator
     python docs/make_figures.py --run RUN            # also the regions of a generator of images
     python docs/make_figures.py --textures FOLDER    # also the extrapolation that benchmarks/extrapolation.py trains
+    python docs/make_figures.py --sphere RUN --plane RUN    # also the poles; runs of benchmarks/sphere_quality.py
 
 It needs matplotlib and scipy.
 """
@@ -15,7 +16,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import Rectangle
 
-from inrgan import Box, Field, Generator, ImageModality, View
+from inrgan import Box, Field, Generator, ImageModality, Sphere, View
 from inrgan.density import evaluate, foveated, gradient_magnitude, reconstruct, sample_density
 from inrgan.losses import LossOptions
 from inrgan.samplers import DensePatch, RandomResolution, VariableDensity
@@ -181,6 +182,31 @@ def draw_extrapolation(path: Path, fields: dict[str, Field]) -> None:
     figure.savefig(path, dpi=80, pil_kwargs={"quality": 85})
 
 
+def draw_poles(path: Path, sphere: Generator, plane: Generator) -> None:
+    """Generated maps from above the north pole, and with the date line in the middle."""
+    whole = Sphere()
+    views = {
+        "north pole": whole.tangent((160, 160), center=(0, 90), fov=100),
+        "date line": whole.tangent((160, 160), center=(180, 0), fov=100),
+    }
+    figure, axes = plt.subplots(4, 5, figsize=(8.4, 7), squeeze=False)
+    for k, (name, G) in enumerate((("sphere", sphere), ("image on (x, y)", plane))):
+        field = G.sample(range(5))
+        for row, (place, view) in enumerate(views.items()):
+            if G is sphere:
+                seen = field.look(view)
+            else:
+                seen = whole.carry(field.render((256, 512)), view)
+            for i, axis in enumerate(axes[2 * k + row]):
+                axis.imshow(seen[i, 0], cmap="RdBu_r", vmin=-1, vmax=1)
+                axis.set_xticks([]), axis.set_yticks([])
+                if i == 0:
+                    axis.set_ylabel(f"{name}\n{place}", fontsize=8)
+    figure.tight_layout(pad=0.4)
+    figure.savefig(path, dpi=110, pil_kwargs={"quality": 85})
+    plt.close(figure)
+
+
 def show(axis: plt.Axes, values: torch.Tensor, title: str) -> None:
     """A signal as an image with its title."""
     axis.imshow(to_pixels(values), interpolation="nearest")
@@ -202,6 +228,8 @@ def to_pixels(values: torch.Tensor) -> torch.Tensor:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw the figures of these pages.")
     parser.add_argument("--run", help="of images")
+    parser.add_argument("--sphere", help="of maps, on the sphere")
+    parser.add_argument("--plane", help="of the same maps, as images")
     parser.add_argument("--textures", type=Path, help="where benchmarks/extrapolation.py left its generators")
     args = parser.parse_args()
     draw_views(IMAGES / "views.png")
@@ -214,6 +242,9 @@ if __name__ == "__main__":
         G = Generator.from_pretrained(args.run)
         draw_regions(IMAGES / "views-regions.jpg", G)
         draw_tiles(IMAGES / "views-tiles.jpg", G)
+    if args.sphere and args.plane:
+        sphere, plane = (Generator.from_pretrained(run) for run in (args.sphere, args.plane))
+        draw_poles(IMAGES / "sphere-poles.jpg", sphere, plane)
     if args.textures:
         names = {"trained on the box alone": "plain", "trained with shifts of half the box": "shifted"}
         trained = {name: Generator.from_pretrained(args.textures / part) for name, part in names.items()}
