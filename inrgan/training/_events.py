@@ -4,7 +4,7 @@ import struct
 import wave
 from pathlib import Path
 
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 
 
 def shown(path: Path, *, tag: str) -> Summary | None:
