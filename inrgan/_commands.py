@@ -26,6 +26,7 @@ FOLDERS = "folders"
 
 if TYPE_CHECKING:
     from inrgan.cli import Evaluate, Interpolate, Render, Sample, TrainFlags
+    from inrgan.data import AbstractSource
 
 
 def train(flags: "TrainFlags", *, modality: Modality) -> None:
@@ -90,23 +91,37 @@ def interpolate(flags: "Interpolate") -> None:
 
 def evaluate(flags: "Evaluate") -> None:
     """Score, print, and append to metrics.jsonl."""
-    from inrgan.evaluation import score_generator
+    from inrgan.evaluation import held_out_source, score_generator
     from inrgan.metrics import scores_table
 
     G = load(flags.run, flags.device)
-    source = G.modality.source(flags.data, labels=_labels(flags.labels))
+    source = held_out_source(G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed)
+    folder = Path(flags.run)
     names = None if flags.metrics is None else [name.strip() for name in flags.metrics.split(",")]
     scores = score_generator(
         G, source, metrics=names, count=flags.count, resolution=flags.resolution, seed=flags.seed,
-        truncation=flags.truncation,
+        truncation=flags.truncation, kept=folder / "classifiers" if folder.is_dir() else None,
     )  # fmt: skip
     print(scores_table(scores))
-    folder = Path(flags.run)
+    if flags.sheet is not None:
+        _write_sheet(G, source, flags)
     if folder.is_dir():
         snapshot = resolve(folder).name
         with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             for score in scores:
                 file.write(json.dumps({"snapshot": snapshot, **json.loads(score.to_json())}) + "\n")
+
+
+def _write_sheet(G: Generator, source: "AbstractSource", flags: "Evaluate") -> None:
+    """Eight reals, then eight fakes, in one file."""
+    from inrgan.evaluation import observe_reals, render_fakes
+
+    assert flags.sheet is not None
+    domain, modality = G.modality.domain, G.modality
+    view = domain.grid(domain.shape(modality.resolution if flags.resolution is None else flags.resolution))
+    real = observe_reals(source, modality, view, count=8, seed=flags.seed)
+    fake = render_fakes(G, view, count=8, seed=flags.seed, truncation=flags.truncation)
+    modality.write(torch.cat([real, fake]), flags.sheet)
 
 
 def info() -> None:

@@ -162,7 +162,7 @@ class Evaluate:
     run: Positional[str]
     """Run directory, save_pretrained folder or Hub id."""
     data: Path | None = None
-    """Folder or zip, best a part that training did not see; the built-in set when absent."""
+    """Folder or zip, best a part that training did not see; built-in items that no training sees when absent."""
     labels: str | None = None
     """As for train: what the metric labels compares with."""
     metrics: str | None = None
@@ -175,6 +175,8 @@ class Evaluate:
     """As for sample."""
     seed: int = 0
     """Of every random choice of the protocol."""
+    sheet: Path | None = None
+    """Also write eight reals, then eight fakes, to one file, by its suffix as for sample."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
 

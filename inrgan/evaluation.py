@@ -1,6 +1,7 @@
 """Scoring a generator against data."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -13,6 +14,24 @@ from inrgan.metrics import Score, evaluate
 from inrgan.modality import Modality
 from inrgan.training._reals import Reals
 from inrgan.views import View
+
+HELD_OUT = 1 << 31
+"""Added to the seed of built-in data that is scored against: far from the seeds that trainings are given."""
+
+
+def held_out_source(
+    modality: Modality, data: str | Path | None, *, labels: bool | str = False, seed: int = 0
+) -> AbstractSource:
+    """What to score against: a data set as it is, or built-in items of a seed that no training has.
+
+    Raises:
+        DataError: missing, empty or unreadable data.
+
+    Example:
+        >>> len(held_out_source(ImageModality(resolution=16), None))
+        4096
+    """
+    return modality.source(data, labels=labels, seed=HELD_OUT + seed)
 
 
 def labelled_reals(
@@ -75,6 +94,7 @@ def score_generator(
     resolution: int | None = None,
     seed: int = 0,
     truncation: float = 1.0,
+    kept: Path | None = None,
 ) -> list[Score]:
     """Scores of a generator against a data set; each carries its protocol.
 
@@ -86,9 +106,11 @@ def score_generator(
         resolution: samples on the shortest side; the training resolution where None.
         seed: of the choice of reals, latents, patches and projections.
         truncation: 1 for the model as it is.
+        kept: folder of classifiers that earlier scores trained, and where new ones are stored; none where None.
 
     Raises:
         ConfigError: too few items, or an unknown metric.
+        WriteError: ``kept`` cannot be written.
 
     Example:
         >>> [s.name for s in score_generator(G, source, metrics=["swd"], count=64)]
@@ -119,6 +141,7 @@ def score_generator(
         features=modality.features(),
         seed=seed,
         labels=labels,
+        kept=kept,
         protocol_extra={
             "size": "x".join(map(str, view.shape)),
             "filter": modality.real_filter,

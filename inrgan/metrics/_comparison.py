@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, final
 
 from inrgan._typing import Tensor
@@ -33,6 +34,7 @@ class Comparison:
         inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
         seed: of what is drawn within metrics.
         labels: class numbers of the reals and of the fakes, where both have any.
+        kept: folder where classifiers of the reals are stored; none where None.
 
     Example:
         >>> Comparison(torch.zeros(8, 3, 32, 32), torch.zeros(8, 3, 32, 32)).features[1].shape
@@ -49,8 +51,9 @@ class Comparison:
         inception: AbstractFeatures | None = None,
         seed: int = 0,
         labels: tuple[Tensor, Tensor] | None = None,
+        kept: Path | None = None,
     ):
-        self.labels = labels
+        self.labels, self.kept = labels, kept
         self.real, self.fake, self.view, self.seed = real, fake, view, seed
         self._features, self._inception = features, inception
 

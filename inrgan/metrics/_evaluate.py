@@ -1,6 +1,7 @@
 """All metrics behind one call."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -30,6 +31,7 @@ def evaluate(
     inception: AbstractFeatures | None = None,
     seed: int = 0,
     labels: tuple[Tensor, Tensor] | None = None,
+    kept: Path | None = None,
     protocol_extra: Mapping[str, str | int | float | bool] | None = None,
 ) -> list[Score]:
     """Scores a set of fakes against a set of reals.
@@ -48,6 +50,7 @@ def evaluate(
         inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
         seed: of what is drawn within metrics ("swd", "ndb", "labels").
         labels: class numbers of the reals and of the fakes, for "labels".
+        kept: folder where "labels" stores its classifier, and finds one of the same reals; none where None.
         protocol_extra: what to state besides, such as the resize filter and the resolution.
 
     Returns:
@@ -61,6 +64,7 @@ def evaluate(
         DeviceError: the sets lie on different devices.
         MissingDependency: "fid" or "kid" without torch-fidelity.
         InceptionWeightsMissing: "fid" or "kid" without weights.
+        WriteError: `kept` cannot be written.
 
     Example:
         >>> signals = torch.rand(8, 3, 32, 32)
@@ -72,7 +76,7 @@ def evaluate(
     check_signals(real, fake)
     check_finite(real, label="real")
     check_finite(fake, label="fake")
-    run = Comparison(real, fake, view=view, features=features, inception=inception, seed=seed, labels=labels)
+    run = Comparison(real, fake, view=view, features=features, inception=inception, seed=seed, labels=labels, kept=kept)
     scores = []
     for name in names:
         value, stated = known[name].measure(run)
@@ -160,9 +164,12 @@ def _labels(run: Comparison) -> tuple[float, Protocol]:
         )
     name, real, fake = run.features
     generator = torch.Generator("cpu").manual_seed(run.seed)
-    found = label_accuracy(real, run.labels[0].cpu(), fake, run.labels[1].cpu(), generator=generator)
+    found = label_accuracy(
+        real, run.labels[0].cpu(), fake, run.labels[1].cpu(), generator=generator, kept=run.kept, extractor=name
+    )
     stated: Protocol = {
         "extractor": name, "classifier": "logistic regression", "learned_from": found.learned_from,
+        "classifier_of": found.classifier,
         "accuracy_of_other_reals": round(found.real, 4),
     }  # fmt: skip
     return found.fake, stated

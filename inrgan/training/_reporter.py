@@ -3,12 +3,15 @@
 import logging
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from inrgan._progress import progress_bar
+from inrgan.training._events import shown
 from inrgan.training._run_directory import RunDirectory
 
 
@@ -58,6 +61,13 @@ class Reporter:
             f"{name.split('/')[1][0].upper()} {value:.2f}" for name, value in values.items() if name[:5] == "loss/"
         )
         self._bar.set_postfix_str(", ".join(losses), refresh=False)  # C for the critic's, G for the generator's
+
+    def show(self, files: Sequence[Path], *, kimg: float) -> None:
+        """Pictures and sounds of a moment among TensorBoard's events, under the first word of their names."""
+        for path in files:
+            summary = shown(path, tag=path.name.split(".")[0].split("-")[0])
+            if summary is not None:
+                self._events.file_writer.add_summary(summary, round(kimg * 1000))  # type: ignore[union-attr]
 
     def close(self) -> None:
         """Finish the files and the bar."""

@@ -144,8 +144,8 @@ class Trainer:
         next_snapshot = (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
         try:
             if self.step == 0:
-                self.preview(reals=True)
-                self.snapshot()
+                reporter.show(self.preview(reals=True), kimg=0)
+                reporter.show(self.snapshot(), kimg=0)
             now = tick
             while self.kimg < end and now < deadline and not stop.requested:
                 for name, value in self.train_step().items():
@@ -158,10 +158,10 @@ class Trainer:
                     self._tick(reporter, sums, seconds=now - tick, steps=self.step - tick_step)
                     tick, tick_step, sums = now, self.step, {}
                 if self.kimg >= next_snapshot:
-                    self.snapshot()
+                    reporter.show(self.snapshot(), kimg=self.kimg)
                     reporter.say(f"{self.kimg:.3f} kimg, {(now - began) / 60:.1f} minutes: snapshot")
                     next_snapshot += self.config.snapshot_kimg
-            self.snapshot()
+            reporter.show(self.snapshot(), kimg=self.kimg)
             reporter.say(f"trained to {self.kimg:.3f} kimg; snapshot in {self.run.snapshot(self.kimg)}")
             if stop.requested:
                 reporter.say(f"interrupted; go on with --resume {self.run.path}")
@@ -196,8 +196,11 @@ class Trainer:
         )
         return stats
 
-    def snapshot(self) -> None:
+    def snapshot(self) -> list[Path]:
         """Write the averaged generator, a picture of what it makes, and the state.
+
+        Returns:
+            The files that show what it makes.
 
         Raises:
             NonFiniteError: a weight became NaN or infinite; what was written before is untouched.
@@ -205,8 +208,9 @@ class Trainer:
         for network in (self.G, self.D, self.ema):
             self._refuse([k for k, v in network.state_dict().items() if not torch.isfinite(v).all()][:1])
         self.ema.save_pretrained(self.run.snapshot(self.kimg))
-        self.preview(reals=False)
+        files = self.preview(reals=False)
         self.save()
+        return files
 
     def save(self) -> None:
         """Write the state from which training goes on exactly."""
@@ -223,8 +227,8 @@ class Trainer:
         )
 
     @torch.no_grad()
-    def preview(self, *, reals: bool) -> None:
-        """Write the run directory's picture of reals, or of the averaged generator at fixed latents."""
+    def preview(self, *, reals: bool) -> list[Path]:
+        """Write the run directory's files that show reals, or the averaged generator at fixed latents."""
         modality, count = self.config.modality, 32
         resolution = modality.resolution
         while math.prod(modality.domain.shape(resolution)) > _PREVIEW_POINTS and resolution > 1:
@@ -238,8 +242,10 @@ class Trainer:
             field = self.ema(z, labels.to(self.device) if self.config.labels else None)
             values = field(view.to(self.device)).float().cpu()
             name = f"fakes-{self.kimg:09.3f}"
-        for suffix in modality.previews():
-            modality.write(values, self.run.path / f"{name}{suffix}")
+        files = [self.run.path / f"{name}{suffix}" for suffix in modality.previews()]
+        for file in files:
+            modality.write(values, file)
+        return files
 
     def close(self) -> None:
         """Let go of the run directory."""

@@ -261,6 +261,18 @@ def test_train(run):
     assert Generator.from_pretrained(run).labels == ("a", "b")
 
 
+def test_tensorboard_plays_the_very_sounds(run):
+    # Oracle: tensorboard's own reader, against the files and soundfile.
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run)).Reload()
+    assert {"reals", "fakes"} == set(events.Tags()["audio"]) == set(events.Tags()["images"])
+    last, file = events.Audio("fakes")[-1], run / "fakes-00000.016.wav"
+    info = soundfile.info(file)
+    assert last.step == 16 and last.encoded_audio_string == file.read_bytes() and last.content_type == "audio/wav"
+    assert (last.sample_rate, last.length_frames) == (info.samplerate, info.frames) == (4000, info.frames)
+
+
 def test_sample_at_any_rate(run, tmp_path):
     for rate, seconds in ((8000, None), (44100, 0.05), (4000, 1.0)):
         out = tmp_path / "a.wav"

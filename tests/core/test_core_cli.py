@@ -72,6 +72,37 @@ def test_evaluate_appends(run, capsys):
     assert rows[0]["snapshot"] == "snapshot-00000.064" and "swd" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["image", "spherical", "audio"])
+def test_built_in_data_is_scored_held_out(name):
+    # Oracle: the names and the items of the seeds that trainings have: none of the first items is among them.
+    from inrgan.evaluation import held_out_source
+    from inrgan.registry import modality_class
+
+    m = modality_class(name)(resolution=64)
+    held_out, trained = held_out_source(m, None, seed=3), [m.source(None, seed=s) for s in (0, 3)]
+    view = m.domain.grid(m.domain.shape(16))
+    a = m.observe([held_out[i] for i in range(4)], view)
+    assert torch.equal(a, m.observe([held_out_source(m, None, seed=3)[i] for i in range(4)], view))
+    for source in trained:
+        b = m.observe([source[i] for i in range(40)], view)
+        assert (a[:, None] - b[None]).abs().flatten(2).amax(dim=2).min() > 1e-3
+
+
+def test_evaluate_asks_for_held_out_items_and_writes_a_sheet(run, tmp_path, monkeypatch):
+    from inrgan import ImageModality
+
+    seeds, source = [], ImageModality.source
+    monkeypatch.setattr(
+        ImageModality, "source", lambda self, data, *, labels=False, seed=0: seeds.append(seed) or
+        source(self, data, labels=labels, seed=seed),
+    )  # fmt: skip
+    sheet = tmp_path / "sheet.png"
+    main(["evaluate", str(run), "--count", "16", "--metrics", "swd", "--sheet", str(sheet)])
+    assert seeds == [1 << 31]
+    with Image.open(sheet) as picture:
+        assert min(picture.size) >= 4 * 16
+
+
 def test_info(capsys):
     main(["info"])
     out = capsys.readouterr().out

@@ -115,6 +115,18 @@ def test_resume_after_a_crash_goes_back(tmp_path, monkeypatch):
     assert lines(again.run.path) == lines(straight.run.path)
 
 
+def test_tensorboard_has_the_very_pictures(run):
+    # Oracle: tensorboard's own reader, against the bytes of the files.
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run)).Reload()
+    assert set(events.Tags()["images"]) == {"reals", "fakes"}
+    shown = {picture.step: picture for picture in events.Images("fakes")}
+    assert shown.keys() == {0, 24} and shown[0].width > 16
+    assert shown[24].encoded_image_string == (run / "fakes-00000.024.png").read_bytes()
+    assert events.Images("reals")[0].encoded_image_string == (run / "reals.png").read_bytes()
+
+
 def test_equal_configurations_are_equal(tmp_path):
     a, b, c = (trained(tmp_path, kimg=0.008, seed=s) for s in (0, 0, 1))
     assert same(a.G.state_dict(), b.G.state_dict()) and not same(a.G.state_dict(), c.G.state_dict())

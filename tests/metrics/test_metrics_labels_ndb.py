@@ -84,3 +84,44 @@ def test_by_name():
     assert ndb.value == 0 and ndb.protocol["bins"] == 4 and labels.protocol["classifier"] == "logistic regression"
     with pytest.raises(ConfigError, match="labels"):
         evaluate(x, x, metrics=["labels"])
+
+
+def test_the_classifier_is_stored_and_used_again(tmp_path, monkeypatch):
+    # Oracle: what fitting gives; a fit that is counted; other data, labels or extractors have other files.
+    from inrgan.metrics import _label_accuracy
+
+    x, y = classes(80, apart=1.0)
+    fits, fit = [], _label_accuracy.fit_classifier
+    monkeypatch.setattr(_label_accuracy, "fit_classifier", lambda *a, **k: fits.append(1) or fit(*a, **k))
+    ask = lambda x, y, **k: label_accuracy(x, y, x, y, generator=rng(), kept=tmp_path / "kept", **k)  # noqa: E731
+    first = ask(x, y)
+    assert first == label_accuracy(x, y, x, y, generator=rng()) and len(fits) == 2
+    assert ask(x, y) == first and len(fits) == 2
+    for more in ({"x": x + 1e-9, "y": y}, {"x": x, "y": (y + 1) % 3}, {"x": x, "y": y, "extractor": "other"}):
+        assert ask(**{**more, "x": more["x"].double()}).classifier != first.classifier
+    assert len(fits) == 5 and len(list((tmp_path / "kept").iterdir())) == 4
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "foreign", "nan"])
+def test_a_damaged_classifier_is_fitted_anew(damage, tmp_path, caplog):
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    x, y = classes(80, apart=1.0)
+    ask = lambda: label_accuracy(x, y, x, y, generator=rng(), kept=tmp_path)  # noqa: E731
+    first = ask()
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    if damage == "nan":
+        with safe_open(file, framework="pt") as head:
+            said = head.metadata()
+        tensors = load_file(file)
+        tensors["weight"][0, 0] = float("nan")
+        save_file(tensors, file, metadata=said)
+    elif damage == "foreign":
+        save_file({"mean": torch.zeros(5)}, file)
+    else:
+        file.write_bytes({"cut": whole[:-20], "text": b"no classifier", "empty": b""}[damage])
+    assert ask() == first and "fitted anew" in caplog.text
+    caplog.clear()
+    assert ask() == first and not caplog.text  # it was stored again
