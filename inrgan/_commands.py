@@ -103,25 +103,24 @@ def evaluate(flags: "Evaluate") -> None:
         truncation=flags.truncation, kept=folder / "classifiers" if folder.is_dir() else None,
     )  # fmt: skip
     print(scores_table(scores))
-    if flags.sheet is not None:
-        _write_sheet(G, source, flags)
     if folder.is_dir():
         snapshot = resolve(folder).name
         with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             for score in scores:
                 file.write(json.dumps({"snapshot": snapshot, **json.loads(score.to_json())}) + "\n")
+    if flags.sheet is not None:  # last, so that a sheet that cannot be written costs no scores
+        _write_sheet(flags.sheet, G, source, flags)
 
 
-def _write_sheet(G: Generator, source: "AbstractSource", flags: "Evaluate") -> None:
+def _write_sheet(path: Path, G: Generator, source: "AbstractSource", flags: "Evaluate") -> None:
     """Eight reals, then eight fakes, in one file."""
     from inrgan.evaluation import observe_reals, render_fakes
 
-    assert flags.sheet is not None
     domain, modality = G.modality.domain, G.modality
     view = domain.grid(domain.shape(modality.resolution if flags.resolution is None else flags.resolution))
     real = observe_reals(source, modality, view, count=8, seed=flags.seed)
     fake = render_fakes(G, view, count=8, seed=flags.seed, truncation=flags.truncation)
-    modality.write(torch.cat([real, fake]), flags.sheet)
+    modality.write(torch.cat([real, fake]), path)
 
 
 def info() -> None:

@@ -103,6 +103,16 @@ def test_evaluate_asks_for_held_out_items_and_writes_a_sheet(run, tmp_path, monk
         assert min(picture.size) >= 4 * 16
 
 
+def test_a_sheet_that_cannot_be_written_costs_no_scores(run, tmp_path, capsys):
+    # Oracle: the lines of the file, counted before and after.
+    lines = lambda: (run / "metrics.jsonl").read_text().count("\n") if (run / "metrics.jsonl").exists() else 0  # noqa: E731
+    before = lines()
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", str(run), "--count", "16", "--metrics", "swd", "--sheet", str(tmp_path / "sheet.doc")])
+    assert stop.value.code == 2 and ".doc" in capsys.readouterr().err
+    assert lines() == before + 1
+
+
 def test_info(capsys):
     main(["info"])
     out = capsys.readouterr().out
