@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from inrgan import AudioModality, Trainer
-from inrgan.evaluation import observe_reals, score_generator
+from inrgan.evaluation import held_out_source, observe_reals, score_generator
 from inrgan.metrics import evaluate
 from inrgan.recipes import recipe
 
@@ -50,8 +50,7 @@ def main() -> None:
     fields, context = METHODS.get(args.method, ({}, True))
     modality = AudioModality(resolution=args.resolution, rate=args.rate, loudness=args.loudness, **fields)
     labels = args.labels is not None and (True if args.labels == "folders" else args.labels)
-    # Other built-in sounds are those of another seed.
-    test = modality.source(args.test, labels=labels, seed=args.seed if args.test else args.seed + 1)
+    test = held_out_source(modality, args.test, labels=labels, seed=args.seed)
     metrics = (*modality.default_metrics, *(["labels"] if labels else []))
     file = args.out / f"{args.method}.jsonl"
 

@@ -199,7 +199,7 @@ def draw_poles(path: Path, sphere: Generator, plane: Generator) -> None:
                 seen = whole.carry(field.render((256, 512)), view)
             for i, axis in enumerate(axes[2 * k + row]):
                 axis.imshow(seen[i, 0], cmap="RdBu_r", vmin=-1, vmax=1)
-                axis.set_xticks([]), axis.set_yticks([])
+                axis.set(xticks=[], yticks=[])
                 if i == 0:
                     axis.set_ylabel(f"{name}\n{place}", fontsize=8)
     figure.tight_layout(pad=0.4)
@@ -232,6 +232,8 @@ if __name__ == "__main__":
     parser.add_argument("--plane", help="of the same maps, as images")
     parser.add_argument("--textures", type=Path, help="where benchmarks/extrapolation.py left its generators")
     args = parser.parse_args()
+    if (args.sphere is None) != (args.plane is None):
+        parser.error("--sphere and --plane are drawn together: give both")
     draw_views(IMAGES / "views.png")
     draw_resolutions(IMAGES / "views-resolution.png")
     draw_patches(IMAGES / "views-patches.jpg")
