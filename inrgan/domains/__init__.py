@@ -10,11 +10,13 @@ from inrgan.domains._point_lattice import PointLattice
 from inrgan.domains._sphere import Sphere
 from inrgan.domains._sphere_resampling import observe_sphere
 from inrgan.domains._surface import Surface
+from inrgan.domains._surface_cloud import AbstractSurfaceSignal, vertex_values
 
 __all__ = [
     "AbstractDomain",
     "AbstractLattice",
     "AbstractStencil",
+    "AbstractSurfaceSignal",
     "Box",
     "BoxLattice",
     "PointCloud",
@@ -25,4 +27,5 @@ __all__ = [
     "cubic_bspline",
     "observe_sphere",
     "read_mesh",
+    "vertex_values",
 ]

@@ -85,14 +85,18 @@ class TriangleMesh:
         return used.amax(dim=0) - used.amin(dim=0)
 
     @functools.cached_property
+    def joined(self) -> Int[Tensor, "V"]:
+        """For each vertex a number that is the same for all at one place."""
+        return torch.unique(self.vertices, dim=0, return_inverse=True)[1]
+
+    @functools.cached_property
     def over(self) -> tuple[Int[Tensor, "F 3"], Float[Tensor, "F 3 3 3"]]:
         """For the edge opposite to each corner, the triangle beyond it, and the map between barycentric coordinates.
 
         The map unfolds both triangles into one plane. An edge with nothing beyond leads back, mirrored.
         """
         F = len(self.faces)
-        _, same = torch.unique(self.vertices, dim=0, return_inverse=True)
-        corner = same[self.faces]
+        corner = self.joined[self.faces]
         ends = torch.stack([corner.roll(-1, 1), corner.roll(-2, 1)], dim=-1).flatten(0, 1)
         _, edge = torch.unique(ends.sort(dim=-1).values, dim=0, return_inverse=True)
         order = edge.argsort(stable=True)

@@ -15,6 +15,7 @@ from inrgan.domains._mesh import TriangleMesh, check_precision
 from inrgan.domains._mesh_file import read_mesh
 from inrgan.domains._point_cloud import PointCloud
 from inrgan.domains._point_lattice import PointLattice
+from inrgan.domains._surface_cloud import AbstractSurfaceSignal, SurfaceCloud
 from inrgan.errors import ConfigError, ShapeError
 from inrgan.views import View
 
@@ -64,6 +65,7 @@ class Surface(AbstractDomain):
         self._lattices: dict[int, PointLattice] = {}
         self._wholes: dict[tuple[int, torch.dtype, torch.device], View] = {}
         self._clouds: dict[int, PointCloud] = {}
+        self._reals: dict[tuple[int, int], SurfaceCloud] = {}
 
     @classmethod
     def from_file(cls, path: str | Path, *, charts: int = 8) -> "Surface":
@@ -269,6 +271,57 @@ class Surface(AbstractDomain):
         spacing = torch.full((1,), self.side / n, dtype=torch.float64)
         out = self._clouds[n].seen(values.flatten(2), view.coords, spacing=spacing, sharp=False)
         return out.unflatten(-1, view.shape)
+
+    def vertex_spacing(self) -> float:
+        """Distance between the vertices about a point, on average over the surface: as of squares of as many."""
+        areas = self.mesh.areas
+        return math.sqrt(float((2 * areas.square()).sum() / areas.sum()))
+
+    def observe(
+        self, items: Sequence[Float[Tensor, "C V"] | AbstractSurfaceSignal], view: View
+    ) -> Float[Tensor, "B C *S"]:
+        """Real signals seen from a view of the surface, anti-aliased by area to its spacing, kept within [−1, 1].
+
+        Signals are taken at many even points, and the values about a point are averaged with a kernel as wide as the
+        spacing, see ``PointCloud``; nothing is upsampled: of a finer view the spacing counts as the signal's own.
+
+        Args:
+            items: values at the vertices, continued linearly over the triangles, or signals of their own kind.
+            view: any view of the surface; one for all items or one for each.
+
+        Example:
+            >>> surface.observe([torch.zeros(3, len(surface.mesh.vertices))], surface.grid(surface.shape(32))).shape
+            torch.Size([1, 3, 130, 13])
+        """
+        own = [item.spacing if isinstance(item, AbstractSurfaceSignal) else self.vertex_spacing() for item in items]
+        asked = view.spacing.flatten(1).amax(dim=1).double().expand(len(items)).tolist()
+        # Alike, so that an item does not depend on the others of a batch.
+        finest = [max(a, b) for a, b in zip(asked, own, strict=True)]
+        kinds: dict[tuple[int, int], list[int]] = {}
+        for i, (s, o) in enumerate(zip(finest, own, strict=True)):
+            octave = math.floor(2 * math.log2(math.sqrt(self.mesh.area) / s) + 1e-3)
+            kinds.setdefault((octave, max(0, math.floor(math.log2(s / o * 1.001)))), []).append(i)
+        out: Tensor | None = None
+        for (octave, finer), rows in kinds.items():
+            cloud = self._cloud(octave, group=min(16, 4**finer))
+            values = torch.stack([cloud.values(items[i]) for i in rows])
+            single = view.batch == 1 and len({finest[i] for i in rows}) == 1
+            spacing = torch.tensor([finest[i] for i in (rows[:1] if single else rows)], dtype=torch.float64)
+            points = view.coords if view.batch == 1 else view.coords[rows]
+            points = points if single else points.expand(len(rows), -1, -1)
+            whole = self._wholes.get((view.shape[-1], view.coords.dtype, view.coords.device))
+            known = single and whole is not None and whole.points is view.points
+            seen = cloud.seen(values, points, spacing=spacing, key=(view.shape, finest[rows[0]]) if known else None)
+            out = seen.new_empty(len(items), *seen.shape[1:]) if out is None else out
+            out[rows] = seen
+        assert out is not None, "no items to observe"
+        return out.unflatten(-1, view.shape).clamp(-1, 1).float()
+
+    def _cloud(self, octave: int, *, group: int) -> SurfaceCloud:
+        if (octave, group) not in self._reals:
+            spacing = math.sqrt(self.mesh.area) / 2 ** ((octave + 1) / 2)
+            self._reals[octave, group] = SurfaceCloud(self.mesh, spacing=spacing, group=group)
+        return self._reals[octave, group]
 
     @property
     def longest_period(self) -> float:
