@@ -155,6 +155,20 @@ class TriangleMesh:
         face = torch.searchsorted(ends, u[:, 0] * float(ends[-1])).clamp(max=len(ends) - 1)
         return face, _inside(u[:, 1:])
 
+    def split(self) -> "TriangleMesh":
+        """The same surface with every triangle cut in four at the middles of its edges; vertices keep their numbers.
+
+        Example:
+            >>> len(TriangleMesh(torch.eye(3), torch.tensor([[0, 1, 2]])).split().faces)
+            4
+        """
+        ends = torch.stack([self.faces.roll(-1, 1), self.faces.roll(-2, 1)], dim=-1).flatten(0, 1)
+        edges, number = torch.unique(ends.sort(dim=-1).values, dim=0, return_inverse=True)
+        middle = len(self.vertices) + number.reshape(-1, 3)  # opposite to each corner
+        corner = [torch.stack([self.faces[:, k], middle[:, k - 1], middle[:, k - 2]], dim=1) for k in range(3)]
+        vertices = torch.cat([self.vertices, self.vertices[edges].mean(dim=1)])
+        return TriangleMesh(vertices, torch.stack([*corner, middle], dim=1).flatten(0, 1))
+
     def nearest(self, points: Float[Tensor, "B 3"]) -> tuple[Int[Tensor, "B"], Float[Tensor, "B 3"]]:
         """Triangles and barycentric coordinates of the places on the surface that are nearest to points.
 

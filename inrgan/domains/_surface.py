@@ -338,7 +338,7 @@ class Surface(AbstractDomain):
         """Areas of the samples of charts of the base size: those of many even points, dealt out to the nearest."""
         face, inside = self._chart_points(_BASE)
         cloud = PointCloud(self.mesh.positions(face, inside), normals=self.mesh.normals[face])
-        face, inside = self.mesh.even(4 * len(cloud))
+        face, inside = self.mesh.even(2 * len(cloud))
         spacing = torch.full((1,), self.side / _BASE, dtype=torch.float64)
         _, node, weight = cloud.weights(self.mesh.positions(face, inside)[None], spacing=spacing, sharp=False)
         share = torch.zeros(len(cloud), dtype=torch.float64).index_add(0, node, weight)

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from inrgan import Surface
 from inrgan.domains import TriangleMesh
 from inrgan.errors import ConfigError
 
@@ -35,11 +34,11 @@ class Sight:
     """Side of a pixel, in units of the mesh."""
 
 
-def look_at(surface: Surface, size: int, *, azimuth: float, elevation: float) -> Sight:
+def look_at(mesh: TriangleMesh, size: int, *, azimuth: float, elevation: float) -> Sight:
     """The surface from far outside (orthographic), z up, by a depth buffer.
 
     Args:
-        surface: all of it fits into the picture, from wherever it is seen.
+        mesh: all of it fits into the picture, from wherever it is seen.
         size: pixels along both sides.
         azimuth: where the camera stands, in degrees from the x axis towards the y axis.
         elevation: how high it stands, in degrees.
@@ -48,7 +47,7 @@ def look_at(surface: Surface, size: int, *, azimuth: float, elevation: float) ->
         ConfigError: a size below 2, or angles that are none.
 
     Example:
-        >>> look_at(surface, 64, azimuth=30, elevation=40).hit.shape
+        >>> look_at(mesh, 64, azimuth=30, elevation=40).hit.shape
         torch.Size([64, 64])
     """
     if size < 2 or not math.isfinite(azimuth) or not -90 <= elevation <= 90:
@@ -56,7 +55,6 @@ def look_at(surface: Surface, size: int, *, azimuth: float, elevation: float) ->
             f"a picture of {size} pixels from azimuth {azimuth:g}, elevation {elevation:g} was asked for; expected 2 "
             "or more pixels and an elevation from -90 to 90 degrees"
         )
-    mesh = surface.mesh
     a, e = math.radians(azimuth), math.radians(elevation)
     toward = torch.tensor([math.cos(e) * math.cos(a), math.cos(e) * math.sin(a), math.sin(e)], dtype=torch.float64)
     right = torch.tensor([-math.sin(a), math.cos(a), 0.0], dtype=torch.float64)
@@ -69,7 +67,8 @@ def look_at(surface: Surface, size: int, *, azimuth: float, elevation: float) ->
     column, row = (seen[..., k] / pixel + size / 2 - 0.5 for k in (0, 1))
     which, inside = _buffer(column, row, seen[..., 2], size)
     hit = which >= 0
-    face, inside = which[hit], inside[hit]
+    face, inside = which[hit], inside[hit].double()
+    inside = inside / inside.sum(dim=1, keepdim=True)
     normal = _normals(mesh, face, inside)
     slant = normal @ toward
     normal, slant = torch.where(slant[:, None] < 0, -normal, normal), slant.abs()  # both sides are lit
@@ -90,15 +89,17 @@ def _buffer(
     within = torch.arange(len(face)) - (count.cumsum(0) - count).repeat_interleave(count)
     wide = span[face, 1].clamp(min=1)
     r, c = low[face, 0] + torch.div(within, wide, rounding_mode="floor"), low[face, 1] + within % wide
-    x, y = column[face], row[face]
-    doubled = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    parts = [
-        ((x[:, j] - c) * (y[:, k] - r) - (x[:, k] - c) * (y[:, j] - r)) / doubled for j, k in ((1, 2), (2, 0), (0, 1))
-    ]
-    inside = torch.stack(parts, dim=-1)
-    covers = (inside >= -1e-9).all(dim=1)  # false for a triangle seen edge-on, whose parts are NaN
+    # Barycentric coordinates are straight functions of the pixel: value at the box's corner, and slopes.
+    x, y = column - low[:, 1:], row - low[:, :1]
+    ahead, behind = (1, 2, 0), (2, 0, 1)
+    doubled = ((x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0]))[:, None]
+    start = (x[:, ahead] * y[:, behind] - x[:, behind] * y[:, ahead]) / doubled
+    along, down = (y[:, ahead] - y[:, behind]) / doubled, (x[:, behind] - x[:, ahead]) / doubled
+    steps = (c - low[face, 1])[:, None], (r - low[face, 0])[:, None]
+    inside = start.float()[face] + along.float()[face] * steps[0] + down.float()[face] * steps[1]
+    covers = (inside >= -1e-4).all(dim=1)  # false for a triangle seen edge-on, whose parts are NaN
     face, r, c, inside = face[covers], r[covers], c[covers], inside[covers]
-    place, far = r * size + c, (inside * depth[face]).sum(dim=1)
+    place, far = r * size + c, (inside * depth.float()[face]).sum(dim=1)
     nearest = torch.full((size * size,), -torch.inf, dtype=far.dtype).scatter_reduce(0, place, far, "amax")
     first = (far == nearest[place]).nonzero()[:, 0]
     which = torch.full((size * size,), -1, dtype=torch.long).index_put((place[first],), face[first])

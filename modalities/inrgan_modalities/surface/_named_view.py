@@ -59,7 +59,7 @@ def camera_view(surface: Surface, size: int, *, azimuth: float, elevation: float
         >>> camera_view(surface, 64, azimuth=30, elevation=40).shape
         (64, 64)
     """
-    sight = look_at(surface, size, azimuth=azimuth, elevation=elevation)
+    sight = look_at(surface.mesh, size, azimuth=azimuth, elevation=elevation)
     points = surface.mesh.corners[0, 0].expand(size, size, 3).clone()  # somewhere, with the weight 0
     points[sight.hit] = surface.mesh.positions(sight.face, sight.inside)
     spacing = torch.full((size, size), sight.pixel, dtype=torch.float64)

@@ -7,12 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan import Surface
-from inrgan.domains import vertex_values
+from inrgan.domains import TriangleMesh, vertex_values
 from inrgan.errors import ShapeError
-from inrgan.views import scattered
 from inrgan_modalities.surface._camera import look_at
+from inrgan_modalities.surface._refine import on_mesh
 
 _FINER = 2
+_MOST_TRIANGLES = 300_000
 AZIMUTH, ELEVATION = 35.0, 35.0
 
 
@@ -36,19 +37,8 @@ def shaded(
         >>> shaded(surface, torch.zeros(2, 3, *surface.shape(16)), size=64).shape
         torch.Size([2, 3, 64, 64])
     """
-    if values.shape[1] not in (1, 3, 4):
-        raise ShapeError(f"a picture was to show {values.shape[1]} channels; it has 1, 3 or 4. Write .npy")
-    sight = look_at(surface, _FINER * size, azimuth=azimuth, elevation=elevation)
-    if values.ndim == 3:
-        seen = vertex_values(values, surface.mesh, sight.face, sight.inside)
-    else:
-        points = surface.mesh.positions(sight.face, sight.inside)
-        seen = surface.carry(values, scattered(points))
-    B, C, _ = seen.shape
-    lit = torch.cat([((seen.clamp(-1, 1) + 1) * sight.light - 1)[:, :3], seen[:, 3:]], dim=1).to(values.dtype)
-    out = values.new_ones(B, C, *sight.hit.shape)
-    out[:, :, sight.hit] = lit
-    return torch.nn.functional.avg_pool2d(out, _FINER)
+    mesh, values = on_mesh(surface, values, most=_MOST_TRIANGLES)
+    return _shaded(mesh, values, size=size, azimuth=azimuth, elevation=elevation)
 
 
 def turntable(
@@ -60,4 +50,19 @@ def turntable(
         >>> len(turntable(surface, torch.zeros(1, 3, *surface.shape(16)), size=32, azimuths=(0, 120, 240)))
         3
     """
-    return [shaded(surface, values, size=size, azimuth=a) for a in azimuths]
+    mesh, values = on_mesh(surface, values, most=_MOST_TRIANGLES)
+    return [_shaded(mesh, values, size=size, azimuth=a, elevation=ELEVATION) for a in azimuths]
+
+
+def _shaded(
+    mesh: TriangleMesh, values: Float[Tensor, "B C V"], *, size: int, azimuth: float, elevation: float
+) -> Float[Tensor, "B C S S"]:
+    if values.shape[1] not in (1, 3, 4):
+        raise ShapeError(f"a picture was to show {values.shape[1]} channels; it has 1, 3 or 4. Write .npy")
+    sight = look_at(mesh, _FINER * size, azimuth=azimuth, elevation=elevation)
+    seen = vertex_values(values, mesh, sight.face, sight.inside)
+    B, C, _ = seen.shape
+    lit = torch.cat([((seen.clamp(-1, 1) + 1) * sight.light - 1)[:, :3], seen[:, 3:]], dim=1).to(values.dtype)
+    out = values.new_ones(B, C, *sight.hit.shape)
+    out[:, :, sight.hit] = lit
+    return torch.nn.functional.avg_pool2d(out, _FINER)

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +13,14 @@ from inrgan.errors import MissingDependency, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image
 from inrgan.values import to_bytes
-from inrgan.views import scattered
 from inrgan_modalities.surface._pictures import shaded, turntable
+from inrgan_modalities.surface._refine import on_mesh
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 MESHES = (".glb", ".ply", ".obj")
 WHOLE_SUFFIXES = (*MESHES, *ANIMATION_SUFFIXES)
 """Of files that only the whole surface can fill."""
-_SIZE, _SMALL = 384, 160
+_SIZE, _FILM, _SMALL = 384, 256, 160
 _FRAMES, _RATE = 48, 16.0
 _MOST_TRIANGLES = 2_000_000
 
@@ -73,7 +72,7 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
         _write_meshes(values, path, surface)
     elif suffix in ANIMATION_SUFFIXES:
         azimuths = [360 * i / _FRAMES for i in range(_FRAMES)]
-        frames = turntable(surface, values, size=_SIZE if len(values) == 1 else _SMALL, azimuths=azimuths)
+        frames = turntable(surface, values, size=_FILM if len(values) == 1 else _SMALL, azimuths=azimuths)
         write_animation(torch.stack([tile(f, gap=2 * (len(f) > 1)) for f in frames]), path, fps=_RATE)
     else:
         if whole:
@@ -136,10 +135,7 @@ def _write_meshes(values: Float[Tensor, "B C *S"], path: Path, surface: Surface)
         import trimesh
     except ImportError as error:
         raise MissingDependency("trimesh", extra="surface", why="Writing meshes") from error
-    vertices, faces = surface.mesh.vertices, surface.mesh.faces
-    if values.ndim == 4:
-        vertices, faces = _refined(trimesh, surface, spacing=surface.side / values.shape[3], copies=len(values))
-        values = surface.carry(values, scattered(vertices.float()))
+    mesh, values = on_mesh(surface, values, most=max(1, _MOST_TRIANGLES // len(values)))
     colours = to_bytes(values).transpose(1, 2)
     colours = colours.expand(-1, -1, 3) if colours.shape[2] == 1 else colours
     apart = 1.15 * float(surface.mesh.size[0])
@@ -148,18 +144,8 @@ def _write_meshes(values: Float[Tensor, "B C *S"], path: Path, surface: Surface)
     for i, colour in enumerate(colours.numpy()):
         move = torch.tensor([i % columns * apart, 0.0, -(i // columns) * 1.15 * float(surface.mesh.size[2])])
         parts.append(
-            trimesh.Trimesh((vertices + move).numpy(), faces.numpy(), vertex_colors=colour, process=False)
+            trimesh.Trimesh((mesh.vertices + move).numpy(), mesh.faces.numpy(), vertex_colors=colour, process=False)
         )
-    mesh = parts[0] if len(parts) == 1 else trimesh.util.concatenate(parts)
+    written = parts[0] if len(parts) == 1 else trimesh.util.concatenate(parts)
     with replacing(path) as temporary:
-        mesh.export(temporary)
-
-
-def _refined(trimesh: Any, surface: Surface, *, spacing: float, copies: int) -> tuple[Tensor, Tensor]:
-    """The mesh with triangles split in four until they are as small as samples lie close, while there is room."""
-    vertices, faces = surface.mesh.vertices.numpy(), surface.mesh.faces.numpy()
-    own = surface.vertex_spacing()
-    while own > 1.2 * spacing and 4 * len(faces) * copies <= _MOST_TRIANGLES:
-        vertices, faces = trimesh.remesh.subdivide(vertices, faces)
-        own /= 2
-    return torch.from_numpy(np.ascontiguousarray(vertices)), torch.from_numpy(np.ascontiguousarray(faces))
+        written.export(temporary)
