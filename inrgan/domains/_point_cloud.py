@@ -11,6 +11,8 @@ _CELL = 0.5
 """Side of the cells of the search for neighbours, in spacings."""
 _FLAT = 1e-3
 """Across the surface, where neighbours do not spread, their moments count as at least this part of those along it."""
+_ASIDE = 20.0
+"""How much more a distance from a node's tangent plane counts than one along it, when a point's sheet is looked for."""
 _FEW = 12
 """Points in reach from which on the sharp kernel, which has negative weights, is put together well."""
 
@@ -22,8 +24,8 @@ class PointCloud:
     moment: it lets a wave of 4 samples pass by 99%, one at the Nyquist frequency by 21% and finer ones by 5% at most.
     Weights are then made such that constants pass unchanged, and linear functions nearly so, however the points lie
     (moving least squares, Lancaster & Salkauskas 1981). Where fewer than 12 points are in reach the kernel is
-    (1 − u)⁴, without negative weights. Distances are straight lines in space; of two sheets that lie close, the points
-    whose normals face away from those of the nearest one do not count.
+    (1 − u)⁴, without negative weights. Distances are straight lines in space; of two sheets that lie close, the
+    points whose normals face away from that of the sheet looked from do not count.
 
     Args:
         points: anywhere on a surface.
@@ -98,8 +100,11 @@ class PointCloud:
         u = offset.square().sum(dim=-1)
         close = u < 1
         if self._normals is not None:
-            facing = self._normals.index_select(0, _nearest(row, node, u, count=B * N).index_select(0, row))
-            close = close & ((facing * self._normals.index_select(0, node)).sum(dim=-1) > 0)
+            normal = self._normals.index_select(0, node)
+            # The node in whose tangent plane a point lies is on its sheet, though one of another may be closer.
+            beside = u + (_ASIDE * (normal * offset).sum(dim=-1)).square()
+            facing = self._normals.index_select(0, _least(row, node, beside, count=B * N).index_select(0, row))
+            close = close & ((facing * normal).sum(dim=-1) > 0)
         row, node, offset, u = (x[close] for x in (row, node, offset, u))
         share = 1.0 if self._shares is None else self._shares.to(u).index_select(0, node)
         soft = (1 - u) ** 4 * share
@@ -120,8 +125,8 @@ class PointCloud:
         return row, self._order.index_select(0, node), kernel / total(kernel).index_select(0, row)
 
 
-def _nearest(row: Tensor, node: Tensor, squared: Tensor, *, count: int) -> Tensor:
-    """Of each row the node at the smallest distance; 0 for rows without any."""
-    least = squared.new_full((count,), torch.inf).scatter_reduce(0, row, squared, "amin")
-    first = (squared == least.index_select(0, row)).nonzero()[:, 0]
+def _least(row: Tensor, node: Tensor, value: Tensor, *, count: int) -> Tensor:
+    """Of each row the node of the smallest value; 0 for rows without any."""
+    least = value.new_full((count,), torch.inf).scatter_reduce(0, row, value, "amin")
+    first = (value == least.index_select(0, row)).nonzero()[:, 0]
     return torch.zeros(count, dtype=torch.long).index_put((row[first],), node[first])
