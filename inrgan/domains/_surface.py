@@ -21,6 +21,8 @@ from inrgan.views import View
 
 _BASE = 24
 """Samples along a chart's side at which its share of the area is measured; other sizes interpolate it."""
+_LEAST = 4
+"""Samples along a chart's side at the coarsest."""
 _KEPT = 1 << 17
 """Samples of a whole view up to which it is remembered."""
 
@@ -215,8 +217,8 @@ class Surface(AbstractDomain):
         return math.sqrt(self.mesh.area) / resolution
 
     def shape(self, resolution: int) -> tuple[int, ...]:
-        # No finer than the resolution says, so that what is fine enough for it serves.
-        n = max(1, math.floor(self.side / self.spacing(resolution) + 1e-6))
+        # No finer than the resolution says, so that what is fine enough for it serves; but a chart has an inside.
+        n = max(_LEAST, math.floor(self.side / self.spacing(resolution) + 1e-6))
         return self.chart_count * n, n
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:

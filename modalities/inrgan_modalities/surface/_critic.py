@@ -1,6 +1,5 @@
 """A critic that looks at the charts of a surface."""
 
-import math
 from typing import final
 
 import torch
@@ -32,12 +31,13 @@ class ChartCritic(AbstractCritic):
         torch.Size([5])
     """
 
+    smallest = ResidualTrunk.smallest
+
     def __init__(
         self, surface: Surface, channels: int, *, resolution: int, width: int, max_width: int, classes: int = 0
     ):
         super().__init__()
         self.count, self.nominal = surface.chart_count, surface.spacing(resolution)
-        self.smallest = math.ceil(ResidualTrunk.smallest * surface.spacing(1) / surface.side)
         self.trunk = ResidualTrunk(
             2, channels, facts=1, resolution=surface.shape(resolution)[1], width=width, max_width=max_width
         )
