@@ -231,7 +231,7 @@ from inrgan.memory import keep_freed_memory
 told = keep_freed_memory() if sys.argv[1] == "kept" else True
 def fault(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 before = fault()
-for _ in range(20): torch.ones(1 << 23)
+for _ in range(20): torch.ones(1 << 22)
 print(told, fault() - before)
 """
 
