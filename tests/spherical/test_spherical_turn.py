@@ -36,7 +36,7 @@ def test_turns_about_the_axis_keep_the_poles():
 
 
 def test_turns_are_uniform():
-    # Oracle: a fixed vector turned uniformly is uniform on the sphere (each coordinate is uniform on [-1, 1], of variance
+    # Oracle: a fixed vector turned uniformly is uniform on the sphere (each coordinate is uniform on [-1, 1]: variance
     # 1/3), and the mean of the trace of uniform rotations is 0.
     R = rotations(Turn("any").draw(20_000, generator=rng()))
     image = R[:, :, 0]
