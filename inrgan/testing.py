@@ -121,7 +121,9 @@ def _check_data(m: Modality) -> Tensor:
             f"transforms: {transform.name} without parameters is no change",
         )  # fmt: skip
         changed = transform.change(m.observe(items, transform.look(view, drawn)), view, drawn)
-        _require(changed.shape == values.shape and bool(torch.isfinite(changed).all()), f"{transform.name} broke signals")
+        _require(
+            changed.shape == values.shape and bool(torch.isfinite(changed).all()), f"{transform.name} broke signals"
+        )
     if type(m.domain).patches is AbstractDomain.patches:
         return values  # no dense patches on such a domain
     spacing = torch.full((len(items),), 1.001 * m.domain.spacing(m.resolution))

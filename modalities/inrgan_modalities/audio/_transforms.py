@@ -5,9 +5,10 @@ from itertools import pairwise
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from inrgan import View
-from inrgan._typing import Float, Tensor
 from inrgan.augmentation import AbstractTransform
 from inrgan.errors import ConfigError
 
