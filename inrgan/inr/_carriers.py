@@ -21,7 +21,7 @@ _GAIN = 0.9598
 """Root of the second moment of softplus, of normal inputs."""
 
 _LEVEL = 0.25
-"""Standard deviation of a new generator's signals."""
+"""Standard deviation that a new generator's signals have where amplitudes have a second moment of 1."""
 
 
 class CarrierINR(AbstractINR):
