@@ -66,9 +66,7 @@ def tangent_grid(
     heading = u * at.right[:, None] + v * at.up[:, None]
     N = heading.shape[1]
     way = torch.einsum("bkd,bnd->bnk", mesh.slopes[at.face], heading)
-    face, inside = mesh.walk(
-        at.face.repeat_interleave(N), at.inside.repeat_interleave(N, dim=0), way.flatten(0, 1)
-    )
+    face, inside = mesh.walk(at.face.repeat_interleave(N), at.inside.repeat_interleave(N, dim=0), way.flatten(0, 1))
     return face.unflatten(0, (-1, N)), inside.unflatten(0, (-1, N))
 
 

@@ -1,6 +1,7 @@
 """Triangles from files."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,7 +24,7 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
     if not place.is_file():
         raise DataError(f"there is no mesh at {path}; expected a file such as bunny.glb. Check the path.")
     try:
-        found = trimesh.load(place, force="mesh", process=False)
+        found: Any = trimesh.load(place, force="mesh", process=False)
         vertices, faces = torch.tensor(found.vertices.tolist()), torch.tensor(found.faces.tolist())
     except Exception as error:  # a parser of untrusted files raises anything
         raise DataError(

@@ -174,13 +174,13 @@ class Surface(AbstractDomain):
         largest = 2 * math.sqrt(self.mesh.area)
         if len(center) != 3 or not all(math.isfinite(v) for v in (*center, roll)) or not 0 < side <= largest:
             raise ConfigError(
-                f"a patch of side {side:g} about {tuple(center)}, rolled by {roll:g} degrees; expected a point of three "
-                f"finite numbers and a side above 0 and up to {largest:.4g}"
+                f"a patch of side {side:g} about {tuple(center)}, rolled by {roll:g} degrees; expected a point of "
+                f"three finite numbers and a side above 0 and up to {largest:.4g}"
             )
         face, inside = self.mesh.nearest(torch.tensor([list(center)], dtype=torch.float64))
         at = frames(self.mesh, face, inside, turn=torch.tensor([math.radians(roll)], dtype=torch.float64))
         step = torch.tensor([side / min(shape)], dtype=torch.float64)
-        return self._laid_out(at, step, tuple(shape), device=device, dtype=dtype)
+        return self._laid_out(at, step, (shape[0], shape[1]), device=device, dtype=dtype)
 
     def vertices(self, *, spacing: float = 0.0, dtype: torch.dtype = torch.float32) -> View:
         """The vertices of the mesh, in its order, as scattered points.

@@ -23,9 +23,7 @@ class AbstractSurfaceSignal(abc.ABC):
         """Distance between its samples, in units of the mesh: it serves no finer view."""
 
     @abc.abstractmethod
-    def at(
-        self, mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]
-    ) -> Float[Tensor, "C N"]:
+    def at(self, mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]) -> Float[Tensor, "C N"]:
         """Values at barycentric coordinates in triangles, in [−1, 1]."""
 
 

@@ -87,9 +87,11 @@ def test_dense_patches_train(tmp_path):
     for view in ("camera:20,40", "patch:1,0,0,0.7", "chart:3"):
         main(["sample", str(run), "--seeds", "0,1", "--resolution", "24", "--view", view, "--out",
               str(tmp_path / "v.png")])  # fmt: skip
-        assert Image.open(tmp_path / "v.png").size == (50, 24)
+        with Image.open(tmp_path / "v.png") as picture:
+            assert picture.size == (50, 24)
     main(["interpolate", str(run), "--frames", "3", "--resolution", "12", "--out", str(tmp_path / "walk.gif")])
-    assert Image.open(tmp_path / "walk.gif").n_frames == 3
+    with Image.open(tmp_path / "walk.gif") as film:
+        assert film.n_frames == 3
     json.loads((run / "config.json").read_text())
 
 

@@ -40,7 +40,7 @@ class SurfaceModality(Modality):
     whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
 
     resolution: int = 64
-    """Samples along the root of the area in training: R² of them would stand for the surface. Rendering is free of it."""
+    """Samples along the root of the area in training, R² of which would stand for it; rendering is free of it."""
     channels: int = 3
     """1 for grey or a scalar, 3 for colour, 4 with alpha; any number from arrays."""
     mesh: str = field(default="torus", repr=False)

@@ -17,9 +17,7 @@ from inrgan.pictures import check_floats, load_npy
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
 
 
-def open_surface(
-    data: str | Path, surface: Surface, *, channels: int, labels: bool | str = False
-) -> AbstractSource:
+def open_surface(data: str | Path, surface: Surface, *, channels: int, labels: bool | str = False) -> AbstractSource:
     """Open signals on a surface: items (C, V), one value at each vertex of the mesh.
 
     An array (items, V[, C]) in a .npy file; or a folder or zip of .npy files (V[, C]), or of meshes with coloured
@@ -74,10 +72,10 @@ class VertexArray(AbstractSource):
         except (ValueError, OSError, EOFError, TypeError, SyntaxError) as error:
             raise DataError(f"{path} is not a whole .npy file ({error}); expected one from numpy.save.") from error
         shape, plain = self._array.shape, len(self._array.shape) == 2 and channels == 1
-        if not plain and (len(shape) != 3 or shape[2] != channels) or shape[1] != vertices or shape[0] == 0:
+        if (not plain and (len(shape) != 3 or shape[2] != channels)) or shape[1] != vertices or shape[0] == 0:
             raise DataError(
-                f"{path} has shape {shape}; expected (items, {vertices}, {channels}) for the {vertices} vertices of the "
-                "mesh. Is --mesh the one of these data, and --channels right?"
+                f"{path} has shape {shape}; expected (items, {vertices}, {channels}) for the {vertices} vertices of "
+                "the mesh. Is --mesh the one of these data, and --channels right?"
             )
 
     @property

@@ -39,9 +39,7 @@ class SyntheticTextures(AbstractSource):
         True
     """
 
-    def __init__(
-        self, surface: Surface, count: int = 4096, *, resolution: int = 64, channels: int = 3, seed: int = 0
-    ):
+    def __init__(self, surface: Surface, count: int = 4096, *, resolution: int = 64, channels: int = 3, seed: int = 0):
         for name, value, least in (("count", count, 1), ("resolution", resolution, 1), ("seed", seed, 0)):
             if value < least:
                 raise ConfigError(f"{name} is {value}; expected at least {least}. Give a larger {name}.")
@@ -123,9 +121,7 @@ class SyntheticTexture(AbstractItem, AbstractSurfaceSignal):
     def spacing(self) -> float:
         return self._spacing
 
-    def at(
-        self, mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]
-    ) -> Float[Tensor, "C N"]:
+    def at(self, mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]) -> Float[Tensor, "C N"]:
         points = mesh.positions(face, inside)
         if self._axis is not None:
             turns = points @ self._axis + self._phase

@@ -84,9 +84,7 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
         write_image(tile(seen, gap=2 if len(seen) > 1 else 0), path)
 
 
-def write_surface_walk(
-    values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float, surface: Surface
-) -> None:
+def write_surface_walk(values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float, surface: Surface) -> None:
     """Write a walk as a film, .gif or .mp4, of the surface from one side.
 
     Raises:
