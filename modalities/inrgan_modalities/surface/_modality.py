@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan import AbstractCritic, CriticSizes, Modality, Surface, View
+from inrgan.augmentation import AbstractTransform, Affine, Tint
 from inrgan.data import AbstractSource
 from inrgan.domains import AbstractSurfaceSignal
 from inrgan.encodings import AbstractEncoding, FourierEncoding
@@ -87,6 +88,9 @@ class SurfaceModality(Modality):
         return FourierEncoding(
             3, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=64, isotropic=True
         )
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        return (Affine(), Tint()) if self.channels in (3, 4) else (Affine(),)
 
     def critic(self, sizes: CriticSizes) -> AbstractCritic:
         return ChartCritic(
