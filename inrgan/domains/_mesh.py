@@ -43,13 +43,16 @@ class TriangleMesh:
                 f"{len(vertices) - 1}"
             )
         if not torch.isfinite(vertices).all():
-            raise NonFiniteError("the mesh has vertices at NaN or infinity; expected finite positions")
+            bad = int((~torch.isfinite(vertices)).any(dim=1).nonzero()[0])
+            raise NonFiniteError(
+                f"the mesh has a vertex at NaN or infinity, number {bad}; expected finite positions. Export it anew."
+            )
         self.vertices, faces = vertices.double().cpu(), faces.long().cpu()
         sides = self.vertices[faces]
         doubled = torch.linalg.cross(sides[:, 1] - sides[:, 0], sides[:, 2] - sides[:, 0]).norm(dim=-1)
         kept = doubled > _SLIVER * doubled.mean()
         if not kept.any():
-            raise ShapeError("all triangles of the mesh have no area; expected a surface")
+            raise ShapeError("all triangles of the mesh have no area; expected a surface. Are its points on one line?")
         self.faces = faces[kept]
         """Of the triangles kept, (F, 3)."""
         self.areas: Float[Tensor, "F"] = doubled[kept] / 2
@@ -138,15 +141,22 @@ class TriangleMesh:
         """Triangles and barycentric coordinates of points that all stand for the same area.
 
         Triangles are lined up along a curve that fills space, and each equal piece of the line gets one point: no
-        place of the surface gets many more points than its share. Within its triangle a point comes from a Sobol
-        sequence.
+        place of the surface gets many more points than its share. In triangles with two points and more these go on
+        along a curve that fills the triangle, so that points with neighbouring numbers lie close however large
+        triangles are; in smaller ones a point comes from a Sobol sequence.
         """
         where = self._line
         ends = self.areas[where].cumsum(0)
-        u = (torch.arange(count, dtype=torch.float64) + 0.5) * (float(ends[-1]) / count)
-        face = where[torch.searchsorted(ends, u).clamp(max=len(ends) - 1)]
+        share = float(ends[-1]) / count
+        u = (torch.arange(count, dtype=torch.float64) + 0.5) * share
+        slot = torch.searchsorted(ends, u).clamp(max=len(ends) - 1)
+        face = where[slot]
         draws = torch.quasirandom.SobolEngine(2, scramble=True, seed=seed).draw(count, dtype=torch.float64)
-        return face, _inside(draws)
+        inside, area = _inside(draws), self.areas[face]
+        large = area > 2 * share
+        along = ((u - ends[slot]) / area + 1).clamp(0, 1 - 1e-9)
+        inside[large] = _filling(along[large], depth=torch.log2(area[large] / share).ceil() + 1)
+        return face, inside
 
     def draw(self, count: int, *, generator: torch.Generator) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
         """Triangles and barycentric coordinates of points drawn uniformly by area."""
@@ -246,6 +256,22 @@ def _inside(draws: Float[Tensor, "N 2"]) -> Float[Tensor, "N 3"]:
     """Uniform points of the square to uniform barycentric coordinates."""
     root = draws[:, 0].sqrt()
     return torch.stack([1 - root, root * (1 - draws[:, 1]), root * draws[:, 1]], dim=-1)
+
+
+def _filling(along: Float[Tensor, "N"], *, depth: Float[Tensor, "N"]) -> Float[Tensor, "N 3"]:
+    """Barycentric coordinates of places in 0 to 1 along Sierpiński's curve, which halves a triangle again and again.
+
+    The halves have the same area. A place is the middle of its piece after so many cuts.
+    """
+    start, apex, end = torch.eye(3, dtype=torch.float64)[:, None].expand(-1, len(along), -1).unbind(0)
+    for k in range(int(depth.max()) if len(depth) else 0):
+        cut, middle = (k < depth)[:, None], (start + end) / 2
+        late = along >= 0.5
+        along = 2 * along - late.double()
+        start = torch.where(cut & late[:, None], apex, start)
+        end = torch.where(cut & ~late[:, None], apex, end)
+        apex = torch.where(cut, middle, apex)
+    return (start + apex + end) / 3
 
 
 def check_precision(spacing: float, *, farthest: float, dtype: torch.dtype) -> None:

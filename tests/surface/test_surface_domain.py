@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from inrgan_modalities.surface._content import torus
+from inrgan_modalities.surface._synthetic import SyntheticTextures
 from surface_meshes import square, surface, tube
 
 from inrgan import Box, Generator, Sphere, Surface, SurfaceModality
@@ -180,6 +181,32 @@ def test_parts_and_seams():
     whole = surface("square", n=4)
     a, b = (d.tangent((5, 5), center=(0.1, 0.15, 0), side=1.0).coords for d in (cut, whole))
     torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_even_points_of_large_triangles_are_even_and_in_line():
+    # Oracle: one of a thousand points to each equal cell, counted; groups of neighbours are as wide as their share.
+    mesh = TriangleMesh(
+        torch.tensor([[0.0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]]), torch.tensor([[0, 1, 2], [0, 2, 3]])
+    )
+    points = mesh.positions(*mesh.even(1024))[:, :2]
+    cells = torch.bincount((points * 4).long() @ torch.tensor([8, 1]), minlength=64)
+    assert int(cells.min()) >= 10 and int(cells.max()) <= 24  # 16 each
+    assert float(torch.pdist(points).min()) > 0.3 * 2 / 32
+    groups = points.unflatten(0, (-1, 4))
+    spread = (groups - groups.mean(dim=1, keepdim=True)).norm(dim=-1).amax(dim=1)
+    assert float(spread.max()) < 3 * 2 / 32
+
+
+def test_textures_finer_than_large_triangles_are_seen_whole():
+    # Oracle: on one triangle, a constant, and the built-in textures' own values far from their edges.
+    domain = Surface(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]]))
+    source = SyntheticTextures(domain, resolution=64)
+    view = domain.grid(domain.shape(16))
+    seen = domain.observe([source[i] for i in range(4)], view)
+    face, inside = domain.mesh.nearest(view.coords[0])
+    for i in range(4):
+        own = source[i].at(domain.mesh, face, inside)
+        assert float((seen[i].flatten(1) - own).abs().median()) < 0.1 and bool(torch.isfinite(seen[i]).all())
 
 
 def test_two_sides_of_a_thin_sheet_are_told_apart():
