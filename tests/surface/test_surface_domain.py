@@ -1,6 +1,7 @@
 """Surfaces as a domain. Oracles: planes, unrolled tubes, the sphere's own domain, closed forms of areas."""
 
 import math
+from typing import final
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from inrgan_modalities.surface._synthetic import SyntheticTextures
 from surface_meshes import square, surface, tube
 
 from inrgan import Box, Generator, Sphere, Surface, SurfaceModality
-from inrgan.domains import TriangleMesh
+from inrgan.domains import AbstractSurfaceSignal, TriangleMesh
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 
 
@@ -217,6 +218,25 @@ def test_two_sides_of_a_thin_sheet_are_told_apart():
     view = sheet.grid(sheet.shape(28))
     seen = sheet.observe([item], view)[0].flatten()
     above = view.coords[0, :, 2] > -0.005
+    assert float(seen[above].min()) > 0.99 and float(seen[~above].max()) < -0.99
+
+
+@final
+class Sided(AbstractSurfaceSignal):
+    """1 on the first two triangles, −1 on the others."""
+
+    spacing = 1 / 64
+
+    def at(self, mesh, face, inside):
+        return torch.where(face < 2, 1.0, -1.0)[None]
+
+
+def test_fine_signals_on_two_sides_of_large_triangles_are_told_apart():
+    # A plate 0.01 thick of two triangles a side; groups of points that are averaged first stay on their side.
+    v, f = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2], [0, 2, 3]])
+    plate = Surface(torch.cat([v, v - torch.tensor([0, 0, 0.01])]), torch.cat([f, f.flip(1) + 4]))
+    view = plate.grid(plate.shape(16))
+    seen, above = plate.observe([Sided()], view)[0].flatten(), view.coords[0, :, 2] > -0.005
     assert float(seen[above].min()) > 0.99 and float(seen[~above].max()) < -0.99
 
 
