@@ -135,18 +135,20 @@ class TriangleMesh:
         return (inside[..., None] * self.corners[face]).sum(dim=-2)
 
     def even(self, count: int, *, seed: int = 0) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
-        """Triangles and barycentric coordinates of points that all stand for the same area.
+        """Triangles and barycentric coordinates of points that all stand for the same area, neighbours near each other.
 
         Triangles are lined up along a curve that fills space, and each equal piece of the line gets one point: no
         place of the surface gets many more points than its share. Within its triangle a point comes from a Sobol
-        sequence.
+        sequence. The points are in the order of the curve as well, within large triangles too.
         """
         where = self._line
         ends = self.areas[where].cumsum(0)
         u = (torch.arange(count, dtype=torch.float64) + 0.5) * (float(ends[-1]) / count)
         face = where[torch.searchsorted(ends, u).clamp(max=len(ends) - 1)]
         draws = torch.quasirandom.SobolEngine(2, scramble=True, seed=seed).draw(count, dtype=torch.float64)
-        return face, _inside(draws)
+        inside = _inside(draws)
+        order = self._along_curve(self.positions(face, inside))
+        return face[order], inside[order]
 
     def draw(self, count: int, *, generator: torch.Generator) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
         """Triangles and barycentric coordinates of points drawn uniformly by area."""
@@ -232,10 +234,14 @@ class TriangleMesh:
 
     @functools.cached_property
     def _line(self) -> Int[Tensor, "F"]:
-        """Triangles in the order of a curve that fills space (Morton)."""
-        middle = self.corners.mean(dim=1)
-        cells = ((middle - middle.amin(dim=0)) / float(self.size.max()) * 1023).long().clamp(0, 1023)
-        key = torch.zeros(len(middle), dtype=torch.long)
+        """Triangles in the order of a curve that fills space."""
+        return self._along_curve(self.corners.mean(dim=1))
+
+    def _along_curve(self, points: Float[Tensor, "N 3"]) -> Int[Tensor, "N"]:
+        """Numbers of points in the order of a curve that fills space (Morton)."""
+        low = self.corners.flatten(0, 1).amin(dim=0)
+        cells = ((points - low) / float(self.size.max()) * 1023).long().clamp(0, 1023)
+        key = torch.zeros(len(points), dtype=torch.long)
         for bit in range(10):
             for d in range(3):
                 key |= ((cells[:, d] >> bit) & 1) << (3 * bit + d)
