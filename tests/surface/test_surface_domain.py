@@ -254,7 +254,7 @@ def test_reals_are_seen_as_by_the_sphere():
 
 
 def test_reals_finer_than_the_view_do_not_alias():
-    # Oracle: a wave of half the view's Nyquist period and finer vanishes; one of 8 samples stays.
+    # Oracle: a wave of half the view's Nyquist period and finer vanishes; one of 8 samples keeps 90% of its height.
     domain = surface("square", n=64)
     view = domain.grid(domain.shape(16))
     x = domain.mesh.vertices[:, 0]
@@ -262,7 +262,7 @@ def test_reals_finer_than_the_view_do_not_alias():
     seen = domain.observe([fine, slow], view)
     inner = (view.coords[0, :, :2].abs() < 0.7).all(dim=1)
     deviation = seen.flatten(1)[:, inner].square().mean(dim=1).sqrt()
-    assert float(deviation[0]) < 0.08 and float(deviation[1]) == pytest.approx(math.sqrt(0.5), abs=0.06)
+    assert float(deviation[0]) < 0.08 and 0.9 < float(deviation[1]) / math.sqrt(0.5) < 1.02
 
 
 def test_errors():

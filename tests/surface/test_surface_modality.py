@@ -8,11 +8,13 @@ import pytest
 import torch
 import trimesh
 from inrgan_modalities.surface import at_vertices, camera_view, look_at, shaded
+from inrgan_modalities.surface._synthetic import SyntheticTexture
 from PIL import Image
 from surface_meshes import ball, square, surface
 
-from inrgan import CriticSizes, Generator, SurfaceModality
+from inrgan import CriticSizes, Generator, Surface, SurfaceModality
 from inrgan.cli import main
+from inrgan.domains import TriangleMesh
 from inrgan.errors import ConfigError, DataError, ShapeError
 from inrgan.testing import check_modality
 
@@ -193,3 +195,20 @@ def test_real_meshes_too_coarse_are_refused_not_upsampled(tmp_path):
     assert m.item_spacing(torch.zeros(3, 25)) == pytest.approx(0.5)
     assert m.domain.spacing(32) == pytest.approx(2 / 32)
     assert math.isclose(m.source(None)[0].spacing, 2 / 64, rel_tol=0.01)
+
+
+def test_reals_on_triangles_larger_than_the_samples(tmp_path):
+    # Oracle: a square of two triangles is the same surface as one of 512; reals on it are the closed form's means.
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    square = TriangleMesh(corners, torch.tensor([[0, 1, 2], [0, 2, 3]]))
+    fine = square.split().split().split().split()
+    colours = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    axis = torch.tensor([2.0, 0.0, 0.0], dtype=torch.float64)
+    seen = []
+    for mesh in (square, fine):
+        domain = Surface(mesh.vertices, mesh.faces)
+        item = SyntheticTexture(colours, 0.9 * domain.spacing(64), axis=axis)
+        view = Surface(square.vertices, square.faces).grid(Surface(square.vertices, square.faces).shape(16))
+        seen.append(domain.observe([item], view))
+    assert bool(torch.isfinite(seen[0]).all())
+    assert float((seen[0] - seen[1]).abs().mean()) < 0.05
