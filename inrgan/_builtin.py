@@ -3,5 +3,6 @@
 BUILT_IN = {
     "audio": "inrgan_modalities.audio:AudioModality",
     "image": "inrgan_modalities.image:ImageModality",
+    "occupancy": "inrgan_modalities.occupancy:OccupancyModality",
     "spherical": "inrgan_modalities.spherical:SphericalModality",
 }

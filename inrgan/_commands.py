@@ -56,6 +56,9 @@ def sample(flags: "Sample") -> None:
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
+    if suffix in modality.field_suffixes:
+        modality.write_field(fields, flags.out, shape=shape)
+        return
     if flags.view is None:
         values = fields.render(shape, region=region)
         modality = modality.over(shape, region)

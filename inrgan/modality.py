@@ -17,6 +17,7 @@ from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCrit
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError
+from inrgan.field import Field
 from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
 from inrgan.views import View
 
@@ -45,6 +46,10 @@ class Modality(abc.ABC):
 
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that only the whole domain can fill, in lower case: no region and no named view goes there."""
+
+    field_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that are made from fields themselves rather than from their values on a grid; see
+    ``write_field``."""
 
     resolution: int
 
@@ -103,6 +108,20 @@ class Modality(abc.ABC):
         Raises:
             ConfigError: a suffix that cannot be written.
         """
+
+    def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
+        """Write a batch of fields to one file of ``field_suffixes``, asking them wherever the file needs them.
+
+        Args:
+            field: the functions.
+            path: of the file.
+            shape: how finely, as the array shape of a render of the whole domain.
+
+        Raises:
+            ConfigError: there are no such files, as by default, or the shape does not suit them.
+        """
+        del field, shape
+        raise ConfigError(f"{self.name} writes no fields to {Path(path).name}; write values on a grid")
 
     @property
     @abc.abstractmethod

@@ -6,6 +6,7 @@ from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
 from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
+from inrgan.discriminators._slopes import slope_channels
 
 __all__ = [
     "AbstractCritic",
@@ -25,4 +26,5 @@ __all__ = [
     "leaky_relu",
     "log_bands",
     "pool_to",
+    "slope_channels",
 ]

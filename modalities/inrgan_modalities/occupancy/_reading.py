@@ -1,0 +1,147 @@
+"""Files of solids to signals on a grid, with a memory on disk."""
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan.errors import DataError, WriteError
+from inrgan.files import replacing
+from inrgan_modalities.occupancy import _mesh_read, _volume
+from inrgan_modalities.occupancy._extract import Mesh
+from inrgan_modalities.occupancy._orient import rotation, to_cube
+from inrgan_modalities.occupancy._sign import signed_grid
+from inrgan_modalities.occupancy._signal import Signal
+
+SUFFIXES = (*_mesh_read.SUFFIXES, *_volume.SUFFIXES)
+_VERSION = 1
+"""Of what is kept on disk: another number makes everything anew."""
+
+
+def cache_folder() -> Path:
+    """Where signals of files are kept: ``$INRGAN_CACHE``, or ``inrgan`` in the user's folder of caches.
+
+    Example:
+        >>> cache_folder().name
+        'occupancy'
+    """
+    root = os.environ.get("INRGAN_CACHE")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inrgan"
+    return (Path(root) if root else home) / "occupancy"
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """How a file becomes a signal (1, n, n, n).
+
+    Meshes are turned upright and brought into the cube, and their signed distances computed; that takes from tenths of
+    a second to seconds, so the result is kept on disk, by a hash of the file's bytes and of everything here. Volumes
+    fill the cube as they are: whole numbers and booleans are voxels, inside where not 0; floating-point numbers are the
+    signal itself, from −1 inside to 1 outside, as inrgan writes them.
+
+    Args:
+        signal: what is made of distances.
+        resolution: n, for meshes.
+        margin: share of the cube's half side that meshes leave free.
+        up: which axis of meshes points up.
+        cache: folder of what is kept; None keeps nothing.
+    """
+
+    signal: Signal
+    resolution: int
+    margin: float
+    up: str
+    cache: Path | None
+
+    def __call__(self, name: str, data: bytes) -> Float[Tensor, "1 D H W"]:
+        """Decode one file.
+
+        Raises:
+            DataError: the file cannot be read, or is no solid.
+            NonFiniteError: it holds NaN or infinity.
+        """
+        if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:
+            return self._volume(name, data)
+        kept = self.kept_at(data)
+        found = None if kept is None else _load(kept)
+        if found is not None:
+            return found
+        values = self._mesh(name, data)
+        if kept is not None:
+            _keep(kept, values)
+        return values
+
+    def kept_at(self, data: bytes) -> Path | None:
+        """Where the signal of a mesh's bytes is kept."""
+        if self.cache is None:
+            return None
+        settings = {**asdict(self), "cache": "", "version": _VERSION}
+        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + b"\0" + data).hexdigest()
+        return self.cache / key[:2] / f"{key[2:]}.npz"
+
+    def mesh(self, name: str, data: bytes) -> Mesh:
+        """A file's mesh as it lies in the cube."""
+        mesh = _mesh_read.read_mesh(name, data)
+        used = np.unique(mesh.faces)
+        if not len(used):
+            raise DataError(f"{name} has no triangle with an area; expected a solid")
+        number = np.zeros(len(mesh.vertices), np.int64)
+        number[used] = np.arange(len(used))
+        return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])
+
+    def _mesh(self, name: str, data: bytes) -> Tensor:
+        reach = self.signal.reach(2 / self.resolution)
+        found = signed_grid(self.mesh(name, data), self.resolution, truncation=reach)
+        if found.method != "closed":
+            holes = f", {found.holes:.1%} of the surface closing holes" if found.method == "winding" else ""
+            logging.getLogger("inrgan").info("%s: signs by %s%s.", name, found.method, holes)
+        return self.signal.of(found.distances)
+
+    def _volume(self, name: str, data: bytes) -> Tensor:
+        array = _volume.read_volume(name, data)
+        if self.up != "y":
+            array = _turn(array, self.up)
+        if array.dtype.kind in "bui":
+            return self.signal.of(_volume.voxel_distances(name, array))
+        values = array.astype(np.float32)
+        if np.abs(values).max() > 1:
+            raise DataError(f"{name} holds values up to {np.abs(values).max():.3g}; expected -1 (inside) to 1 (outside),"
+                            " or whole numbers for voxels")  # fmt: skip
+        return torch.from_numpy(np.ascontiguousarray(values))[None]
+
+
+def _turn(array: np.ndarray, up: str) -> np.ndarray:
+    """An array (z, y, x) turned as meshes are: rotations of the cube move axes and flip them."""
+    matrix = np.rint(rotation(up)).astype(int)[::-1, ::-1]
+    order = np.abs(matrix).argmax(axis=1)
+    turned = array.transpose(order)
+    return np.flip(turned, axis=[d for d in range(3) if matrix[d, order[d]] < 0])
+
+
+def _load(path: Path) -> Tensor | None:
+    """What is kept, or None where it is not there or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return torch.from_numpy(file["signal"].astype(np.float32) / 32767)
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+    except Exception as error:  # a damaged zip fails in as many ways as zipfile has lines
+        logging.getLogger("inrgan").info("%s is damaged (%s) and is made anew.", path, error)
+        return None
+
+
+def _keep(path: Path, values: Tensor) -> None:
+    try:
+        with replacing(path, flush=False) as temporary:
+            np.savez_compressed(temporary, signal=(values * 32767).round().numpy().astype(np.int16))
+    except WriteError as error:
+        logging.getLogger("inrgan").warning("Signals of meshes are not kept: %s", error)
