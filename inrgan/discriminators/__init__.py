@@ -2,7 +2,7 @@
 
 from inrgan._layers import EqualizedLinear, leaky_relu
 from inrgan.discriminators._base import AbstractCritic
-from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
+from inrgan.discriminators._conv import EqualizedConv, Padding, fold, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
 from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
@@ -21,6 +21,7 @@ __all__ = [
     "ResidualTrunk",
     "SpectrumTrunk",
     "complex_spectrogram",
+    "fold",
     "halve",
     "label_score",
     "leaky_relu",

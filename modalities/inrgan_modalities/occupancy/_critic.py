@@ -6,12 +6,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan import AbstractCritic, Box, CriticSizes, ResidualCritic, View
-from inrgan.discriminators import AbstractPatchCritic, PatchCritic, slope_channels
+from inrgan.discriminators import AbstractPatchCritic, PatchCritic, fold, slope_channels
 
 
 @final
 class SolidCritic(AbstractCritic):
-    """The residual critic on the field and its normalised gradient.
+    """The residual critic on the field and its normalised gradient, in blocks of 2 × 2 × 2 samples.
 
     Args:
         resolution: nominal samples along a side.
@@ -26,13 +26,13 @@ class SolidCritic(AbstractCritic):
         torch.Size([2])
     """
 
-    smallest = ResidualCritic.smallest
+    smallest = 2 * ResidualCritic.smallest
 
     def __init__(self, *, resolution: int, spacing: float, sizes: CriticSizes, soft: float, normals: bool = True):
         super().__init__()
         self.soft, self.normals = soft, normals
         self.critic = ResidualCritic(
-            3, 4 if normals else 1, resolution=resolution, spacing=(spacing,) * 3, width=sizes.width,
+            3, 8 * (4 if normals else 1), resolution=max(8, resolution // 2), spacing=(spacing,) * 3, width=sizes.width,
             max_width=sizes.max_width, classes=sizes.classes,
         )  # fmt: skip
 
@@ -41,7 +41,7 @@ class SolidCritic(AbstractCritic):
     ) -> Float[Tensor, "B"]:
         if self.normals:
             values = slope_channels(values, view, soft=self.soft)
-        return self.critic(values, view, labels)
+        return self.critic(fold(values, 2), view, labels)
 
 
 @final

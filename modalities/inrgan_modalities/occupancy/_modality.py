@@ -12,6 +12,7 @@ from torch import Tensor
 from inrgan import Backbone, Box, CriticSizes, Field, GeneratorSizes, Modality, View, resample
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractPatchCritic
+from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError
 from inrgan.metrics import Metric
 from inrgan_modalities.occupancy._critic import SolidCritic, SolidPatchCritic
@@ -121,26 +122,30 @@ class OccupancyModality(Modality):
         return 0.5 / Signal(self.signal, truncation=self.truncation).reach(self.domain.spacing(self.resolution))
 
     def critic(self, sizes: CriticSizes) -> SolidCritic:
-        # A halving leaves an eighth of the samples: half the width at full resolution moves the work to where it pays.
         return SolidCritic(
-            resolution=self.resolution, spacing=self.domain.spacing(self.resolution), sizes=_narrower(sizes),
+            resolution=self.resolution, spacing=self.domain.spacing(self.resolution), sizes=sizes,
             soft=self._soft, normals=self.normals,
         )  # fmt: skip
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
         return SolidPatchCritic(
-            self.domain, patch=patch, whole=whole, sizes=_narrower(sizes), soft=self._soft, normals=self.normals,
+            self.domain, patch=patch, whole=whole, sizes=sizes, soft=self._soft, normals=self.normals,
             context=context,
         )  # fmt: skip
+
+    def encoding(self, spacing: float) -> AbstractEncoding:
+        return FourierEncoding(3, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=32)
 
     def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
         sizes = super().generator_sizes(preset, backbone=backbone)
         if not sizes.lattices:
             return sizes
         # A cube has many more samples than its lattice has nodes; what is narrow at the samples makes it affordable.
-        *lattices, _ = sizes.widths
-        widths, depths = {"tiny": (32, 2), "base": (64, 3)}.get(preset, (96, 3))
-        return replace(sizes, widths=(*lattices, widths), depths=(*sizes.depths[:-1], depths))
+        fine = min(32, max(4, 3 * self.resolution // 8))
+        widths, depth = {"tiny": ((128, 64, 24), 2), "base": ((384, 192, 64), 3)}.get(preset, ((512, 256, 96), 3))
+        return replace(
+            sizes, lattices=(max(4, fine // 4), fine), widths=widths, depths=(*sizes.depths[:-1], depth)
+        )  # fmt: skip
 
     def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
         if not self.mirror:
@@ -173,6 +178,3 @@ class OccupancyModality(Modality):
         ]
         write_meshes(meshes, Path(path))
 
-
-def _narrower(sizes: CriticSizes) -> CriticSizes:
-    return replace(sizes, width=max(1, sizes.width // 2), max_width=max(1, sizes.max_width))

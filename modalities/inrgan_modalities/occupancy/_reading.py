@@ -73,11 +73,13 @@ class Reading:
             return self._volume(name, data)
         kept = self.kept_at(data)
         found = None if kept is None else _load(kept)
-        if found is not None:
-            return found
-        values = self._mesh(name, data)
-        if kept is not None:
-            _keep(kept, values)
+        if found is None:
+            found = self._mesh(name, data)
+            if kept is not None:
+                _keep(kept, *found)
+        values, signs = found
+        if signs != "closed":
+            logging.getLogger("inrgan").warning("%s is not closed; its signs are by %s.", name, signs)
         return values
 
     def kept_at(self, data: bytes) -> Path | None:
@@ -98,13 +100,15 @@ class Reading:
         number[used] = np.arange(len(used))
         return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])
 
-    def _mesh(self, name: str, data: bytes) -> Tensor:
+    def _mesh(self, name: str, data: bytes) -> tuple[Tensor, str]:
+        """The signal, and how its signs were found."""
         reach = self.signal.reach(2 / self.resolution)
         found = signed_grid(self.mesh(name, data), self.resolution, truncation=reach)
-        if found.method != "closed":
-            holes = f", {found.holes:.1%} of the surface closing holes" if found.method == "winding" else ""
-            logging.getLogger("inrgan").info("%s: signs by %s%s.", name, found.method, holes)
-        return self.signal.of(found.distances)
+        signs = {
+            "closed": "closed", "turned": "turning faces round",
+            "winding": f"generalised winding number, {found.holes:.1%} of the surface closing holes",
+        }[found.method]  # fmt: skip
+        return self.signal.of(found.distances), signs
 
     def _volume(self, name: str, data: bytes) -> Tensor:
         array = _volume.read_volume(name, data)
@@ -127,21 +131,19 @@ def _turn(array: np.ndarray, up: str) -> np.ndarray:
     return np.flip(turned, axis=[d for d in range(3) if matrix[d, order[d]] < 0])
 
 
-def _load(path: Path) -> Tensor | None:
+def _load(path: Path) -> tuple[Tensor, str] | None:
     """What is kept, or None where it is not there or damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return torch.from_numpy(file["signal"].astype(np.float32) / 32767)
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    except Exception as error:  # a damaged zip fails in as many ways as zipfile has lines
-        logging.getLogger("inrgan").info("%s is damaged (%s) and is made anew.", path, error)
+            return torch.from_numpy(file["signal"].astype(np.float32) / 32767), str(file["signs"])
+    except Exception:  # a damaged zip fails in as many ways as zipfile has lines; what is kept can be made anew
         return None
 
 
-def _keep(path: Path, values: Tensor) -> None:
+def _keep(path: Path, values: Tensor, signs: str) -> None:
     try:
         with replacing(path, flush=False) as temporary:
-            np.savez_compressed(temporary, signal=(values * 32767).round().numpy().astype(np.int16))
+            packed = (values * 32767).round().numpy().astype(np.int16)
+            np.savez_compressed(temporary, signal=packed, signs=np.array(signs))
     except WriteError as error:
         logging.getLogger("inrgan").warning("Signals of meshes are not kept: %s", error)
