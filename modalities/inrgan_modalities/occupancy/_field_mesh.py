@@ -52,7 +52,13 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
     mesh = extract(field_function(field, spacing=spacing), resolution, coarse=min(resolution, 2 * trained))
     if faces:
         mesh = simplify(mesh, faces=faces)
-    return replace(mesh, normals=_normals(field, mesh.vertices, spacing=spacing))
+    normals = _normals(field, mesh.vertices, spacing=spacing)
+    # Where the cube's sides close a solid, they are its surface.
+    beyond = np.abs(mesh.vertices) > 1 - spacing / 2 + 1e-9
+    closing = beyond.any(axis=1)
+    sides = np.sign(mesh.vertices) * beyond
+    normals[closing] = sides[closing] / np.linalg.norm(sides[closing], axis=1, keepdims=True)
+    return replace(mesh, normals=normals)
 
 
 def _normals(field: Field, vertices: np.ndarray, *, spacing: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Files of solids to signals on a grid, with a memory on disk."""
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -74,9 +75,12 @@ class Reading:
         kept = self.kept_at(data)
         found = None if kept is None else _load(kept)
         if found is None:
-            found = self._mesh(name, data)
+            values, signs = self._mesh(name, data)
+            # In 16 bits whether kept or not, so that a resumed run sees what the first one saw.
+            packed = (values * 32767).round().numpy().astype(np.int16)
             if kept is not None:
-                _keep(kept, *found)
+                _keep(kept, packed, signs)
+            found = _unpacked(packed), signs
         values, signs = found
         if signs != "closed":
             logging.getLogger("inrgan").warning("%s is not closed; its signs are by %s.", name, signs)
@@ -134,16 +138,20 @@ def _turn(array: np.ndarray, up: str) -> np.ndarray:
 def _load(path: Path) -> tuple[Tensor, str] | None:
     """What is kept, or None where it is not there or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return torch.from_numpy(file["signal"].astype(np.float32) / 32767), str(file["signs"])
+        # From memory: of a damaged file numpy would leave the handle open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return _unpacked(file["signal"]), str(file["signs"])
     except Exception:  # a damaged zip fails in as many ways as zipfile has lines; what is kept can be made anew
         return None
 
 
-def _keep(path: Path, values: Tensor, signs: str) -> None:
+def _unpacked(packed: np.ndarray) -> Tensor:
+    return torch.from_numpy(packed.astype(np.float32) / 32767)
+
+
+def _keep(path: Path, packed: np.ndarray, signs: str) -> None:
     try:
         with replacing(path, flush=False) as temporary:
-            packed = (values * 32767).round().numpy().astype(np.int16)
             np.savez_compressed(temporary, signal=packed, signs=np.array(signs))
     except WriteError as error:
         logging.getLogger("inrgan").warning("Signals of meshes are not kept: %s", error)

@@ -18,7 +18,7 @@ _AMBIENT = 0.25
 
 
 def shade(
-    values: Float[Tensor, "B 1 D H W"], *, azimuth: float = 35.0, elevation: float = 25.0, size: int = 96
+    values: Float[Tensor, "..."], *, azimuth: float = 35.0, elevation: float = 25.0, size: int = 96
 ) -> Float[Tensor, "B 3 S S"]:
     """Solids as seen from one side, in parallel projection, y up, on white.
 
@@ -26,7 +26,7 @@ def shade(
     colour goes by the angle between the field's gradient there and a light beside the camera.
 
     Args:
-        values: negative inside, on the cell-centred grid of [−1, 1]³; nothing lies outside of it.
+        values: (B, 1, D, H, W), negative inside, on the cell-centred grid of [−1, 1]³; nothing lies outside of it.
         azimuth: where the camera is, in degrees about y: 0 looks along −z, 90 along −x.
         elevation: how high, in degrees.
         size: S, pixels along a side.

@@ -80,11 +80,11 @@ class SyntheticSolids(AbstractSource):
         if kind == 0:
             return Ball(size, place)
         if kind == 1:
-            half = (size * (0.55 + 0.45 * u[5]), size * (0.55 + 0.45 * u[6]), size * (0.55 + 0.45 * u[7]))
-            return Cuboid(half, place, turn=math.pi * u[8])
+            half = (size * (0.4 + 0.35 * u[5]), size * (0.4 + 0.35 * u[6]), size * (0.4 + 0.35 * u[7]))
+            return Cuboid(half, (place[0] / 2, place[1], place[2] / 2), turn=math.pi * u[8])
         if kind == 2:
             tube = 0.14 + 0.1 * u[5]
-            return Torus(ring=size, tube=tube, center=(place[0] / 2, place[1], place[2] / 2))
+            return Torus(ring=0.8 * size, tube=tube, center=(place[0] / 2, place[1], place[2] / 2))
         return chair(
             width=0.4 + 0.25 * u[1], depth=0.4 + 0.2 * u[2], seat=-0.25 + 0.25 * u[3], back=0.6 + 0.25 * u[4],
             leg=0.07 + 0.05 * u[5], thick=0.07 + 0.05 * u[6],

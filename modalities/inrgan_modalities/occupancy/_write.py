@@ -16,7 +16,8 @@ from inrgan_modalities.occupancy._refine import array_function
 from inrgan_modalities.occupancy._shade import shade, sheet, turntable
 
 PICTURES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
-_FRAMES, _FPS = 24, 12
+_SECONDS = 2
+"""Of a turn."""
 
 
 def grid_mesh(values: Float[Tensor, "1 D H W"]) -> Mesh:
@@ -67,8 +68,9 @@ def write_solids(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces:
         with replacing(path) as temporary:
             np.save(temporary, values[0].numpy() if len(values) == 1 else values.numpy(), allow_pickle=False)
     elif suffix in ANIMATION_SUFFIXES:
-        size = 256 if len(values) == 1 else 128 if len(values) <= 4 else 64
-        write_animation(turntable(values, frames=_FRAMES, size=size), path, fps=_FPS)
+        # Many are shown small and with fewer steps: a training makes such a film at every snapshot.
+        size, frames = (256, 32) if len(values) == 1 else (128, 24) if len(values) <= 4 else (48, 12)
+        write_animation(turntable(values, frames=frames, size=size), path, fps=frames / _SECONDS)
     else:
         write_image(sheet(values, size=384 if len(values) == 1 else 128), path)
 
