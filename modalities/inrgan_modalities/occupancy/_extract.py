@@ -99,9 +99,7 @@ def extract(
     return _welded(parts, keys, faces, resolution)
 
 
-def _block(
-    levels: Levels, low: tuple[int, ...], high: list[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _block(levels: Levels, low: tuple[int, ...], high: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Vertices of a block in samples of the whole grid (z, y, x), the numbers of their edges, and triangles."""
     # One sample more on every side, since how near a crossing may come to a sample depends on its neighbours.
     wide = levels.window([a - 1 for a in low], [b + 1 for b in high])

@@ -35,9 +35,7 @@ class PairScores:
         True
     """
 
-    def __init__(
-        self, distance: Callable[[list[np.ndarray], list[np.ndarray]], Tensor], *, items: int, points: int
-    ):
+    def __init__(self, distance: Callable[[list[np.ndarray], list[np.ndarray]], Tensor], *, items: int, points: int):
         self.distance, self.items, self.points = distance, items, points
         self._last: tuple[Comparison, SetScores, Protocol] | None = None
 
@@ -54,9 +52,7 @@ class PairScores:
             sets.append([surface_points(m, self.points, generator=generator) for m in meshes])
             stated |= {f"items_{name}": len(meshes), f"empty_{name}": sum(not len(m.faces) for m in meshes)}
         real, fake = sets
-        found = set_scores(
-            self.distance(real, fake), reals=self.distance(real, real), fakes=self.distance(fake, fake)
-        )
+        found = set_scores(self.distance(real, fake), reals=self.distance(real, real), fakes=self.distance(fake, fake))
         self._last = (run, found, stated)
         return found, stated
 

@@ -177,4 +177,3 @@ class OccupancyModality(Modality):
             field_mesh(field[i], min(sides), trained=self.resolution, faces=self.faces) for i in range(len(field))
         ]
         write_meshes(meshes, Path(path))
-

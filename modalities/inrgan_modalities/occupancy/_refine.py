@@ -48,7 +48,9 @@ class Levels:
     def touched(self, low: Sequence[int], high: Sequence[int]) -> bool:
         """Whether any sample of a window of the finest grid may be near the surface."""
         step = 1 << self.doublings
-        part = self._window(0, [a // step - 2 - self.reach for a in low], [-(-b // step) + 2 + self.reach for b in high])
+        part = self._window(
+            0, [a // step - 2 - self.reach for a in low], [-(-b // step) + 2 + self.reach for b in high]
+        )
         return bool((part < 0).any() and (part >= 0).any())
 
     def _window(self, level: int, low: Sequence[int], high: Sequence[int]) -> np.ndarray:

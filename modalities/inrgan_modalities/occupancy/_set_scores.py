@@ -28,9 +28,7 @@ class SetScores:
     error: float
 
 
-def set_scores(
-    across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fakes: Float[Tensor, "M M"]
-) -> SetScores:
+def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fakes: Float[Tensor, "M M"]) -> SetScores:
     """MMD and COV (Achlioptas et al. 2018, sec. 5), and 1-NNA (Lopez-Paz & Oquab 2017; Yang et al. 2019, eq. 19).
 
     Args:

@@ -62,7 +62,9 @@ def _camera(azimuth: float, elevation: float) -> tuple[Tensor, Tensor, Tensor]:
     return right, torch.linalg.cross(right, forward), forward
 
 
-def _shaded(item: Float[Tensor, "1 1 D H W"], points: Float[Tensor, "T S S 3"], light: Tensor) -> Float[Tensor, "3 S S"]:
+def _shaded(
+    item: Float[Tensor, "1 1 D H W"], points: Float[Tensor, "T S S 3"], light: Tensor
+) -> Float[Tensor, "3 S S"]:
     inside = 1 - item  # zero, which is what lies beyond the grid, is outside
 
     def look(where: Tensor) -> Tensor:
