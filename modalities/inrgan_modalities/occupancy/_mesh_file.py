@@ -52,7 +52,7 @@ def write_meshes(meshes: Sequence[Mesh], path: Path) -> None:
         if not len(mesh.faces):
             continue  # its place stays empty
         part = trimesh.Trimesh(
-            mesh.vertices + [i * _APART, 0, 0], mesh.faces, vertex_normals=mesh.normals, process=False
+            mesh.vertices + np.array([i * _APART, 0, 0]), mesh.faces, vertex_normals=mesh.normals, process=False
         )
         if suffix == ".glb":
             material = trimesh.visual.material.PBRMaterial(

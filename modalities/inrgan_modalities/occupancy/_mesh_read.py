@@ -63,8 +63,9 @@ def merged(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     """The mesh with vertices of equal position made one, and triangles dropped that have no area then.
 
     Example:
-        >>> len(merged(np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]]), np.array([[0, 1, 2], [3, 1, 2]])).vertices)
-        3
+        >>> corners = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]])
+        >>> merged(corners, np.array([[0, 1, 2], [3, 1, 2]])).vertices.shape
+        (3, 3)
     """
     scale = max(float(np.ptp(vertices[np.unique(faces)], axis=0).max()), 1e-300)
     _, first, number = np.unique(

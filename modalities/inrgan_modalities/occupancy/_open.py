@@ -1,5 +1,6 @@
 """Open solids from files, computing what is not yet kept by several processes."""
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -105,7 +106,5 @@ def _wanting(archive: AbstractArchive, reading: Reading, name: str) -> bool:
 
 def _compute(reading: Reading, name: str, data: bytes) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    try:
+    with contextlib.suppress(InrganError):  # as above
         reading(name, data)
-    except InrganError:
-        pass  # as above

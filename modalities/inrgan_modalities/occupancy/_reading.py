@@ -122,7 +122,7 @@ class Reading:
             return self.signal.of(_volume.voxel_distances(name, array))
         values = array.astype(np.float32)
         if np.abs(values).max() > 1:
-            raise DataError(f"{name} holds values up to {np.abs(values).max():.3g}; expected -1 (inside) to 1 (outside),"
+            raise DataError(f"{name} holds values up to {np.abs(values).max():.3g}; expected -1 inside to 1 outside,"
                             " or whole numbers for voxels")  # fmt: skip
         return torch.from_numpy(np.ascontiguousarray(values))[None]
 
