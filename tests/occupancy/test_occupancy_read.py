@@ -190,8 +190,8 @@ def test_volumes():
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((4, 4)), np.zeros((4, 4, 5)), np.ones((4, 4, 4), bool), np.full((4, 4, 4), 3.0), np.full((4, 4, 4), np.nan),
-     np.array(["a"])],
+    [np.zeros((4, 4)), np.zeros((4, 4, 5)), np.ones((4, 4, 4), bool), np.full((4, 4, 4), 3.0),
+     np.full((4, 4, 4), np.nan), np.array(["a"])],
     ids=["flat", "oblong", "full", "beyond", "nan", "text"],
 )  # fmt: skip
 def test_bad_volumes(array):

@@ -98,14 +98,14 @@ def saucer():
 
 def sheets():
     """Many thin parallel walls: each has the same on both of its sides."""
-    walls = [plane().vertices + [0, h, 0] for h in np.linspace(-0.6, 0.6, 7)]
+    walls = [plane().vertices + np.array([0, h, 0]) for h in np.linspace(-0.6, 0.6, 7)]
     faces = [plane().faces + 4 * i for i in range(7)]
     return merged(np.concatenate(walls), np.concatenate(faces))
 
 
 @pytest.mark.parametrize("make", [plane, saucer, sheets])
 def test_what_cannot_be_signed_is_refused(make):
-    with pytest.raises(DataError, match="encloses nothing|cannot be signed"):
+    with pytest.raises(DataError, match=r"encloses nothing|cannot be signed"):
         signed_grid(make(), 16, truncation=0.2)
 
 

@@ -102,7 +102,5 @@ def simplify(mesh: Mesh, *, faces: int) -> Mesh:
         import fast_simplification
     except ImportError as error:
         raise MissingDependency("fast-simplification", extra="occupancy", why="Decimating meshes") from error
-    vertices, triangles = fast_simplification.simplify(
-        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=faces
-    )
-    return Mesh(np.asarray(vertices, np.float64), np.asarray(triangles, np.int32))
+    found = fast_simplification.simplify(np.float64(mesh.vertices), mesh.faces.astype(np.int32), target_count=faces)
+    return Mesh(np.asarray(found[0], np.float64), np.asarray(found[1], np.int32))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from inrgan.errors import ShapeError
@@ -42,7 +42,7 @@ def chamfer(a: list[np.ndarray], b: list[np.ndarray]) -> Float[Tensor, "N M"]:
         >>> chamfer([np.zeros((1, 3))], [np.array([[0.0, 0, 2]])]).item()
         8.0
     """
-    trees = [[cKDTree(x) for x in group] for group in (a, b)]
+    trees = [[KDTree(x) for x in group] for group in (a, b)]
     out = torch.empty(len(a), len(b), dtype=torch.float64)
     for i, x in enumerate(a):
         for j, y in enumerate(b):

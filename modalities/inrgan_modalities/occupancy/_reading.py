@@ -132,7 +132,7 @@ def _turn(array: np.ndarray, up: str) -> np.ndarray:
     matrix = np.rint(rotation(up)).astype(int)[::-1, ::-1]
     order = np.abs(matrix).argmax(axis=1)
     turned = array.transpose(order)
-    return np.flip(turned, axis=[d for d in range(3) if matrix[d, order[d]] < 0])
+    return np.flip(turned, axis=tuple(d for d in range(3) if matrix[d, order[d]] < 0))
 
 
 def _load(path: Path) -> tuple[Tensor, str] | None:

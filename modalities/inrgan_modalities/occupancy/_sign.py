@@ -61,8 +61,8 @@ def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
         truncation: distances beyond need not be exact.
 
     Raises:
-        DataError: nothing is inside; or most of the mesh has both of its sides outside or inside, or more than a quarter
-            of the solid's surface would be invented.
+        DataError: nothing is inside; or most of the mesh has both of its sides outside or inside, or more than a
+            quarter of the solid's surface would be invented.
         MissingDependency: libigl or trimesh is not installed.
 
     Example:
@@ -79,10 +79,9 @@ def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
 
 def _closed(mesh: Mesh, n: int, *, truncation: float) -> np.ndarray:
     """Far from the surface all is known from a coarse grid."""
-    points = grid_points(n)
+    points, middles = grid_points(n), grid_points(_COARSE)
     coarse = np.minimum(((points + 1) / 2 * _COARSE).astype(np.int64), _COARSE - 1) @ [1, _COARSE, _COARSE**2]
-    middle = _distances(mesh, grid_points(_COARSE)) * _signs(mesh, grid_points(_COARSE))
-    out = middle[coarse]
+    out = np.take(_distances(mesh, middles) * _signs(mesh, middles), coarse)
     near = np.abs(out) < truncation + np.sqrt(3) / _COARSE
     out[near] = _distances(mesh, points[near]) * _signs(mesh, points[near])
     out = out.reshape(n, n, n)
@@ -114,7 +113,9 @@ def _open(mesh: Mesh, n: int) -> SignedGrid:
             f"{_LEAST_SEEN:.0%}. Close its holes, or give thin sheets volume"
         )
     if leaks:
-        away = np.minimum(away, distance_transform_edt(~at) * step + step / 2)
+        beside = distance_transform_edt(~at)
+        assert isinstance(beside, np.ndarray)
+        away = np.minimum(away, beside * step + step / 2)
     return SignedGrid(away * sign, "winding", holes)
 
 
