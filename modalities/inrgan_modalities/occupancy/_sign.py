@@ -80,7 +80,8 @@ def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
 def _closed(mesh: Mesh, n: int, *, truncation: float) -> np.ndarray:
     """Far from the surface all is known from a coarse grid."""
     points, middles = grid_points(n), grid_points(_COARSE)
-    coarse = np.minimum(((points + 1) / 2 * _COARSE).astype(np.int64), _COARSE - 1) @ [1, _COARSE, _COARSE**2]
+    cells = np.minimum(((points + 1) / 2 * _COARSE).astype(np.int64), _COARSE - 1)
+    coarse = cells[:, 0] + _COARSE * (cells[:, 1] + _COARSE * cells[:, 2])
     out = np.take(_distances(mesh, middles) * _signs(mesh, middles), coarse)
     near = np.abs(out) < truncation + np.sqrt(3) / _COARSE
     out[near] = _distances(mesh, points[near]) * _signs(mesh, points[near])
