@@ -1,14 +1,13 @@
 """Scores over training time of solids, with parts of the critics left out.
 
-Same data, generator, loss, optimiser, batch and budget; only what the critics see differs. The budget is CPU time of the
-process on one thread, so that other load on the machine does not change it. Of a folder, zip or the built-in set, a fixed
-share is held out, chosen by a hash of the files' names, and scored against; the split itself is stated by a hash.
+Same data, generator, loss, optimiser, batch and budget; only what the critics see differs. The budget is CPU time of
+the process on one thread, so that other load on the machine does not change it. Of a folder, zip or the built-in set, a
+fixed share is held out, chosen by a hash of the files' names, and scored against; the split itself is stated by a hash.
 
     python benchmarks/shape_quality.py --data chairs.zip --up z --mirror --method full --out results/
 
-Methods: full (whole solids and sub-cubes near the surface in context), no-normals (the critics see the field alone),
-no-context (sub-cubes alone), uniform-patches (sub-cubes anywhere), whole-only (no sub-cubes), reals (training data
-against held-out data: what a perfect generator would reach).
+Methods: full (whole solids and sub-cubes in context), no-normals (the critics see the field alone), no-context (cubes
+alone), whole-only (no sub-cubes), reals (training data against held-out data: what a perfect generator would reach).
 """
 
 import argparse
@@ -32,7 +31,6 @@ METHODS = {
     "full": {},
     "no-normals": {},
     "no-context": {"context": False},
-    "uniform-patches": {"patch_near": 0.0},
     "whole-only": {},
 }
 
