@@ -20,7 +20,7 @@ import torch
 from inrgan_modalities.occupancy import shade
 
 from inrgan import Modality, OccupancyModality, Trainer
-from inrgan.data import AbstractSource, SubsetSource, split
+from inrgan.data import AbstractSource, split
 from inrgan.evaluation import held_out_source, observe_reals, score_generator
 from inrgan.losses import LossOptions
 from inrgan.metrics import evaluate
@@ -77,14 +77,14 @@ def main() -> None:
 
     config = recipe(args.preset, modality)
     config = dataclasses.replace(
-        config, data=args.data, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
+        config, data=args.data, hold_out=args.held_out if args.data else 0.0, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
         losses=("full",) if args.method == "whole-only" else ("full", "dense-patch"),
         # Patches begin early: half an hour is only some thousand items. The whole stays what every method looks at.
         views=dataclasses.replace(
             LossOptions(patch_start=0.5, patch_ramp=1.0, whole=args.resolution), **METHODS[args.method]
         ),
     )  # fmt: skip
-    trainer = Trainer(config, outdir=args.out / "runs", quiet=True, source=train)
+    trainer = Trainer(config, outdir=args.out / "runs", quiet=True)
     counts = {
         "generator_parameters": sum(p.numel() for p in trainer.G.parameters()),
         "critic_parameters": sum(p.numel() for p in trainer.D.parameters()),
@@ -115,7 +115,7 @@ def sources(
     source = modality.source(data)
     parts = split(source, share=share)
     stated = {"split": parts.digest, "items_train": len(parts.train), "items_test": len(parts.test)}
-    return SubsetSource(source, parts.train), SubsetSource(source, parts.test), stated
+    return parts.train, parts.test, stated
 
 
 def show(values: torch.Tensor, path: Path) -> None:

@@ -98,7 +98,9 @@ def evaluate(flags: "Evaluate") -> None:
     from inrgan.metrics import scores_table
 
     G = load(flags.run, flags.device)
-    source = held_out_source(G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed)
+    source = held_out_source(
+        G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed, share=flags.hold_out
+    )
     folder = Path(flags.run)
     names = None if flags.metrics is None else [name.strip() for name in flags.metrics.split(",")]
     scores = score_generator(
@@ -186,6 +188,7 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
     return dataclasses.replace(
         config,
         data=None if flags.data is None else str(flags.data),
+        hold_out=flags.hold_out,
         labels=flags.labels is not None,
         label_pattern=flags.labels if flags.labels not in (None, FOLDERS) else "",
         seed=flags.seed,

@@ -15,6 +15,7 @@ from inrgan._pretrained import load_generator, resolve
 from inrgan._random import step_generator
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
+from inrgan.data import split
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
 from inrgan.losses import AbstractTerm, adversarial_loss, terms
@@ -75,6 +76,8 @@ class Trainer:
         )
         if len(self.source) < 1:
             raise ConfigError("the data set is empty; give --data a folder or zip with items")
+        if config.hold_out:
+            self.source = split(self.source, share=config.hold_out).train
         label_names = self.source.label_names if config.labels else ()
         generator_sizes, critic_sizes = config.sizes(classes=len(label_names))
         self.reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)

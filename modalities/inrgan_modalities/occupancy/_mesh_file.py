@@ -102,5 +102,6 @@ def simplify(mesh: Mesh, *, faces: int) -> Mesh:
         import fast_simplification
     except ImportError as error:
         raise MissingDependency("fast-simplification", extra="occupancy", why="Decimating meshes") from error
-    found = fast_simplification.simplify(np.float64(mesh.vertices), mesh.faces.astype(np.int32), target_count=faces)
+    vertices, triangles = mesh.vertices.astype(np.float64), mesh.faces.astype(np.int32)
+    found = fast_simplification.simplify(vertices, triangles, target_count=faces)
     return Mesh(np.asarray(found[0], np.float64), np.asarray(found[1], np.int32))
