@@ -6,8 +6,9 @@ fixed share is held out, chosen by a hash of the files' names, and scored agains
 
     python benchmarks/shape_quality.py --data chairs.zip --up z --mirror --method full --out results/
 
-Methods: full (whole solids and sub-cubes in context), no-normals (the critics see the field alone), no-context (cubes
-alone), whole-only (no sub-cubes), reals (training data against held-out data: what a perfect generator would reach).
+Methods: full (whole solids and sub-cubes near surfaces, in context), no-normals (the critics see the field alone),
+no-context (cubes alone), uniform-patches (cubes anywhere), whole-only (no cubes), reals (training data against held-out
+data: what a perfect generator would reach).
 """
 
 import argparse
@@ -31,6 +32,7 @@ METHODS = {
     "full": {},
     "no-normals": {},
     "no-context": {"context": False},
+    "uniform-patches": {"patch_near": 0.0},
     "whole-only": {},
 }
 
@@ -77,11 +79,12 @@ def main() -> None:
 
     config = recipe(args.preset, modality)
     config = dataclasses.replace(
-        config, data=args.data, hold_out=args.held_out if args.data else 0.0, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
+        config, data=args.data, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
+        hold_out=args.held_out if args.data else 0.0,
         losses=("full",) if args.method == "whole-only" else ("full", "dense-patch"),
         # Patches begin early: half an hour is only some thousand items. The whole stays what every method looks at.
         views=dataclasses.replace(
-            LossOptions(patch_start=0.5, patch_ramp=1.0, whole=args.resolution), **METHODS[args.method]
+            LossOptions(patch_start=0.5, patch_ramp=1.0, patch_near=0.75, whole=args.resolution), **METHODS[args.method]
         ),
     )  # fmt: skip
     trainer = Trainer(config, outdir=args.out / "runs", quiet=True)

@@ -157,6 +157,16 @@ class Modality(abc.ABC):
         del batch, generator
         return view
 
+    def place(self, item: Any, *, generator: torch.Generator) -> Float[Tensor, "D"] | None:
+        """A place of an item that is worth a close look by a patch of a training; None, as by default, where none is.
+
+        Args:
+            item: decoded.
+            generator: draws the place.
+        """
+        del item, generator
+        return None
+
     def metrics(self) -> Mapping[str, Metric]:
         """Scores of this kind of signal beside the general ones, by name; one of the same name replaces a general one.
 

@@ -19,6 +19,7 @@ from inrgan.data import split
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
 from inrgan.losses import AbstractTerm, adversarial_loss, terms
+from inrgan.modality import Modality
 from inrgan.training._config import TrainConfig
 from inrgan.training._ema import frozen_copy, update_ema
 from inrgan.training._networks import pick_device
@@ -265,8 +266,13 @@ class Trainer:
         return nn.ModuleDict(made)
 
     def _check_sizes(self, term: AbstractTerm) -> None:
-        """Refuse views that the critic is too deep for, before anything is written."""
+        """Refuse views that the critic is too deep for, or that cannot be, before anything is written."""
         config = self.config
+        if term.near > 0 and type(config.modality).place is Modality.place:
+            raise ConfigError(
+                f"patches were to lie where signals are worth a look, and {config.modality.name} knows no such places; "
+                "leave out --patch-near"
+            )
         resolution = config.views.resolution_at(self.kimg, config.modality.resolution)
         rng = step_generator(config.seed, purpose=f"v:{term.name}", step=0)
         view = term.views(config.modality.domain, batch=config.batch, generator=rng, resolution=resolution)[0]
@@ -288,6 +294,9 @@ class Trainer:
                 continue
             rng = step_generator(config.seed, purpose=f"v:{term.name}", step=self.step)
             views = term.views(domain, batch=config.batch, generator=rng, resolution=resolution)
+            if term.near > 0:
+                places = self.reals.places(self.step, generator=rng)
+                views = term.toward(views, places, domain=domain, generator=rng)
             asked = term.reals_views(views, domain=domain)
             reals, labels = self.reals.draw(self.step, asked, fixed=term.fixed, name=term.name)
             views, reals = tuple(v.to(self.device) for v in views), tuple(x.to(self.device) for x in reals)

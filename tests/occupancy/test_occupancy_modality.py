@@ -112,7 +112,7 @@ def run(tmp_path_factory):
     m = OccupancyModality(resolution=16)
     config = replace(
         recipes.tiny(m), kimg=0.016, batch=8, device="cpu", losses=("full", "dense-patch"),
-        views=LossOptions(patch_start=0, patch_ramp=0),
+        views=LossOptions(patch_start=0, patch_ramp=0, patch_near=0.5),
     )  # fmt: skip
     trainer = Trainer(config, outdir=folder / "runs", quiet=True)
     path = trainer.fit()

@@ -25,6 +25,9 @@ from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._synthetic import SyntheticSolids
 from inrgan_modalities.occupancy._write import write_solid_walk, write_solids
 
+_LOOKED_AT = 512
+"""Samples among which a place near the surface is searched: of 64³, some of them lie within a cell of it."""
+
 
 @dataclass(frozen=True)
 class OccupancyModality(Modality):
@@ -155,6 +158,17 @@ class OccupancyModality(Modality):
         x, *others = view.axes
         center = view.center * torch.cat([sign, torch.ones(batch, 2)], dim=1)
         return replace(view, axes=(sign * x, *others), center=center)
+
+    def place(self, item: Tensor, *, generator: torch.Generator) -> Float[Tensor, "3"] | None:
+        """Near the surface: of many samples anywhere, the one whose value is nearest to 0."""
+        shape = item.shape[1:]
+        index = torch.randint(item[0].numel(), (_LOOKED_AT,), generator=generator)
+        values = item.flatten()[index].abs()
+        best = int(values.argmin())
+        if values[best] >= 1:
+            return None
+        where = torch.unravel_index(index[best], shape)
+        return torch.stack([(2 * i + 1) / n - 1 for i, n in zip(reversed(where), reversed(shape), strict=True)])
 
     def metrics(self) -> Mapping[str, Metric]:
         return solid_metrics()
