@@ -167,6 +167,16 @@ class Modality(abc.ABC):
         del item, generator
         return None
 
+    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
+        """What a training adds to the loss of the generator, of fields alone; None, as by default, for nothing.
+
+        Args:
+            field: a batch of generated fields; the loss is differentiable in what made them.
+            generator: of every chance, on the CPU.
+        """
+        del field, generator
+        return None
+
     def metrics(self) -> Mapping[str, Metric]:
         """Scores of this kind of signal beside the general ones, by name; one of the same name replaces a general one.
 

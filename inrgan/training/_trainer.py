@@ -187,8 +187,12 @@ class Trainer:
         self._descend(self.optimizer_D, loss)
         self.D.requires_grad_(False)
         loss, more = self.losses.generator(seen)
-        self._descend(self.optimizer_G, loss)
         stats.update(more)
+        extra = self._field_loss(seen[0])
+        if extra is not None:
+            stats["loss/field"] = extra.detach()
+            loss = loss + extra
+        self._descend(self.optimizer_G, loss)
 
         self.step += 1
         update_ema(
@@ -307,8 +311,15 @@ class Trainer:
                 field = self.G.field(w)
                 fakes = tuple(field(v) for v in views)
             self.G.mapping.track(w)
-            seen.append(Seen(term, strength, views, reals, fakes, labels))
+            seen.append(Seen(term, strength, views, reals, fakes, labels, field))
         return seen
+
+    def _field_loss(self, seen: Seen) -> Tensor | None:
+        """The modality's own loss of the step's fields, outside of any lower precision."""
+        if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
+            return None
+        rng = step_generator(self.config.seed, purpose="field", step=self.step)
+        return self.config.modality.field_loss(seen.field, generator=rng)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.config.precision == "bf16":

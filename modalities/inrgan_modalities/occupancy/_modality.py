@@ -16,6 +16,7 @@ from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError
 from inrgan.metrics import Metric
 from inrgan_modalities.occupancy._critic import SolidCritic, SolidPatchCritic
+from inrgan_modalities.occupancy._eikonal import eikonal_loss
 from inrgan_modalities.occupancy._field_mesh import field_mesh
 from inrgan_modalities.occupancy._mesh_file import MESHES, write_meshes
 from inrgan_modalities.occupancy._metrics import DEFAULT_METRICS, solid_metrics
@@ -25,6 +26,8 @@ from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._synthetic import SyntheticSolids
 from inrgan_modalities.occupancy._write import write_solid_walk, write_solids
 
+_ASKED = 256
+"""Points a field at which the eikonal term asks for its slope."""
 _LOOKED_AT = 512
 """Samples among which a place near the surface is searched: of 64³, some of them lie within a cell of it."""
 
@@ -64,6 +67,8 @@ class OccupancyModality(Modality):
     """Flip reals left to right (x) by chance: for data without a handedness."""
     normals: bool = True
     """Show the critics the field's normalised gradient beside the field."""
+    eikonal: float = 0.0
+    """Weight in the generator's loss of slopes other than a distance's near the surface; 0 for none."""
     faces: int = 0
     """Of meshes that are written, about how many triangles of each solid to keep; 0 for all."""
 
@@ -76,6 +81,10 @@ class OccupancyModality(Modality):
         if not 0 < self.truncation <= 2 or not 0 <= self.margin < 1:
             raise ConfigError(
                 f"truncation is {self.truncation} and margin {self.margin}; expected above 0 and up to 2, and 0 to 1"
+            )
+        if not 0 <= self.eikonal < float("inf") or (self.eikonal and self.signal != "distance"):
+            raise ConfigError(
+                f"the eikonal weight is {self.eikonal} of {self.signal}; expected 0 or more, and the signal distance"
             )
         if self.faces < 0 or 0 < self.faces < 4:
             raise ConfigError(f"meshes of {self.faces} faces were asked for; expected 0 for all, or 4 or more")
@@ -169,6 +178,14 @@ class OccupancyModality(Modality):
             return None
         where = torch.unravel_index(index[best], shape)
         return torch.stack([(2 * i + 1) / n - 1 for i, n in zip(reversed(where), reversed(shape), strict=True)])
+
+    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
+        if not self.eikonal:
+            return None
+        points = self.domain.sample(len(field) * _ASKED, generator=generator).unflatten(0, (len(field), _ASKED))
+        spacing = self.domain.spacing(self.resolution)
+        loss = eikonal_loss(lambda p: field(p, spacing=spacing), points.to(field.device), reach=self.truncation)
+        return self.eikonal * loss
 
     def metrics(self) -> Mapping[str, Metric]:
         return solid_metrics()

@@ -95,7 +95,7 @@ def prepare(archive: AbstractArchive, reading: Reading, *, workers: int, least: 
 
 
 def _wanting(archive: AbstractArchive, reading: Reading, name: str) -> bool:
-    if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:
+    if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:  # of which clouds are computed when asked for
         return False
     try:
         kept = reading.kept_at(archive.read(name))

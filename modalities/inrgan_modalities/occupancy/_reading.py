@@ -16,13 +16,14 @@ from torch import Tensor
 
 from inrgan.errors import DataError, WriteError
 from inrgan.files import replacing
-from inrgan_modalities.occupancy import _mesh_read, _volume
+from inrgan_modalities.occupancy import _cloud_read, _mesh_read, _volume
+from inrgan_modalities.occupancy._cloud import Cloud, signed_cloud
 from inrgan_modalities.occupancy._extract import Mesh
 from inrgan_modalities.occupancy._orient import rotation, to_cube
 from inrgan_modalities.occupancy._sign import signed_grid
 from inrgan_modalities.occupancy._signal import Signal
 
-SUFFIXES = (*_mesh_read.SUFFIXES, *_volume.SUFFIXES)
+SUFFIXES = (*_mesh_read.SUFFIXES, *_cloud_read.SUFFIXES, *_volume.SUFFIXES)
 _VERSION = 1
 """Of what is kept on disk: another number makes everything anew."""
 
@@ -44,8 +45,9 @@ def cache_folder() -> Path:
 class Reading:
     """How a file becomes a signal (1, n, n, n).
 
-    Meshes are turned upright and brought into the cube, and their signed distances computed; that takes from tenths of
-    a second to seconds, so the result is kept on disk, by a hash of the file's bytes and of everything here. Volumes
+    Meshes and points with normals are turned upright and brought into the cube, and their signed distances computed;
+    that takes from tenths of a second to seconds, so the result is kept on disk, by a hash of the file's bytes and of
+    everything here. Volumes
     fill the cube as they are: whole numbers and booleans are voxels, inside where not 0; floating-point numbers are the
     signal itself, from −1 inside to 1 outside, as inrgan writes them.
 
@@ -70,19 +72,20 @@ class Reading:
             DataError: the file cannot be read, or is no solid.
             NonFiniteError: it holds NaN or infinity.
         """
-        if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:
+        if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES and not _cloud_read.is_cloud(data):
             return self._volume(name, data)
         kept = self.kept_at(data)
         found = None if kept is None else _load(kept)
         if found is None:
-            values, signs = self._mesh(name, data)
+            cloud = self.cloud(name, data)
+            values, signs = self._mesh(name, data) if cloud is None else self._points(cloud)
             # In 16 bits whether kept or not, so that a resumed run sees what the first one saw.
             packed = (values * 32767).round().numpy().astype(np.int16)
             if kept is not None:
                 _keep(kept, packed, signs)
             found = _unpacked(packed), signs
         values, signs = found
-        if signs != "closed":
+        if signs not in ("closed", "points"):
             logging.getLogger("inrgan").warning("%s is not closed; its signs are by %s.", name, signs)
         return values
 
@@ -94,6 +97,13 @@ class Reading:
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + b"\0" + data).hexdigest()
         return self.cache / key[:2] / f"{key[2:]}.npz"
 
+    def cloud(self, name: str, data: bytes) -> Cloud | None:
+        """A file's points as they lie in the cube; None where it holds something else."""
+        cloud = _cloud_read.read_cloud(name, data)
+        if cloud is None:
+            return None
+        return Cloud(to_cube(cloud.points, up=self.up, margin=self.margin), cloud.normals @ rotation(self.up).T)
+
     def mesh(self, name: str, data: bytes) -> Mesh:
         """A file's mesh as it lies in the cube."""
         mesh = _mesh_read.read_mesh(name, data)
@@ -103,6 +113,9 @@ class Reading:
         number = np.zeros(len(mesh.vertices), np.int64)
         number[used] = np.arange(len(used))
         return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])
+
+    def _points(self, cloud: Cloud) -> tuple[Tensor, str]:
+        return self.signal.of(signed_cloud(cloud, self.resolution)), "points"
 
     def _mesh(self, name: str, data: bytes) -> tuple[Tensor, str]:
         """The signal, and how its signs were found."""
