@@ -67,7 +67,7 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
             f"the points' normals enclose nothing, or do not agree: {seen:.0%} of the points have inside behind them "
             f"and outside before them; expected {_LEAST_SEEN:.0%} at least. Orient them alike, or give more points"
         )
-    distance, index = tree.query(points, k=_NEAREST)
+    distance, index = (np.asarray(x) for x in tree.query(points, k=_NEAREST))
     off = points[:, None] - cloud.points[index]
     height = (off * cloud.normals[index]).sum(axis=-1)
     beside = np.sqrt(np.maximum(distance**2 - height**2, 0)) - radius[index]
@@ -80,7 +80,7 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
 
 def _areas(cloud: Cloud, tree: KDTree) -> np.ndarray:
     """The share of the surface that each point stands for: of a circle around it, by the points that lie in it."""
-    distance, index = tree.query(cloud.points, k=_NEIGHBOURS + 1)
+    distance, index = (np.asarray(x) for x in tree.query(cloud.points, k=_NEIGHBOURS + 1))
     # The other side of a thin plate lies near and is another part of the surface.
     alike = (cloud.normals[index] * cloud.normals[:, None]).sum(axis=-1) > 0
     reach = np.where(alike, distance, 0).max(axis=1)
