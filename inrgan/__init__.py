@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from inrgan._builtin import BUILT_IN
 from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import AbstractDomain, Box, Sphere
+from inrgan.domains import AbstractDomain, Box, Sphere, Surface
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.modality import Modality
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inrgan_modalities.image import ImageModality
     from inrgan_modalities.occupancy import OccupancyModality
     from inrgan_modalities.spherical import SphericalModality
+    from inrgan_modalities.surface import SurfaceModality
 
     from inrgan.training import TrainConfig, Trainer
 
@@ -51,6 +52,8 @@ __all__ = [
     "ResidualCritic",
     "Sphere",
     "SphericalModality",
+    "Surface",
+    "SurfaceModality",
     "TrainConfig",
     "Trainer",
     "View",

@@ -5,4 +5,5 @@ BUILT_IN = {
     "image": "inrgan_modalities.image:ImageModality",
     "occupancy": "inrgan_modalities.occupancy:OccupancyModality",
     "spherical": "inrgan_modalities.spherical:SphericalModality",
+    "surface": "inrgan_modalities.surface:SurfaceModality",
 }

@@ -80,7 +80,7 @@ class DensePatchTerm(AbstractTerm):
         return (domain.patches_toward(views[0], places, chosen=chosen, generator=generator), *views[1:])
 
     def score(
-        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
+        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],
         labels: Int[Tensor, "B"] | None,
     ) -> Float[Tensor, "B"]:  # fmt: skip
         whole, whole_view = (values[1], views[1]) if self.context else (None, None)
