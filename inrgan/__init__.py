@@ -21,6 +21,7 @@ from inrgan.views import View
 if TYPE_CHECKING:
     from inrgan_modalities.audio import AudioModality
     from inrgan_modalities.image import ImageModality
+    from inrgan_modalities.occupancy import OccupancyModality
     from inrgan_modalities.spherical import SphericalModality
     from inrgan_modalities.surface import SurfaceModality
 
@@ -47,6 +48,7 @@ __all__ = [
     "GeneratorSizes",
     "ImageModality",
     "Modality",
+    "OccupancyModality",
     "ResidualCritic",
     "Sphere",
     "SphericalModality",

@@ -56,6 +56,9 @@ def sample(flags: "Sample") -> None:
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
     fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
+    if suffix in modality.field_suffixes:
+        modality.write_field(fields, flags.out, shape=shape)
+        return
     if flags.view is None:
         values = fields.render(shape, region=region)
         modality = modality.over(shape, region)
@@ -98,7 +101,9 @@ def evaluate(flags: "Evaluate") -> None:
     from inrgan.metrics import scores_table
 
     G = load(flags.run, flags.device)
-    source = held_out_source(G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed)
+    source = held_out_source(
+        G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed, share=flags.hold_out
+    )
     folder = Path(flags.run)
     names = None if flags.metrics is None else [name.strip() for name in flags.metrics.split(",")]
     scores = score_generator(
@@ -186,6 +191,7 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
     return dataclasses.replace(
         config,
         data=None if flags.data is None else str(flags.data),
+        hold_out=flags.hold_out,
         labels=flags.labels is not None,
         label_pattern=flags.labels if flags.labels not in (None, FOLDERS) else "",
         seed=flags.seed,

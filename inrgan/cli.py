@@ -23,6 +23,8 @@ class TrainFlags:
 
     data: Path | None = None
     """Folder or zip of files; the built-in synthetic set when absent."""
+    hold_out: float = 0.0
+    """Share of the items that training does not see; evaluate scores against it under the same flag."""
     outdir: Path = Path("runs")
     """Where the run directory is made."""
     preset: Preset = "tiny"
@@ -171,6 +173,8 @@ class Evaluate:
     """Run directory, save_pretrained folder or Hub id."""
     data: Path | None = None
     """Folder or zip, best a part that training did not see; built-in items that no training sees when absent."""
+    hold_out: float = 0.0
+    """As for train: score against the share of the data that training did not see."""
     labels: str | None = None
     """As for train: what the metric labels compares with."""
     metrics: str | None = None

@@ -18,6 +18,7 @@ from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCrit
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError
+from inrgan.field import Field
 from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
 from inrgan.views import View
 
@@ -46,6 +47,10 @@ class Modality(abc.ABC):
 
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that only the whole domain can fill, in lower case: no region and no named view goes there."""
+
+    field_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that are made from fields themselves rather than from their values on a grid; see
+    ``write_field``."""
 
     resolution: int
 
@@ -105,6 +110,20 @@ class Modality(abc.ABC):
             ConfigError: a suffix that cannot be written.
         """
 
+    def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
+        """Write a batch of fields to one file of ``field_suffixes``, asking them wherever the file needs them.
+
+        Args:
+            field: the functions.
+            path: of the file.
+            shape: how finely, as the array shape of a render of the whole domain.
+
+        Raises:
+            ConfigError: there are no such files, as by default, or the shape does not suit them.
+        """
+        del field, shape
+        raise ConfigError(f"{self.name} writes no fields to {Path(path).name}; write values on a grid")
+
     @property
     @abc.abstractmethod
     def preview_suffix(self) -> str:
@@ -138,6 +157,26 @@ class Modality(abc.ABC):
         """
         del batch, generator
         return view
+
+    def place(self, item: Any, *, generator: torch.Generator) -> Float[Tensor, "D"] | None:
+        """A place of an item that is worth a close look by a patch of a training; None, as by default, where none is.
+
+        Args:
+            item: decoded.
+            generator: draws the place.
+        """
+        del item, generator
+        return None
+
+    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
+        """What a training adds to the loss of the generator, of fields alone; None, as by default, for nothing.
+
+        Args:
+            field: a batch of generated fields; the loss is differentiable in what made them.
+            generator: of every chance, on the CPU.
+        """
+        del field, generator
+        return None
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         """What adaptive augmentation may do to reals and fakes alike; nothing by default."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from inrgan._typing import Float, Tensor
+from inrgan._typing import Bool, Float, Tensor
 from inrgan.domains._base import AbstractDomain
 from inrgan.domains._lattice import BoxLattice
 from inrgan.errors import ConfigError, ShapeError
@@ -153,6 +153,26 @@ class Box(AbstractDomain):
             start = a + u * (length - side * step).clamp(min=0)
             axes.append((start[:, None] + (i + 0.5) * step[:, None]).to(spacing.dtype))
         return product_view(axes, spacing=spacing[:, None].expand(-1, self.coord_dim))
+
+    def patches_toward(
+        self, view: View, places: Float[Tensor, "B D"], *, chosen: Bool[Tensor, "B"], generator: torch.Generator
+    ) -> View:
+        """The patches of a view, some of them moved so that they hold a place, as far as the box's sides allow.
+
+        Example:
+            >>> view = Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator())
+            >>> there, both = torch.zeros(2, 2), torch.ones(2, dtype=torch.bool)
+            >>> Box(2).patches_toward(view, there, chosen=both, generator=torch.Generator()).shape
+            (8, 8)
+        """
+        assert view.axes is not None
+        u = torch.rand(len(places), self.coord_dim, generator=generator, dtype=torch.float64)
+        half = view.extent.double() / 2
+        low, high = view.center.new_tensor(self.lower).double() + half, view.center.new_tensor(self.upper) - half
+        center = torch.minimum(torch.maximum(places.double() + (2 * u - 1) * half, low), high)
+        moved = torch.where(chosen[:, None], center - view.center, torch.zeros_like(center))
+        axes = [(axis + moved[:, d, None]).to(axis.dtype) for d, axis in enumerate(view.axes)]
+        return product_view(axes, spacing=view.spacing[:, 0])
 
     def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
         return carry(values, view, lower=self.lower, upper=self.upper)

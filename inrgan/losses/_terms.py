@@ -49,6 +49,8 @@ class LossOptions:
     """Dense patches: thousand reals after which they begin."""
     patch_ramp: float = 10.0
     """Dense patches: thousand reals over which they then gain their weight."""
+    patch_near: float = 0.0
+    """Dense patches: share of them that lie where the modality finds signals worth a look, as near surfaces."""
     grow_from: int = 0
     """Progressive growing: samples along the shortest side at first; 0 for none."""
     grow_kimg: float = 0.0
@@ -59,6 +61,8 @@ class LossOptions:
         for name, value in numbers.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} of the losses is {value}; expected a number of 0 or more")
+        if self.patch_near > 1:
+            raise ConfigError(f"the share of patches near surfaces is {self.patch_near}; expected 0 to 1")
         if not 1 <= self.stretch <= 16:
             raise ConfigError(f"the stretch of random resolutions is {self.stretch}; expected 1 to 16")
         if (self.grow_from > 0) != (self.grow_kimg > 0):
@@ -136,6 +140,6 @@ def terms(
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(
             resolution, patch=options.patch_side(resolution), whole=whole,
-            start=options.patch_start, ramp=options.patch_ramp, context=options.context,
+            start=options.patch_start, ramp=options.patch_ramp, context=options.context, near=options.patch_near,
         )  # fmt: skip
     return tuple(made[name] for name in names)

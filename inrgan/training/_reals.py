@@ -88,6 +88,20 @@ class Reals:
         items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
         return tuple(self.modality.observe(items, v) for v in looked), labels
 
+    def places(self, step: int, *, generator: torch.Generator) -> Float[Tensor, "B D"]:
+        """Places worth a look in a batch of other reals than those of the step; NaN where an item has none.
+
+        Args:
+            step: number of the step.
+            generator: of the places.
+        """
+        found = []
+        for i in epoch_indices(len(self.source), batch=self.batch, step=step, seed=self.seed + 1):
+            item = self._items[i] if i in self._items else self.source[i]
+            place = self.modality.place(item, generator=generator)
+            found.append(torch.full((self.modality.domain.coord_dim,), math.nan) if place is None else place)
+        return torch.stack(found)
+
     def _from_kept(self, wanted: Sequence[int], view: View, finest: float, name: str) -> tuple[tuple[Tensor], Tensor]:
         if view.shape != self._seen_shape:  # progressive growing went on
             self._bytes -= sum(v.numel() * v.element_size() for v, _, _ in self._seen.values())

@@ -16,9 +16,11 @@ from inrgan._random import step_generator
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.data import split
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
 from inrgan.losses import AbstractTerm, adversarial_loss, terms
+from inrgan.modality import Modality
 from inrgan.training._config import TrainConfig
 from inrgan.training._ema import frozen_copy, update_ema
 from inrgan.training._networks import pick_device
@@ -77,6 +79,8 @@ class Trainer:
         )
         if len(self.source) < 1:
             raise ConfigError("the data set is empty; give --data a folder or zip with items")
+        if config.hold_out:
+            self.source = split(self.source, share=config.hold_out).train
         label_names = self.source.label_names if config.labels else ()
         generator_sizes, critic_sizes = config.sizes(classes=len(label_names))
         self.augmentation = Augmentation(modality.transforms())
@@ -191,8 +195,12 @@ class Trainer:
         self.strength.update(torch.stack(told).mean(), items=config.batch)
         self.D.requires_grad_(False)
         loss, more = self.losses.generator(seen)
-        self._descend(self.optimizer_G, loss)
         stats.update(more)
+        extra = self._field_loss(seen[0])
+        if extra is not None:
+            stats["loss/field"] = extra.detach()
+            loss = loss + extra
+        self._descend(self.optimizer_G, loss)
 
         self.step += 1
         update_ema(
@@ -271,8 +279,13 @@ class Trainer:
         return nn.ModuleDict(made)
 
     def _check_sizes(self, term: AbstractTerm) -> None:
-        """Refuse views that the critic is too deep for, before anything is written."""
+        """Refuse views that the critic is too deep for, or that cannot be, before anything is written."""
         config = self.config
+        if term.near > 0 and type(config.modality).place is Modality.place:
+            raise ConfigError(
+                f"patches were to lie where signals are worth a look, and {config.modality.name} knows no such places; "
+                "leave out --patch-near"
+            )
         resolution = config.views.resolution_at(self.kimg, config.modality.resolution)
         rng = step_generator(config.seed, purpose=f"v:{term.name}", step=0)
         view = term.views(config.modality.domain, batch=config.batch, generator=rng, resolution=resolution)[0]
@@ -302,6 +315,9 @@ class Trainer:
                 continue
             rng = step_generator(config.seed, purpose=f"v:{term.name}", step=self.step)
             views = term.views(domain, batch=config.batch, generator=rng, resolution=resolution)
+            if term.near > 0:
+                worth = self.reals.places(self.step, generator=rng)
+                views = term.toward(views, worth, domain=domain, generator=rng)
             asked = term.reals_views(views, domain=domain)
             looked = [self.augmentation.look(v, real_moves) for v in asked]
             still = all(a is b for a, b in zip(looked, asked, strict=True))
@@ -317,8 +333,15 @@ class Trainer:
             reals = tuple(self.augmentation.change(x, v, real_moves) for x, v in zip(reals, views, strict=True))
             fakes = tuple(self.augmentation.change(x, v, fake_moves) for x, v in zip(fakes, views, strict=True))
             self.G.mapping.track(w)
-            seen.append(Seen(term, strength, views, reals, fakes, labels))
+            seen.append(Seen(term, strength, views, reals, fakes, labels, field))
         return seen
+
+    def _field_loss(self, seen: Seen) -> Tensor | None:
+        """The modality's own loss of the step's fields, outside of any lower precision."""
+        if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
+            return None
+        rng = step_generator(self.config.seed, purpose="field", step=self.step)
+        return self.config.modality.field_loss(seen.field, generator=rng)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.config.precision == "bf16":
