@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inrgan_modalities.audio import AudioModality
     from inrgan_modalities.image import ImageModality
     from inrgan_modalities.spherical import SphericalModality
+    from inrgan_modalities.video import VideoModality
 
     from inrgan.training import TrainConfig, Trainer
 
@@ -51,6 +52,7 @@ __all__ = [
     "SphericalModality",
     "TrainConfig",
     "Trainer",
+    "VideoModality",
     "View",
     "resample",
 ]

@@ -4,4 +4,5 @@ BUILT_IN = {
     "audio": "inrgan_modalities.audio:AudioModality",
     "image": "inrgan_modalities.image:ImageModality",
     "spherical": "inrgan_modalities.spherical:SphericalModality",
+    "video": "inrgan_modalities.video:VideoModality",
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan._parse import parse_numbers, parse_seeds
 from inrgan._plain import to_plain
 from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
@@ -152,11 +152,11 @@ def where(
         ConfigError: flags that contradict each other.
     """
     if flags.rate is None and flags.seconds is None:
-        shape = parse_shape(flags.resolution, domain=modality.domain, default=modality.resolution)
+        shape = modality.array_shape(flags.resolution)
         return shape, None if region is None else parse_numbers(region, what="region")
-    if flags.resolution is not None or region is not None:
-        raise ConfigError("--rate and --seconds say what --resolution and --region say; give one or the other")
-    return modality.window(rate=flags.rate, seconds=flags.seconds)
+    if region is not None:
+        raise ConfigError("--rate and --seconds say where to look as --region does; give one or the other")
+    return modality.window(rate=flags.rate, seconds=flags.seconds, resolution=flags.resolution)
 
 
 def _labels(text: str | None) -> bool | str:

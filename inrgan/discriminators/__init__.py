@@ -6,6 +6,7 @@ from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
 from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
+from inrgan.discriminators._slices import SlicesCritic
 
 __all__ = [
     "AbstractCritic",
@@ -18,6 +19,7 @@ __all__ = [
     "ResidualBlock",
     "ResidualCritic",
     "ResidualTrunk",
+    "SlicesCritic",
     "SpectrumTrunk",
     "complex_spectrogram",
     "halve",

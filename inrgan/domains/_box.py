@@ -26,6 +26,11 @@ class Box(AbstractDomain):
         upper: upper corner; given together with ``lower`` and instead of ``aspect``.
         precision: of the coordinates of a render; of time float64, since single precision cannot tell the samples
             of the tenth minute apart.
+        units: coordinate units of each axis that are as long as one of the first, x first, where the axes are not
+            measured alike: with seconds along the last, ``(1, 1, 2)`` has samples 2 s apart where those of x are 1
+            apart. Resolutions and the spacing of a resolution are then those of x.
+        patch_shape: samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
+            along the last.
 
     Raises:
         ConfigError: the sides are not positive and finite, or their number is not ``dim``.
@@ -43,6 +48,8 @@ class Box(AbstractDomain):
         lower: Sequence[float] | None = None,
         upper: Sequence[float] | None = None,
         precision: torch.dtype = torch.float32,
+        units: Sequence[float] | None = None,
+        patch_shape: Sequence[float] | None = None,
     ):
         if dim < 1:
             raise ConfigError(f"a box has {dim} dimensions; expected 1 or more")
@@ -61,6 +68,11 @@ class Box(AbstractDomain):
             math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(self.lower, self.upper, strict=True)
         ):
             raise ConfigError(f"a box runs from {self.lower} to {self.upper}; every side must be positive and finite")
+        self.units = tuple(float(u) for u in (units if units is not None else [1.0] * dim))
+        self.patch_shape = tuple(float(p) for p in (patch_shape if patch_shape is not None else [1.0] * dim))
+        for what, numbers in (("units", self.units), ("patch_shape", self.patch_shape)):
+            if len(numbers) != dim or not all(0 < v < math.inf for v in numbers):
+                raise ConfigError(f"the {what} of a {dim}-d box are {numbers}; expected {dim} positive numbers")
         self.coord_dim = self.grid_dim = dim
         self.precision = precision
 
@@ -68,6 +80,11 @@ class Box(AbstractDomain):
     def sides(self) -> tuple[float, ...]:
         """Side lengths in coordinate units, x first."""
         return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Side lengths in units of x, x first."""
+        return tuple(s / u for s, u in zip(self.sides, self.units, strict=True))
 
     def grid(
         self,
@@ -123,12 +140,19 @@ class Box(AbstractDomain):
 
     def spacing(self, resolution: int) -> float:
         _check_resolution(resolution)
-        return min(self.sides) / resolution
+        return self._shortest / resolution
 
     def shape(self, resolution: int) -> tuple[int, ...]:
         _check_resolution(resolution)
-        shortest = min(self.sides)
-        return tuple(max(1, round(resolution * s / shortest)) for s in reversed(self.sides))
+        return tuple(max(1, round(resolution * s / self._shortest)) for s in reversed(self.lengths))
+
+    def finest(self, view: View) -> Float[Tensor, "#B"]:
+        return (view.spacing / view.spacing.new_tensor(self.units)).flatten(1).amin(dim=1)
+
+    @property
+    def _shortest(self) -> float:
+        """The shortest of the sides that are measured as x is, in units of x."""
+        return min(n for n, u in zip(self.lengths, self.units, strict=True) if u == self.units[0])
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
         """Patches that lie inside the box, with sides along its own.
@@ -140,19 +164,21 @@ class Box(AbstractDomain):
             >>> Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
             torch.Size([2, 64, 2])
         """
-        if side < 1 or side * float(spacing.max()) > min(self.sides) * (1 + 1e-6):
-            raise ConfigError(
-                f"patches of {side} samples at a spacing of up to {float(spacing.max()):.3g} do not fit into a box "
-                f"whose shortest side is {min(self.sides):.3g}; make them smaller, or the resolution higher"
-            )
-        step = spacing.double()
-        i = torch.arange(side, dtype=torch.float64)
+        counts = [max(1, round(side * p)) for p in self.patch_shape]
+        for n, length in zip(counts, self.lengths, strict=True):
+            if side < 1 or n * float(spacing.max()) > length * (1 + 1e-6):
+                raise ConfigError(
+                    f"patches of {n} samples at a spacing of up to {float(spacing.max()):.3g} do not fit into a box "
+                    f"with a side of {length:.3g}; make them smaller, or the resolution higher"
+                )
+        steps = spacing.double()[:, None] * torch.tensor(self.units, dtype=torch.float64)
         axes = []
-        for a, length in zip(self.lower, self.sides, strict=True):
+        for n, a, length, step in zip(counts, self.lower, self.sides, steps.unbind(-1), strict=True):
             u = torch.rand(len(step), generator=generator, dtype=torch.float64)
-            start = a + u * (length - side * step).clamp(min=0)
+            start = a + u * (length - n * step).clamp(min=0)
+            i = torch.arange(n, dtype=torch.float64)
             axes.append((start[:, None] + (i + 0.5) * step[:, None]).to(spacing.dtype))
-        return product_view(axes, spacing=spacing[:, None].expand(-1, self.coord_dim))
+        return product_view(axes, spacing=steps.to(spacing.dtype))
 
     def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
         return carry(values, view, lower=self.lower, upper=self.upper)

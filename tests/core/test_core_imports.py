@@ -32,7 +32,7 @@ ALLOWED = {
     "memory": set(),
     "metrics": {"views", "domains"},
     "_sizes": set(),
-    "modality": {"views", "domains", "encodings", "discriminators", "data", "metrics", "_sizes"},
+    "modality": {"views", "domains", "samplers", "encodings", "discriminators", "data", "metrics", "_sizes", "_parse"},
     "pictures": set(),
     "registry": {"modality"},
     "_pretrained": {"modality", "registry", "_sizes"},
