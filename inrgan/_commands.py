@@ -55,7 +55,8 @@ def sample(flags: "Sample") -> None:
         raise ConfigError(
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
-    fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
+    parts = _parts(flags.part_seeds)
+    fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label, parts=parts)
     if flags.view is None:
         values = fields.render(shape, region=region)
         modality = modality.over(shape, region)
@@ -157,6 +158,17 @@ def where(
     if region is not None:
         raise ConfigError("--rate and --seconds say where to look as --region does; give one or the other")
     return modality.window(rate=flags.rate, seconds=flags.seconds, resolution=flags.resolution)
+
+
+def _parts(texts: Sequence[str]) -> dict[str, list[int]]:
+    """Seeds of parts of the latent, from ``NAME=SEEDS``."""
+    found = {}
+    for text in texts:
+        name, equals, seeds = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--part-seeds has {text!r}; expected NAME=SEEDS, such as motion=3")
+        found[name] = parse_seeds(seeds)
+    return found
 
 
 def _labels(text: str | None) -> bool | str:

@@ -26,9 +26,9 @@ class Box(AbstractDomain):
         upper: upper corner; given together with ``lower`` and instead of ``aspect``.
         precision: of the coordinates of a render; of time float64, since single precision cannot tell the samples
             of the tenth minute apart.
-        units: coordinate units of each axis that are as long as one of the first, x first, where the axes are not
-            measured alike: with seconds along the last, ``(1, 1, 2)`` has samples 2 s apart where those of x are 1
-            apart. Resolutions and the spacing of a resolution are then those of x.
+        units: of each axis, x first, None where it is measured as x is; of another, such as one of seconds, how far
+            its samples are apart where those of x are 1 apart. The shortest side, whose samples a resolution counts,
+            is then one of those that are measured as x is, and spacings are those of x.
         patch_shape: samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
             along the last.
 
@@ -48,7 +48,7 @@ class Box(AbstractDomain):
         lower: Sequence[float] | None = None,
         upper: Sequence[float] | None = None,
         precision: torch.dtype = torch.float32,
-        units: Sequence[float] | None = None,
+        units: Sequence[float | None] | None = None,
         patch_shape: Sequence[float] | None = None,
     ):
         if dim < 1:
@@ -68,7 +68,11 @@ class Box(AbstractDomain):
             math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(self.lower, self.upper, strict=True)
         ):
             raise ConfigError(f"a box runs from {self.lower} to {self.upper}; every side must be positive and finite")
-        self.units = tuple(float(u) for u in (units if units is not None else [1.0] * dim))
+        given = [None] * dim if units is None else list(units)
+        self._alike = [u is None for u in given]
+        if not any(self._alike):
+            raise ConfigError(f"the units of a box are {tuple(given)}; expected None for the axes measured as x is")
+        self.units = tuple(1.0 if u is None else float(u) for u in given)
         self.patch_shape = tuple(float(p) for p in (patch_shape if patch_shape is not None else [1.0] * dim))
         for what, numbers in (("units", self.units), ("patch_shape", self.patch_shape)):
             if len(numbers) != dim or not all(0 < v < math.inf for v in numbers):
@@ -83,7 +87,7 @@ class Box(AbstractDomain):
 
     @property
     def lengths(self) -> tuple[float, ...]:
-        """Side lengths in units of x, x first."""
+        """Side lengths in units of x, x first: those of axes that are measured otherwise are divided by their unit."""
         return tuple(s / u for s, u in zip(self.sides, self.units, strict=True))
 
     def grid(
@@ -152,7 +156,7 @@ class Box(AbstractDomain):
     @property
     def _shortest(self) -> float:
         """The shortest of the sides that are measured as x is, in units of x."""
-        return min(n for n, u in zip(self.lengths, self.units, strict=True) if u == self.units[0])
+        return min(n for n, alike in zip(self.lengths, self._alike, strict=True) if alike)
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
         """Patches that lie inside the box, with sides along its own.

@@ -99,7 +99,7 @@ class VideoModality(Modality):
         # Frames are as far apart as pixels are in units of x: 2 / resolution of them are 1 / fps seconds.
         unit = self.resolution / (2 * self.fps)
         return Box(
-            3, lower=(-width, -height, 0.0), upper=(width, height, self.seconds), units=(1.0, 1.0, unit),
+            3, lower=(-width, -height, 0.0), upper=(width, height, self.seconds), units=(None, None, unit),
             patch_shape=(1.0, 1.0, 0.5), precision=torch.float64,
         )  # fmt: skip
 

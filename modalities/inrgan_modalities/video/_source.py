@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import re
+import shutil
 import tempfile
+import weakref
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any, final
@@ -64,7 +66,7 @@ class _Films(AbstractArchive):
 
     def __init__(self, archive: AbstractArchive):
         self._archive = archive
-        self._scratch = tempfile.TemporaryDirectory(prefix="inrgan-films-")
+        self._scratch: Path | None = None
         self.files: dict[str, list[str]] = {}
         folders: dict[str, list[str]] = defaultdict(list)
         for name in archive.names:
@@ -85,8 +87,10 @@ class _Films(AbstractArchive):
         return self._archive.description
 
     def read(self, name: str) -> bytes:
-        scratch = Path(self._scratch.name)
-        return json.dumps([str(self._archive.local(n, scratch)) for n in self.files[name]]).encode()
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="inrgan-films-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return json.dumps([str(self._archive.local(n, self._scratch)) for n in self.files[name]]).encode()
 
     def close(self) -> None:
         self._archive.close()

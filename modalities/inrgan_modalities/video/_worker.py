@@ -31,9 +31,9 @@ def main() -> None:
             if request["op"] == "index":
                 header = _folder_index(request) if request["files"] else _index(request["path"])
             else:
-                frames = _frames(request, readers)
+                frames, by = _frames(request, readers)
                 payload = np.ascontiguousarray(frames).tobytes()
-                header = {"shape": list(frames.shape)}
+                header = {"shape": list(frames.shape), "by": by}
         except Exception as error:  # libraries raise anything for a damaged file
             header = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
         answers.write(json.dumps({**header, "bytes": len(payload)}).encode() + b"\n" + payload)
@@ -101,18 +101,18 @@ def _decoded(path: str, key: int) -> Any:
                 yield frame
 
 
-def _frames(request: dict[str, Any], readers: OrderedDict[str, Any]) -> np.ndarray:
-    """Frames by number, in the order asked for, (n, C, H, W)."""
+def _frames(request: dict[str, Any], readers: OrderedDict[str, Any]) -> tuple[np.ndarray, str]:
+    """Frames by number, in the order asked for, (n, C, H, W), and what read them."""
     numbers = request["numbers"]
     wanted = sorted(set(numbers))
     if request["files"]:
-        read = _from_pictures(request, wanted)
+        read, by = _from_pictures(request, wanted), "Pillow"
     else:
-        read = _from_decord(request, wanted, readers) if request["decord"] else None
+        read, by = _from_decord(request, wanted, readers) if request["decord"] else None, "decord"
         if read is None:
-            read = _from_av(request, wanted)
+            read, by = _from_av(request, wanted), "PyAV"
     small = {n: _smaller(x, request["factor"], request["channels"]) for n, x in zip(wanted, read, strict=True)}
-    return np.stack([small[n] for n in numbers])
+    return np.stack([small[n] for n in numbers]), by
 
 
 def _from_decord(request: dict[str, Any], wanted: list[int], readers: OrderedDict[str, Any]) -> Any:
