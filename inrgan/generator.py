@@ -141,9 +141,7 @@ class Generator(nn.Module):
     def _drawn(self, seeds: Sequence[int]) -> Float[Tensor, "B Z"]:
         if len(seeds) == 0 or min(seeds) < 0:
             raise ConfigError(f"got the seeds {list(seeds)}; expected one or more numbers from 0 up")
-        return torch.stack(
-            [torch.randn(self.sizes.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        )
+        return torch.stack([torch.randn(self.sizes.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds])
 
     @torch.no_grad()
     def sample_w(
@@ -269,7 +267,9 @@ def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
 def _hypernetwork(sizes: GeneratorSizes, inr: AbstractINR, modality: Modality) -> AbstractHypernetwork:
     parts = dict.fromkeys(modality.latent_parts, sizes.part_dims[1])
     if sizes.hypernetwork == "factorized":
-        return FactorizedHypernetwork(inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, parts=parts, modulation=sizes.modulation)
+        return FactorizedHypernetwork(
+            inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, parts=parts, modulation=sizes.modulation
+        )
     if sizes.hypernetwork == "style":
         return StyleHypernetwork(inr.layers, w_dim=sizes.w_dim, parts=parts)
     if sizes.hypernetwork == "full":

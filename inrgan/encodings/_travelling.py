@@ -93,4 +93,3 @@ class TravellingEncoding(AbstractEncoding):
         moved = x_BMP.unflatten(-1, (self._groups - 1, f_KE.shape[1]))
         moved = torch.cat([torch.zeros_like(moved[..., :1, :]), moved], dim=-2)
         return (moved[..., self.group, :] * f_KE).sum(dim=-1)
-

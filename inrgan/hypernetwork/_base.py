@@ -49,7 +49,9 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
             done[name] = self.part_heads[name](torch.cat([main, w[:, start:stop]], dim=1))
         split = {
             name: iter(
-                torch.split(x, [n for k, own in zip(self._kinds, self._sizes, strict=True) if k == name for n in own], 1)
+                torch.split(
+                    x, [n for k, own in zip(self._kinds, self._sizes, strict=True) if k == name for n in own], 1
+                )
             )
             for name, x in done.items()
         }

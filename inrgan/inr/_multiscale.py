@@ -91,7 +91,9 @@ class MultiScaleINR(AbstractINR):
         if paths is not None:
             for encoding_k in self.encodings:
                 if not isinstance(encoding_k, TravellingEncoding) or encoding_k.paths > paths.count:
-                    raise ConfigError("paths move the waves of a TravellingEncoding, which asks for no more than there are")
+                    raise ConfigError(
+                        "paths move the waves of a TravellingEncoding, which asks for no more than there are"
+                    )
             own = [("paths_rates", paths.constants, len(paths.base)), ("paths_mixture", paths.inputs, paths.count)]
             each = 2 if paths.gains else 1
             own += [(f"stage{k}_paths", paths.count, each * width) for k, width in enumerate(widths)]
@@ -154,9 +156,7 @@ class MultiScaleINR(AbstractINR):
         self._places = torch.compiler.disable(self._places)  # type: ignore[assignment]
         self.compile(backend=backend)
 
-    def _places(
-        self, view: View, weights: Weights
-    ) -> tuple[list[Tensor], list[Tensor | None], list[AbstractStencil]]:
+    def _places(self, view: View, weights: Weights) -> tuple[list[Tensor], list[Tensor | None], list[AbstractStencil]]:
         """The encoded positions of every stage, what the paths do there, and the stencils between them.
 
         Coordinates may be more precise than weights.

@@ -73,7 +73,9 @@ class Decoder:
             if header is None or len(payload) != header["bytes"]:
                 self.close()
                 if late.is_set():
-                    raise DataError(f"{name} kept its reader busy for {limit:g} seconds, which was then ended. Remove it.")
+                    raise DataError(
+                        f"{name} kept its reader busy for {limit:g} seconds, which was then ended. Remove it."
+                    )
                 raise DataError(f"{name} made its reader crash. Copy or make it again, or remove it.")
             self._count += 1
         if "error" in header:

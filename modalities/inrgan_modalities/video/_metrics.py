@@ -156,9 +156,7 @@ def _frames(values: torch.Tensor) -> torch.Tensor:
 
 
 def _frame_swd(c: Comparison) -> tuple[float, Protocol]:
-    score = sliced_wasserstein(
-        _frames(c.real), _frames(c.fake), generator=torch.Generator().manual_seed(c.seed)
-    )
+    score = sliced_wasserstein(_frames(c.real), _frames(c.fake), generator=torch.Generator().manual_seed(c.seed))
     return score.mean, {"frames_per_film": _FRAMES, "levels": len(score.levels)}
 
 

@@ -118,7 +118,11 @@ class VideoModality(Modality):
         if data is None:
             # Four frames of the film to one of training, so that hardly any time is more than an eighth off.
             return SyntheticClips(
-                size=max(32, self.resolution), seconds=self.seconds, rate=4 * self.fps, channels=self.channels, seed=seed
+                size=max(32, self.resolution),
+                seconds=self.seconds,
+                rate=4 * self.fps,
+                channels=self.channels,
+                seed=seed,
             )
         return open_clips(
             data, channels=self.channels, side=self.resolution, seconds=self.seconds if self.short == "refuse" else 0.0,

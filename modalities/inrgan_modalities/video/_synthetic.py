@@ -71,9 +71,7 @@ class SyntheticClips(AbstractSource):
 
     def __getitem__(self, i: int) -> AbstractClip:
         """Return film i."""
-        return _Scene(
-            self.factors(i), size=self._size, seconds=self._seconds, rate=self._rate, channels=self._channels
-        )
+        return _Scene(self.factors(i), size=self._size, seconds=self._seconds, rate=self._rate, channels=self._channels)
 
     def name(self, i: int) -> str:
         return f"{_KINDS[self.label(i)]}/{i:06d}"
