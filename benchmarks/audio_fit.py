@@ -19,6 +19,7 @@ from inrgan.inr import LayerWeights
 
 WAYS = {
     "carriers": ({}, {}),
+    "bent carriers": ({"bend": 1.0}, {}),
     "carriers of a SIREN": ({"waves": "siren"}, {}),
     "multiscale": ({}, {"backbone": "multiscale"}),
     "pointwise on a SIREN's first layer": ({"waves": "siren"}, {"backbone": "pointwise"}),

@@ -111,6 +111,7 @@ def plane_waves(
     amplitude: Float[Tensor, "K"] | None = None,
     isotropic: bool = False,
     carried: Carried | None = None,
+    finest: float = 0.0,
 ) -> Float[Tensor, "#B N F"]:
     """Sin, then cos, of 2π f·x at every point of a view, each as far as the view's spacing carries it.
 
@@ -127,6 +128,7 @@ def plane_waves(
         amplitude: factor on each wave.
         isotropic: fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
         carried: how the waves move along one of the axes.
+        finest: a view that is sampled more finely fades waves as one of this spacing does.
 
     Example:
         >>> plane_waves(Box(1).grid((8,)), torch.ones(3, 1)).shape
@@ -146,10 +148,10 @@ def plane_waves(
         s, c = torch.sin(phase), torch.cos(phase)
         if isotropic and d == 0:
             assert view.axes is None or view.spacing.shape[1] == 1, "a spacing that varies along axes has axes"
-            passes = fade(view.spacing.amax(dim=-1, keepdim=True) * f_BKD.norm(dim=-1)[:, None])
+            passes = fade(view.spacing.amax(dim=-1, keepdim=True).clamp(min=finest) * f_BKD.norm(dim=-1)[:, None])
             s, c = s * passes, c * passes
         elif not isotropic:
-            passes = fade(spacing_BM[:, :, None] * f_B1K)
+            passes = fade(spacing_BM[:, :, None].clamp(min=finest) * f_B1K)
             s, c = s * passes, c * passes
         if carried is not None and carried.axis == d:
             s, c = s * carried.passes, c * carried.passes

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
-from inrgan.encodings import AbstractEncoding
+from inrgan.encodings import AbstractEncoding, PeriodEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import AbstractINR, Weights, soft_clip
+from inrgan.inr._base import AbstractINR, LayerSpec, Weights, soft_clip
 from inrgan.inr._multiscale import MultiScaleINR
 from inrgan.views import View
 
@@ -24,6 +24,9 @@ class CarrierINR(AbstractINR):
     that a view cannot carry are faded out, and what is left has nothing to alias.
     (Signals as carriers times slow envelopes: Flanagan & Golden 1966, "Phase vocoder"; in networks, harmonic
     oscillators with predicted amplitudes: Engel et al. 2020, "DDSP".)
+
+    Where the encoding of the points bends (``PeriodEncoding(bend=...)``), one more layer of two inputs gives every
+    wave the sample's own phase, the direction of its row, and frequency, by its bias.
 
     Args:
         domain: where the coordinates live.
@@ -65,13 +68,21 @@ class CarrierINR(AbstractINR):
             channels=channels * self.carriers.size, lattices=lattices[:-1], widths=widths, depths=depths,
         )  # fmt: skip
         self.layers = self.amplitudes.layers
+        if isinstance(self.carriers, PeriodEncoding) and self.carriers.bend > 0:
+            self.layers += (LayerSpec(name="tuning", inputs=2, outputs=self.carriers.size // 2),)
 
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
         stencil = self.lattice.stencil(view)
-        amplitudes = stencil.interpolate(self.amplitudes(stencil.nodes, weights, trace=trace))
-        waves = self.carriers(view).to(amplitudes.dtype)
+        slow = weights[: len(self.amplitudes.layers)]
+        amplitudes = stencil.interpolate(self.amplitudes(stencil.nodes, slow, trace=trace))
+        if len(weights) > len(slow):
+            assert isinstance(self.carriers, PeriodEncoding)
+            waves = self.carriers.tuned(view, shift=weights[-1].bias, phase=weights[-1].weight)
+        else:
+            waves = self.carriers(view)
+        waves = waves.to(amplitudes.dtype)
         # Amplitudes and waves have a second moment of 1: the root keeps their sum there, a fourth of it leaves
         # waves room to oscillate within the bound.
         signal = (amplitudes.unflatten(-1, (self.channels, -1)) * waves[:, :, None]).sum(dim=-1)

@@ -8,7 +8,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-de
 
 
 def shown(path: Path, *, tag: str) -> Summary | None:
-    """A picture (.png, .gif) or a sound (.wav) with its file's own bytes; None of any other kind of file.
+    """A picture (.png, .gif) or a sound (.wav of whole numbers) with its file's own bytes; None of any other file.
 
     Example:
         >>> shown(Path("fakes-00001.000.npy"), tag="fakes") is None
@@ -16,11 +16,14 @@ def shown(path: Path, *, tag: str) -> Summary | None:
     """
     suffix = path.suffix.lower()
     if suffix == ".wav":
-        with wave.open(str(path), "rb") as file:
-            sound = Summary.Audio(
-                sample_rate=file.getframerate(), num_channels=file.getnchannels(), length_frames=file.getnframes(),
-                encoded_audio_string=path.read_bytes(), content_type="audio/wav",
-            )  # fmt: skip
+        try:
+            with wave.open(str(path), "rb") as file:
+                sound = Summary.Audio(
+                    sample_rate=file.getframerate(), num_channels=file.getnchannels(), length_frames=file.getnframes(),
+                    encoded_audio_string=path.read_bytes(), content_type="audio/wav",
+                )  # fmt: skip
+        except wave.Error:  # a wav of floats: no reason to stop a training
+            return None
         return Summary(value=[Summary.Value(tag=tag, audio=sound)])
     if suffix not in (".png", ".gif"):
         return None

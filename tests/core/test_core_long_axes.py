@@ -117,9 +117,37 @@ def test_period_encoding():
     )
     np.testing.assert_allclose(got[0].numpy(), expected, atol=1e-6)
     assert enc(scattered(x[0])).square().mean().item() == pytest.approx(1, abs=1e-5)
-    for bad in ({"spacing": 4.0}, {"per_octave": 0.0}, {"widest": -1.0}):
+    for bad in ({"spacing": 4.0}, {"per_octave": 0.0}, {"widest": -1.0}, {"top": 1.5}, {"bend": -1.0}):
         with pytest.raises(ConfigError):
             PeriodEncoding(**{"longest_period": 2.0, "spacing": 0.01, **bad})
+
+
+def test_waves_near_nyquist_stay_faint_in_finer_views():
+    # Oracle: the closed form, with the fading of the spacing that the encoding was made for.
+    enc = PeriodEncoding(longest_period=2.0, spacing=1 / 8000, widest=100.0, top=15 / 16)
+    f = enc.frequencies[:, 0].double()
+    assert 3700 < f[-1] <= 3750
+    x = torch.rand(9, 1, generator=rng(), dtype=torch.float64)
+    for rate, fading in ((48000, 8000), (8000, 8000), (6000, 6000)):
+        expected = math.sqrt(2) * (fade(f / fading) * torch.sin(2 * math.pi * x * f))
+        got = enc(scattered(x, spacing=1 / rate))[0, :, : len(f)]
+        np.testing.assert_allclose(got.numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_tuned_waves():
+    # Oracle: numpy's sine and cosine at the frequency and phase in closed form.
+    enc = PeriodEncoding(longest_period=2.0, spacing=1 / 1000, bend=1.0)
+    k = enc.size // 2
+    shift, phase = torch.randn(2, k, generator=rng()), torch.randn(2, k, 2, generator=rng())
+    x = torch.rand(5, 1, generator=rng(), dtype=torch.float64)
+    frequencies = enc.frequencies[:, 0] + 0.5 * enc.shares * torch.tanh(shift)
+    assert enc.shares.sum().item() == pytest.approx(375 - 0.5, rel=1e-5)  # they are the whole band
+    angle = 2 * np.pi * x.numpy()[None] * frequencies.double().numpy()[:, None]
+    angle = angle + np.arctan2(phase[..., 1].double().numpy(), phase[..., 0].double().numpy())[:, None]
+    faded = fade(frequencies / 1000).double().numpy()[:, None]
+    expected = math.sqrt(2) * np.concatenate([faded * np.sin(angle), faded * np.cos(angle)], axis=-1)
+    got = enc.tuned(scattered(x, spacing=1 / 1000), shift=shift, phase=3 * phase)
+    np.testing.assert_allclose(got.numpy(), expected, atol=1e-5)
 
 
 def test_sine_encoding():

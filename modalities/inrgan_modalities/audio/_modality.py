@@ -66,6 +66,9 @@ class AudioModality(Modality):
     """Of the folds that the critic of crops looks at; none to leave them out."""
     frames: tuple[int, ...] = (512, 128)
     """Of the complex spectrograms that the critic of crops looks at, in samples; none to leave them out."""
+    bend: float = 0.0
+    """How far each sound's own waves may lie from the common ones, as a share of what lies between neighbours, and at
+    their own phases; 0 for the same waves in all sounds."""
     waves: Literal["periods", "siren"] = "periods"
     """What sounds are made of: periods from the clip's length down to the band's limit, or a SIREN's first layer."""
 
@@ -78,6 +81,8 @@ class AudioModality(Modality):
             raise ConfigError(f"sounds of {self.channels} channels; expected 1 (mono) or 2 (stereo)")
         if not 0.1 <= self.per_octave <= 100:
             raise ConfigError(f"per_octave is {self.per_octave}; expected 0.1 to 100, such as 4")
+        if not 0 <= self.bend <= 10:
+            raise ConfigError(f"bend is {self.bend}; expected 0 to 10, such as 1")
         if min(self.periods, default=1) < 1 or min(self.frames, default=128) < 128 or any(n % 4 for n in self.frames):
             raise ConfigError(
                 f"periods are {self.periods} and frames {self.frames}; expected 1 or more, and multiples of 4 from 128"
@@ -139,9 +144,15 @@ class AudioModality(Modality):
         # its Nyquist frequency to either side. On the lattices themselves, 64 waves or more tell where a node is.
         fine = self.domain.spacing(self._nodes)
         widest = 0.375 / fine if spacing < 0.99 * fine else 0.375 / spacing / 64
+        if spacing >= 0.99 * fine:
+            return PeriodEncoding(
+                longest_period=self.domain.longest_period, spacing=spacing, per_octave=self.per_octave, widest=widest
+            )
+        # Noise fills the whole band, and its faint end between 3/4 of Nyquist and Nyquist too.
         return PeriodEncoding(
-            longest_period=self.domain.longest_period, spacing=spacing, per_octave=self.per_octave, widest=widest
-        )
+            longest_period=self.domain.longest_period, spacing=spacing, per_octave=self.per_octave, widest=widest,
+            top=15 / 16, bend=self.bend,
+        )  # fmt: skip
 
     @property
     def _nodes(self) -> int:
