@@ -41,8 +41,8 @@ class AxisPaths(nn.Module):
     of octaves that begin with a period of eight domains. Aₖ falls as 1/f, as the spectrum of a thing does that moves
     at a velocity of no preferred frequency. The drift has no period, and the periods have no common one: nothing swings
     by construction, as it does where time enters as waves of fixed short periods (Skorokhodov et al. 2022,
-    "StyleGAN-V", with periods of 16 to 1024 frames). Waves fade that the spacing along the axis, or training's where it is the
-    coarser, does not carry.
+    "StyleGAN-V", with periods of 16 to 1024 frames). Waves fade that the spacing along the axis, or training's where
+    it is the coarser, does not carry.
 
     Args:
         axis: the coordinate.
@@ -70,7 +70,7 @@ class AxisPaths(nn.Module):
         gains: bool = True, part: str = "",
     ):  # fmt: skip
         super().__init__()
-        if axis < 0 or not (0 < length < math.inf and 0 < spacing) or count < 1 or octaves < 1:
+        if axis < 0 or not (0 < length < math.inf and spacing > 0) or count < 1 or octaves < 1:
             raise ConfigError(
                 f"{count} paths of {octaves} octaves along axis {axis}, {length} long, samples {spacing} apart; "
                 "expected positive numbers"

@@ -15,9 +15,9 @@ from inrgan.views import View, product_view
 class Slices(AbstractSampler):
     """Another sampler's views, of which a few slices across one axis are kept, at places drawn for every sample.
 
-    The slices are as thick as the view's cells and whole cells apart: over how many the outermost reach is drawn evenly,
-    then which of those between are kept, and last where all of it lies, which need not be on the view's own cells. A
-    view of n slices costs as much as n, and what holds over any distance can be learned from it. (Skorokhodov et al.
+    The slices are as thick as the view's cells and whole cells apart: over how many the outermost reach is drawn
+    evenly, then which of those between are kept, and last where all of it lies, which need not be on the view's own
+    cells. A view of n slices costs as much as n, and what holds over any distance can be learned from it. (Skorokhodov et al.
     2022, "StyleGAN-V", train on 3 frames at random times.)
 
     Args:
@@ -54,8 +54,8 @@ class Slices(AbstractSampler):
         own = view.axes[self.axis]
         if own.shape[1] < self.count:
             raise ConfigError(
-                f"{self.count} slices of a view with {own.shape[1]} along the axis were asked for; raise the resolution "
-                "or the rate, or ask for fewer"
+                f"{self.count} slices of a view with {own.shape[1]} along the axis were asked for; raise the "
+                "resolution or the rate, or ask for fewer"
             )
         first, step = float(own[0, 0]), float(view.spacing[0, 0, self.axis])
         places = _places(batch, own.shape[1], self.count, generator=generator)

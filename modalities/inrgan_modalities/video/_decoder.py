@@ -80,8 +80,8 @@ class Decoder:
             self._count += 1
         if "error" in header:
             raise DataError(
-                f"{name} cannot be read as a film: {header['error'].removeprefix('Refused: ').rstrip('.')}. Copy or make "
-                "it again, or remove it."
+                f"{name} cannot be read as a film: {header['error'].removeprefix('Refused: ').rstrip('.')}. Copy or "
+                "make it again, or remove it."
             )
         return header, np.frombuffer(payload, dtype=np.uint8).reshape(header.get("shape", [0]))
 

@@ -54,8 +54,8 @@ class FilmFile(AbstractClip):
         rows, columns = index["rows"], index["columns"]
         if rows * columns > MAX_PIXELS or max(len(files), len(index["times"])) > MAX_FRAMES:
             raise DataError(
-                f"{path} has frames of {columns} x {rows} pixels; expected at most {MAX_PIXELS // 10**6} megapixels and "
-                f"{MAX_FRAMES} frames. Make it smaller."
+                f"{path} has frames of {columns} x {rows} pixels; expected at most {MAX_PIXELS // 10**6} megapixels "
+                f"and {MAX_FRAMES} frames. Make it smaller."
             )
         self._path, self._index, self._files, self._decoder = path, index, list(files), decoder
         self._decord, self._room, self._kept = decord, room, None
@@ -94,8 +94,8 @@ class FilmFile(AbstractClip):
             near = near or keys[:1]
         _, array = self._decoder.ask(
             {
-                "op": "frames", "path": self._path, "files": self._files, "numbers": own, "stamps": stamps, "keys": near,
-                "rotation": index["rotation"], "rows": index["rows"], "columns": index["columns"],
+                "op": "frames", "path": self._path, "files": self._files, "numbers": own, "stamps": stamps,
+                "keys": near, "rotation": index["rotation"], "rows": index["rows"], "columns": index["columns"],
                 "count": len(index["stamps"]), "factor": self._factor, "channels": self.shape[0],
                 "decord": self._decord,
             }

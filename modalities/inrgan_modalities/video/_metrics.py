@@ -41,8 +41,8 @@ def temporal_spectrum(values: torch.Tensor) -> torch.Tensor:
     """Mean power of what pixels do over time, in dB, at 1 … T // 2 periods in the film: (T // 2,).
 
     Every pixel loses its mean over time and is multiplied by a periodic Hann window; the squared magnitude of the
-    Fourier transform, divided by the sum of the squared window, is averaged over films, channels and pixels. Motion that
-    swings shows as a peak. Powers below 10⁻¹⁰ count as that.
+    Fourier transform, divided by the sum of the squared window, is averaged over films, channels and pixels. Motion
+    that swings shows as a peak. Powers below 10⁻¹⁰ count as that.
 
     Args:
         values: (N, C, T, H, W), T of 4 or more.
@@ -188,8 +188,8 @@ def _no_weights(c: Comparison) -> tuple[float, Protocol]:
     pinned = ", ".join(f"{k} {v}" for k, v in FVD_PROTOCOL.items())
     raise ConfigError(
         f"fvd needs I3D, whose weights do not come with inrgan; load them and call "
-        f"inrgan_modalities.video.frechet_video_distance with the protocol that makes numbers comparable ({pinned}), or "
-        "use frechet and swd, which need no weights"
+        f"inrgan_modalities.video.frechet_video_distance with the protocol that makes numbers comparable ({pinned}), "
+        "or use frechet and swd, which need no weights"
     )
 
 

@@ -66,7 +66,7 @@ class VideoModality(Modality):
     looked_at: int = 3
     """Frames at random times that the critic of whole films is shown in a step."""
     modulation: bool = True
-    """Whether time changes the weights of the generated networks, beside moving their waves and shifting their layers."""
+    """Whether time changes the generated networks' weights, beside moving their waves and shifting their layers."""
     short: str = "refuse"
     """What is done with films shorter than the training window: refuse, or hold (the last frame stays)."""
     still_fps: float = 25.0
@@ -202,8 +202,8 @@ class VideoModality(Modality):
     def critic(self, sizes: CriticSizes) -> SlicesCritic:
         step = self.domain.spacing(self.resolution)
         return SlicesCritic(
-            3, self.channels, axis=2, count=self.looked_at, resolution=self.resolution, spacing=(step, step, 1 / self.fps),
-            width=sizes.width, max_width=sizes.max_width, classes=sizes.classes,
+            3, self.channels, axis=2, count=self.looked_at, resolution=self.resolution,
+            spacing=(step, step, 1 / self.fps), width=sizes.width, max_width=sizes.max_width, classes=sizes.classes,
         )  # fmt: skip
 
     def look_sizes(self) -> dict[str, int]:

@@ -126,8 +126,8 @@ class _Reading:
         )  # fmt: skip
         if film.seconds < 0.999 * self._seconds:
             raise DataError(
-                f"{name} lasts {film.seconds:.3g} seconds and training looks at {self._seconds:.3g}; give fewer --frames, "
-                "a higher --fps or --short hold, or remove it."
+                f"{name} lasts {film.seconds:.3g} seconds and training looks at {self._seconds:.3g}; give fewer "
+                "--frames, a higher --fps or --short hold, or remove it."
             )
         return film
 

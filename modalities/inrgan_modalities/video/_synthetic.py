@@ -21,8 +21,8 @@ _WALL = 0.95
 class SyntheticClips(AbstractSource):
     """Films of one disc that drifts or bounces off the border, or of a square that turns, on a gradient that stays.
 
-    Film i is a function of (x, y, t) that depends on ``seed`` and i alone: another size, rate or length samples the same
-    at other points. Edges are ramps one pixel wide. A film shows the first ``seconds``.
+    Film i is a function of (x, y, t) that depends on ``seed`` and i alone: another size, rate or length samples the
+    same at other points. Edges are ramps one pixel wide. A film shows the first ``seconds``.
 
     Args:
         count: number of films.

@@ -58,7 +58,7 @@ def _index(path: str) -> dict[str, Any]:
             for packet in container.demux(stream):
                 if packet.pts is not None and packet.size > 0:
                     found.append((packet.pts, packet.is_keyframe))
-        except av.error.FFmpegError as error:
+        except av.FFmpegError as error:
             broken = str(error)
         if not found:
             raise Refused(f"it holds no frame{f' ({broken})' if broken else ''}")
@@ -140,7 +140,7 @@ def _from_decord(request: dict[str, Any], wanted: list[int], readers: OrderedDic
 def _from_av(request: dict[str, Any], wanted: list[int]) -> Any:
     """By PyAV: from the nearest key frame before each frame, decoding what lies between."""
     stamps, keys = request["stamps"], request["keys"]
-    need = {s: n for s, n in zip(stamps, wanted, strict=True)}
+    need: dict[int, int] = dict(zip(stamps, wanted, strict=True))
     got: dict[int, np.ndarray] = {}
     for stamp in stamps:
         if need[stamp] in got:
