@@ -17,8 +17,8 @@ class Slices(AbstractSampler):
 
     The slices are as thick as the view's cells and whole cells apart: over how many the outermost reach is drawn
     evenly, then which of those between are kept, and last where all of it lies, which need not be on the view's own
-    cells. A view of n slices costs as much as n, and what holds over any distance can be learned from it. (Skorokhodov et al.
-    2022, "StyleGAN-V", train on 3 frames at random times.)
+    cells. A view of n slices costs as much as n, and what holds over any distance can be learned from it. (Skorokhodov
+    et al. 2022, "StyleGAN-V", train on 3 frames at random times.)
 
     Args:
         sampler: draws product views without a batch of their own.

@@ -47,6 +47,7 @@ class Refused(Exception):
 def _index(path: str) -> dict[str, Any]:
     """What is known of a film without decoding more than its last group of frames."""
     import av
+    from av.error import FFmpegError
 
     with av.open(path) as container:
         if not container.streams.video:
@@ -58,7 +59,7 @@ def _index(path: str) -> dict[str, Any]:
             for packet in container.demux(stream):
                 if packet.pts is not None and packet.size > 0:
                     found.append((packet.pts, packet.is_keyframe))
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             broken = str(error)
         if not found:
             raise Refused(f"it holds no frame{f' ({broken})' if broken else ''}")
