@@ -28,7 +28,8 @@ class Box(AbstractDomain):
             of the tenth minute apart.
         units: of each axis, x first, None where it is measured as x is; of another, such as one of seconds, how far
             its samples are apart where those of x are 1 apart. The shortest side, whose samples a resolution counts,
-            is then one of those that are measured as x is, and spacings are those of x.
+            is then one of those that are measured as x is, and spacings are those of x. Lattices have no cells along
+            axes of another unit: what changes along them is computed where it is looked at.
         patch_shape: samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
             along the last.
 
@@ -140,7 +141,8 @@ class Box(AbstractDomain):
 
     def lattice(self, resolution: int) -> BoxLattice:
         counts = reversed(self.shape(resolution))
-        return BoxLattice(origin=self.lower, cell=[s / n for s, n in zip(self.sides, counts, strict=True)])
+        sides = [s if alike else 0.0 for s, alike in zip(self.sides, self._alike, strict=True)]
+        return BoxLattice(origin=self.lower, cell=[s / n for s, n in zip(sides, counts, strict=True)])
 
     def spacing(self, resolution: int) -> float:
         _check_resolution(resolution)

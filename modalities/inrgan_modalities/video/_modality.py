@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 
-from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, View, resample
+from inrgan import Box, CriticSizes, Modality, View, resample
 from inrgan.data import AbstractSource
 from inrgan.discriminators import SlicesCritic
 from inrgan.encodings import AxisPaths, TravellingEncoding
@@ -179,7 +179,7 @@ class VideoModality(Modality):
         width, height, _ = self.domain.sides
         return TravellingEncoding(
             3, axis=2, longest_period=2 * max(width, height), spacing=spacing,
-            axis_spacing=max(spacing * self.domain.units[2], 1 / self.fps),
+            axis_spacing=1 / self.fps,
         )  # fmt: skip
 
     def paths(self, spacing: float) -> AxisPaths:
@@ -187,14 +187,6 @@ class VideoModality(Modality):
         return AxisPaths(
             2, start=0.0, length=self.seconds, spacing=1 / self.fps, gains=self.modulation, part=self.latent_parts[0]
         )
-
-    def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
-        sizes = super().generator_sizes(preset, backbone=backbone)
-        if not sizes.lattices:
-            return sizes
-        # Half as fine as for images: a lattice has a third axis.
-        fine = min(32, max(8, self.resolution // 4))
-        return replace(sizes, lattices=(max(4, fine // 2), fine))
 
     def whole_sampler(self, sampler: AbstractSampler) -> AbstractSampler:
         return Slices(sampler, axis=2, count=self.looked_at)
