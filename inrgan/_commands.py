@@ -56,7 +56,10 @@ def sample(flags: "Sample") -> None:
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
     parts = _parts(flags.part_seeds)
-    fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label, parts=parts)
+    seeds = parse_seeds(flags.seeds)
+    if len(seeds) == 1:  # one sample with many of a part
+        seeds = seeds * max([1, *map(len, parts.values())])
+    fields = G.sample(seeds, truncation=flags.truncation, label=flags.label, parts=parts)
     if flags.view is None:
         values = fields.render(shape, region=region)
         modality = modality.over(shape, region)

@@ -44,7 +44,7 @@ class VideoModality(Modality):
     """
 
     name: ClassVar[str] = "video"
-    requires: ClassVar[tuple[str, ...]] = ("PIL", "av", "decord", "cv2")
+    requires: ClassVar[tuple[str, ...]] = ("PIL", "av", "cv2")
     default_metrics: ClassVar[tuple[str, ...]] = (
         "swd", "frame-swd", "frechet", "temporal-spectrum", "warping", "precision", "recall",
     )  # fmt: skip
