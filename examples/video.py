@@ -3,9 +3,9 @@
     python examples/video.py                       # built-in films, about three minutes on two CPU cores
     python examples/video.py --data clips --fps 12.5 --frames 16 --minutes 60
 
-Leaves in --out: samples.mp4 (16 films side by side), strip.png (a row for each of six: eight frames, then its x-t slice,
-the middle row of every frame from the first at the top to the last), rates.mp4 (one of them at 60 frames a second,
-though training saw 8), motions.mp4 (one film with four motions) and interpolation.mp4 (a walk through four of them).
+Leaves in --out: samples.mp4 (16 films side by side), strip.png (a row for each of six: eight frames, then its x-t
+slice, the middle row of every frame from the first at the top to the last), rates.mp4 (one of them at 60 frames a
+second, though training saw 8), motions.mp4 (one film with four motions) and interpolation.mp4 (a walk through four).
 """
 
 import argparse

@@ -32,6 +32,7 @@ class Box(AbstractDomain):
             axes of another unit: what changes along them is computed where it is looked at.
         patch_shape: samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
             along the last.
+        patch_limit: most samples of a patch along each axis, x first; None for no limit.
 
     Raises:
         ConfigError: the sides are not positive and finite, or their number is not ``dim``.
@@ -51,6 +52,7 @@ class Box(AbstractDomain):
         precision: torch.dtype = torch.float32,
         units: Sequence[float | None] | None = None,
         patch_shape: Sequence[float] | None = None,
+        patch_limit: Sequence[int | None] | None = None,
     ):
         if dim < 1:
             raise ConfigError(f"a box has {dim} dimensions; expected 1 or more")
@@ -75,7 +77,10 @@ class Box(AbstractDomain):
             raise ConfigError(f"the units of a box are {tuple(given)}; expected None for the axes measured as x is")
         self.units = tuple(1.0 if u is None else float(u) for u in given)
         self.patch_shape = tuple(float(p) for p in (patch_shape if patch_shape is not None else [1.0] * dim))
-        for what, numbers in (("units", self.units), ("patch_shape", self.patch_shape)):
+        limits = [None] * dim if patch_limit is None else list(patch_limit)
+        self.patch_limit = tuple(math.inf if n is None else n for n in limits)
+        positive = tuple(1.0 if n is None else float(n) for n in limits)
+        for what, numbers in (("units", self.units), ("patch_shape", self.patch_shape), ("patch_limit", positive)):
             if len(numbers) != dim or not all(0 < v < math.inf for v in numbers):
                 raise ConfigError(f"the {what} of a {dim}-d box are {numbers}; expected {dim} positive numbers")
         self.coord_dim = self.grid_dim = dim
@@ -163,6 +168,8 @@ class Box(AbstractDomain):
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
         """Patches that lie inside the box, with sides along its own.
 
+        Along axes of another unit samples are no further apart than lets a patch fit into the box.
+
         Raises:
             ConfigError: a patch is longer than the box's shortest side.
 
@@ -170,15 +177,17 @@ class Box(AbstractDomain):
             >>> Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
             torch.Size([2, 64, 2])
         """
-        counts = [max(1, round(side * p)) for p in self.patch_shape]
-        for n, length in zip(counts, self.lengths, strict=True):
-            if side < 1 or n * float(spacing.max()) > length * (1 + 1e-6):
+        counts = [int(min(n, max(1, round(side * p)))) for p, n in zip(self.patch_shape, self.patch_limit, strict=True)]
+        for n, length, alike in zip(counts, self.lengths, self._alike, strict=True):
+            if side < 1 or (alike and n * float(spacing.max()) > length * (1 + 1e-6)):
                 raise ConfigError(
                     f"patches of {n} samples at a spacing of up to {float(spacing.max()):.3g} do not fit into a box "
                     f"with a side of {length:.3g}; make them smaller, or the resolution higher"
                 )
         steps = spacing.double()[:, None] * torch.tensor(self.units, dtype=torch.float64)
         axes = []
+        most = torch.tensor([s / n for s, n in zip(self.sides, counts, strict=True)], dtype=torch.float64)
+        steps = torch.where(torch.tensor(self._alike), steps, torch.minimum(steps, most))
         for n, a, length, step in zip(counts, self.lower, self.sides, steps.unbind(-1), strict=True):
             u = torch.rand(len(step), generator=generator, dtype=torch.float64)
             start = a + u * (length - n * step).clamp(min=0)

@@ -71,16 +71,23 @@ def test_patches_have_their_own_shape():
         half = view.spacing[:, 0, d] / 2
         assert (view.axes[d][:, 0] - half >= low - 1e-6).all() and (view.axes[d][:, -1] + half <= high + 1e-6).all()
         torch.testing.assert_close(view.axes[d].diff(dim=1), 2 * half[:, None].expand(-1, view.shape[2 - d] - 1))
-    with pytest.raises(ConfigError, match="3 samples"):
-        Box(3, lower=(-1, -1, 0), upper=(1, 1, 0.1), units=(None, None, 1.0), patch_shape=(1, 1, 0.5)).patches(
-            6, torch.tensor([0.25]), generator=rng()
-        )
+    # Where the axis of another unit is short, samples along it are as far apart as lets them fit, or fewer.
+    for limit, count in ((None, 3), (2, 2)):
+        flat = Box(3, lower=(-1, -1, 0), upper=(1, 1, 0.6), units=(None, None, 2.0), patch_shape=(1, 1, 0.5),
+                   patch_limit=(None, None, limit))  # fmt: skip
+        view = flat.patches(6, torch.tensor([0.25, 0.05]), generator=rng())
+        assert view.shape == (count, 6, 6)
+        torch.testing.assert_close(view.spacing[:, 0], torch.tensor([[0.25, 0.25, 0.6 / count], [0.05, 0.05, 0.1]]))
+        torch.testing.assert_close(view.axes[2][0, 0], torch.tensor(0.3 / count))
+    with pytest.raises(ConfigError, match="6 samples"):
+        ROOM.patches(6, torch.tensor([0.4]), generator=rng())
 
 
 @pytest.mark.parametrize(
     "changes",
     [{"units": (1, 1, 1)}, {"units": (None, None, 0)}, {"units": (None, 1)}, {"patch_shape": (1, 1)},
-     {"patch_shape": (1, 1, -1)}, {"units": (None, None, math.nan)}],
+     {"patch_shape": (1, 1, -1)}, {"patch_limit": (1, 1, 0)}, {"patch_limit": (None, 1)},
+     {"units": (None, None, math.nan)}],
     ids=str,
 )  # fmt: skip
 def test_bad_units(changes):
@@ -199,9 +206,12 @@ def test_slices_of_other_samplers():
     assert sampler.finest(ROOM) == FullGrid(16).finest(ROOM)
     again = sampler.draw(ROOM, batch=4, generator=rng(5))
     assert torch.equal(again.axes[2], sampler.draw(ROOM, batch=4, generator=rng(5)).axes[2])
-    for bad in (lambda: Slices(FullGrid(16), axis=2, count=1), lambda: Slices(FullGrid(16), axis=-1, count=3),
-                lambda: Slices(FullGrid(2), axis=2, count=3).draw(ROOM, batch=1, generator=rng()),
-                lambda: Slices(VariableDensity(16), axis=1, count=3).draw(Box(2), batch=2, generator=rng())):  # fmt: skip
+    for bad in (
+        lambda: Slices(FullGrid(16), axis=2, count=1),
+        lambda: Slices(FullGrid(16), axis=-1, count=3),
+        lambda: Slices(FullGrid(2), axis=2, count=3).draw(ROOM, batch=1, generator=rng()),
+        lambda: Slices(VariableDensity(16), axis=1, count=3).draw(Box(2), batch=2, generator=rng()),
+    ):
         with pytest.raises(ConfigError):
             bad()
 

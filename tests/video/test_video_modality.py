@@ -262,6 +262,9 @@ def test_sample_at_any_size_rate_and_length(run, tmp_path):
     ):
         main(["sample", str(run), "--seeds", "0", "--out", str(out), *flags])
         assert probe(out) == expected
+    main(["sample", str(run), "--seeds", "3", "--motion-seed", "0-2", "--out", str(tmp_path / "m.npy")])
+    three = np.load(tmp_path / "m.npy")
+    assert three.shape == (3, 3, 8, 16, 16) and not np.array_equal(three[0], three[1])
     frames = []
     for flags in (["--motion-seed", "7"], ["--motion-seed=7"], ["--part-seeds", "motion=7"], ["--seeds", "0"]):
         main(["sample", str(run), "--seeds", "0", "--out", str(tmp_path / "m.npy"), *flags])

@@ -100,7 +100,7 @@ class VideoModality(Modality):
         unit = self.resolution / (2 * self.fps)
         return Box(
             3, lower=(-width, -height, 0.0), upper=(width, height, self.seconds), units=(None, None, unit),
-            patch_shape=(1.0, 1.0, 0.5), precision=torch.float64,
+            patch_shape=(1.0, 1.0, 0.5), patch_limit=(None, None, self.frames), precision=torch.float64,
         )  # fmt: skip
 
     @property
