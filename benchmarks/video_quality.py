@@ -2,8 +2,8 @@
 
 Same data, optimiser, batch and budget. ``tubelets`` is everything, ``no-tubelets`` has the critic of frames alone,
 ``no-modulation`` moves waves and shifts layers but does not scale them. ``reals`` scores the training data themselves,
-the best that can be had. The budget is CPU time of the process on one thread, so that other load on the machine does not
-change it. Held-out items are scored. Several methods take turns, all to the first mark, then all to the next.
+the best that can be had. The budget is CPU time of the process on one thread, so that other load on the machine
+does not change it. Held-out items are scored. Several methods take turns, all to the first mark, then all to the next.
 
     python benchmarks/video_quality.py --train DIR --test DIR --method no-tubelets tubelets --out results/
 
@@ -99,8 +99,11 @@ def main() -> None:
             scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
             with torch.no_grad():
                 fakes = trainer.ema.sample(range(args.fakes)).render(view.shape)
+                shape, region = modality.window(seconds=8 * modality.seconds)
+                long = trainer.ema.sample(range(16)).render(shape, region=region)
             write(
                 method, scores, fakes.cpu(), mark, kimg=round(trainer.kimg, 2),
+                peak_of_eight_windows=round(peak_prominence(temporal_spectrum(long)), 3),
                 generator_parameters=sum(p.numel() for p in trainer.G.parameters()),
                 critic_parameters=sum(p.numel() for p in trainer.D.parameters()),
             )  # fmt: skip
