@@ -39,9 +39,9 @@ class AxisPaths(nn.Module):
     p(t) = G·(v u + Σₖ Aₖ (a sin 2πfₖt + b cos 2πfₖt)) + c. u is t measured from the middle of the domain; drift v,
     phases and shares of the waves (a, b) and frequencies fₖ come from the latent, up to 3/4 of an octave to either side
     of octaves that begin with a period of eight domains. Aₖ falls as 1/f, as the spectrum of a thing does that moves
-    at a velocity of no preferred frequency. The drift has no period, and the periods have no common one: nothing swings
-    by construction, as it does where time enters as waves of fixed short periods (Skorokhodov et al. 2022,
-    "StyleGAN-V", with periods of 16 to 1024 frames). Waves fade that the spacing along the axis, or training's where
+    at a velocity of no preferred frequency. The drift has no period, and the periods have no common one: nothing comes
+    back by construction. (Acyclic motion by predicted waves: Skorokhodov et al. 2022, "StyleGAN-V", with periods from
+    16 to 1024 frames.) Waves fade that the spacing along the axis, or training's where
     it is the coarser, does not carry.
 
     Args:
