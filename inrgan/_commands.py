@@ -205,6 +205,10 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         precision=flags.precision,
         losses=tuple(name.strip() for name in flags.losses.split(",")),
         views=dataclasses.replace(config.views, **_changed(flags.views)),
+        augment=flags.augment,
+        augment_p=flags.augment_p,
+        augment_target=flags.augment_target,
+        augment_kimg=flags.augment_kimg,
         compile=flags.compile,
         **given,
     )

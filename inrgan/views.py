@@ -110,9 +110,13 @@ class View:
 
     def row(self, i: int) -> "View":
         """The view of one sample, as a batch of one."""
+        return self.rows([i])
+
+    def rows(self, numbers: Sequence[int]) -> "View":
+        """The views of some of the samples; a view without a batch of its own stays as it is."""
 
         def pick(x: Tensor) -> Tensor:
-            return x if x.shape[0] == 1 else x[i : i + 1]
+            return x if x.shape[0] == 1 else x[list(numbers)]
 
         return View(
             shape=self.shape,

@@ -58,7 +58,7 @@ class Reals:
 
     def draw(
         self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals"
-    ) -> tuple[tuple[Float[Tensor, "B C *S"], ...], Int[Tensor, "B"]]:
+    ) -> tuple[tuple[Float[Tensor, "B C ..."], ...], Int[Tensor, "B"]]:
         """The reals of a step, as seen from each view, and their labels, on the CPU.
 
         Args:

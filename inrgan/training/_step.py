@@ -20,8 +20,8 @@ class Seen:
     term: AbstractTerm
     strength: float
     views: tuple[View, ...]
-    reals: tuple[Float[Tensor, "B C *S"], ...]
-    fakes: tuple[Float[Tensor, "B C *S"], ...]
+    reals: tuple[Float[Tensor, "B C ..."], ...]
+    fakes: tuple[Float[Tensor, "B C ..."], ...]
     labels: Int[Tensor, "B"] | None
 
 
@@ -62,6 +62,7 @@ class StepLosses:
             stats[f"loss/critic/{name}"] = loss.detach()
             stats[f"score/real/{name}"] = real.detach().float().mean()
             stats[f"score/fake/{name}"] = fake.detach().float().mean()
+            stats[f"told_apart/{name}"] = self.adversarial.told_apart(real.detach().float(), fake.detach().float())
             if penalised and self.gamma > 0:
                 penalty = self._penalty(s, s.reals)
                 stats[f"penalty/r1/{name}"] = penalty.detach()

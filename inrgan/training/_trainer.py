@@ -15,6 +15,7 @@ from inrgan._pretrained import load_generator, resolve
 from inrgan._random import step_generator
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
+from inrgan.augmentation import Augmentation
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
 from inrgan.losses import AbstractTerm, adversarial_loss, terms
@@ -27,6 +28,7 @@ from inrgan.training._run_directory import RunDirectory
 from inrgan.training._state import load_state, save_state
 from inrgan.training._step import Seen, StepLosses
 from inrgan.training._stop import StopRequest
+from inrgan.training._strength import AugmentStrength
 
 _TICK_SECONDS = 2.0
 _PREVIEW_POINTS = 1 << 16
@@ -77,6 +79,10 @@ class Trainer:
             raise ConfigError("the data set is empty; give --data a folder or zip with items")
         label_names = self.source.label_names if config.labels else ()
         generator_sizes, critic_sizes = config.sizes(classes=len(label_names))
+        self.augmentation = Augmentation(modality.transforms())
+        self.strength = AugmentStrength(
+            config.augment, chance=config.augment_p, target=config.augment_target, kimg=config.augment_kimg
+        )
         self.reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
 
         torch.manual_seed(config.seed)  # initial weights; nothing after this line draws from the global state
@@ -181,6 +187,8 @@ class Trainer:
         self.D.requires_grad_(True)
         loss, stats = self.losses.critic(seen, penalised=self.step % config.penalty_every == 0)
         self._descend(self.optimizer_D, loss)
+        told = [stats[f"told_apart/{s.term.name}"] for s in seen if s.term.critic == "whole"]
+        self.strength.update(torch.stack(told).mean(), items=config.batch)
         self.D.requires_grad_(False)
         loss, more = self.losses.generator(seen)
         self._descend(self.optimizer_G, loss)
@@ -223,6 +231,7 @@ class Trainer:
                 "ema": self.ema.state_dict(),
                 "optimizer_G": self.optimizer_G.state_dict(),
                 "optimizer_D": self.optimizer_D.state_dict(),
+                "augment": self.strength.state_dict(),
             },
         )
 
@@ -280,6 +289,14 @@ class Trainer:
         config, domain, seen = self.config, self.config.modality.domain, []
         z_rng = step_generator(config.seed, purpose="z", step=self.step)
         resolution = config.views.resolution_at(self.kimg, config.modality.resolution)
+        # Every view of a step is moved alike, so that a patch and its whole stay those of one signal.
+        real_moves, fake_moves = (
+            self.augmentation.draw(
+                config.batch, chance=self.strength.chance,
+                generator=step_generator(config.seed, purpose=purpose, step=self.step),
+            )
+            for purpose in ("transform-reals", "transform-fakes")
+        )  # fmt: skip
         for term in self.terms:
             strength = term.strength(self.kimg)
             if strength == 0:
@@ -287,14 +304,19 @@ class Trainer:
             rng = step_generator(config.seed, purpose=f"v:{term.name}", step=self.step)
             views = term.views(domain, batch=config.batch, generator=rng, resolution=resolution)
             asked = term.reals_views(views, domain=domain)
-            reals, labels = self.reals.draw(self.step, asked, fixed=term.fixed, name=term.name)
+            looked = [self.augmentation.look(v, real_moves) for v in asked]
+            still = all(a is b for a, b in zip(looked, asked, strict=True))
+            reals, labels = self.reals.draw(self.step, looked, fixed=term.fixed and still, name=term.name)
+            places = [self.augmentation.look(v, fake_moves).to(self.device) for v in views]
             views, reals = tuple(v.to(self.device) for v in views), tuple(x.to(self.device) for x in reals)
             labels = labels.to(self.device) if config.labels else None
             z = torch.randn(config.batch, self.G.z_dim, generator=z_rng).to(self.device)
             with self._autocast():
                 w = self.G.mapping(z, labels)
                 field = self.G.field(w)
-                fakes = tuple(field(v) for v in views)
+                fakes = tuple(field(v) for v in places)
+            reals = tuple(self.augmentation.change(x, v, real_moves) for x, v in zip(reals, views, strict=True))
+            fakes = tuple(self.augmentation.change(x, v, fake_moves) for x, v in zip(fakes, views, strict=True))
             self.G.mapping.track(w)
             seen.append(Seen(term, strength, views, reals, fakes, labels))
         return seen
@@ -316,6 +338,8 @@ class Trainer:
         means["memory/peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         if self.device.type == "cuda":
             means["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        if self.config.augment != "none":
+            means["augment/chance"] = self.strength.chance
         means["data/bad"] = self.source.bad
         means |= {f"data/used/{k}": n for k, n in sorted(self.reals.used.items())}
         means |= {f"data/too_small/{k}": n for k, n in sorted(self.reals.skipped.items())}
@@ -344,6 +368,7 @@ class Trainer:
             for name, target in (
                 ("G", self.G), ("D", self.D), ("ema", self.ema),
                 ("optimizer_G", self.optimizer_G), ("optimizer_D", self.optimizer_D),
+                ("augment", self.strength),
             ):  # fmt: skip
                 target.load_state_dict(state[name])
             self.step = int(state["step"])

@@ -128,6 +128,24 @@ def test_mirror_is_the_same_for_all_frames():
     assert (slope.flatten(1).sign() == slope.flatten(1)[:, :1].sign()).all()
 
 
+def test_transforms_are_the_same_for_all_frames():
+    # Oracle: what stands still still does, and what moves is on the same frame as before.
+    m = VideoModality(resolution=16, frames=8, fps=8)
+    picture = torch.rand(1, 3, 16, 16, generator=rng()) - 0.5
+    still, view = Clip(picture.expand(8, 3, 16, 16), rate=8.0), m.domain.grid((8, 16, 16))
+    dark = torch.full((8, 3, 16, 16), -0.5)
+    dark[4] = 0.5
+    assert [t.name for t in m.transforms()] == ["flip-0", "shift", "scale", "affine", "tint"]
+    for transform in m.transforms():
+        drawn = transform.draw(6, generator=rng(1))
+        seen = transform.change(m.observe([still] * 6, transform.look(view, drawn)), view, drawn)
+        assert seen.diff(dim=2).abs().max() < 1e-5 and (seen[:, :, :1] - picture[:, :, None]).abs().max() > 0.05
+        flash = transform.change(m.observe([Clip(dark, rate=8.0)] * 6, transform.look(view, drawn)), view, drawn)
+        level = flash.mean(dim=(1, 3, 4))
+        assert (level.argmax(dim=1) == 4).all() or transform.name in ("affine", "tint")
+    assert len(VideoModality(channels=1).transforms()) == 4
+
+
 @torch.no_grad()
 def test_rates_agree_where_times_coincide(field):
     # Oracle: 24 frames a second are every second of 48, though they are other cells.
@@ -228,7 +246,7 @@ def run(tmp_path_factory):
         main(
             ["train", "video", "--data", str(folder / "clips"), "--resolution", "16", "--frames", "8", "--fps", "8",
              "--kimg", "0.016", "--batch", "4", "--losses", "random-resolution,dense-patch", "--stretch", "2",
-             "--patch-start", "0", "--grow-from", "8", "--grow-kimg", "0.008", "--quiet", "--device", "cpu",
+             "--patch-start", "0", "--grow-from", "8", "--grow-kimg", "0.008", "--augment", "fixed", "--augment-p", "0.5", "--quiet", "--device", "cpu",
              "--outdir", str(folder / "runs")]
         )  # fmt: skip
     finally:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 
 from inrgan import Box, CriticSizes, Modality, View, resample
+from inrgan.augmentation import AbstractTransform, Affine, Flip, Scale, Shift, Tint
 from inrgan.data import AbstractSource
 from inrgan.discriminators import SlicesCritic
 from inrgan.encodings import AxisPaths, TravellingEncoding
@@ -174,6 +175,12 @@ class VideoModality(Modality):
         centre = view.center.double() * torch.cat([sign, sign.new_ones(batch, 2)], dim=1)
         centre = centre + torch.cat([moved.new_zeros(batch, 2), moved], dim=1)
         return replace(view, axes=(sign * x, y, t.double() + moved), center=centre)
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        # All frames of a film alike, and its times as they are.
+        box, tints = self.domain, (Tint(),) if self.channels == 3 else ()
+        moves = (Flip(box, axis=0), Shift(box, most=(0.125, 0.125, 0.0)), Scale(box, scaled=(True, True, False)))
+        return (*moves, Affine(), *tints)
 
     def encoding(self, spacing: float) -> TravellingEncoding:
         width, height, _ = self.domain.sides
