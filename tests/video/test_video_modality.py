@@ -246,7 +246,8 @@ def run(tmp_path_factory):
         main(
             ["train", "video", "--data", str(folder / "clips"), "--resolution", "16", "--frames", "8", "--fps", "8",
              "--kimg", "0.016", "--batch", "4", "--losses", "random-resolution,dense-patch", "--stretch", "2",
-             "--patch-start", "0", "--grow-from", "8", "--grow-kimg", "0.008", "--augment", "fixed", "--augment-p", "0.5", "--quiet", "--device", "cpu",
+             "--patch-start", "0", "--grow-from", "8", "--grow-kimg", "0.008",
+             "--augment", "fixed", "--augment-p", "0.5", "--quiet", "--device", "cpu",
              "--outdir", str(folder / "runs")]
         )  # fmt: skip
     finally:
