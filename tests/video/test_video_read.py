@@ -189,21 +189,30 @@ def test_stalled_and_crashing_readers_are_ended(tmp_path):
         textwrap.dedent(
             """
             import json, os, sys, time
+            print("ready", flush=True)
             for line in sys.stdin:
-                name = json.loads(line)["path"]
+                path = json.loads(line)["path"]
+                name = os.path.basename(path)
                 if "stall" in name:
                     time.sleep(600)
                 if "crash" in name:
                     os._exit(11)
+                if "once" in name and not os.path.exists(path):
+                    open(path, "w").close()
+                    time.sleep(600)
                 print(json.dumps({"bytes": 0}), flush=True)
             """
         )
     )
-    decoder = Decoder(index_seconds=1.0, read_seconds=1.0, script=script)
+    decoder = Decoder(index_seconds=1.0, read_seconds=0.7, script=script)
     for name, said in (("stall.mp4", "busy for 1 seconds"), ("crash.mp4", "crash")):
         with pytest.raises(DataError, match=said):
             decoder.ask({"op": "index", "path": name, "files": []})
         assert decoder.ask({"op": "index", "path": "good.mp4", "files": []})[0]["bytes"] == 0
+    # Over frames it is asked once more.
+    assert decoder.ask({"op": "frames", "path": str(tmp_path / "once.mp4"), "files": []})[0]["bytes"] == 0
+    with pytest.raises(DataError, match="crash"):
+        decoder.ask({"op": "frames", "path": "crash.mp4", "files": []})
     decoder.close()
 
 

@@ -21,9 +21,15 @@ _READS = 1000
 """Answers after which the process is replaced: decoders of films are known to hold on to memory."""
 
 
+class _Ended(Exception):
+    """The process ended without an answer."""
+
+
 @final
 class Decoder:
     """Asks a process of its own for what is in films. It is started when first asked, once in every process.
+
+    A reader that stalls or crashes over frames is replaced and asked once more, since a machine may be busy.
 
     Args:
         index_seconds: how long looking through a file may take.
@@ -48,6 +54,16 @@ class Decoder:
         Raises:
             DataError: the file is bad, the process stalled and was ended, or it died of the file.
         """
+        tries = 2 if request["op"] == "frames" else 1
+        for left in reversed(range(tries)):
+            try:
+                return self._ask(request)
+            except _Ended as error:
+                if left == 0:
+                    raise DataError(str(error)) from None
+        raise AssertionError("every try returns or raises")
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         name, limit = Path(request["path"]).name, self._limits[request["op"]]
         with self._locks.setdefault(os.getpid(), threading.Lock()):
             process = self._process()
@@ -73,10 +89,8 @@ class Decoder:
             if header is None or len(payload) != header["bytes"]:
                 self.close()
                 if late.is_set():
-                    raise DataError(
-                        f"{name} kept its reader busy for {limit:g} seconds, which was then ended. Remove it."
-                    )
-                raise DataError(f"{name} made its reader crash. Copy or make it again, or remove it.")
+                    raise _Ended(f"{name} kept its reader busy for {limit:g} seconds, which was then ended. Remove it.")
+                raise _Ended(f"{name} made its reader crash. Copy or make it again, or remove it.")
             self._count += 1
         if "error" in header:
             raise DataError(
@@ -117,6 +131,12 @@ class Decoder:
         )
         self._processes[os.getpid()] = process
         weakref.finalize(self, _end, process)
+        # It says that it is there: what a busy machine takes to start it is not counted as stalling.
+        assert process.stdout is not None
+        timer = threading.Timer(INDEX_SECONDS, process.kill)
+        timer.start()
+        process.stdout.readline()
+        timer.cancel()
         return process
 
 

@@ -2,7 +2,7 @@
 
 It is run as a script and imports nothing of inrgan. It takes one JSON object a line on its standard input and answers
 each with one JSON line on its standard output, followed by as many bytes as that line says. Bad files are answered with
-``{"error": ...}``.
+``{"error": ...}``. Before all it says that it is ready, in a line of its own.
 """
 
 import json
@@ -24,6 +24,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     readers: OrderedDict[str, Any] = OrderedDict()
+    answers.write(b"ready\n")
+    answers.flush()
     for line in source:
         request = json.loads(line)
         payload = b""
