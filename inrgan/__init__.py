@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from inrgan._builtin import BUILT_IN
 from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import AbstractDomain, Box, Sphere
+from inrgan.domains import AbstractDomain, Box, Sphere, Surface
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.modality import Modality
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inrgan_modalities.audio import AudioModality
     from inrgan_modalities.image import ImageModality
     from inrgan_modalities.spherical import SphericalModality
+    from inrgan_modalities.surface import SurfaceModality
     from inrgan_modalities.video import VideoModality
 
     from inrgan.training import TrainConfig, Trainer
@@ -50,6 +51,8 @@ __all__ = [
     "ResidualCritic",
     "Sphere",
     "SphericalModality",
+    "Surface",
+    "SurfaceModality",
     "TrainConfig",
     "Trainer",
     "VideoModality",

@@ -4,5 +4,6 @@ BUILT_IN = {
     "audio": "inrgan_modalities.audio:AudioModality",
     "image": "inrgan_modalities.image:ImageModality",
     "spherical": "inrgan_modalities.spherical:SphericalModality",
+    "surface": "inrgan_modalities.surface:SurfaceModality",
     "video": "inrgan_modalities.video:VideoModality",
 }

@@ -64,7 +64,10 @@ def sample(flags: "Sample") -> None:
         values = fields.render(shape, region=region)
         modality = modality.over(shape, region)
     else:
-        view = modality.named_view(flags.view, resolution=min(shape)).to(fields.device)
+        text = flags.resolution or str(modality.resolution)
+        # A shape says how many samples its shorter side has; the whole domain's need not be that many.
+        resolution = int(text) if text.isdigit() else min(shape)
+        view = modality.named_view(flags.view, resolution=resolution).to(fields.device)
         values = fields.look(view)
         if view.weights is not None:
             values = values.masked_fill(view.weights.reshape(view.shape) == 0, math.inf)

@@ -72,7 +72,7 @@ def test_evaluate_appends(run, capsys):
     assert rows[0]["snapshot"] == "snapshot-00000.064" and "swd" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["image", "spherical", "audio"])
+@pytest.mark.parametrize("name", ["image", "spherical", "surface", "audio"])
 def test_built_in_data_is_scored_held_out(name):
     # Oracle: the names and the items of the seeds that trainings have: none of the first items is among them.
     from inrgan.evaluation import held_out_source
