@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from inrgan_modalities.occupancy import OccupancyModality
     from inrgan_modalities.spherical import SphericalModality
     from inrgan_modalities.surface import SurfaceModality
+    from inrgan_modalities.video import VideoModality
 
     from inrgan.training import TrainConfig, Trainer
 
@@ -56,6 +57,7 @@ __all__ = [
     "SurfaceModality",
     "TrainConfig",
     "Trainer",
+    "VideoModality",
     "View",
     "resample",
 ]

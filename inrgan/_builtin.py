@@ -6,4 +6,5 @@ BUILT_IN = {
     "occupancy": "inrgan_modalities.occupancy:OccupancyModality",
     "spherical": "inrgan_modalities.spherical:SphericalModality",
     "surface": "inrgan_modalities.surface:SurfaceModality",
+    "video": "inrgan_modalities.video:VideoModality",
 }

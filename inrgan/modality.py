@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from inrgan._parse import parse_shape
 from inrgan._plain import to_plain
 from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
 from inrgan._typing import Float, Tensor
@@ -16,10 +17,11 @@ from inrgan.augmentation import AbstractTransform
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic
 from inrgan.domains import AbstractDomain
-from inrgan.encodings import AbstractEncoding, FourierEncoding
+from inrgan.encodings import AbstractEncoding, AxisPaths, FourierEncoding
 from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
+from inrgan.samplers import AbstractSampler
 from inrgan.views import View
 
 
@@ -44,6 +46,10 @@ class Modality(abc.ABC):
 
     real_filter: ClassVar[str] = "lanczos3"
     """What band-limits reals in ``observe``, as the protocol of a score states it."""
+
+    latent_parts: ClassVar[tuple[str, ...]] = ()
+    """Names of parts of a latent that can be drawn apart from the rest, as ``--NAME-seed`` on the command line; layers
+    of a backbone may ask for one (``LayerSpec.part``)."""
 
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that only the whole domain can fill, in lower case: no region and no named view goes there."""
@@ -135,6 +141,18 @@ class Modality(abc.ABC):
             self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=64
         )
 
+    def paths(self, spacing: float) -> AxisPaths | None:
+        """What moves signals along an axis of the domain, for samples no finer than ``spacing``; nothing by default.
+
+        Where there are any, the encoding is a ``TravellingEncoding``, and the backbone ``multiscale`` or ``pointwise``.
+        """
+        del spacing
+        return None
+
+    def whole_sampler(self, sampler: AbstractSampler) -> AbstractSampler:
+        """What the critic of whole signals looks through in training; a sampler of the losses as it is, by default."""
+        return sampler
+
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
         """A critic for dense patches in the light of the whole; residual convolutions by default.
 
@@ -223,19 +241,31 @@ class Modality(abc.ABC):
         """Sizes that ``LossOptions`` leaves at 0: ``patch``, ``whole``, ``lowest``; the core's where absent."""
         return {}
 
+    def array_shape(self, text: str | None) -> tuple[int, ...]:
+        """The array shape that ``--resolution`` asks for: the whole domain's by default, or sizes like ``48x64``.
+
+        Args:
+            text: what was given; the training resolution where None.
+
+        Raises:
+            ConfigError: the text is none of the two, or has a size of 0 or the wrong number of sizes.
+        """
+        return parse_shape(text, domain=self.domain, default=self.resolution)
+
     def window(
-        self, *, rate: float | None = None, seconds: float | None = None
+        self, *, rate: float | None = None, seconds: float | None = None, resolution: str | None = None
     ) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """The shape and the region of what lasts so many seconds at a rate, as ``--rate`` and ``--seconds``.
 
         Args:
             rate: samples per second along the axis of time; the training's where None.
             seconds: from the start on; the domain's where None.
+            resolution: ``--resolution``, for signals that have more axes than time.
 
         Raises:
             ConfigError: this kind of signal has no time, as by default, or a number is not positive.
         """
-        del rate, seconds
+        del rate, seconds, resolution
         raise ConfigError(f"--rate and --seconds were given for {self.name}, which has no time; use --resolution")
 
     def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "Modality":

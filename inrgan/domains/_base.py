@@ -87,8 +87,12 @@ class AbstractDomain(abc.ABC):
             ConfigError: the resolution is below 1.
         """
 
+    def finest(self, view: View) -> Float[Tensor, "#B"]:
+        """The smallest spacing of a view, of each sample, in the unit in which ``spacing`` is."""
+        return view.spacing.flatten(1).amin(dim=1)
+
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
-        """Local grids of ``side`` samples along every axis, one a sample, at random places uniform by measure.
+        """Local grids of ``side`` samples along an axis, one a sample, at random places uniform by measure.
 
         Args:
             side: samples along each axis.

@@ -1,6 +1,6 @@
 """The terms of a training step, and what can be chosen about them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._random_resolution import random_resolution
 from inrgan.losses._variable_density import variable_density
 from inrgan.losses._whole import WholeTerm
-from inrgan.samplers import FullGrid
+from inrgan.samplers import AbstractSampler, FullGrid
 
 LOSSES = ("full", "random-resolution", "variable-density", "dense-patch")
 
@@ -43,6 +43,9 @@ class LossOptions:
     """Dense patches: samples along a side; 0 for half the resolution and at most 64."""
     whole: int = 0
     """Dense patches: samples along the shortest side of the whole; 0 for half the resolution and at most 64."""
+    context_size: int = 0
+    """Dense patches: samples along the shortest side of the whole that their critic is shown; 0 for as many as
+    ``whole``."""
     context: bool = True
     """Dense patches: show their critic the whole, and where the patch lies in it."""
     patch_start: float = 5.0
@@ -76,6 +79,10 @@ class LossOptions:
             return resolution
         return self.whole or _half(resolution)
 
+    def context_resolution(self, names: Sequence[str], resolution: int) -> int:
+        """Samples along the shortest side of the whole that the critic of patches is shown."""
+        return self.context_size or self.whole_resolution(names, resolution)
+
     def patch_side(self, resolution: int) -> int:
         """Samples along a side of a dense patch."""
         return self.patch or _half(resolution)
@@ -101,7 +108,12 @@ def _half(resolution: int) -> int:
 
 
 def terms(
-    names: Sequence[str], *, resolution: int, smallest: int, options: LossOptions | None = None
+    names: Sequence[str],
+    *,
+    resolution: int,
+    smallest: int,
+    options: LossOptions | None = None,
+    through: Callable[[AbstractSampler], AbstractSampler] | None = None,
 ) -> tuple[AbstractTerm, ...]:
     """The terms of a training, by name.
 
@@ -110,6 +122,7 @@ def terms(
         resolution: training samples along the shortest side.
         smallest: fewest samples along a side that the critic accepts.
         options: the defaults where None.
+        through: makes of a sampler of whole signals the one that is used; the same where None.
 
     Raises:
         ConfigError: no name, an unknown one, one given twice, or options that do not fit.
@@ -127,19 +140,19 @@ def terms(
     weight = 1 / len(set(names) - {"dense-patch"})
     made: dict[str, AbstractTerm] = {}
     if "full" in names:
-        made["full"] = WholeTerm("full", FullGrid(whole), shift=options.shift, weight=weight)
+        made["full"] = WholeTerm("full", FullGrid(whole), shift=options.shift, weight=weight, through=through)
     if "random-resolution" in names:
         made["random-resolution"] = random_resolution(
             whole, lowest=options.lowest or max(smallest, whole // 2), law=options.law, aspect=options.stretch,
-            shift=options.shift, weight=weight,
+            shift=options.shift, weight=weight, through=through,
         )  # fmt: skip
     if "variable-density" in names:
         made["variable-density"] = variable_density(
-            whole, strength=options.foveation, shift=options.shift, weight=weight
+            whole, strength=options.foveation, shift=options.shift, weight=weight, through=through
         )
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(
-            resolution, patch=options.patch_side(resolution), whole=whole,
+            resolution, patch=options.patch_side(resolution), whole=options.context_resolution(names, resolution),
             start=options.patch_start, ramp=options.patch_ramp, context=options.context, near=options.patch_near,
         )  # fmt: skip
     return tuple(made[name] for name in names)

@@ -79,7 +79,8 @@ class Reals:
                 )
                 for v in views
             ]
-        finest = torch.stack([v.spacing.flatten(1).amin(dim=1).expand(self.batch) for v in views]).amin(dim=0).tolist()
+        domain = self.modality.domain
+        finest = torch.stack([domain.finest(v).expand(self.batch) for v in views]).amin(dim=0).tolist()
         if fixed and len(views) == 1 and looked[0] is views[0]:
             return self._from_kept(wanted, views[0], finest[0], name)
         served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]
@@ -133,7 +134,8 @@ class Reals:
         samples = round(self.modality.domain.spacing(1) / finest)
         raise DataError(
             f"none of the {len(self.source)} items has the {samples} samples along the shortest side that training "
-            "asks for; choose a lower --resolution (items are never upsampled)"
+            "asks for, or its rate where signals have time; choose a lower --resolution or rate (items are never "
+            "upsampled)"
         )
 
     def _count(self, name: str, finest: float, passed: int) -> None:

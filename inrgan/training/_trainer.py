@@ -99,7 +99,7 @@ class Trainer:
         self.ema: Any = frozen_copy(self.G)
         self.terms = terms(
             config.losses, resolution=modality.resolution, smallest=int(self.D["whole"].smallest),  # type: ignore[arg-type]
-            options=config.looks,
+            options=config.looks, through=modality.whole_sampler,
         )  # fmt: skip
         self.losses = StepLosses(
             self.D, adversarial_loss(config.adversarial), gamma=config.gamma, every=config.penalty_every,
@@ -275,7 +275,8 @@ class Trainer:
         made: dict[str, nn.Module] = {"whole": modality.at(whole).critic(sizes)}
         if "dense-patch" in config.losses:
             side = config.looks.patch_side(modality.resolution)
-            made["patch"] = modality.patch_critic(sizes, patch=side, whole=whole, context=config.views.context)
+            shown = config.looks.context_resolution(config.losses, modality.resolution)
+            made["patch"] = modality.patch_critic(sizes, patch=side, whole=shown, context=config.views.context)
         return nn.ModuleDict(made)
 
     def _check_sizes(self, term: AbstractTerm) -> None:

@@ -36,6 +36,7 @@ ALLOWED = {
     "modality": {
         "views",
         "domains",
+        "samplers",
         "encodings",
         "discriminators",
         "augmentation",
@@ -43,6 +44,7 @@ ALLOWED = {
         "field",
         "metrics",
         "_sizes",
+        "_parse",
     },
     "pictures": set(),
     "registry": {"modality"},
