@@ -8,7 +8,7 @@ from inrgan.domains._mesh_file import read_mesh
 from inrgan.domains._point_cloud import PointCloud
 from inrgan.domains._point_lattice import PointLattice
 from inrgan.domains._sphere import Sphere
-from inrgan.domains._sphere_resampling import observe_sphere
+from inrgan.domains._sphere_resampling import fejer_weights, observe_sphere
 from inrgan.domains._surface import Surface
 from inrgan.domains._surface_cloud import AbstractSurfaceSignal, vertex_values
 
@@ -25,6 +25,7 @@ __all__ = [
     "Surface",
     "TriangleMesh",
     "cubic_bspline",
+    "fejer_weights",
     "observe_sphere",
     "read_mesh",
     "vertex_values",
