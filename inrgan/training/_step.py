@@ -23,6 +23,7 @@ class Seen:
     reals: tuple[Float[Tensor, "B C *S"], ...]
     fakes: tuple[Float[Tensor, "B C *S"], ...]
     labels: Int[Tensor, "B"] | None
+    w: Float[Tensor, "B W"]
 
 
 @final
