@@ -14,7 +14,7 @@ from inrgan._parse import parse_numbers, parse_seeds, parse_shape
 from inrgan._plain import to_plain
 from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
-from inrgan.errors import ConfigError, InrganError
+from inrgan.errors import ConfigError, InrganError, RunDirectoryError
 from inrgan.generator import Generator
 from inrgan.losses import LossOptions
 from inrgan.modality import Modality
@@ -31,14 +31,20 @@ if TYPE_CHECKING:
 
 def train(flags: "TrainFlags", *, modality: Modality) -> None:
     """Train, or say what would be trained."""
-    config = _resumed(flags, modality) if flags.resume is not None else _configured(flags, modality)
+    resumed = flags.resume
+    if resumed is None and flags.run_dir is not None and (flags.run_dir / "config.json").exists():
+        resumed = flags.run_dir
+    config = _resumed(flags, modality, resumed) if resumed is not None else _configured(flags, modality)
     if flags.dry_run:
         print(json.dumps(config.to_json(), indent=2))
         print(_sizes(config))
         return
-    trainer = Trainer(config, outdir=flags.outdir, resume=flags.resume, init_from=flags.init_from, quiet=flags.quiet)
+    trainer = Trainer(
+        config, outdir=flags.outdir, resume=flags.resume, run_dir=flags.run_dir, init_from=flags.init_from,
+        quiet=flags.quiet,
+    )  # fmt: skip
     try:
-        trainer.fit(max_minutes=flags.max_minutes)
+        trainer.fit(max_minutes=flags.max_minutes, save_minutes=flags.save_minutes)
     finally:
         trainer.close()
 
@@ -191,6 +197,9 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         losses=tuple(name.strip() for name in flags.losses.split(",")),
         views=dataclasses.replace(config.views, **_changed(flags.views)),
         compile=flags.compile,
+        batch_gpu=flags.batch_gpu,
+        ahead=flags.ahead,
+        watch_every=flags.watch_every,
         **given,
     )
 
@@ -201,21 +210,22 @@ def _changed(options: LossOptions) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value != default[name]}
 
 
-def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
+def _resumed(flags: "TrainFlags", modality: Modality, folder: Path) -> TrainConfig:
     from inrgan.training import RunDirectory
 
-    assert flags.resume is not None
-    run = RunDirectory(flags.resume)
-    saved = run.read_config()
-    run.close()
+    if not folder.is_dir():
+        raise RunDirectoryError(f"there is no run directory at {folder}")
+    saved = RunDirectory(folder, held=False).read_config()  # the trainer takes hold of it
     described = saved.get("modality")
     if not isinstance(described, dict) or "name" not in described:
-        raise ConfigError(f"{flags.resume}/config.json names no modality; it is not a run of inrgan")
+        raise ConfigError(f"{folder}/config.json names no modality; it is not a run of inrgan")
     kept = rebuild(str(described["name"]), described.get("arguments"))
     if modality not in (kept, type(kept)()):
-        raise ConfigError(f"{flags.resume} was trained with {kept}; resume it with the same flags, or with none")
+        raise ConfigError(f"{folder} was trained with {kept}; resume it with the same flags, or with none")
     config = TrainConfig.from_json(saved, modality=kept)
-    changes: dict[str, Any] = {"device": flags.device, "compile": flags.compile}
+    changes: dict[str, Any] = {
+        name: getattr(flags, name) for name in ("device", "compile", "batch_gpu", "ahead", "watch_every")
+    }
     if flags.kimg is not None:
         changes["kimg"] = flags.kimg
     if flags.data is not None:
