@@ -3,8 +3,8 @@
 Same data, sizes of networks, loss, optimiser, batch and budget. ``plane`` is what one would do without a sphere: an
 image of aspect 2:1 with coordinates (x, y) and a critic for images. Its fields are rendered on the very grid that the
 others are scored on, and scored alike; its data are the reals as the others see them on that grid. ``cube`` has a
-critic of six cube faces in the place of one of rows and columns. ``reals`` scores the training data themselves, the best
-that can be had. The budget is CPU time of the process on one thread, so that other
+critic of six cube faces in the place of one of rows and columns. ``reals`` scores the training data themselves, the
+best that can be had. The budget is CPU time of the process on one thread, so that other
 load on the machine does not change it. Held-out items are scored.
 
     python benchmarks/sphere_quality.py --train train/FIELD.npy --test test/FIELD.npy --low -3 --high 3 \

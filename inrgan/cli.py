@@ -47,6 +47,14 @@ class TrainFlags:
     "{label}_*"."""
     gamma: float | None = None
     """Strength of the gradient penalties; the preset's when absent."""
+    augment: Literal["none", "fixed", "adaptive"] = "none"
+    """Transform reals and fakes by chance, where there are few items."""
+    augment_p: float = 0.0
+    """Chance of every transform: fixed, or where adaptive starts."""
+    augment_target: float = 0.6
+    """Adaptive: how surely the critic should tell reals from fakes, 0 by chance and 1 without an error."""
+    augment_kimg: float = 100.0
+    """Adaptive: thousand items over which the chance may go from 0 to 1."""
     backbone: Backbone | None = None
     """What the generated weights are the weights of; what suits the modality when absent."""
     resume: Path | None = None

@@ -12,6 +12,7 @@ import torch
 from inrgan._plain import to_plain
 from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
 from inrgan._typing import Float, Tensor
+from inrgan.augmentation import AbstractTransform
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic
 from inrgan.domains import AbstractDomain
@@ -137,6 +138,10 @@ class Modality(abc.ABC):
         """
         del batch, generator
         return view
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        """What adaptive augmentation may do to reals and fakes alike; nothing by default."""
+        return ()
 
     def metrics(self) -> Mapping[str, Metric]:
         """Scores of this kind of signal beside the general ones, by name; one of the same name replaces a general one.

@@ -1,5 +1,7 @@
 """Resampling real signals at a view, anti-aliased to its spacing; and the band limit that encodings share."""
 
+import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,11 +104,11 @@ def reached(
 def carry(
     values: Float[Tensor, "#B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
 ) -> Float[Tensor, "B C *S"]:
-    """Signals sampled on a box, as linear functions of them seen from a product view.
+    """Signals sampled on a box, as linear functions of them seen from a view.
 
     Args:
         values: arrays over the box, x last.
-        view: a product view, one for all samples or one for each.
+        view: one for all samples or one for each; a product view is seen much faster than points.
         lower: where the arrays start, x first, in coordinate units.
         upper: where they end.
 
@@ -114,7 +116,8 @@ def carry(
         >>> carry(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
         torch.Size([2, 3, 4, 4])
     """
-    assert view.axes is not None, "signals on a box are resampled on product grids"
+    if view.axes is None:
+        return _carry_scattered(values, view, lower=lower, upper=upper)
     for d, positions in enumerate(view.axes):
         axis = values.ndim - 1 - d
         count, spacing = values.shape[axis], view.axis_spacing[d]
@@ -134,6 +137,33 @@ def carry(
             folded = folded[..., 0] @ matrix_BMK.transpose(1, 2)
         values = folded.reshape(folded.shape[0], *before, positions.shape[1], *after)
     return values
+
+
+def _carry_scattered(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
+    """``carry`` at points that are no product: every point takes what its kernel reaches along each coordinate."""
+    counts = list(reversed(values.shape[2:]))
+    taps, weights = [], []
+    for d, count in enumerate(counts):
+        own = (upper[d] - lower[d]) / count
+        centre = _in_samples(view.coords[..., d], count=count, lower=lower[d], own=own)
+        stretch = (view.spacing[..., d].double() / own).clamp(min=1.0).expand_as(centre)
+        reach = math.ceil(3 * float(stretch.max()))
+        j_BNT = centre.floor()[..., None] + torch.arange(1 - reach, reach + 1, device=centre.device)
+        weight = lanczos((j_BNT - centre[..., None]) / stretch[..., None]) * ((j_BNT >= 0) & (j_BNT < count))
+        taps.append(j_BNT.long().clamp(0, count - 1))
+        weights.append((weight / weight.sum(dim=-1, keepdim=True)).to(values.dtype))
+    flat_BCK = values.flatten(2)
+    batch, points = max(values.shape[0], taps[0].shape[0]), taps[0].shape[1]
+    flat_BCK = flat_BCK.expand(batch, -1, -1)
+    seen = flat_BCK.new_zeros(batch, flat_BCK.shape[1], points)
+    for offset in itertools.product(*(range(t.shape[-1]) for t in taps)):
+        index, weight, stride = torch.zeros_like(taps[0][..., 0]), torch.ones_like(weights[0][..., 0]), 1
+        for d, o in enumerate(offset):  # x varies fastest in the flattened array
+            index, weight = index + taps[d][..., o] * stride, weight * weights[d][..., o]
+            stride *= counts[d]
+        picked = flat_BCK.gather(2, index[:, None].expand(batch, flat_BCK.shape[1], -1))
+        seen = seen + picked * weight[:, None]
+    return seen.unflatten(2, view.shape)
 
 
 def _banded(positions: Tensor, *, count: int, lower: float, upper: float, spacing: Tensor, used: range) -> BandedMap:
@@ -186,18 +216,20 @@ class KaiserSinc:
     beta: float = 7.857
 
     def __call__(self, t: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-        table = self._table().to(device=t.device, dtype=t.dtype)
+        table = _kaiser_table(self.half_width, self.cutoff, self.beta).to(device=t.device, dtype=t.dtype)
         # A straight line between 1/1024 of a sample errs by (π/1024)²/8 = 1e-6 of the peak: −118 dB.
         place = (t.abs() * 1024).clamp(max=self.half_width * 1024.0)
         index = place.floor().long().clamp(max=len(table) - 2)
         return torch.lerp(table[index], table[index + 1], place - index)
 
-    def _table(self) -> Float[Tensor, "_"]:
-        x = torch.arange(self.half_width * 1024 + 1, dtype=torch.float64) / 1024
-        window = torch.special.i0(self.beta * (1 - (x / self.half_width) ** 2).clamp(min=0).sqrt())
-        values = self.cutoff * torch.sinc(self.cutoff * x) * window / float(torch.special.i0(torch.tensor(self.beta)))
-        values[-1] = 0.0
-        return values
+
+@functools.cache  # every item of every step asks for the same constants
+def _kaiser_table(half_width: int, cutoff: float, beta: float) -> Float[Tensor, "_"]:
+    x = torch.arange(half_width * 1024 + 1, dtype=torch.float64) / 1024
+    window = torch.special.i0(beta * (1 - (x / half_width) ** 2).clamp(min=0).sqrt())
+    values = cutoff * torch.sinc(cutoff * x) * window / float(torch.special.i0(torch.tensor(beta)))
+    values[-1] = 0.0
+    return values
 
 
 def resample_long(

@@ -113,6 +113,17 @@ def _check_data(m: Modality) -> Tensor:
     _require(turned.shape == view.shape and turned.batch in (1, len(items)), "augment changed the view's shape")
     changed = m.observe(items, turned)
     _require(changed.shape == values.shape and bool(torch.isfinite(changed).all()), "augment broke the signals")
+    for transform in m.transforms():
+        drawn = transform.draw(len(items), generator=torch.Generator().manual_seed(0))
+        none = torch.zeros_like(drawn)
+        _close(
+            transform.change(m.observe(items, transform.look(view, none)), view, none), values, 1e-4,
+            f"transforms: {transform.name} without parameters is no change",
+        )  # fmt: skip
+        changed = transform.change(m.observe(items, transform.look(view, drawn)), view, drawn)
+        _require(
+            changed.shape == values.shape and bool(torch.isfinite(changed).all()), f"{transform.name} broke signals"
+        )
     if type(m.domain).patches is AbstractDomain.patches:
         return values  # no dense patches on such a domain
     spacing = torch.full((len(items),), 1.001 * m.domain.spacing(m.resolution))

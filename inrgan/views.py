@@ -110,15 +110,15 @@ class View:
 
     def row(self, i: int) -> "View":
         """The view of one sample, as a batch of one."""
-        return self.rows(range(i, i + 1))
+        return self.rows([i])
 
-    def rows(self, which: range) -> "View":
-        """The view of some samples; this one itself where all samples are seen from the same place."""
+    def rows(self, numbers: Sequence[int]) -> "View":
+        """The views of some of the samples; this one itself where all are seen from the same place."""
         if self.batch == 1:
             return self
 
         def pick(x: Tensor) -> Tensor:
-            return x if x.shape[0] == 1 else x[which.start : which.stop : which.step]
+            return x if x.shape[0] == 1 else x[list(numbers)]
 
         return View(
             shape=self.shape,

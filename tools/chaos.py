@@ -155,7 +155,9 @@ class Chaos:
             (run / "state-latest.pt").write_bytes(data)
             done = self.train("--resume", str(run))
             equal = done.returncode == 0 and same(state(self.quiet()), state(run))
-            self.check(f"{name} state", equal and "state-previous.pt" in done.stderr, last_line(done.stderr, "previous"))
+            self.check(
+                f"{name} state", equal and "state-previous.pt" in done.stderr, last_line(done.stderr, "previous")
+            )
             for file in ("state-latest.pt", "state-previous.pt"):
                 (run / file).write_bytes(bytes(data[: len(data) // 3]))
             done = self.train("--resume", str(run))

@@ -39,7 +39,7 @@ class AbstractLargeItem(AbstractItem):
         """A part of a level, whose axes have K / 2ᵏ samples: uint8, or floats in [−1, 1]."""
 
     def observe(self, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Float[Tensor, "1 C *S"]:
-        """The signal seen from a product view without a batch of its own, anti-aliased to its spacing.
+        """The signal seen from a view without a batch of its own, anti-aliased to its spacing.
 
         It is read at the coarsest level that is no coarser than the view, and no further than the filter reaches.
 
@@ -52,16 +52,18 @@ class AbstractLargeItem(AbstractItem):
             >>> item.observe(Box(2).grid((4, 6)), lower=(-1, -1), upper=(1, 1)).shape
             torch.Size([1, 3, 4, 6])
         """
-        assert view.axes is not None and view.batch == 1, "large items are read from one product view at a time"
+        assert view.batch == 1, "large items are read from one view at a time"
+        axes = view.axes if view.axes is not None else view.coords.unbind(-1)
+        spacings = view.axis_spacing if view.axes is not None else view.spacing.unbind(-1)
         counts = list(reversed(self.shape[1:]))
         own = [(b - a) / n for a, b, n in zip(lower, upper, counts, strict=True)]
-        finest = [float(s.min()) for s in view.axis_spacing]
+        finest = [float(s.min()) for s in spacings]
         ratio = min(s / o for s, o in zip(finest, own, strict=True))
         level = min(self.levels - 1, max(0, math.floor(math.log2(max(1.0, ratio * 1.0001)))))
         window, starts, ends = [], [], []
-        for d, positions in enumerate(view.axes):
+        for d, positions in enumerate(axes):
             n, step = counts[d] >> level, own[d] * 2**level
-            used = reached(positions, count=n, lower=lower[d], upper=upper[d], spacing=view.axis_spacing[d])
+            used = reached(positions, count=n, lower=lower[d], upper=upper[d], spacing=spacings[d])
             window.insert(0, slice(used.start, used.stop))
             starts.append(lower[d] + used.start * step)
             ends.append(lower[d] + used.stop * step)

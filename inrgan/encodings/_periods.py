@@ -103,5 +103,19 @@ class PeriodEncoding(AbstractEncoding):
         cosine, sine = (phase / phase.norm(dim=-1, keepdim=True).clamp(min=1e-6)).to(s.dtype)[:, None].unbind(dim=-1)
         return torch.cat([s * cosine + c * sine, c * cosine - s * sine], dim=-1)
 
+    def bands(self, count: int) -> Float[Tensor, "count F"]:
+        """Shares of the features in bands from the lowest waves to the highest, for levels that go by frequency.
+
+        Level j is whole at the j-th of ``count`` places spread evenly over the waves, and a straight line falls to none
+        at its neighbours'. The squares of a feature's shares add up to 1.
+
+        Example:
+            >>> PeriodEncoding(longest_period=2.0, spacing=1 / 1000).bands(8).shape
+            torch.Size([8, 78])
+        """
+        place = torch.linspace(0, count - 1, self.size // 2)
+        shares = (1 - (place - torch.arange(count)[:, None]).abs()).clamp(min=0)
+        return (shares / shares.square().sum(dim=0).sqrt()).repeat(1, 2)
+
     def _waves(self, view: View, frequencies: Tensor) -> Tensor:
         return plane_waves(view, frequencies, amplitude=math.sqrt(2) * self.amplitude, finest=self.spacing)

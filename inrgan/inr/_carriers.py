@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 
+import torch
+from torch.nn import functional as F
+
 from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, PeriodEncoding
@@ -10,6 +13,12 @@ from inrgan.errors import ConfigError
 from inrgan.inr._base import AbstractINR, LayerSpec, Weights, soft_clip
 from inrgan.inr._multiscale import MultiScaleINR
 from inrgan.views import View
+
+_BANDS = 16
+"""Levels of a bank of periods."""
+
+_GAIN = 0.9598
+"""Root of the second moment of softplus, of normal inputs."""
 
 _LEVEL = 0.25
 """Standard deviation of a new generator's signals."""
@@ -24,6 +33,9 @@ class CarrierINR(AbstractINR):
     that a view cannot carry are faded out, and what is left has nothing to alias.
     (Signals as carriers times slow envelopes: Flanagan & Golden 1966, "Phase vocoder"; in networks, harmonic
     oscillators with predicted amplitudes: Engel et al. 2020, "DDSP".)
+
+    At the nodes, aₖ = softplus(lₖ) bₖ. The levels l are those of a few bands of waves: silence is a level that is
+    low, instead of many waves that have to cancel, and what is loud is told apart from what it is made of.
 
     Where the encoding of the points bends (``PeriodEncoding(bend=...)``), one more layer of two inputs gives every
     wave the sample's own phase, the direction of its row, and frequency, by its bias.
@@ -40,6 +52,8 @@ class CarrierINR(AbstractINR):
     Raises:
         ConfigError: the lists do not fit together.
     """
+
+    bands: Float[Tensor, "L F"]
 
     bound = staticmethod(soft_clip)
 
@@ -63,9 +77,12 @@ class CarrierINR(AbstractINR):
         self.channels = channels
         self.lattice = domain.lattice(lattices[-1])
         self.carriers = encoding(spacing)
+        one = torch.ones(1, self.carriers.size)
+        bands = self.carriers.bands(_BANDS) if isinstance(self.carriers, PeriodEncoding) else one
+        self.register_buffer("bands", bands, persistent=False)
         self.amplitudes = MultiScaleINR(
             domain, encoding=encoding, spacing=max(domain.spacing(lattices[-1]), spacing),
-            channels=channels * self.carriers.size, lattices=lattices[:-1], widths=widths, depths=depths,
+            channels=channels * (self.carriers.size + len(bands)), lattices=lattices[:-1], widths=widths, depths=depths,
         )  # fmt: skip
         self.layers = self.amplitudes.layers
         if isinstance(self.carriers, PeriodEncoding) and self.carriers.bend > 0:
@@ -76,7 +93,11 @@ class CarrierINR(AbstractINR):
     ) -> Float[Tensor, "B N C"]:
         stencil = self.lattice.stencil(view)
         slow = weights[: len(self.amplitudes.layers)]
-        amplitudes = stencil.interpolate(self.amplitudes(stencil.nodes, slow, trace=trace))
+        amplitudes, levels = self.amplitudes(stencil.nodes, slow, trace=trace).split(
+            [self.channels * self.carriers.size, self.channels * len(self.bands)], dim=-1
+        )
+        gain = F.softplus(levels.unflatten(-1, (self.channels, -1)) @ self.bands.to(levels.dtype)) / _GAIN
+        amplitudes = stencil.interpolate((amplitudes.unflatten(-1, (self.channels, -1)) * gain).flatten(-2))
         if len(weights) > len(slow):
             assert isinstance(self.carriers, PeriodEncoding)
             waves = self.carriers.tuned(view, shift=weights[-1].bias, phase=weights[-1].weight)

@@ -2,6 +2,7 @@
 
 import abc
 
+import torch
 from torch.nn import functional as F
 
 from inrgan._typing import Float, Tensor
@@ -18,6 +19,10 @@ class AbstractAdversarialLoss(abc.ABC):
     @abc.abstractmethod
     def generator(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         """The generator's loss."""
+
+    @abc.abstractmethod
+    def told_apart(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
+        """How surely the critic tells reals from fakes: mean sign of what it says, 0 by chance, 1 without an error."""
 
 
 class RelativisticLoss(AbstractAdversarialLoss):
@@ -37,6 +42,9 @@ class RelativisticLoss(AbstractAdversarialLoss):
     def generator(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         return F.softplus(real - fake).mean()
 
+    def told_apart(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
+        return torch.sign(real - fake).mean()  # scores mean nothing but by their difference
+
 
 class NonSaturatingLoss(AbstractAdversarialLoss):
     """The logistic loss of the original paper, with the generator's gradient kept alive (Goodfellow et al. 2014).
@@ -52,6 +60,10 @@ class NonSaturatingLoss(AbstractAdversarialLoss):
     def generator(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         del real
         return F.softplus(-fake).mean()
+
+    def told_apart(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
+        del fake
+        return torch.sign(real).mean()
 
 
 def adversarial_loss(name: str) -> AbstractAdversarialLoss:

@@ -67,6 +67,14 @@ class TrainConfig:
     """Half-life of the averaged generator, in thousands of images."""
     snapshot_kimg: float = 200.0
     """Between snapshots of the averaged generator and pictures of it."""
+    augment: Literal["none", "fixed", "adaptive"] = "none"
+    """Transform reals and fakes by the modality's transforms: for small data sets."""
+    augment_p: float = 0.0
+    """Chance of every transform: fixed, or where adaptive starts."""
+    augment_target: float = 0.6
+    """Adaptive: how surely the critic should tell reals from fakes, 0 by chance and 1 without an error."""
+    augment_kimg: float = 100.0
+    """Adaptive: thousand items over which the chance may go from 0 to 1."""
     compile: bool = False
     """Compile generator and critic with torch.compile; the gradient penalties stay eager."""
     batch_gpu: int = 0
@@ -81,6 +89,7 @@ class TrainConfig:
         positive = {
             "kimg": self.kimg, "batch": self.batch, "penalty_every": self.penalty_every, "ema_kimg": self.ema_kimg,
             "generator_rate": self.generator_rate, "critic_rate": self.critic_rate, "snapshot_kimg": self.snapshot_kimg,
+            "augment_kimg": self.augment_kimg,
         }  # fmt: skip
         for name, value in positive.items():
             if not 0 < value < float("inf"):
@@ -90,6 +99,13 @@ class TrainConfig:
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")
+
+        if not 0 <= self.augment_p <= 1 or not 0 <= self.augment_target <= 1:
+            raise ConfigError(
+                f"augment_p is {self.augment_p} and augment_target {self.augment_target}; expected numbers from 0 to 1"
+            )
+        if self.augment != "none" and not self.modality.transforms():
+            raise ConfigError(f"augment is {self.augment}, and {self.modality.name} has no transforms; use none")
 
     @property
     def looks(self) -> LossOptions:

@@ -59,8 +59,8 @@ def listen(G: Any, D: nn.ModuleDict, shown: Shown) -> Iterator[tuple[str, Tensor
         field = G.field(w)
     yield from heard.items()
     if isinstance(field, Field):
-        yield from ((f"G.inr.{k}", x.transpose(1, 2)) for k, x in field.activations(shown.views[0]).items())
-    fakes = tuple(field(v) for v in shown.views)
+        yield from ((f"G.inr.{k}", x.transpose(1, 2)) for k, x in field.activations(shown.places[0]).items())
+    fakes = tuple(field(v) for v in shown.places)
     yield "G.signal", fakes[0]
     critic = D[shown.term.critic]
     for kind, values in (("reals", shown.reals), ("fakes", fakes)):

@@ -63,6 +63,7 @@ class StepLosses:
             stats[f"loss/critic/{name}"] = loss.detach()
             stats[f"score/real/{name}"] = real.detach().float().mean()
             stats[f"score/fake/{name}"] = fake.detach().float().mean()
+            stats[f"told_apart/{name}"] = self.adversarial.told_apart(real.detach().float(), fake.detach().float())
             if penalised and self.gamma > 0:
                 penalty = self._penalty(s, s.reals)
                 stats[f"penalty/r1/{name}"] = penalty.detach()

@@ -17,6 +17,7 @@ from inrgan._pretrained import load_generator, resolve
 from inrgan._random import step_generator
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
+from inrgan.augmentation import Augmentation
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
 from inrgan.generator import Generator
 from inrgan.losses import AbstractTerm, adversarial_loss, terms
@@ -36,6 +37,7 @@ from inrgan.training._run_directory import RunDirectory
 from inrgan.training._state import has_state, load_last_state, save_state
 from inrgan.training._step import Seen, StepLosses
 from inrgan.training._stop import StopRequest
+from inrgan.training._strength import AugmentStrength
 
 _TICK_SECONDS = 2.0
 _FREE = {"kimg", "snapshot_kimg", "device", "compile", "data", "batch_gpu", "ahead", "watch_every"}
@@ -96,6 +98,10 @@ class Trainer:
             raise ConfigError("the data set is empty; give --data a folder or zip with items")
         label_names = self.source.label_names if config.labels else ()
         generator_sizes, critic_sizes = config.sizes(classes=len(label_names))
+        self.augmentation = Augmentation(modality.transforms())
+        self.strength = AugmentStrength(
+            config.augment, chance=config.augment_p, target=config.augment_target, kimg=config.augment_kimg
+        )
         self.reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
 
         torch.manual_seed(config.seed)  # initial weights; nothing after this line draws from the global state
@@ -128,8 +134,9 @@ class Trainer:
             self._check_sizes(term)
         ahead = config.ahead if config.ahead is not None else 2 if self.device.type == "cuda" else 0
         self.batches = Batches(
-            config, self.terms, self.reals, z_dim=self.G.z_dim, pieces=pieces, device=self.device, ahead=ahead
-        )
+            config, self.terms, self.reals, augmentation=self.augmentation, z_dim=self.G.z_dim, pieces=pieces,
+            device=self.device, ahead=ahead,
+        )  # fmt: skip
         self.run = self._directory(outdir, resume=resume, run_dir=run_dir)
         try:
             if resume is not None or self.ranks.share(run_dir is not None and (self.run.path / "config.json").exists()):
@@ -223,7 +230,7 @@ class Trainer:
             Numbers for the statistics: this process's part of each.
         """
         config = self.config
-        pieces = self.pieces = self.batches.at(self.step)
+        pieces = self.pieces = self.batches.at(self.step, chance=self.strength.chance)
         stats: dict[str, Tensor] = {}
         kept: list[list[Seen]] = []
 
@@ -237,7 +244,10 @@ class Trainer:
             total = total + self._backward(loss, more, stats, share=piece.share)
             if len(pieces) == 1:
                 kept.append(seen)
-        critic = self.descent_D.finish(total)
+        told = torch.stack([stats[f"told_apart/{s.term.name}"] for s in pieces[0].shown if s.term.critic == "whole"])
+        critic = self.descent_D.finish(total, extra=told)
+        if critic.made:
+            self.strength.update(critic.extra.mean().cpu(), items=config.batch)
 
         self.D.requires_grad_(False)
         self.descent_G.begin()
@@ -333,7 +343,8 @@ class Trainer:
         with self._autocast():
             w = self.G.mapping(shown.z, shown.labels)
             field = self.G.field(w)
-            fakes = tuple(field(v) for v in shown.views)
+            fakes = tuple(field(v) for v in shown.places)
+        fakes = tuple(self.augmentation.change(x, v, shown.moves) for x, v in zip(fakes, shown.views, strict=True))
         return Seen(shown.term, shown.strength, shown.views, shown.reals, fakes, shown.labels, w)
 
     def _backward(self, loss: Tensor, parts: dict[str, Tensor], stats: dict[str, Tensor], *, share: float) -> Tensor:
@@ -383,6 +394,8 @@ class Trainer:
         if self.device.type == "cuda":
             means["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
         means |= {f"health/{name}": value for name, value in self.health.to_plain().items()}
+        if self.config.augment != "none":
+            means["augment/chance"] = self.strength.chance
         means["data/bad"] = bad
         means |= {f"data/used/{k}": n for k, n in sorted(used.items())}
         means |= {f"data/too_small/{k}": n for k, n in sorted(skipped.items())}
@@ -400,7 +413,7 @@ class Trainer:
         """What a state holds, by name."""
         return {
             "G": self.G, "D": self.D, "ema": self.ema,
-            "optimizer_G": self.optimizer_G, "optimizer_D": self.optimizer_D,
+            "optimizer_G": self.optimizer_G, "optimizer_D": self.optimizer_D, "augment": self.strength,
         }  # fmt: skip
 
     def _histograms(self, reporter: AbstractReporter) -> None:

@@ -142,11 +142,13 @@ def test_augment_is_a_shift_below_a_sample():
 
 
 def quiet(field, factor):
-    """The same sounds with less amplitude: heads are the last linear maps."""
-    weights = [
-        LayerWeights(w.weight * factor, w.bias * factor) if spec.name.endswith("head") else w
-        for w, spec in zip(field.weights, field.inr.layers, strict=True)
-    ]
+    """The same sounds with less amplitude: heads are the last linear maps, of amplitudes and then of levels."""
+    count = field.inr.channels * field.inr.carriers.size
+    weights = []
+    for w, spec in zip(field.weights, field.inr.layers, strict=True):
+        factors = torch.where(torch.arange(spec.outputs) < count, factor, 1.0)
+        head = LayerWeights(w.weight * factors[:, None], w.bias * factors)
+        weights.append(head if spec.name.endswith("head") else w)
     return Field(field.inr, weights, domain=field.domain)
 
 

@@ -17,7 +17,7 @@ from inrgan.discriminators import PeriodTrunk, ResidualTrunk, SpectrumTrunk, com
 from inrgan.domains import BoxLattice, cubic_bspline
 from inrgan.encodings import PeriodEncoding, SineEncoding, fade
 from inrgan.errors import ConfigError
-from inrgan.inr import CarrierINR
+from inrgan.inr import CarrierINR, LayerWeights
 from inrgan.inr._base import soft_clip
 from inrgan.resampling import KaiserSinc, axis_matrix, carry, resample_long
 from inrgan.views import scattered
@@ -175,7 +175,6 @@ def test_soft_clip():
 def test_carriers_are_amplitudes_times_waves(dim):
     # Oracle: the formula, with the amplitudes interpolated at scattered points.
     from inrgan.encodings import FourierEncoding
-    from inrgan.inr import LayerWeights
 
     def encoding(spacing):
         return FourierEncoding(dim, longest_period=4.0, spacing=spacing, octaves=2, oblique=4)
@@ -189,12 +188,51 @@ def test_carriers_are_amplitudes_times_waves(dim):
     ]
     view = Box(dim).grid([9, 7][:dim])
     stencil = Box(dim).lattice(8).stencil(scattered(view.coords))
-    a = stencil.interpolate(inr.amplitudes(stencil.nodes, weights)).unflatten(-1, (2, -1))
+    b, level = inr.amplitudes(stencil.nodes, weights).split([2 * inr.carriers.size, 2], dim=-1)
+    # One level for all waves of a channel; the root of E[log(1 + exp x)²] of normal x is 0.9598, by quadrature.
+    a = b.unflatten(-1, (2, -1)) * (torch.logaddexp(level, torch.zeros(())) / 0.9598)[..., None]
+    a = stencil.interpolate(a.flatten(-2)).unflatten(-1, (2, -1))
     expected = 0.25 * torch.einsum("bncf,nf->bnc", a, inr.carriers(view)[0]) / math.sqrt(inr.carriers.size)
     torch.testing.assert_close(inr(view, weights), expected, rtol=1e-4, atol=1e-4)
     trace = {}
     inr(view, weights, trace=trace)
     torch.testing.assert_close(trace["signal"], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_levels_of_bands():
+    # Oracle: the sum by hand, with every wave's level read off a straight line between those of two bands by numpy.
+    time = Box(1, lower=(0.0,), upper=(0.25,))
+
+    def encoding(spacing):
+        return PeriodEncoding(longest_period=0.5, spacing=spacing, per_octave=8)
+
+    inr = CarrierINR(
+        time, encoding=encoding, spacing=1 / 1000, channels=1, lattices=(4, 8), widths=(12, 8), depths=(1, 2)
+    )  # fmt: skip
+    weights = [
+        LayerWeights(torch.randn(2, s.outputs, s.inputs, generator=rng(i)), torch.zeros(2, s.outputs))
+        for i, s in enumerate(inr.layers)
+    ]
+    view, bands, waves = time.grid((50,)), 16, inr.carriers.size // 2
+    stencil = time.lattice(8).stencil(view)
+    b, levels = inr.amplitudes(stencil.nodes, weights).split([2 * waves, bands], dim=-1)
+    place = np.linspace(0, bands - 1, waves)
+    low = np.minimum(place.astype(int), bands - 2)
+    share = torch.from_numpy(place - low).float()
+    low = torch.from_numpy(low)
+    level = (levels[..., low] * (1 - share) + levels[..., low + 1] * share) / (share**2 + (1 - share) ** 2).sqrt()
+    a = b * (torch.logaddexp(level, torch.zeros(())) / 0.9598).repeat(1, 1, 2)
+    expected = 0.25 * (stencil.interpolate(a) * inr.carriers(view)).sum(dim=-1, keepdim=True) / math.sqrt(2 * waves)
+    torch.testing.assert_close(inr(view, weights), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_new_generator_of_sounds_is_neither_silent_nor_clipped():
+    # Oracle: the standard deviation that the backbone is scaled to, 0.25, within 4 dB, over 64 new sounds.
+    from inrgan import AudioModality
+
+    G = Generator(AudioModality(resolution=2048, rate=8000), preset="tiny").eval()
+    level = float(G.sample(range(64)).render((2048,)).std())
+    assert abs(20 * math.log10(level / 0.25)) < 4
 
 
 def test_carriers_as_a_backbone_of_images():

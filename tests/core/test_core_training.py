@@ -80,6 +80,7 @@ def run(tmp_path_factory):
         {"labels": True},
         {"losses": ("full", "random-resolution"), "labels": True},
         {"adversarial": "non-saturating", "gamma": 1.0},
+        {"augment": "adaptive", "augment_target": 0.0, "augment_kimg": 0.05, "augment_p": 0.2},
     ],
     ids=str,
 )
@@ -94,7 +95,9 @@ def test_resume_equals_never_stopping(changes, tmp_path, monkeypatch):
     again.close()
     assert again.step == straight.step == 6
     a, b = (load_state(t.run.state, device=CPU) for t in (straight, again))
-    assert set(a) == {"format", "version", "step", "health", "G", "D", "ema", "optimizer_G", "optimizer_D"}
+    assert set(a) == {
+        "format", "version", "step", "health", "G", "D", "ema", "optimizer_G", "optimizer_D", "augment",
+    }  # fmt: skip
     assert same(a, b)
     assert not same(a["G"], a["ema"])
     assert lines(straight.run.path) == lines(again.run.path) and len(lines(again.run.path)) == 6

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import torch
 
 from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, ResidualCritic, View
+from inrgan.augmentation import AbstractTransform, Affine, Polarity
 from inrgan.data import AbstractSource, ArchiveSource, open_archive
 from inrgan.discriminators import AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
@@ -20,6 +21,7 @@ from inrgan_modalities.audio._critic import SoundPatchCritic
 from inrgan_modalities.audio._metrics import LogMelFeatures, sound_metrics
 from inrgan_modalities.audio._read import SUFFIXES, Reading
 from inrgan_modalities.audio._synthetic import SyntheticSounds
+from inrgan_modalities.audio._transforms import Delay, Equalizer
 from inrgan_modalities.audio._write import write_sounds, write_walk
 
 _PASSES = 4096
@@ -135,6 +137,10 @@ class AudioModality(Modality):
         phase = torch.rand(batch, 1, generator=generator, dtype=torch.float64) - 0.5
         moved = done * self.seconds + phase / self.rate
         return replace(view, axes=(view.axes[0].double() + moved,), center=view.center.double() + moved)
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        knots = tuple(self.rate / 2 * 4.0**-k for k in range(3, -1, -1))
+        return (Delay(self.seconds), Polarity(), Equalizer(knots), Affine(offset=0.0))
 
     def encoding(self, spacing: float) -> AbstractEncoding:
         if self.waves == "siren":

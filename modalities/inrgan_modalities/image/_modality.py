@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
+from inrgan.augmentation import AbstractTransform, Affine, Flip, Rotation, Scale, Shift, Tint
 from inrgan.data import AbstractLargeItem, AbstractSource, ArchiveSource, open_archive
 from inrgan.errors import ConfigError, DataError
 from inrgan.pictures import SUFFIXES, read_image, tile, write_animation, write_image
@@ -75,15 +76,13 @@ class ImageModality(Modality):
         return read_image(name, data, channels=self.channels)
 
     def observe(self, items: Sequence[Picture], view: View) -> torch.Tensor:
-        if view.batch > 1:  # every item from a place of its own
-            return torch.cat([self._seen([item], view.row(i)) for i, item in enumerate(items)])
         by_kind: dict[tuple[object, ...], list[int]] = {}
         for i, item in enumerate(items):
             kind = (i,) if isinstance(item, AbstractLargeItem) else (*item.shape, item.dtype == torch.uint8)
             by_kind.setdefault(kind, []).append(i)
         out = torch.empty(len(items), self.channels, *view.shape)
         for rows in by_kind.values():
-            out[rows] = self._seen([items[i] for i in rows], view)
+            out[rows] = self._seen([items[i] for i in rows], view.rows(rows))
         return out
 
     def _seen(self, items: Sequence[Picture], view: View) -> torch.Tensor:
@@ -121,11 +120,15 @@ class ImageModality(Modality):
     def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
         if not self.mirror:
             return view
-        assert view.axes is not None
-        flip = torch.rand(batch, generator=generator) < 0.5
-        x, y = view.axes
-        sign = torch.where(flip[:, None], -1.0, 1.0)
-        return replace(view, axes=(sign * x, y), center=view.center * torch.cat([sign, torch.ones_like(sign)], dim=1))
+        flip = Flip(self.domain, axis=0)
+        drawn = flip.draw(batch, generator=generator)
+        sign = torch.cat([1 - 2 * drawn, torch.ones_like(drawn)], dim=1)
+        return replace(flip.look(view, drawn), center=view.center * sign)
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        tints = (Tint(),) if self.channels in (3, 4) else ()
+        box = self.domain
+        return (Flip(box, axis=0), Shift(box), Scale(box), Rotation(box), Affine(), *tints)
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_image(tile(values), path)

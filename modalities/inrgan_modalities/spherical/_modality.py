@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan import AbstractCritic, CriticSizes, Modality, ResidualCritic, Sphere, View
+from inrgan.augmentation import AbstractTransform, Affine, Tint
 from inrgan.data import AbstractSource
 from inrgan.domains import observe_sphere
 from inrgan.encodings import (
@@ -29,6 +30,7 @@ from inrgan_modalities.spherical._named_view import spherical_view
 from inrgan_modalities.spherical._open import open_spherical
 from inrgan_modalities.spherical._padding import pad_equirectangular
 from inrgan_modalities.spherical._synthetic import SyntheticSkies
+from inrgan_modalities.spherical._turn import Turn
 from inrgan_modalities.spherical._units import Units, given_units
 from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_walk
 
@@ -114,7 +116,7 @@ class SphericalModality(Modality):
             by_kind.setdefault((*item.shape, item.dtype), []).append(i)
         out = torch.empty(len(items), self.channels, *view.shape)
         for rows in by_kind.values():
-            out[rows] = observe_sphere(torch.stack([items[i] for i in rows]), _rows(view, rows))
+            out[rows] = observe_sphere(torch.stack([items[i] for i in rows]), view.rows(rows))
         return out
 
     def item_spacing(self, item: Tensor) -> float:
@@ -145,16 +147,12 @@ class SphericalModality(Modality):
     def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
         if self.rotate == "none":
             return view
-        if self.rotate == "axis":
-            turn = 2 * math.pi * torch.rand(batch, generator=generator, dtype=torch.float64)
-            zero = torch.zeros_like(turn)
-            quaternion = torch.stack([torch.cos(turn / 2), zero, zero, torch.sin(turn / 2)], dim=-1)
-        else:
-            quaternion = torch.randn(batch, 4, generator=generator, dtype=torch.float64)
-        turned = _rotations(quaternion).transpose(1, 2)
-        center = (view.center.double()[:, None] @ turned)[:, 0]
-        points = view.coords.double() @ turned
-        return replace(view, points=points.to(view.coords.dtype), center=center.to(view.center.dtype))
+        turn = Turn("axis" if self.rotate == "axis" else "any")
+        return turn.look(view, turn.draw(batch, generator=generator))
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        tints = (Tint(),) if self.channels in (3, 4) else ()
+        return (Turn("any"), Affine(), *tints)
 
     def metrics(self) -> Mapping[str, Metric]:
         return spherical_metrics()
@@ -170,31 +168,3 @@ class SphericalModality(Modality):
 
     def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
         write_spherical_walk(values, path, rate=rate, units=self.units)
-
-
-def _rows(view: View, index: Sequence[int]) -> View:
-    """The view of some of the samples."""
-    assert view.points is not None, "views of the sphere are lists of points"
-
-    def pick(x: Tensor) -> Tensor:
-        return x if x.shape[0] == 1 else x[list(index)]
-
-    return replace(
-        view,
-        points=pick(view.points),
-        spacing=pick(view.spacing),
-        center=pick(view.center),
-        extent=pick(view.extent),
-        weights=None if view.weights is None else pick(view.weights),
-    )
-
-
-def _rotations(quaternion: Float[Tensor, "B 4"]) -> Float[Tensor, "B 3 3"]:
-    """Rotation matrices of quaternions of any length; of normal draws they are uniform over all rotations."""
-    w, x, y, z = (quaternion / quaternion.norm(dim=-1, keepdim=True)).unbind(-1)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)

@@ -1,0 +1,82 @@
+"""Training on few items, without and with adaptive augmentation.
+
+The first files of a folder are all that is trained on; same networks, losses, batch and budget of CPU time on one
+thread. Scores are taken against held-out files as training goes on, so that overfitting shows as scores that get worse.
+
+    python benchmarks/small_data.py --train DIR --test DIR --items 200 --augment adaptive --out results/
+"""
+
+import argparse
+import dataclasses
+import json
+import random
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+from inrgan import ImageModality, Trainer
+from inrgan.evaluation import score_generator
+from inrgan.memory import keep_freed_memory
+from inrgan.recipes import recipe
+
+METRICS = ("frechet", "swd", "precision", "recall")
+
+
+def some(source: Path, target: Path, *, count: int) -> Path:
+    """A folder of so many files, drawn once; the same for every method."""
+    files = sorted(p for p in source.rglob("*") if p.is_file())
+    if len(files) < count:
+        raise SystemExit(f"{source} has {len(files)} files; asked for {count}")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in random.Random(0).sample(files, count):
+        shutil.copy(path, target / "-".join(path.relative_to(source).parts))
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--items", type=int, default=200)
+    parser.add_argument("--augment", choices=("none", "adaptive"), required=True)
+    parser.add_argument("--target", type=float, default=0.6)
+    parser.add_argument("--resolution", type=int, default=32)
+    parser.add_argument("--minutes", default="5,10,20,30", help="CPU minutes at which to score")
+    parser.add_argument("--fakes", type=int, default=1024)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    keep_freed_memory()  # as the command line does
+    modality = ImageModality(resolution=args.resolution)
+    data = some(args.train, args.out / f"first-{args.items}", count=args.items)
+    config = dataclasses.replace(
+        recipe("tiny", modality), data=str(data), seed=args.seed, kimg=1e9, device="cpu", snapshot_kimg=1e9,
+        augment=args.augment, augment_target=args.target,
+    )  # fmt: skip
+    trainer, test = Trainer(config, outdir=args.out / "runs", quiet=True), modality.source(args.test)
+    used = 0.0
+    for mark in (float(m) for m in args.minutes.split(",")):
+        start, told = time.process_time(), []
+        while used + time.process_time() - start < 60 * mark:
+            told.append(trainer.train_step()["told_apart/full"])
+        used += time.process_time() - start
+        scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
+        line = {
+            "augment": args.augment, "items": args.items, "cpu_minutes": mark, "kimg": round(trainer.kimg, 1),
+            "chance": round(trainer.strength.chance, 3), "told_apart": float(torch.stack(told[-100:]).mean()),
+            **{s.name: s.value for s in scores}, "protocol": scores[0].protocol,
+        }  # fmt: skip
+        with open(args.out / f"{args.augment}-{args.seed}.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
+        trainer.preview(reals=False)
+    trainer.snapshot()
+    trainer.close()
+
+
+if __name__ == "__main__":
+    main()
