@@ -169,7 +169,9 @@ class Chaos:
         run = self.root / "shared"
         child = subprocess.Popen(self.command("--run-dir", str(run)), stderr=subprocess.DEVNULL)
         wait_for(run / "state-latest.pt", child)
+        child.send_signal(signal.SIGSTOP)  # else it may have come to its end before the second one looks
         second = self.train("--run-dir", str(run))
+        child.send_signal(signal.SIGCONT)
         child.wait(timeout=600)
         good = second.returncode == 2 and "in use" in second.stderr and child.returncode == 0
         self.check("second process", good and same(state(self.quiet()), state(run)), last_line(second.stderr))
