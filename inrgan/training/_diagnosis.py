@@ -1,11 +1,12 @@
 """Which part of a step was the first to go bad."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from inrgan.errors import NonFiniteError
 from inrgan.training._batches import Piece, Shown
 from inrgan.training._layers import listen
 
@@ -49,3 +50,15 @@ def _in_layers(G: Any, D: nn.ModuleDict, shown: Shown) -> str | None:
             count = int((~torch.isfinite(x)).sum())
             return f"layer {layer} is the first to put out NaN or infinity ({count} of {x.numel()} values)"
     return None
+
+
+def refuse_broken(networks: Mapping[str, nn.Module], *, advice: str) -> None:
+    """Refuse to write weights that are not finite.
+
+    Raises:
+        NonFiniteError: with the first one's name.
+    """
+    for name, network in networks.items():
+        for key, value in network.state_dict().items():
+            if not torch.isfinite(value).all():
+                raise NonFiniteError(f"the {name}'s {key} became NaN or infinite {advice}")

@@ -98,3 +98,26 @@ def gradient_measures(networks: Mapping[str, nn.Module]) -> dict[str, dict[str, 
     return {
         n: dict(zip(("mean", "std", "norm"), row, strict=True)) for n, row in zip(found, rows.tolist(), strict=True)
     }
+
+
+def health_of_layers(G: Any, D: nn.ModuleDict, shown: Shown) -> dict[str, dict[str, float]]:
+    """``measures`` of every layer and ``gradient_measures`` of every parameter, of the last step.
+
+    Args:
+        G: the generator.
+        D: the critics.
+        shown: a few items.
+    """
+    layers = {layer: measures(x) for layer, x in listen(G, D, shown)}
+    return layers | gradient_measures({"gradient/G": G, "gradient/D": D})
+
+
+def spread_of_layers(G: Any, D: nn.ModuleDict, shown: Shown) -> dict[str, Tensor]:
+    """Activations of every layer, every weight and its gradient in the last step, named for histograms."""
+    found = {f"activations/{layer}": x.float() for layer, x in listen(G, D, shown)}
+    for name, network in (("G", G), ("D", D)):
+        for key, p in network.named_parameters():
+            found[f"weights/{name}.{key}"] = p.detach()
+            if p.grad is not None:
+                found[f"gradients/{name}.{key}"] = p.grad
+    return found

@@ -23,9 +23,11 @@ class StopRequest:
         return self.signal is not None
 
     def exception(self) -> BaseException:
-        """What a program that was stopped by the signal raises: KeyboardInterrupt, or SystemExit with code 143."""
-        assert self.signal is not None, "nothing was requested"
-        return KeyboardInterrupt() if self.signal == signal.SIGINT else SystemExit(128 + self.signal)
+        """What a program that was stopped raises: KeyboardInterrupt, or SystemExit with SIGTERM's code 143.
+
+        The latter also where another process of the training got the signal.
+        """
+        return KeyboardInterrupt() if self.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame

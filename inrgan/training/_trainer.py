@@ -1,12 +1,11 @@
 """The training loop, top to bottom."""
 
 import contextlib
-import json
+import errno
 import math
-import resource
+import os
 import signal
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +17,29 @@ from inrgan._random import step_generator
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation
-from inrgan.errors import CheckpointError, ConfigError, NonFiniteError
+from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
 from inrgan.generator import Generator
 from inrgan.losses import AbstractTerm, adversarial_loss, terms
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
 from inrgan.training._descent import Descent
-from inrgan.training._diagnosis import diagnose
+from inrgan.training._diagnosis import diagnose, refuse_broken
 from inrgan.training._ema import frozen_copy, update_ema
 from inrgan.training._health import IN_A_ROW, Health
-from inrgan.training._layers import gradient_measures, listen, measures
+from inrgan.training._layers import health_of_layers, spread_of_layers
 from inrgan.training._networks import pick_device
 from inrgan.training._preview import write_preview
 from inrgan.training._ranks import Ranks
 from inrgan.training._reals import Reals
 from inrgan.training._reporter import AbstractReporter, Mute, Reporter
-from inrgan.training._run_directory import RunDirectory
+from inrgan.training._resume import check_same_run, open_run
 from inrgan.training._state import has_state, load_last_state, save_state
+from inrgan.training._statistics import memory, statistics
 from inrgan.training._step import Seen, StepLosses
 from inrgan.training._stop import StopRequest
 from inrgan.training._strength import AugmentStrength
 
 _TICK_SECONDS = 2.0
-_FREE = {"kimg", "snapshot_kimg", "device", "compile", "data", "batch_gpu", "ahead", "watch_every"}
-"""What may differ from a run's own configuration when it goes on: anything else would make it another run."""
 
 
 class Trainer:
@@ -137,7 +135,10 @@ class Trainer:
             config, self.terms, self.reals, augmentation=self.augmentation, z_dim=self.G.z_dim, pieces=pieces,
             device=self.device, ahead=ahead,
         )  # fmt: skip
-        self.run = self._directory(outdir, resume=resume, run_dir=run_dir)
+        self.run = open_run(
+            outdir, slug=f"{modality.name}-{self.source.description}-{config.preset}", resume=resume, run_dir=run_dir,
+            ranks=self.ranks,
+        )  # fmt: skip
         try:
             if resume is not None or self.ranks.share(run_dir is not None and (self.run.path / "config.json").exists()):
                 self._restore(needed=resume is not None)
@@ -170,15 +171,27 @@ class Trainer:
                 lower rates; the last snapshot and state are good.
             WriteError: the disk is full; the last snapshot and state are good.
         """
-        end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
-        stop = StopRequest()
+        try:
+            return self._fit(
+                self.config.kimg if kimg is None else min(kimg, self.config.kimg),
+                max_minutes=max_minutes, save_minutes=save_minutes,
+            )  # fmt: skip
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise WriteError(
+                f"cannot write in {self.run.path}: {os.strerror(error.errno)}; make room and go on with --resume"
+            ) from None
+
+    def _fit(self, end: float, *, max_minutes: float, save_minutes: float) -> Path:
         reporter = Reporter(self.run, quiet=self.quiet, kimg=self.kimg) if self.ranks.first else Mute()
+        stop = StopRequest()
         began, first = time.monotonic(), self.kimg
         deadline = began + 60 * max_minutes
         tick = saved = began
         tick_step, sums = self.step, {}
         next_snapshot = self._next_snapshot()
-        stopped, over = False, max_minutes <= 0
+        stopped, over, shown = False, max_minutes <= 0, -1
         try:
             if self.step == 0:
                 reporter.show(self.preview(reals=True), kimg=0)
@@ -207,12 +220,12 @@ class Trainer:
                 if self.kimg >= next_snapshot:
                     reporter.show(self.snapshot(), kimg=self.kimg)
                     reporter.say(f"{self.kimg:.3f} kimg, {(now - began) / 60:.1f} minutes: snapshot")
-                    self._histograms(reporter)
-                    next_snapshot, saved = self._next_snapshot(), now
+                    self._watch(reporter, histograms=True)
+                    next_snapshot, saved, shown = self._next_snapshot(), now, self.step
                 elif late:
                     self.save()
                     saved = now
-            self._finish(reporter, stop, stopped=stopped)
+            self._finish(reporter, stop, stopped=stopped, written=shown == self.step)
         finally:
             stop.close()
             reporter.close()
@@ -363,7 +376,7 @@ class Trainer:
     def _next_snapshot(self) -> float:
         return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
 
-    def _finish(self, reporter: AbstractReporter, stop: StopRequest, *, stopped: bool) -> None:
+    def _finish(self, reporter: AbstractReporter, stop: StopRequest, *, stopped: bool, written: bool) -> None:
         """Leave what the end or a stop asks for."""
         if self.health.row > 0 and not stopped:
             raise NonFiniteError(self._complaint())
@@ -372,8 +385,9 @@ class Trainer:
         elif stopped and stop.signal == signal.SIGTERM:
             self.save()  # whoever sends it waits for seconds only
         else:
-            reporter.show(self.snapshot(), kimg=self.kimg)
-            self._histograms(reporter)
+            if not written:
+                reporter.show(self.snapshot(), kimg=self.kimg)
+                self._watch(reporter, histograms=True)
             reporter.say(f"trained to {self.kimg:.3f} kimg; snapshot in {self.run.snapshot(self.kimg)}")
         if stopped:
             reporter.say(f"interrupted; go on with --resume {self.run.path}")
@@ -381,33 +395,12 @@ class Trainer:
 
     def _tick(self, reporter: AbstractReporter, sums: dict[str, list[Tensor]], *, seconds: float, steps: int) -> None:
         """Statistics of the steps since the last line."""
-        own = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
-        counts = (self.batches.used.copy(), self.batches.skipped.copy())
-        self.batches.clear_counts()
-        means: dict[str, Any] = {}
-        used, skipped, bad = Counter[str](), Counter[str](), 0
-        for values, (more_used, more_skipped), more_bad in self.ranks.gather((own, counts, self.source.bad)):
-            means = {k: means.get(k, 0.0) + v for k, v in values.items()}
-            used, skipped, bad = used + more_used, skipped + more_skipped, bad + more_bad
-        means["time/seconds_per_kimg"] = seconds / max(steps * self.config.batch / 1000, 1e-9)
-        means["memory/peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        if self.device.type == "cuda":
-            means["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
-        means |= {f"health/{name}": value for name, value in self.health.to_plain().items()}
+        kept = {f"health/{name}": value for name, value in self.health.to_plain().items()}
         if self.config.augment != "none":
-            means["augment/chance"] = self.strength.chance
-        means["data/bad"] = bad
-        means |= {f"data/used/{k}": n for k, n in sorted(used.items())}
-        means |= {f"data/too_small/{k}": n for k, n in sorted(skipped.items())}
-        reporter.stats(means, kimg=self.kimg)
-
-    def _watch(self, reporter: AbstractReporter) -> None:
-        """Record how healthy every layer's activations and gradients look."""
-        if not self.ranks.first:
-            return
-        shown = self.pieces[0].shown[0].head(4)
-        layers = {layer: measures(x) for layer, x in listen(self.G, self.D, shown)}
-        reporter.layers({**layers, **gradient_measures({"gradient/G": self.G, "gradient/D": self.D})}, kimg=self.kimg)
+            kept["augment/chance"] = self.strength.chance
+        line = statistics(sums, batches=self.batches, bad=self.source.bad, ranks=self.ranks) | kept
+        line["time/seconds_per_kimg"] = seconds / max(steps * self.config.batch / 1000, 1e-9)
+        reporter.stats(line | memory(self.device), kimg=self.kimg)
 
     def _parts(self) -> dict[str, Any]:
         """What a state holds, by name."""
@@ -416,17 +409,15 @@ class Trainer:
             "optimizer_G": self.optimizer_G, "optimizer_D": self.optimizer_D, "augment": self.strength,
         }  # fmt: skip
 
-    def _histograms(self, reporter: AbstractReporter) -> None:
-        """Show in TensorBoard how weights, gradients and activations are spread."""
+    def _watch(self, reporter: AbstractReporter, *, histograms: bool = False) -> None:
+        """Record how healthy every layer's activations and gradients look, of a few items of the last step."""
         if not self.ranks.first or not self.config.watch_every or not self.pieces:
             return
-        found = {f"activations/{layer}": x for layer, x in listen(self.G, self.D, self.pieces[0].shown[0].head(4))}
-        for name, network in (("G", self.G), ("D", self.D)):
-            for key, p in network.named_parameters():
-                found[f"weights/{name}.{key}"] = p.detach()
-                if p.grad is not None:
-                    found[f"gradients/{name}.{key}"] = p.grad
-        reporter.histograms({k: x.float() for k, x in found.items()}, kimg=self.kimg)
+        shown = self.pieces[0].shown[0].head(4)
+        if histograms:
+            reporter.histograms(spread_of_layers(self.G, self.D, shown), kimg=self.kimg)
+        else:
+            reporter.layers(health_of_layers(self.G, self.D, shown), kimg=self.kimg)
 
     def _return(self, reporter: AbstractReporter) -> None:
         """Go back to the last good state and on from there more slowly."""
@@ -450,44 +441,23 @@ class Trainer:
 
     def _complaint(self) -> str:
         return (
-            f"a loss or a gradient was NaN or infinite in the last {self.health.row} steps up to {self.kimg:.3f} kimg: "
-            f"{self._diagnosis()}. The last good state is {self.run.state}. Raise --gamma, or lower generator_rate and "
-            "critic_rate in the configuration"
+            f"a loss or a gradient was NaN or infinite in the last {self.health.row} steps: {self._diagnosis()}; "
+            f"{self._advice()}"
         )
 
     def _refuse_broken(self) -> None:
-        for name, network in (("generator", self.G), ("critic", self.D), ("averaged generator", self.ema)):
-            for key, value in network.state_dict().items():
-                if not torch.isfinite(value).all():
-                    raise NonFiniteError(
-                        f"the {name}'s {key} became NaN or infinite near {self.kimg:.3f} kimg; the last good state is "
-                        f"{self.run.state}. Raise --gamma, or lower generator_rate and critic_rate in the configuration"
-                    )
+        networks = {"generator": self.G, "critic": self.D, "averaged generator": self.ema}
+        refuse_broken(networks, advice=self._advice())
 
-    def _directory(self, outdir: str | Path, *, resume: str | Path | None, run_dir: str | Path | None) -> RunDirectory:
-        """The run directory, which the first process holds."""
-        if not self.ranks.first:
-            return RunDirectory(self.ranks.share(Path()), held=False)
-        if resume is not None:
-            run = RunDirectory(Path(resume))
-        elif run_dir is not None:
-            run = RunDirectory.at(Path(run_dir))
-        else:
-            slug = f"{self.config.modality.name}-{self.source.description}-{self.config.preset}"
-            run = RunDirectory.create(outdir, slug=slug)
-        self.ranks.share(run.path)
-        return run
+    def _advice(self) -> str:
+        return (
+            f"near {self.kimg:.3f} kimg; the last good state is {self.run.state}. Raise --gamma, or lower "
+            "generator_rate and critic_rate in the configuration"
+        )
 
     def _restore(self, *, needed: bool) -> None:
         """Go on where the run directory's state is, if there is one or one is needed."""
-        mine = json.loads(json.dumps(self.config.to_json()))
-        saved = self.ranks.share(self.run.read_config() if self.ranks.first else {})
-        changed = [k for k in mine if k not in _FREE and saved.get(k) != mine[k]]
-        if changed:
-            raise ConfigError(
-                f"{self.run.path} was trained with another {', '.join(changed)}; resume it as it was, or start a new "
-                "run with --init-from"
-            )
+        check_same_run(self.run, self.config, ranks=self.ranks)
         if needed or self.ranks.share(has_state(self.run.state)):
             self._load()
 
