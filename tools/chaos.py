@@ -11,6 +11,8 @@ mount is needed (skipped without, and said so).
 """
 
 import argparse
+import multiprocessing
+import multiprocessing.process
 import os
 import random
 import shutil
@@ -20,12 +22,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from inrgan import Generator
+from inrgan import Generator, cli, recipes
 from inrgan.training._state import load_state
 
 SIZES = {
@@ -33,16 +36,19 @@ SIZES = {
     "audio": ["--resolution", "2048", "--rate", "4000", "--batch", "4", "--kimg", "0.12"],
     "spherical": ["--resolution", "16", "--batch", "4", "--kimg", "0.12"],
 }
-# A snapshot or state after nearly every step, so that many kills come during one.
-_CHILD = """
-import sys
-from dataclasses import replace
-from inrgan import cli, recipes
-from inrgan.training import Trainer
-often = recipes.recipe
-recipes.recipe = lambda preset, modality: replace(often(preset, modality), snapshot_kimg={snapshot_kimg})
-cli.main(sys.argv[1:])
-"""
+# A snapshot after nearly every step, so that many kills come during one.
+_OFTEN, _USUAL = 0.016, 0.08
+_CHILD = "import sys; sys.path.insert(0, {folder!r}); import chaos; chaos.child(sys.argv[1:], snapshot_kimg={kimg})"
+
+
+def child(argv: list[str], *, snapshot_kimg: float, quiet: bool = False) -> None:
+    """Run a command of inrgan that writes snapshots as often as told."""
+    often = recipes.recipe
+    recipes.recipe = lambda preset, modality: replace(often(preset, modality), snapshot_kimg=snapshot_kimg)
+    torch.set_num_threads(1)
+    if quiet:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    cli.main(argv)
 
 
 class Chaos:
@@ -60,8 +66,12 @@ class Chaos:
 
     def command(self, *flags: str, often: bool = False) -> list[str]:
         """A training's command line."""
-        child = _CHILD.format(snapshot_kimg=0.016 if often else 0.08)
-        return [sys.executable, "-c", child, "train", self.modality, *SIZES[self.modality], *flags]
+        code = _CHILD.format(folder=str(Path(__file__).parent), kimg=_OFTEN if often else _USUAL)
+        return [sys.executable, "-c", code, *self.argv(*flags)]
+
+    def argv(self, *flags: str) -> list[str]:
+        """A training's arguments."""
+        return ["train", self.modality, *SIZES[self.modality], *flags]
 
     def train(self, *flags: str, often: bool = False) -> subprocess.CompletedProcess[str]:
         """Train to the end."""
@@ -75,51 +85,53 @@ class Chaos:
 
     def kills(self, count: int) -> None:
         """Kill -9 at random moments until a run has come to its end; its last state must be that of a quiet run."""
+        # A server that has imported everything forks the children, so that they train instead of importing.
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(["inrgan.cli", "inrgan.training", "inrgan_modalities", "chaos"])
+
+        def start(run: Path) -> multiprocessing.process.BaseProcess:
+            process = server.Process(
+                target=child, args=(self.argv("--run-dir", str(run)),),
+                kwargs={"snapshot_kimg": _OFTEN, "quiet": True},
+            )  # fmt: skip
+            process.start()
+            return process
+
         quiet = self.root / "quiet"
-        began = time.monotonic()
-        done = self.train("--run-dir", str(quiet), often=True)
-        whole = time.monotonic() - began
-        assert done.returncode == 0, done.stderr
-        equal, died, saving = 0, 0, 0
+        for _ in range(2):  # the second one is timed without the server's start
+            shutil.rmtree(quiet, ignore_errors=True)
+            began = time.monotonic()
+            process = start(quiet)
+            process.join()
+            whole = time.monotonic() - began
+            assert process.exitcode == 0, "the quiet run failed"
+        equal, died, saving, early = 0, 0, 0, 0
         for i in range(count):
-            run = self.root / f"kill{i}"
-            deaths = 0
+            run, deaths = self.root / f"kill{i}", 0
             while True:
-                child = subprocess.Popen(
-                    self.command("--run-dir", str(run), often=True), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-                )
-                # Twice at any moment at all, starting included; then let it come to its end.
-                moment = self._moment(run, whole) if deaths < 2 else None
-                if moment is None:
-                    _, error = child.communicate(timeout=900)
-                    assert child.returncode == 0, error.decode()
+                process = start(run)
+                if deaths < 2:  # twice at any moment at all, starting included; then let it come to its end
+                    process.join(timeout=self.random.uniform(0.0, 0.8) * whole)
+                    if process.exitcode is None and deaths == 1 and i % 2:
+                        saving += await_saving(run, process)  # in the middle of a write
+                else:
+                    process.join()
+                if process.exitcode is not None:
+                    assert process.exitcode == 0, f"run {i} ended with code {process.exitcode}"
                     break
-                try:
-                    child.wait(timeout=moment)
-                    break
-                except subprocess.TimeoutExpired:
-                    if deaths == 1 and i % 2:  # wait for the next save to begin, and kill in the middle of it
-                        saving += self._await_saving(run, child)
-                    child.send_signal(signal.SIGKILL)
-                    child.wait()
-                    deaths += 1
+                early += not (run / "state-latest.pt").exists()
+                process.kill()
+                process.join()
+                deaths += 1
             died += deaths
             good = same(state(quiet), state(run)) and loads(run) and not leftovers(run)
             equal += good
             print(f"  run {i}: killed {deaths} times, {'equal' if good else 'DIFFERENT'}", flush=True)
             shutil.rmtree(run)
-        self.check("kill -9", equal == count, f"{equal} of {count} equal bit for bit; {died} kills, {saving} in a save")
-
-    def _moment(self, run: Path, whole: float) -> float:
-        return self.random.uniform(0.3, 1.1) * whole if not run.exists() else self.random.uniform(0.2, 0.9) * whole
-
-    def _await_saving(self, run: Path, child: subprocess.Popen[bytes]) -> int:
-        """Return once a temporary file lies there: 1, or 0 where the training came to its end before."""
-        while child.poll() is None:
-            if leftovers(run):
-                return 1
-            time.sleep(0.0005)
-        return 0
+        self.check(
+            "kill -9", equal == count,
+            f"{equal} of {count} equal bit for bit; {died} kills, {saving} in a write, {early} before the first state",
+        )  # fmt: skip
 
     def signals(self) -> None:
         """SIGINT and SIGTERM save and exit with the usual codes; the run then ends as a quiet one."""
@@ -293,6 +305,15 @@ def leftovers(run: Path) -> list[Path]:
     return [p for p in run.rglob(".*.*") if p.name != ".lock"] if run.exists() else []
 
 
+def await_saving(run: Path, process: multiprocessing.process.BaseProcess) -> int:
+    """Return once a temporary file lies there: 1, or 0 where the training came to its end before."""
+    while process.exitcode is None:
+        if leftovers(run):
+            return 1
+        time.sleep(0.0005)
+    return 0
+
+
 def wait_for(path: Path, child: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
     """Until a file is there."""
     while not path.exists() and child.poll() is None:
@@ -311,7 +332,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=20, help="runs that are killed twice each")
     parser.add_argument("--modality", default="image", choices=sorted(SIZES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="one of: signals, damaged_state, second_process, full_disk, data, gradients")
+    parser.add_argument(
+        "--only", help="one of: signals, damaged_state, second_process, full_disk, data, gradients, kills"
+    )
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as root:
@@ -322,7 +345,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for fault in faults:
             if args.only in (None, fault.__name__):
                 fault()
-        if args.kills and args.only is None:
+        if args.kills and args.only in (None, "kills"):
             chaos.kills(args.kills)
     print("all survived" if not chaos.failed else f"failed: {', '.join(chaos.failed)}")
     sys.exit(bool(chaos.failed))
