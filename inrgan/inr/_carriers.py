@@ -21,7 +21,7 @@ _GAIN = 0.9598
 """Root of the second moment of softplus, of normal inputs."""
 
 _LEVEL = 0.25
-"""Standard deviation of a new generator's signals."""
+"""Standard deviation that a new generator's signals have where amplitudes have a second moment of 1."""
 
 
 class CarrierINR(AbstractINR):
@@ -34,8 +34,9 @@ class CarrierINR(AbstractINR):
     (Signals as carriers times slow envelopes: Flanagan & Golden 1966, "Phase vocoder"; in networks, harmonic
     oscillators with predicted amplitudes: Engel et al. 2020, "DDSP".)
 
-    At the nodes, aₖ = softplus(lₖ) bₖ. The levels l are those of a few bands of waves: silence is a level that is
-    low, instead of many waves that have to cancel, and what is loud is told apart from what it is made of.
+    At the nodes, aₖ = softplus(lₖ) bₖ. The levels l are sums of one that all waves share and of those of a few bands:
+    silence is a level that is low, instead of many waves that have to cancel, and how loud a signal is does not depend
+    on what it is made of.
 
     Where the encoding of the points bends (``PeriodEncoding(bend=...)``), one more layer of two inputs gives every
     wave the sample's own phase, the direction of its row, and frequency, by its bias.
@@ -77,8 +78,10 @@ class CarrierINR(AbstractINR):
         self.channels = channels
         self.lattice = domain.lattice(lattices[-1])
         self.carriers = encoding(spacing)
-        one = torch.ones(1, self.carriers.size)
-        bands = self.carriers.bands(_BANDS) if isinstance(self.carriers, PeriodEncoding) else one
+        bands = torch.ones(1, self.carriers.size)
+        if isinstance(self.carriers, PeriodEncoding):
+            # One level that all waves share, and one for each band. Squares of shares add up to 1.
+            bands = torch.cat([0.8 * bands, 0.6 * self.carriers.bands(_BANDS)])
         self.register_buffer("bands", bands, persistent=False)
         self.amplitudes = MultiScaleINR(
             domain, encoding=encoding, spacing=max(domain.spacing(lattices[-1]), spacing),

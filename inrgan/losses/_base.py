@@ -52,7 +52,7 @@ class AbstractTerm(abc.ABC):
 
     @abc.abstractmethod
     def score(
-        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
+        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],
         labels: Int[Tensor, "B"] | None,
     ) -> Float[Tensor, "B"]:  # fmt: skip
         """The critic's scores of what was seen, one tensor for each view."""

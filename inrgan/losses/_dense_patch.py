@@ -67,7 +67,7 @@ class DensePatchTerm(AbstractTerm):
         return (patch, domain.grid(domain.shape(self.whole))) if self.context else (patch,)
 
     def score(
-        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
+        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],
         labels: Int[Tensor, "B"] | None,
     ) -> Float[Tensor, "B"]:  # fmt: skip
         whole, whole_view = (values[1], views[1]) if self.context else (None, None)

@@ -50,7 +50,7 @@ class WholeTerm(AbstractTerm):
         return tuple(self.sampler.reals_view(v, domain=domain) for v in views)
 
     def score(
-        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C *S"]], views: Sequence[View],
+        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],
         labels: Int[Tensor, "B"] | None,
     ) -> Float[Tensor, "B"]:  # fmt: skip
         return critic(values[0], views[0], labels)

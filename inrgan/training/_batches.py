@@ -29,7 +29,7 @@ class Shown:
     """From where the generator's fields are asked instead, by augmentation."""
     moves: tuple[Float[Tensor, "B _"], ...]
     """Parameters of the transforms of what is made there."""
-    reals: tuple[Float[Tensor, "B C *S"], ...]
+    reals: tuple[Float[Tensor, "B C ..."], ...]
     z: Float[Tensor, "B Z"]
     labels: Int[Tensor, "B"] | None
 

@@ -59,7 +59,7 @@ class Reals:
     def draw(
         self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals",
         positions: range | None = None,
-    ) -> tuple[tuple[Float[Tensor, "B C *S"], ...], Int[Tensor, "B"]]:  # fmt: skip
+    ) -> tuple[tuple[Float[Tensor, "B C ..."], ...], Int[Tensor, "B"]]:  # fmt: skip
         """The reals of a step, as seen from each view, and their labels, on the CPU.
 
         Args:

@@ -20,8 +20,8 @@ class Seen:
     term: AbstractTerm
     strength: float
     views: tuple[View, ...]
-    reals: tuple[Float[Tensor, "B C *S"], ...]
-    fakes: tuple[Float[Tensor, "B C *S"], ...]
+    reals: tuple[Float[Tensor, "B C ..."], ...]
+    fakes: tuple[Float[Tensor, "B C ..."], ...]
     labels: Int[Tensor, "B"] | None
     w: Float[Tensor, "B W"]
 

