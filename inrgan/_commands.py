@@ -19,7 +19,7 @@ from inrgan.generator import Generator
 from inrgan.losses import LossOptions
 from inrgan.modality import Modality
 from inrgan.registry import modality_class, modality_names, rebuild
-from inrgan.training import TrainConfig, Trainer, pick_device
+from inrgan.training import Ranks, TrainConfig, Trainer, pick_device
 
 FOLDERS = "folders"
 """What ``--labels`` without a pattern means."""
@@ -31,17 +31,16 @@ if TYPE_CHECKING:
 
 def train(flags: "TrainFlags", *, modality: Modality) -> None:
     """Train, or say what would be trained."""
-    resumed = flags.resume
-    if resumed is None and flags.run_dir is not None and (flags.run_dir / "config.json").exists():
-        resumed = flags.run_dir
-    config = _resumed(flags, modality, resumed) if resumed is not None else _configured(flags, modality)
+    ranks = Ranks.join(flags.device)
+    config = ranks.share(_config(flags, modality) if ranks.first else TrainConfig(modality=modality))
     if flags.dry_run:
-        print(json.dumps(config.to_json(), indent=2))
-        print(_sizes(config))
+        if ranks.first:
+            print(json.dumps(config.to_json(), indent=2))
+            print(_sizes(config))
         return
     trainer = Trainer(
         config, outdir=flags.outdir, resume=flags.resume, run_dir=flags.run_dir, init_from=flags.init_from,
-        quiet=flags.quiet,
+        quiet=flags.quiet, ranks=ranks,
     )  # fmt: skip
     try:
         trainer.fit(max_minutes=flags.max_minutes, save_minutes=flags.save_minutes)
@@ -173,6 +172,14 @@ def _labels(text: str | None) -> bool | str:
 def load(run: str, device: str) -> Generator:
     """The generator that a command is about."""
     return Generator.from_pretrained(run, device=pick_device(device))
+
+
+def _config(flags: "TrainFlags", modality: Modality) -> TrainConfig:
+    """The configuration that the flags give, or that of the run that they go on with."""
+    resumed = flags.resume
+    if resumed is None and flags.run_dir is not None and (flags.run_dir / "config.json").exists():
+        resumed = flags.run_dir
+    return _resumed(flags, modality, resumed) if resumed is not None else _configured(flags, modality)
 
 
 def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:

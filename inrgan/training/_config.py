@@ -76,7 +76,7 @@ class TrainConfig:
     augment_kimg: float = 100.0
     """Adaptive: thousand items over which the chance may go from 0 to 1."""
     compile: bool = False
-    """Compile generator and critic with torch.compile; the gradient penalties stay eager."""
+    """Compile generator, critic and gradient penalties with torch.compile."""
     batch_gpu: int = 0
     """Items that a process works on at once; it adds up the gradients of several pieces of the batch. 0 for all of its
     items."""

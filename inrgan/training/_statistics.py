@@ -38,5 +38,5 @@ def memory(device: torch.device) -> dict[str, Any]:
     """Peaks of this process, in GiB."""
     peaks = {"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
     if device.type == "cuda":
-        peaks["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        peaks["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
     return peaks

@@ -118,7 +118,7 @@ class Trainer:
         )  # fmt: skip
         self.losses = StepLosses(
             self.D, adversarial_loss(config.adversarial), gamma=config.gamma, every=config.penalty_every,
-            autocast=self._autocast, compiled=config.compile,
+            autocast=self._autocast, backend="inductor" if config.compile else None,
         )  # fmt: skip
         self.optimizer_G = torch.optim.Adam(self.G.parameters(), lr=config.generator_rate, betas=config.betas)
         self.optimizer_D = torch.optim.Adam(self.D.parameters(), lr=config.critic_rate, betas=config.betas)
