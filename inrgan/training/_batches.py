@@ -76,7 +76,7 @@ class _Prepared:
     """A step's pieces on the CPU, the transforms of their reals, and which octaves of views were served."""
 
     pieces: list[Piece]
-    moves: list[tuple[Float[Tensor, "B _"], ...]]
+    moves: list[tuple[Tensor, ...]]
     used: Counter[str]
     skipped: Counter[str]
 

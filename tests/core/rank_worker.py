@@ -17,11 +17,13 @@ SIZES = {
 SCENARIOS = {
     # Views of each item's own, a mirror by chance, labels; as many items for each process.
     "image": TrainConfig(
-        modality=ImageModality(resolution=16, mirror=True), batch=6, labels=True, augment="adaptive", augment_p=0.3,
-        losses=("full", "dense-patch"), views=LossOptions(patch=8, whole=8, patch_start=0, patch_ramp=0), **SIZES,
+        modality=ImageModality(resolution=16, mirror=True), batch=8, labels=True, losses=("full", "dense-patch"),
+        views=LossOptions(patch=8, whole=8, patch_start=0, patch_ramp=0), **SIZES,
     ),
-    # Three items for one process, two for the other.
-    "audio": TrainConfig(modality=AudioModality(resolution=1024, rate=4000), batch=5, **SIZES),
+    # Transforms by chance; three items for one process, two for the other.
+    "audio": TrainConfig(
+        modality=AudioModality(resolution=512, rate=4000), batch=5, augment="adaptive", augment_p=0.3, **SIZES
+    ),
 }  # fmt: skip
 STEPS = 20
 

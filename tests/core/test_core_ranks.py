@@ -79,16 +79,14 @@ def test_statistics_are_of_all_processes(name, together, alone):
 def test_the_first_process_writes_what_all_go_on_from(together):
     again, folder = together[3], together[2]
     assert again.step == STEPS + 1 and not list(folder.glob("*/*-1*.pt"))
-    assert (folder / "image" / "snapshot-00000.126" / "model.safetensors").exists()
+    assert (folder / "image" / "snapshot-00000.168" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_pieces_of_a_batch_add_up(name, alone, tmp_path):
-    # Four pieces of an uneven batch: 2, 2, 1, 1 of six items; 2, 1, 1, 1 of five.
-    most = {"image": 2, "audio": 2}[name]
-    pieces = Ranks().positions(SCENARIOS[name].batch, most=most)
-    changed = steps(name, tmp_path, Ranks(), batch_gpu=most)
-    assert len(changed.pieces) == len(pieces) == 3
+    # Four pieces of two items; of five items two, two and one.
+    changed = steps(name, tmp_path, Ranks(), batch_gpu=2)
+    assert len(changed.pieces) == {"image": 4, "audio": 3}[name]
     assert differences(tensors(changed), tensors(alone[name])) < 1e-5
 
 
@@ -121,7 +119,7 @@ def test_a_process_without_a_gpu_of_its_own(monkeypatch):
 
 def test_data_made_ahead_are_the_same(tmp_path):
     # Oracle: no thread. The chance of transforms changes on the way, and what was made ahead with another is dropped.
-    config = replace(SCENARIOS["image"], augment_kimg=0.01)
+    config = replace(SCENARIOS["audio"], augment_kimg=0.01)
     runs = []
     for ahead in (0, 3):
         trainer = Trainer(replace(config, ahead=ahead), outdir=tmp_path, quiet=True)
