@@ -20,10 +20,8 @@ SCENARIOS = {
         modality=ImageModality(resolution=16, mirror=True), batch=8, labels=True, losses=("full", "dense-patch"),
         views=LossOptions(patch=8, whole=8, patch_start=0, patch_ramp=0), **SIZES,
     ),
-    # Transforms by chance; three items for one process, two for the other.
-    "audio": TrainConfig(
-        modality=AudioModality(resolution=512, rate=4000), batch=5, augment="adaptive", augment_p=0.3, **SIZES
-    ),
+    # Three items for one process, two for the other.
+    "audio": TrainConfig(modality=AudioModality(resolution=512, rate=4000), batch=5, **SIZES),
 }  # fmt: skip
 STEPS = 20
 
