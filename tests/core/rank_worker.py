@@ -7,7 +7,6 @@ import torch
 from torch import distributed
 
 from inrgan import AudioModality, CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
-from inrgan.losses import LossOptions
 from inrgan.training import Ranks
 
 SIZES = {
@@ -15,11 +14,8 @@ SIZES = {
     "critic": CriticSizes(width=4, max_width=8), "kimg": 1.0, "penalty_every": 2, "device": "cpu",
 }  # fmt: skip
 SCENARIOS = {
-    # Views of each item's own, a mirror by chance, labels; as many items for each process.
-    "image": TrainConfig(
-        modality=ImageModality(resolution=16, mirror=True), batch=8, labels=True, losses=("full", "dense-patch"),
-        views=LossOptions(patch=8, whole=8, patch_start=0, patch_ramp=0), **SIZES,
-    ),
+    # A mirror by chance, labels; as many items for each process.
+    "image": TrainConfig(modality=ImageModality(resolution=16, mirror=True), batch=8, labels=True, **SIZES),
     # Three items for one process, two for the other.
     "audio": TrainConfig(modality=AudioModality(resolution=512, rate=4000), batch=5, **SIZES),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from rank_worker import SCENARIOS, STEPS, join, steps, tensors
 
 from inrgan import Trainer
 from inrgan.errors import ConfigError, DeviceError
+from inrgan.losses import LossOptions
 from inrgan.training import Ranks, pick_device
 
 
@@ -100,8 +101,11 @@ def test_pieces_of_a_batch_add_up(name, alone, tmp_path):
 
 def test_pieces_and_processes_are_shown_the_items_of_the_whole(tmp_path):
     # Oracle: rows of the whole batch. Mirrors, moved and retouched items, views of each item's own, labels.
-    changes = {"augment": "fixed", "augment_p": 0.7, "losses": ("full", "variable-density", "dense-patch")}
-    trainer = Trainer(replace(SCENARIOS["image"], **changes), outdir=tmp_path, quiet=True)
+    changed = replace(
+        SCENARIOS["image"], augment="fixed", augment_p=0.7, losses=("full", "random-resolution", "dense-patch"),
+        views=LossOptions(patch=8, whole=16, patch_start=0, patch_ramp=0, shift=0.2),
+    )  # fmt: skip
+    trainer = Trainer(changed, outdir=tmp_path, quiet=True)
     batches = trainer.batches
     (whole,) = batches.at(3, chance=0.7)
     made = [trainer._make(s) for s in whole.shown]
