@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from inrgan._builtin import BUILT_IN
 from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import AbstractDomain, Box, Sphere
+from inrgan.domains import AbstractDomain, Box, Sphere, Surface
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.modality import Modality
@@ -21,7 +21,10 @@ from inrgan.views import View
 if TYPE_CHECKING:
     from inrgan_modalities.audio import AudioModality
     from inrgan_modalities.image import ImageModality
+    from inrgan_modalities.occupancy import OccupancyModality
     from inrgan_modalities.spherical import SphericalModality
+    from inrgan_modalities.surface import SurfaceModality
+    from inrgan_modalities.video import VideoModality
 
     from inrgan.training import TrainConfig, Trainer
 
@@ -46,11 +49,15 @@ __all__ = [
     "GeneratorSizes",
     "ImageModality",
     "Modality",
+    "OccupancyModality",
     "ResidualCritic",
     "Sphere",
     "SphericalModality",
+    "Surface",
+    "SurfaceModality",
     "TrainConfig",
     "Trainer",
+    "VideoModality",
     "View",
     "resample",
 ]

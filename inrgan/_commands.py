@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan._parse import parse_numbers, parse_seeds
 from inrgan._plain import to_plain
 from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
@@ -60,12 +60,22 @@ def sample(flags: "Sample") -> None:
         raise ConfigError(
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
-    fields = G.sample(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
+    parts = _parts(flags.part_seeds)
+    seeds = parse_seeds(flags.seeds)
+    if len(seeds) == 1:  # one sample with many of a part
+        seeds = seeds * max([1, *map(len, parts.values())])
+    fields = G.sample(seeds, truncation=flags.truncation, label=flags.label, parts=parts)
+    if suffix in modality.field_suffixes:
+        modality.write_field(fields, flags.out, shape=shape)
+        return
     if flags.view is None:
         values = fields.render(shape, region=region)
         modality = modality.over(shape, region)
     else:
-        view = modality.named_view(flags.view, resolution=min(shape)).to(fields.device)
+        text = flags.resolution or str(modality.resolution)
+        # A shape says how many samples its shorter side has; the whole domain's need not be that many.
+        resolution = int(text) if text.isdigit() else min(shape)
+        view = modality.named_view(flags.view, resolution=resolution).to(fields.device)
         values = fields.look(view)
         if view.weights is not None:
             values = values.masked_fill(view.weights.reshape(view.shape) == 0, math.inf)
@@ -100,7 +110,9 @@ def evaluate(flags: "Evaluate") -> None:
     from inrgan.metrics import scores_table
 
     G = load(flags.run, flags.device)
-    source = held_out_source(G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed)
+    source = held_out_source(
+        G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed, share=flags.hold_out
+    )
     folder = Path(flags.run)
     names = None if flags.metrics is None else [name.strip() for name in flags.metrics.split(",")]
     scores = score_generator(
@@ -157,11 +169,22 @@ def where(
         ConfigError: flags that contradict each other.
     """
     if flags.rate is None and flags.seconds is None:
-        shape = parse_shape(flags.resolution, domain=modality.domain, default=modality.resolution)
+        shape = modality.array_shape(flags.resolution)
         return shape, None if region is None else parse_numbers(region, what="region")
-    if flags.resolution is not None or region is not None:
-        raise ConfigError("--rate and --seconds say what --resolution and --region say; give one or the other")
-    return modality.window(rate=flags.rate, seconds=flags.seconds)
+    if region is not None:
+        raise ConfigError("--rate and --seconds say where to look as --region does; give one or the other")
+    return modality.window(rate=flags.rate, seconds=flags.seconds, resolution=flags.resolution)
+
+
+def _parts(texts: Sequence[str]) -> dict[str, list[int]]:
+    """Seeds of parts of the latent, from ``NAME=SEEDS``."""
+    found = {}
+    for text in texts:
+        name, equals, seeds = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--part-seeds has {text!r}; expected NAME=SEEDS, such as motion=3")
+        found[name] = parse_seeds(seeds)
+    return found
 
 
 def _labels(text: str | None) -> bool | str:
@@ -196,6 +219,7 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
     return dataclasses.replace(
         config,
         data=None if flags.data is None else str(flags.data),
+        hold_out=flags.hold_out,
         labels=flags.labels is not None,
         label_pattern=flags.labels if flags.labels not in (None, FOLDERS) else "",
         seed=flags.seed,

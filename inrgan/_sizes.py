@@ -41,6 +41,11 @@ class GeneratorSizes:
     classes: int = 0
     """Number of labels; 0 for an unconditional generator."""
 
+    @property
+    def part_dims(self) -> tuple[int, int]:
+        """Entries of z and of w that a part of the latent takes that can be drawn apart."""
+        return max(1, self.z_dim // 4), max(1, self.w_dim // 4)
+
     def __post_init__(self):
         sizes = {
             "z_dim": self.z_dim, "w_dim": self.w_dim, "mapping_depth": self.mapping_depth, "rank": self.rank,

@@ -1,6 +1,7 @@
 """The command line: ``inrgan COMMAND``."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ class TrainFlags:
 
     data: Path | None = None
     """Folder or zip of files; the built-in synthetic set when absent."""
+    hold_out: float = 0.0
+    """Share of the items that training does not see; evaluate scores against it under the same flag."""
     outdir: Path = Path("runs")
     """Where the run directory is made."""
     preset: Preset = "tiny"
@@ -93,8 +96,8 @@ class Sample:
     resolution: str | None = None
     """Samples on the shortest side, or a whole shape like 512x1024 (rows x columns); the training resolution
     when absent."""
-    rate: float | None = None
-    """Of signals with time: samples per second, instead of a resolution."""
+    rate: Annotated[float | None, tyro.conf.arg(aliases=["--fps"])] = None
+    """Of signals with time: samples or frames per second."""
     seconds: float | None = None
     """Of signals with time: how long, from the start on; the length of the training window when absent."""
     region: str | None = None
@@ -105,6 +108,9 @@ class Sample:
     """1 for the model as it is; less trades variety for quality."""
     label: str | None = None
     """Class of a conditional generator, by name or number."""
+    part_seeds: tuple[str, ...] = ()
+    """Parts of the latent from other seeds, each as NAME=SEEDS; --NAME-seed SEEDS says the same. As many seeds as
+    samples, or one for all."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
 
@@ -122,7 +128,7 @@ class Render:
     """Of the sample."""
     resolution: str | None = None
     """As for sample: 65536, or 32768x65536 (rows x columns)."""
-    rate: float | None = None
+    rate: Annotated[float | None, tyro.conf.arg(aliases=["--fps"])] = None
     """As for sample."""
     seconds: float | None = None
     """As for sample."""
@@ -182,6 +188,8 @@ class Evaluate:
     """Run directory, save_pretrained folder or Hub id."""
     data: Path | None = None
     """Folder or zip, best a part that training did not see; built-in items that no training sees when absent."""
+    hold_out: float = 0.0
+    """As for train: score against the share of the data that training did not see."""
     labels: str | None = None
     """As for train: what the metric labels compares with."""
     metrics: str | None = None
@@ -238,7 +246,7 @@ def _dispatch(args: list[str]) -> None:
     if command == "train":
         _train(rest)
     elif command in _COMMANDS:
-        flags = tyro.cli(_COMMANDS[command], args=_named_labels(rest), prog=f"inrgan {command}")
+        flags = tyro.cli(_COMMANDS[command], args=_part_seeds(_named_labels(rest)), prog=f"inrgan {command}")
         run: dict[str, Callable[..., None]] = {
             "sample": _commands.sample,
             "render": _render_command.render,
@@ -286,6 +294,19 @@ def _named_labels(args: list[str]) -> list[str]:
     for arg, after in pairwise([*args, "--"]):
         out.append(f"{arg}={FOLDERS}" if arg == "--labels" and after.startswith("-") else arg)
     return out
+
+
+def _part_seeds(args: list[str]) -> list[str]:
+    """``--NAME-seed SEEDS``, for whatever parts a latent has, to the one flag that the parser knows."""
+    out, found = [], []
+    words = iter(args)
+    for arg in words:
+        match = re.fullmatch(r"--([a-z]+)-seeds?(?:=(.*))?", arg)
+        if match is None or match[1] == "part":
+            out.append(arg)
+        else:
+            found.append(f"{match[1]}={match[2] if match[2] is not None else next(words, '')}")
+    return [*out, "--part-seeds", *found] if found else out
 
 
 def _overview() -> str:

@@ -7,7 +7,7 @@ import torch
 
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, SubsetSource, split
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.metrics import Score, evaluate
@@ -20,18 +20,31 @@ HELD_OUT = 1 << 31
 
 
 def held_out_source(
-    modality: Modality, data: str | Path | None, *, labels: bool | str = False, seed: int = 0
+    modality: Modality, data: str | Path | None, *, labels: bool | str = False, seed: int = 0, share: float = 0.0
 ) -> AbstractSource:
-    """What to score against: a data set as it is, or built-in items of a seed that no training has.
+    """What to score against: a data set or its part that trainings hold out, or built-in items that none has.
+
+    Args:
+        modality: of the data.
+        data: folder or zip; None for built-in items, of a seed that no training is given.
+        labels: as of ``Modality.source``.
+        seed: of built-in items.
+        share: of a data set, that trainings held out; 0 for all of it. The name of the part states its hash.
 
     Raises:
         DataError: missing, empty or unreadable data.
+        ConfigError: a share that cannot be.
 
     Example:
         >>> len(held_out_source(ImageModality(resolution=16), None))
         4096
     """
-    return modality.source(data, labels=labels, seed=HELD_OUT + seed)
+    source = modality.source(data, labels=labels, seed=HELD_OUT + seed)
+    if share == 0 or data is None:
+        return source
+    parts = split(source, share=share)
+    indices = range(len(parts.test))
+    return SubsetSource(parts.test, indices, description=f"{source.description}, held out {share:g}, {parts.digest}")
 
 
 def labelled_reals(

@@ -1,7 +1,7 @@
 """The generator: mapping network, hypernetwork and backbone."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -90,9 +90,10 @@ class Generator(nn.Module):
             depth=self.sizes.mapping_depth,
             classes=self.sizes.classes,
             rate=self.sizes.mapping_rate,
+            parts=[(name, *self.sizes.part_dims) for name in modality.latent_parts],
         )
         self.inr = _backbone(self.sizes, modality)
-        self.hypernetwork = _hypernetwork(self.sizes, self.inr)
+        self.hypernetwork = _hypernetwork(self.sizes, self.inr, modality)
 
     @property
     def z_dim(self) -> int:
@@ -112,21 +113,41 @@ class Generator(nn.Module):
         """Mapped latents to fields."""
         return Field(self.inr, self.hypernetwork(w), domain=self.modality.domain)
 
-    def latents(self, seeds: Sequence[int]) -> Float[Tensor, "B Z"]:
+    def latents(
+        self, seeds: Sequence[int], *, parts: Mapping[str, Sequence[int]] | None = None
+    ) -> Float[Tensor, "B Z"]:
         """The latent of every seed, drawn on the CPU so that a seed means the same on every device.
 
+        Args:
+            seeds: any whole numbers from 0 up.
+            parts: seeds of parts of the latent, by name; as many as ``seeds``, or one for all. A part is that of its
+                own seed's whole latent.
+
         Raises:
-            ConfigError: no seed, or a negative one.
+            ConfigError: no seed, a negative one, an unknown part, or a number of seeds that does not fit.
         """
+        z = self._drawn(seeds)
+        names, width = self.modality.latent_parts, self.sizes.part_dims[0]
+        for name, own in (parts or {}).items():
+            if name not in names:
+                known = ", ".join(names) or "none"
+                raise ConfigError(f"{self.modality.name} has no part of the latent called {name!r}; it has {known}")
+            if len(own) not in (1, len(seeds)):
+                raise ConfigError(f"{len(own)} seeds of {name} for {len(seeds)} samples; expected as many, or one")
+            start = z.shape[1] - width * (len(names) - names.index(name))
+            z[:, start : start + width] = self._drawn(own)[:, start : start + width]
+        return z.to(self.mapping.w_mean)  # its device and its precision
+
+    def _drawn(self, seeds: Sequence[int]) -> Float[Tensor, "B Z"]:
         if len(seeds) == 0 or min(seeds) < 0:
             raise ConfigError(f"got the seeds {list(seeds)}; expected one or more numbers from 0 up")
-        rows = [torch.randn(self.sizes.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.stack(rows).to(self.mapping.w_mean)  # its device and its precision
+        return torch.stack([torch.randn(self.sizes.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds])
 
     @torch.no_grad()
     def sample_w(
-        self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None
-    ) -> Float[Tensor, "B W"]:
+        self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None,
+        parts: Mapping[str, Sequence[int]] | None = None,
+    ) -> Float[Tensor, "B W"]:  # fmt: skip
         """Mapped latents of seeds; each seed also chooses a label unless one is given.
 
         Raises:
@@ -134,7 +155,7 @@ class Generator(nn.Module):
         """
         if not math.isfinite(truncation):
             raise ConfigError(f"truncation is {truncation}; expected a finite number, usually 0 to 1")
-        z = self.latents(seeds)
+        z = self.latents(seeds, parts=parts)
         labels = None
         if self.labels:
             index = None if label is None else self.label_index(label)
@@ -144,19 +165,23 @@ class Generator(nn.Module):
         return self.mapping.truncate(self.mapping(z, labels), truncation)
 
     @torch.no_grad()
-    def sample(self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None) -> Field:
+    def sample(
+        self, seeds: Sequence[int], *, truncation: float = 1.0, label: int | str | None = None,
+        parts: Mapping[str, Sequence[int]] | None = None,
+    ) -> Field:  # fmt: skip
         """One field per seed. A seed gives the same field in any batch and on any device.
 
         Args:
             seeds: any whole numbers from 0 up.
             truncation: 1 for the model as it is; less trades variety for quality.
             label: name or number of the class of a conditional generator; None lets seeds take turns.
+            parts: seeds of parts of the latent, by name, as for ``latents``.
 
         Example:
             >>> len(G.sample([0, 1, 2], truncation=0.7))
             3
         """
-        return self.field(self.sample_w(seeds, truncation=truncation, label=label))
+        return self.field(self.sample_w(seeds, truncation=truncation, label=label, parts=parts))
 
     def label_index(self, label: int | str) -> int:
         """Number of a class given by name or number.
@@ -200,6 +225,12 @@ class Generator(nn.Module):
 
 def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
     spacing = modality.domain.spacing(modality.resolution)
+    paths = modality.paths(spacing)
+    if paths is not None and sizes.backbone not in ("multiscale", "pointwise"):
+        raise ConfigError(
+            f"signals of {modality.name} move along an axis, which the backbone {sizes.backbone} does not know; use "
+            "multiscale or pointwise"
+        )
     if sizes.backbone == "polynomial":
         if len(sizes.widths) != 1 or len(sizes.depths) != 1:
             raise ConfigError(f"a polynomial takes one width and one depth; got {sizes.widths} and {sizes.depths}")
@@ -210,12 +241,18 @@ def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
             width=sizes.widths[0],
             depth=sizes.depths[0],
         )
-    known = {"multiscale": MultiScaleINR, "pointwise": MultiScaleINR, "carriers": CarrierINR}
-    if sizes.backbone not in known:
-        raise ConfigError(f"unknown backbone {sizes.backbone!r}; expected {', '.join(known)} or polynomial")
+    if sizes.backbone not in ("multiscale", "pointwise", "carriers"):
+        raise ConfigError(
+            f"unknown backbone {sizes.backbone!r}; expected multiscale, pointwise, carriers or polynomial"
+        )
     if sizes.backbone == "pointwise" and sizes.lattices:
         raise ConfigError(f"a pointwise backbone has no lattices; got {sizes.lattices}")
-    return known[sizes.backbone](
+    if sizes.backbone == "carriers":
+        return CarrierINR(
+            modality.domain, encoding=modality.encoding, spacing=spacing, channels=modality.signal_channels,
+            lattices=sizes.lattices, widths=sizes.widths, depths=sizes.depths,
+        )  # fmt: skip
+    return MultiScaleINR(
         modality.domain,
         encoding=modality.encoding,
         spacing=spacing,
@@ -223,14 +260,18 @@ def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
         lattices=sizes.lattices,
         widths=sizes.widths,
         depths=sizes.depths,
+        paths=paths,
     )
 
 
-def _hypernetwork(sizes: GeneratorSizes, inr: AbstractINR) -> AbstractHypernetwork:
+def _hypernetwork(sizes: GeneratorSizes, inr: AbstractINR, modality: Modality) -> AbstractHypernetwork:
+    parts = dict.fromkeys(modality.latent_parts, sizes.part_dims[1])
     if sizes.hypernetwork == "factorized":
-        return FactorizedHypernetwork(inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, modulation=sizes.modulation)
+        return FactorizedHypernetwork(
+            inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, parts=parts, modulation=sizes.modulation
+        )
     if sizes.hypernetwork == "style":
-        return StyleHypernetwork(inr.layers, w_dim=sizes.w_dim)
+        return StyleHypernetwork(inr.layers, w_dim=sizes.w_dim, parts=parts)
     if sizes.hypernetwork == "full":
-        return FullHypernetwork(inr.layers, w_dim=sizes.w_dim)
+        return FullHypernetwork(inr.layers, w_dim=sizes.w_dim, parts=parts)
     raise ConfigError(f"unknown hypernetwork {sizes.hypernetwork!r}; expected factorized, style or full")

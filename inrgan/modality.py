@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from inrgan._parse import parse_shape
 from inrgan._plain import to_plain
 from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
 from inrgan._typing import Float, Tensor
@@ -16,9 +17,11 @@ from inrgan.augmentation import AbstractTransform
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic
 from inrgan.domains import AbstractDomain
-from inrgan.encodings import AbstractEncoding, FourierEncoding
+from inrgan.encodings import AbstractEncoding, AxisPaths, FourierEncoding
 from inrgan.errors import ConfigError
+from inrgan.field import Field
 from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
+from inrgan.samplers import AbstractSampler
 from inrgan.views import View
 
 
@@ -44,8 +47,16 @@ class Modality(abc.ABC):
     real_filter: ClassVar[str] = "lanczos3"
     """What band-limits reals in ``observe``, as the protocol of a score states it."""
 
+    latent_parts: ClassVar[tuple[str, ...]] = ()
+    """Names of parts of a latent that can be drawn apart from the rest, as ``--NAME-seed`` on the command line; layers
+    of a backbone may ask for one (``LayerSpec.part``)."""
+
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that only the whole domain can fill, in lower case: no region and no named view goes there."""
+
+    field_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that are made from fields themselves rather than from their values on a grid; see
+    ``write_field``."""
 
     resolution: int
 
@@ -105,6 +116,20 @@ class Modality(abc.ABC):
             ConfigError: a suffix that cannot be written.
         """
 
+    def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
+        """Write a batch of fields to one file of ``field_suffixes``, asking them wherever the file needs them.
+
+        Args:
+            field: the functions.
+            path: of the file.
+            shape: how finely, as the array shape of a render of the whole domain.
+
+        Raises:
+            ConfigError: there are no such files, as by default, or the shape does not suit them.
+        """
+        del field, shape
+        raise ConfigError(f"{self.name} writes no fields to {Path(path).name}; write values on a grid")
+
     @property
     @abc.abstractmethod
     def preview_suffix(self) -> str:
@@ -115,6 +140,18 @@ class Modality(abc.ABC):
         return FourierEncoding(
             self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=64
         )
+
+    def paths(self, spacing: float) -> AxisPaths | None:
+        """What moves signals along an axis of the domain, for samples no finer than ``spacing``; nothing by default.
+
+        Where there are any, the encoding is a ``TravellingEncoding``, and the backbone ``multiscale`` or ``pointwise``.
+        """
+        del spacing
+        return None
+
+    def whole_sampler(self, sampler: AbstractSampler) -> AbstractSampler:
+        """What the critic of whole signals looks through in training; a sampler of the losses as it is, by default."""
+        return sampler
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
         """A critic for dense patches in the light of the whole; residual convolutions by default.
@@ -138,6 +175,26 @@ class Modality(abc.ABC):
         """
         del batch, generator
         return view
+
+    def place(self, item: Any, *, generator: torch.Generator) -> Float[Tensor, "D"] | None:
+        """A place of an item that is worth a close look by a patch of a training; None, as by default, where none is.
+
+        Args:
+            item: decoded.
+            generator: draws the place.
+        """
+        del item, generator
+        return None
+
+    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
+        """What a training adds to the loss of the generator, of fields alone; None, as by default, for nothing.
+
+        Args:
+            field: a batch of generated fields; the loss is differentiable in what made them.
+            generator: of every chance, on the CPU.
+        """
+        del field, generator
+        return None
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         """What adaptive augmentation may do to reals and fakes alike; nothing by default."""
@@ -184,19 +241,31 @@ class Modality(abc.ABC):
         """Sizes that ``LossOptions`` leaves at 0: ``patch``, ``whole``, ``lowest``; the core's where absent."""
         return {}
 
+    def array_shape(self, text: str | None) -> tuple[int, ...]:
+        """The array shape that ``--resolution`` asks for: the whole domain's by default, or sizes like ``48x64``.
+
+        Args:
+            text: what was given; the training resolution where None.
+
+        Raises:
+            ConfigError: the text is none of the two, or has a size of 0 or the wrong number of sizes.
+        """
+        return parse_shape(text, domain=self.domain, default=self.resolution)
+
     def window(
-        self, *, rate: float | None = None, seconds: float | None = None
+        self, *, rate: float | None = None, seconds: float | None = None, resolution: str | None = None
     ) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """The shape and the region of what lasts so many seconds at a rate, as ``--rate`` and ``--seconds``.
 
         Args:
             rate: samples per second along the axis of time; the training's where None.
             seconds: from the start on; the domain's where None.
+            resolution: ``--resolution``, for signals that have more axes than time.
 
         Raises:
             ConfigError: this kind of signal has no time, as by default, or a number is not positive.
         """
-        del rate, seconds
+        del rate, seconds, resolution
         raise ConfigError(f"--rate and --seconds were given for {self.name}, which has no time; use --resolution")
 
     def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "Modality":

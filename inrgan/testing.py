@@ -128,8 +128,9 @@ def _check_data(m: Modality) -> Tensor:
         return values  # no dense patches on such a domain
     spacing = torch.full((len(items),), 1.001 * m.domain.spacing(m.resolution))
     side = max(1, m.resolution // 2)
-    patches = m.observe(items, m.domain.patches(side, spacing, generator=torch.Generator().manual_seed(0)))
-    expected = (len(items), m.signal_channels, *[side] * m.domain.grid_dim)
+    view = m.domain.patches(side, spacing, generator=torch.Generator().manual_seed(0))
+    patches = m.observe(items, view)
+    expected = (len(items), m.signal_channels, *view.shape)
     _require(patches.shape == expected, f"observe gave {tuple(patches.shape)} for patches; expected {expected}")
     return values
 

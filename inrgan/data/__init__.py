@@ -8,6 +8,7 @@ from inrgan.data._large import AbstractItem, AbstractLargeItem
 from inrgan.data._open import open_archive
 from inrgan.data._order import epoch_indices
 from inrgan.data._source import AbstractSource, SubsetSource
+from inrgan.data._split import Split, split
 from inrgan.data._zip import ZipArchive
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "AbstractSource",
     "ArchiveSource",
     "FolderArchive",
+    "Split",
     "SubsetSource",
     "ZipArchive",
     "epoch_indices",
@@ -24,4 +26,5 @@ __all__ = [
     "labels_of",
     "open_archive",
     "pattern_labels",
+    "split",
 ]

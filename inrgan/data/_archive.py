@@ -1,6 +1,10 @@
 """An archive is a sorted list of named byte blobs; where the bytes lie is its own affair."""
 
+import hashlib
 from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+
+from inrgan.files import replacing
 
 
 class AbstractArchive(ABC):
@@ -22,6 +26,24 @@ class AbstractArchive(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes:
         """Return the bytes of one blob; raises DataError when it is not there or cannot be read."""
+
+    def local(self, name: str, scratch: Path) -> Path:
+        """A file that holds the bytes of one blob, for libraries that read files alone.
+
+        Args:
+            name: of the blob.
+            scratch: folder where it is put unless it is a file already; its suffix is kept.
+
+        Raises:
+            DataError: as for ``read``.
+            WriteError: the folder cannot be written.
+        """
+        path = scratch / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}{PurePosixPath(name).suffix}"
+        if not path.exists():
+            data = self.read(name)
+            with replacing(path, flush=False) as temporary:
+                temporary.write_bytes(data)
+        return path
 
     @abstractmethod
     def close(self) -> None:

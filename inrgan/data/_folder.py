@@ -67,6 +67,13 @@ class FolderArchive(AbstractArchive):
                 "there and may be read."
             ) from error
 
+    def local(self, name: str, scratch: Path) -> Path:
+        """The file itself; raises DataError when it is not listed."""
+        del scratch
+        if name not in self._known:
+            raise DataError(f"{self._root} lists no file {name!r}. Use one of the archive's names.")
+        return self._root / name
+
     def close(self) -> None:
         """Do nothing: no handle stays open."""
 

@@ -2,10 +2,12 @@
 
 from inrgan._layers import EqualizedLinear, leaky_relu
 from inrgan.discriminators._base import AbstractCritic
-from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
+from inrgan.discriminators._conv import EqualizedConv, Padding, fold, halve, pool_to
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
 from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
+from inrgan.discriminators._slices import SlicesCritic
+from inrgan.discriminators._slopes import slope_channels
 
 __all__ = [
     "AbstractCritic",
@@ -18,11 +20,14 @@ __all__ = [
     "ResidualBlock",
     "ResidualCritic",
     "ResidualTrunk",
+    "SlicesCritic",
     "SpectrumTrunk",
     "complex_spectrogram",
+    "fold",
     "halve",
     "label_score",
     "leaky_relu",
     "log_bands",
     "pool_to",
+    "slope_channels",
 ]

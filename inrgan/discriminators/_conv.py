@@ -81,3 +81,23 @@ def pool_to(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B C *T"]:
     """
     dims = x.ndim - 2
     return x if all(n == size for n in x.shape[2:]) else _ADAPTIVE[dims](x, size)
+
+
+def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
+    """Blocks of ``size`` samples along every axis as channels of one sample: C·size^D channels.
+
+    A critic that starts so looks at all samples and convolves few positions: of a volume, an eighth with size 2. What
+    is left over at the end is continued by its last sample.
+
+    Example:
+        >>> fold(torch.zeros(1, 4, 6, 5, 4), 2).shape
+        torch.Size([1, 32, 3, 3, 2])
+    """
+    dims = x.ndim - 2
+    short = [-n % size for n in x.shape[2:]]
+    if any(short):
+        pads = [p for n in reversed(short) for p in (0, n)]
+        x = F.pad(x, pads, mode="replicate")
+    cells = x.reshape(*x.shape[:2], *(k for n in x.shape[2:] for k in (n // size, size)))
+    inner = [3 + 2 * d for d in range(dims)]
+    return cells.permute(0, 1, *inner, *(2 + 2 * d for d in range(dims))).flatten(1, 1 + dims)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from inrgan._typing import Float, Tensor
+from inrgan._typing import Bool, Float, Tensor
 from inrgan.errors import ConfigError
 from inrgan.views import View
 
@@ -87,8 +87,12 @@ class AbstractDomain(abc.ABC):
             ConfigError: the resolution is below 1.
         """
 
+    def finest(self, view: View) -> Float[Tensor, "#B"]:
+        """The smallest spacing of a view, of each sample, in the unit in which ``spacing`` is."""
+        return view.spacing.flatten(1).amin(dim=1)
+
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
-        """Local grids of ``side`` samples along every axis, one a sample, at random places uniform by measure.
+        """Local grids of ``side`` samples along an axis, one a sample, at random places uniform by measure.
 
         Args:
             side: samples along each axis.
@@ -99,6 +103,22 @@ class AbstractDomain(abc.ABC):
             ConfigError: the patches do not fit, or the domain knows none, as is the default.
         """
         raise ConfigError(f"dense patches need a domain that has them; {type(self).__name__} defines no patches()")
+
+    def patches_toward(
+        self, view: View, places: Float[Tensor, "B D"], *, chosen: Bool[Tensor, "B"], generator: torch.Generator
+    ) -> View:
+        """The patches of a view, some of them moved so that they hold a place, wherever in them.
+
+        Args:
+            view: of ``patches``.
+            places: one a patch.
+            chosen: which patches are moved.
+            generator: of where in the patch the place lies.
+
+        Raises:
+            ConfigError: the domain does not define it, as is the default.
+        """
+        raise ConfigError(f"patches at places need a domain that has them; {type(self).__name__} has none")
 
     def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
         """Signals on ``grid`` of the whole domain, interpolated at another view; linear in the values.

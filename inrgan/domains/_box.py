@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from inrgan._typing import Float, Tensor
+from inrgan._typing import Bool, Float, Tensor
 from inrgan.domains._base import AbstractDomain
 from inrgan.domains._lattice import BoxLattice
 from inrgan.errors import ConfigError, ShapeError
@@ -26,6 +26,13 @@ class Box(AbstractDomain):
         upper: upper corner; given together with ``lower`` and instead of ``aspect``.
         precision: of the coordinates of a render; of time float64, since single precision cannot tell the samples
             of the tenth minute apart.
+        units: of each axis, x first, None where it is measured as x is; of another, such as one of seconds, how far
+            its samples are apart where those of x are 1 apart. The shortest side, whose samples a resolution counts,
+            is then one of those that are measured as x is, and spacings are those of x. Lattices have no cells along
+            axes of another unit: what changes along them is computed where it is looked at.
+        patch_shape: samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
+            along the last.
+        patch_limit: most samples of a patch along each axis, x first; None for no limit.
 
     Raises:
         ConfigError: the sides are not positive and finite, or their number is not ``dim``.
@@ -43,6 +50,9 @@ class Box(AbstractDomain):
         lower: Sequence[float] | None = None,
         upper: Sequence[float] | None = None,
         precision: torch.dtype = torch.float32,
+        units: Sequence[float | None] | None = None,
+        patch_shape: Sequence[float] | None = None,
+        patch_limit: Sequence[int | None] | None = None,
     ):
         if dim < 1:
             raise ConfigError(f"a box has {dim} dimensions; expected 1 or more")
@@ -61,6 +71,18 @@ class Box(AbstractDomain):
             math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(self.lower, self.upper, strict=True)
         ):
             raise ConfigError(f"a box runs from {self.lower} to {self.upper}; every side must be positive and finite")
+        given = [None] * dim if units is None else list(units)
+        self._alike = [u is None for u in given]
+        if not any(self._alike):
+            raise ConfigError(f"the units of a box are {tuple(given)}; expected None for the axes measured as x is")
+        self.units = tuple(1.0 if u is None else float(u) for u in given)
+        self.patch_shape = tuple(float(p) for p in (patch_shape if patch_shape is not None else [1.0] * dim))
+        limits = [None] * dim if patch_limit is None else list(patch_limit)
+        self.patch_limit = tuple(math.inf if n is None else n for n in limits)
+        positive = tuple(1.0 if n is None else float(n) for n in limits)
+        for what, numbers in (("units", self.units), ("patch_shape", self.patch_shape), ("patch_limit", positive)):
+            if len(numbers) != dim or not all(0 < v < math.inf for v in numbers):
+                raise ConfigError(f"the {what} of a {dim}-d box are {numbers}; expected {dim} positive numbers")
         self.coord_dim = self.grid_dim = dim
         self.precision = precision
 
@@ -68,6 +90,11 @@ class Box(AbstractDomain):
     def sides(self) -> tuple[float, ...]:
         """Side lengths in coordinate units, x first."""
         return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Side lengths in units of x, x first: those of axes that are measured otherwise are divided by their unit."""
+        return tuple(s / u for s, u in zip(self.sides, self.units, strict=True))
 
     def grid(
         self,
@@ -119,19 +146,29 @@ class Box(AbstractDomain):
 
     def lattice(self, resolution: int) -> BoxLattice:
         counts = reversed(self.shape(resolution))
-        return BoxLattice(origin=self.lower, cell=[s / n for s, n in zip(self.sides, counts, strict=True)])
+        sides = [s if alike else 0.0 for s, alike in zip(self.sides, self._alike, strict=True)]
+        return BoxLattice(origin=self.lower, cell=[s / n for s, n in zip(sides, counts, strict=True)])
 
     def spacing(self, resolution: int) -> float:
         _check_resolution(resolution)
-        return min(self.sides) / resolution
+        return self._shortest / resolution
 
     def shape(self, resolution: int) -> tuple[int, ...]:
         _check_resolution(resolution)
-        shortest = min(self.sides)
-        return tuple(max(1, round(resolution * s / shortest)) for s in reversed(self.sides))
+        return tuple(max(1, round(resolution * s / self._shortest)) for s in reversed(self.lengths))
+
+    def finest(self, view: View) -> Float[Tensor, "#B"]:
+        return (view.spacing / view.spacing.new_tensor(self.units)).flatten(1).amin(dim=1)
+
+    @property
+    def _shortest(self) -> float:
+        """The shortest of the sides that are measured as x is, in units of x."""
+        return min(n for n, alike in zip(self.lengths, self._alike, strict=True) if alike)
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
         """Patches that lie inside the box, with sides along its own.
+
+        Along axes of another unit samples are no further apart than lets a patch fit into the box.
 
         Raises:
             ConfigError: a patch is longer than the box's shortest side.
@@ -140,19 +177,43 @@ class Box(AbstractDomain):
             >>> Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
             torch.Size([2, 64, 2])
         """
-        if side < 1 or side * float(spacing.max()) > min(self.sides) * (1 + 1e-6):
-            raise ConfigError(
-                f"patches of {side} samples at a spacing of up to {float(spacing.max()):.3g} do not fit into a box "
-                f"whose shortest side is {min(self.sides):.3g}; make them smaller, or the resolution higher"
-            )
-        step = spacing.double()
-        i = torch.arange(side, dtype=torch.float64)
+        counts = [int(min(n, max(1, round(side * p)))) for p, n in zip(self.patch_shape, self.patch_limit, strict=True)]
+        for n, length, alike in zip(counts, self.lengths, self._alike, strict=True):
+            if side < 1 or (alike and n * float(spacing.max()) > length * (1 + 1e-6)):
+                raise ConfigError(
+                    f"patches of {n} samples at a spacing of up to {float(spacing.max()):.3g} do not fit into a box "
+                    f"with a side of {length:.3g}; make them smaller, or the resolution higher"
+                )
+        steps = spacing.double()[:, None] * torch.tensor(self.units, dtype=torch.float64)
         axes = []
-        for a, length in zip(self.lower, self.sides, strict=True):
+        most = torch.tensor([s / n for s, n in zip(self.sides, counts, strict=True)], dtype=torch.float64)
+        steps = torch.where(torch.tensor(self._alike), steps, torch.minimum(steps, most))
+        for n, a, length, step in zip(counts, self.lower, self.sides, steps.unbind(-1), strict=True):
             u = torch.rand(len(step), generator=generator, dtype=torch.float64)
-            start = a + u * (length - side * step).clamp(min=0)
+            start = a + u * (length - n * step).clamp(min=0)
+            i = torch.arange(n, dtype=torch.float64)
             axes.append((start[:, None] + (i + 0.5) * step[:, None]).to(spacing.dtype))
-        return product_view(axes, spacing=spacing[:, None].expand(-1, self.coord_dim))
+        return product_view(axes, spacing=steps.to(spacing.dtype))
+
+    def patches_toward(
+        self, view: View, places: Float[Tensor, "B D"], *, chosen: Bool[Tensor, "B"], generator: torch.Generator
+    ) -> View:
+        """The patches of a view, some of them moved so that they hold a place, as far as the box's sides allow.
+
+        Example:
+            >>> view = Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator())
+            >>> there, both = torch.zeros(2, 2), torch.ones(2, dtype=torch.bool)
+            >>> Box(2).patches_toward(view, there, chosen=both, generator=torch.Generator()).shape
+            (8, 8)
+        """
+        assert view.axes is not None
+        u = torch.rand(len(places), self.coord_dim, generator=generator, dtype=torch.float64)
+        half = view.extent.double() / 2
+        low, high = view.center.new_tensor(self.lower).double() + half, view.center.new_tensor(self.upper) - half
+        center = torch.minimum(torch.maximum(places.double() + (2 * u - 1) * half, low), high)
+        moved = torch.where(chosen[:, None], center - view.center, torch.zeros_like(center))
+        axes = [(axis + moved[:, d, None]).to(axis.dtype) for d, axis in enumerate(view.axes)]
+        return product_view(axes, spacing=view.spacing[:, 0])
 
     def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
         return carry(values, view, lower=self.lower, upper=self.upper)

@@ -4,6 +4,7 @@ import torch
 
 from inrgan._typing import Float, Int, Tensor
 from inrgan.domains._base import AbstractLattice, AbstractStencil
+from inrgan.domains._neighbours import longest_axis, near_pairs
 from inrgan.views import View, directions, scattered
 
 _REACH = 2.25
@@ -12,8 +13,6 @@ _POWER = 4
 """Of the kernel (1 − r²/ρ²)⁴: three times continuously differentiable where it ends, and smooth at r = 0."""
 _CELL = 0.4
 """Side of the cells of the search for neighbours, in node spacings."""
-_AT_ONCE = 1 << 22
-"""Distances that the search for neighbours holds at a time."""
 
 
 class PointLattice(AbstractLattice):
@@ -27,6 +26,7 @@ class PointLattice(AbstractLattice):
         nodes: no two at one place, and none farther than ``spacing`` from the next.
         spacing: typical distance between neighbours.
         unit: whether points are brought to unit length first, so that only their direction counts.
+        shares: how much of the domain each node stands for, by which its kernel counts; alike where None.
 
     Example:
         >>> lattice = Sphere().lattice(8)
@@ -34,15 +34,21 @@ class PointLattice(AbstractLattice):
         torch.Size([1, 81, 3])
     """
 
-    def __init__(self, nodes: Float[Tensor, "L D"], *, spacing: float, unit: bool = False):
-        # In the order of the last coordinate, in which the neighbours of neighbours are close.
-        self._nodes = nodes.double()[nodes[:, -1].argsort()]
+    def __init__(
+        self, nodes: Float[Tensor, "L D"], *, spacing: float, unit: bool = False,
+        shares: Float[Tensor, "L"] | None = None,
+    ):  # fmt: skip
+        # In the order of one coordinate, in which the neighbours of neighbours are close.
+        self._along = longest_axis(nodes)
+        order = nodes[:, self._along].argsort()
+        self._nodes = nodes.double()[order]
+        self._shares = None if shares is None else shares.double()[order]
         self.spacing, self.unit = spacing, unit
         self._radius = _REACH * spacing
 
     @property
     def nodes(self) -> Float[Tensor, "L D"]:
-        """All of them, in the order of the last coordinate, in double precision."""
+        """All of them, in the order of one coordinate, in double precision."""
         return self._nodes
 
     def stencil(self, view: View) -> AbstractStencil:
@@ -50,76 +56,18 @@ class PointLattice(AbstractLattice):
         nodes = self._nodes.to(points.device, points.dtype)
         B, N, D = points.shape
         flat = points.reshape(B * N, D)
-        row, node = self._candidates(flat.detach(), nodes)
+        row, node = near_pairs(flat.detach(), nodes, radius=self._radius, cell=_CELL * self.spacing, along=self._along)
         squared = (flat.index_select(0, row) - nodes.index_select(0, node)).square().sum(dim=-1)
         close = (squared < self._radius**2).nonzero()[:, 0]
         row, node, squared = row[close], node[close], squared.index_select(0, close)
         raw = (1 - squared / self._radius**2) ** _POWER
+        if self._shares is not None:
+            raw = raw * self._shares.to(raw).index_select(0, node)
         total = raw.new_zeros(B * N).index_add(0, row, raw)
         # Of every sample, the nodes that it needs; lists are filled up with the first, which then has no weight.
         used, place = _used(torch.div(row, max(N, 1), rounding_mode="floor"), node, batch=B, count=len(nodes))
         view_of_nodes = scattered(nodes[used], spacing=points.new_full((1, 1, D), self.spacing))
         return _PairStencil(view_of_nodes, row, place, raw / total.index_select(0, row), batch=B, count=N)
-
-    def _candidates(self, points: Float[Tensor, "P D"], nodes: Float[Tensor, "L D"]) -> tuple[Tensor, Tensor]:
-        """Numbers of all pairs of a point and a node in reach, and of some beyond, in the order of the points.
-
-        Points in one small cell of space have nearly the same neighbours: these are searched once for each cell.
-        """
-        if len(points) == 0:
-            none = torch.zeros(0, dtype=torch.long, device=points.device)
-            return none, none
-        side = _CELL * self.spacing
-        at = (points / side).floor().long()
-        span = at.amax(dim=0) - at.amin(dim=0) + 1
-        key = torch.zeros_like(at[:, 0])
-        for d in range(points.shape[1]):
-            key = key * span[d] + (at[:, d] - at[:, d].min())
-        keys, cell = key.unique(return_inverse=True)
-        one = torch.zeros_like(keys).scatter_(0, cell, torch.arange(len(key), device=key.device))  # any point of each
-        centres = (at[one].to(points.dtype) + 0.5) * side
-        owner, near = _neighbours(centres, nodes, radius=self._radius + side * points.shape[1] ** 0.5 / 2)
-        counts = torch.bincount(owner, minlength=len(centres))
-        first, own = counts.cumsum(0) - counts, counts[cell]
-        row = torch.arange(len(points), device=points.device).repeat_interleave(own)
-        start = (first[cell] - (own.cumsum(0) - own)).repeat_interleave(own)
-        return row, near[start + torch.arange(len(row), device=points.device)]
-
-
-def _neighbours(centres: Float[Tensor, "M D"], nodes: Float[Tensor, "L D"], *, radius: float) -> tuple[Tensor, Tensor]:
-    """All pairs of a centre and a node closer than a radius, and a few more, in the order of both.
-
-    Centres are taken in the order of the last coordinate, some at a time: their neighbours then lie in one short
-    stretch of the nodes, which are in that order, too.
-    """
-    order = centres[:, -1].argsort()
-    key = nodes[:, -1].contiguous()
-    low = torch.searchsorted(key, (centres[order, -1] - radius).contiguous()).tolist()
-    high = torch.searchsorted(key, (centres[order, -1] + radius).contiguous(), right=True).tolist()
-    rows, columns, start = [order[:0]], [order[:0]], 0
-    while start < len(order):
-        stop = _stop(start, low, high)
-        part, near = order[start:stop], slice(low[start], high[stop - 1])
-        squared = sum((centres[part, None, d] - nodes[None, near, d]).square() for d in range(nodes.shape[1]))
-        i, j = (squared < radius**2).nonzero(as_tuple=True)  # type: ignore[union-attr]
-        rows.append(part[i])
-        columns.append(j + near.start)
-        start = stop
-    row, column = torch.cat(rows), torch.cat(columns)
-    back = row.argsort(stable=True)
-    return row[back], column[back]
-
-
-def _stop(start: int, low: list[int], high: list[int]) -> int:
-    """Where a stretch of points ends: while it shares most of its nodes, and fits the memory."""
-    stop, width = start + 1, high[start] - low[start]
-    while (
-        stop < len(low)
-        and high[stop] - low[start] <= 1.5 * width + 64
-        and (stop - start) * (high[stop] - low[start]) < _AT_ONCE
-    ):
-        stop += 1
-    return stop
 
 
 def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count: int) -> tuple[Tensor, Tensor]:

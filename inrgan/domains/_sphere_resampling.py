@@ -119,7 +119,7 @@ def band_limited(
 def _analysis(rows: int, degrees: int, orders: int) -> Float[Tensor, "M L H"]:
     """From the Fourier coefficients of rows, per order, to the amplitudes of harmonics."""
     more = rows + degrees
-    table = legendre_table(_colatitudes(more), degrees=degrees, orders=orders) * _fejer(more)[:, None]
+    table = legendre_table(_colatitudes(more), degrees=degrees, orders=orders) * fejer_weights(more)[:, None]
     out = table.new_empty(orders, degrees, rows)
     for parity in range(2):
         out[parity::2] = table[parity::2].transpose(1, 2) @ _refine(rows, more, parity=parity)
@@ -142,8 +142,16 @@ def _refine(rows: int, more: int, *, parity: int) -> Float[Tensor, "H2 H"]:
     return torch.linalg.solve(own, finer, left=False)
 
 
-def _fejer(rows: int) -> Float[Tensor, "H"]:
-    """Weights of Fejér's first rule: of values at ``_colatitudes`` for ∫ f(θ) sin θ dθ."""
+def fejer_weights(rows: int) -> Float[Tensor, "H"]:
+    """Weights of Fejér's first rule, for the rows of equirectangular arrays: Σ wᵢ f(θᵢ) for ∫ f(θ) sin θ dθ.
+
+    Exact for polynomials in z = cos θ of a degree below ``rows``. (Waldvogel 2006, "Fast construction of the Fejér and
+    Clenshaw-Curtis quadrature rules".)
+
+    Example:
+        >>> round(float(fejer_weights(8).sum()), 12)
+        2.0
+    """
     k = torch.arange(1, rows // 2 + 1, dtype=torch.float64)[:, None]
     waves = torch.cos(2 * k * _colatitudes(rows)) / (4 * k**2 - 1)
     return (1 - 2 * waves.sum(dim=0)) * (2 / rows)

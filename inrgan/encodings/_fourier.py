@@ -1,6 +1,7 @@
 """Fourier features: a few octaves along the axes, and random frequencies."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 
@@ -88,12 +89,28 @@ class FourierEncoding(AbstractEncoding):
         return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude, isotropic=self.isotropic)
 
 
+@dataclass(frozen=True)
+class Carried:
+    """How plane waves move along one axis.
+
+    Attributes:
+        axis: coordinate along which they move.
+        turns: that each wave has gone at the positions along the axis of a product view, or at every point.
+        passes: how much of each wave is left there: what moves too fast for the sampling is gone.
+    """
+
+    axis: int
+    turns: Float[Tensor, "#B M K"]
+    passes: Float[Tensor, "#B M K"]
+
+
 def plane_waves(
     view: View,
     frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"],
     *,
     amplitude: Float[Tensor, "K"] | None = None,
     isotropic: bool = False,
+    carried: Carried | None = None,
     finest: float = 0.0,
 ) -> Float[Tensor, "#B N F"]:
     """Sin, then cos, of 2π f·x at every point of a view, each as far as the view's spacing carries it.
@@ -110,6 +127,7 @@ def plane_waves(
         frequencies: in turns per coordinate unit; the same for all samples, or each sample's own.
         amplitude: factor on each wave.
         isotropic: fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
+        carried: how the waves move along one of the axes.
         finest: a view that is sampled more finely fades waves as one of this spacing does.
 
     Example:
@@ -124,6 +142,8 @@ def plane_waves(
         )
         f_B1K = f_BKD[:, None, :, d]
         turns = x_BM[:, :, None] * f_B1K
+        if carried is not None and carried.axis == d:
+            turns = turns + carried.turns
         phase = 2 * math.pi * (turns - turns.detach().round())
         s, c = torch.sin(phase), torch.cos(phase)
         if isotropic and d == 0:
@@ -133,6 +153,8 @@ def plane_waves(
         elif not isotropic:
             passes = fade(spacing_BM[:, :, None].clamp(min=finest) * f_B1K)
             s, c = s * passes, c * passes
+        if carried is not None and carried.axis == d:
+            s, c = s * carried.passes, c * carried.passes
         if d == 0 and amplitude is not None:
             s, c = s * amplitude.to(s.dtype), c * amplitude.to(s.dtype)
         if view.axes is not None:

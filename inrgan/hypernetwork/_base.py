@@ -1,11 +1,12 @@
 """What a hypernetwork is: mapped latents to the weights of one small network per sample."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
 
+from inrgan._layers import EqualizedLinear
 from inrgan._typing import Float, Tensor
 from inrgan.inr import LayerSpec, LayerWeights
 
@@ -16,6 +17,47 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
         """Weights for every sample, one entry per layer of the backbone."""
+
+    def _make_heads(
+        self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int, parts: Mapping[str, int]
+    ) -> None:
+        """One linear layer for all that depends on the main part of w, and one for what depends on each other part.
+
+        ``sizes`` are the numbers that each layer of the backbone asks for, in pieces; the parts are the last entries
+        of w, in their order.
+        """
+        self._ends = [w_dim - sum(parts.values())]
+        for width in parts.values():
+            self._ends.append(self._ends[-1] + width)
+        self._names = ("", *parts)
+        self._kinds, self._sizes = [s.part for s in specs], [list(own) for own in sizes]
+        assert set(self._kinds) <= set(self._names), "a layer asks for a part of the latent that there is not"
+        main = self._ends[0]
+        self.head = EqualizedLinear(main, self._total(""))
+        self.part_heads = nn.ModuleDict(
+            {name: EqualizedLinear(main + width, self._total(name)) for name, width in parts.items()}
+        )
+
+    def _total(self, part: str) -> int:
+        return sum(sum(own) for kind, own in zip(self._kinds, self._sizes, strict=True) if kind == part)
+
+    def _pieces(self, w: Float[Tensor, "B W"]) -> Iterator[Tensor]:
+        """The pieces of all layers, in order."""
+        main = w[:, : self._ends[0]]
+        done = {"": self.head(main)}
+        for name, start, stop in zip(self._names[1:], self._ends[:-1], self._ends[1:], strict=True):
+            done[name] = self.part_heads[name](torch.cat([main, w[:, start:stop]], dim=1))
+        split = {
+            name: iter(
+                torch.split(
+                    x, [n for k, own in zip(self._kinds, self._sizes, strict=True) if k == name for n in own], 1
+                )
+            )
+            for name, x in done.items()
+        }
+        for kind, own in zip(self._kinds, self._sizes, strict=True):
+            for _ in own:
+                yield next(split[kind])
 
 
 def demodulate(weight: Float[Tensor, "B O I"]) -> Float[Tensor, "B O I"]:
@@ -29,11 +71,6 @@ def demodulate(weight: Float[Tensor, "B O I"]) -> Float[Tensor, "B O I"]:
         1.0
     """
     return weight * torch.rsqrt(weight.square().sum(dim=-1, keepdim=True) + 1e-12)
-
-
-def split_columns(x: Float[Tensor, "B K"], sizes: Sequence[int]) -> list[Tensor]:
-    """Cut the output of one large head into the pieces of its layers."""
-    return list(torch.split(x, list(sizes), dim=-1))
 
 
 def template(specs: Sequence[LayerSpec]) -> nn.ParameterDict:

@@ -1,16 +1,15 @@
 """Factorized modulation: a shared weight times a low-rank pattern of the sample."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import nn
 
-from inrgan._layers import EqualizedLinear
 from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
-from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, split_columns, template
+from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, template
 from inrgan.inr import LayerSpec, LayerWeights
 
 Modulation = Literal["linear", "plain", "tanh", "sigmoid"]
@@ -25,6 +24,8 @@ class FactorizedHypernetwork(AbstractHypernetwork):
     Args:
         specs: the backbone's layers.
         w_dim: W.
+        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
+            main one.
         rank: r.
         modulation: ``linear`` is m(x) = 1 + x, ``plain`` is x, ``tanh`` is 1 + tanh x, ``sigmoid`` is 2σ(x).
         demodulated: rows to unit length; off only to study what happens then.
@@ -39,6 +40,7 @@ class FactorizedHypernetwork(AbstractHypernetwork):
         *,
         w_dim: int,
         rank: int,
+        parts: Mapping[str, int] | None = None,
         modulation: Modulation = "linear",
         demodulated: bool = True,
     ):
@@ -50,12 +52,12 @@ class FactorizedHypernetwork(AbstractHypernetwork):
         self.specs, self.rank, self.demodulated = tuple(specs), rank, demodulated
         self.modulation: Modulation = modulation
         self.shared = template(specs)
-        self.sizes = [n for s in specs for n in (s.outputs * rank, s.inputs * rank, s.outputs)]
-        self.head = EqualizedLinear(w_dim, sum(self.sizes))
+        sizes = [(s.outputs * rank, s.inputs * rank, s.outputs) for s in specs]
+        self._make_heads(specs, sizes, w_dim=w_dim, parts=parts or {})
         self.biases = nn.ParameterDict({s.name: nn.Parameter(torch.zeros(s.outputs)) for s in specs})
 
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
-        pieces = iter(split_columns(self.head(w), self.sizes))
+        pieces = self._pieces(w)
         out = []
         for spec in self.specs:
             a = next(pieces).unflatten(-1, (spec.outputs, self.rank))

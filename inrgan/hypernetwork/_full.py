@@ -1,11 +1,10 @@
 """The full hypernetwork: every weight of the sample's network is an output of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from inrgan._layers import EqualizedLinear
 from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
-from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, split_columns, template
+from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, template
 from inrgan.inr import LayerSpec, LayerWeights
 
 _LIMIT = 500_000_000
@@ -21,26 +20,28 @@ class FullHypernetwork(AbstractHypernetwork):
     Args:
         specs: the backbone's layers.
         w_dim: W.
+        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
+            main one.
 
     Raises:
         ConfigError: H would have more than 500 million entries.
     """
 
-    def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int):
+    def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int, parts: Mapping[str, int] | None = None):
         super().__init__()
         self.specs = tuple(specs)
-        self.sizes = [n for s in specs for n in (s.outputs * s.inputs, s.outputs)]
-        entries = sum(self.sizes) * w_dim
+        sizes = [(s.outputs * s.inputs, s.outputs) for s in specs]
+        entries = sum(map(sum, sizes)) * w_dim
         if entries > _LIMIT:
             raise ConfigError(
                 f"a full hypernetwork for this backbone needs {entries / 1e6:,.0f} million parameters (limit "
                 f"{_LIMIT / 1e6:,.0f} million); choose hypernetwork='factorized' or 'style', or a narrower backbone"
             )
         self.shared = template(specs)
-        self.head = EqualizedLinear(w_dim, sum(self.sizes))
+        self._make_heads(specs, sizes, w_dim=w_dim, parts=parts or {})
 
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
-        pieces = iter(split_columns(self.head(w), self.sizes))
+        pieces = self._pieces(w)
         out = []
         for spec in self.specs:
             own = next(pieces).unflatten(-1, (spec.outputs, spec.inputs))

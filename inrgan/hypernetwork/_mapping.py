@@ -1,6 +1,7 @@
 """The mapping network: latents to the space in which samples are edited and truncated."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -20,6 +21,8 @@ class MappingNetwork(nn.Module):
         depth: layers.
         classes: number of labels; 0 for none.
         rate: learning rate relative to the rest of the generator.
+        parts: name, and entries of z and of w, of further parts that are mapped apart: the last ones of each, in order.
+            Labels go to the main part.
 
     Example:
         >>> MappingNetwork(z_dim=8, w_dim=16, depth=2)(torch.zeros(3, 8)).shape
@@ -28,22 +31,39 @@ class MappingNetwork(nn.Module):
 
     w_mean: Float[Tensor, "W"]
 
-    def __init__(self, *, z_dim: int, w_dim: int, depth: int = 2, classes: int = 0, rate: float = 0.01):
+    def __init__(
+        self, *, z_dim: int, w_dim: int, depth: int = 2, classes: int = 0, rate: float = 0.01,
+        parts: Sequence[tuple[str, int, int]] = (),
+    ):  # fmt: skip
         super().__init__()
         self.classes = classes
-        self.labels = nn.Embedding(classes, z_dim) if classes else None
-        widths = [z_dim * (2 if classes else 1)] + [w_dim] * depth
-        self.layers = nn.ModuleList(EqualizedLinear(a, b, rate=rate) for a, b in itertools.pairwise(widths))
+        main_z, main_w = z_dim - sum(z for _, z, _ in parts), w_dim - sum(w for _, _, w in parts)
+        self._z_sizes = [main_z, *(z for _, z, _ in parts)]
+        self.labels = nn.Embedding(classes, main_z) if classes else None
+
+        def stack(inputs: int, width: int) -> nn.ModuleList:
+            pairs = itertools.pairwise([inputs] + [width] * depth)
+            return nn.ModuleList(EqualizedLinear(a, b, rate=rate) for a, b in pairs)
+
+        self.layers = stack(main_z * (2 if classes else 1), main_w)
+        self.parts = nn.ModuleDict({name: stack(z, w) for name, z, w in parts})
         self.register_buffer("w_mean", torch.zeros(w_dim))
 
     def forward(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Float[Tensor, "B W"]:
-        x = rms_normalize(z)
+        main, *others = z.split(self._z_sizes, dim=1)
+        x = rms_normalize(main)
         if self.labels is not None:
             assert labels is not None, "a conditional mapping network needs labels"
             x = torch.cat([x, rms_normalize(self.labels(labels))], dim=-1)
         for layer in self.layers:
             x = leaky_relu(layer(x))
-        return x
+        mapped = [x]
+        for layers, own in zip(self.parts.values(), others, strict=True):
+            x = rms_normalize(own)
+            for layer in layers:  # type: ignore[attr-defined]
+                x = leaky_relu(layer(x))
+            mapped.append(x)
+        return torch.cat(mapped, dim=1) if others else x
 
     @torch.no_grad()
     def track(self, w: Float[Tensor, "B W"], *, decay: float = 0.998) -> None:

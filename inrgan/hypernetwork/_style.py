@@ -1,13 +1,12 @@
 """Style modulation: one scale per input channel and sample."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
-from inrgan._layers import EqualizedLinear
 from inrgan._typing import Float, Tensor
-from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, split_columns, template
+from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, template
 from inrgan.inr import LayerSpec, LayerWeights
 
 
@@ -19,18 +18,19 @@ class StyleHypernetwork(AbstractHypernetwork):
     Args:
         specs: the backbone's layers.
         w_dim: W.
+        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
+            main one.
     """
 
-    def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int):
+    def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int, parts: Mapping[str, int] | None = None):
         super().__init__()
         self.specs = tuple(specs)
         self.shared = template(specs)
-        self.sizes = [n for s in specs for n in (s.inputs, s.outputs)]
-        self.head = EqualizedLinear(w_dim, sum(self.sizes))
+        self._make_heads(specs, [(s.inputs, s.outputs) for s in specs], w_dim=w_dim, parts=parts or {})
         self.biases = nn.ParameterDict({s.name: nn.Parameter(torch.zeros(s.outputs)) for s in specs})
 
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
-        pieces = iter(split_columns(self.head(w), self.sizes))
+        pieces = self._pieces(w)
         out = []
         for spec in self.specs:
             weight = demodulate(self.shared[spec.name] * (1 + next(pieces))[:, None, :])

@@ -33,11 +33,13 @@ class LayerSpec:
         name: unique within the backbone; names its parameters in a checkpoint.
         inputs: width of the input, which has a second moment of about 1.
         outputs: width of the output.
+        part: of the latent that it is made from beside the main one; "" for the main one alone.
     """
 
     name: str
     inputs: int
     outputs: int
+    part: str = ""
 
 
 @dataclass(frozen=True)

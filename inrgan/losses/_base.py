@@ -24,6 +24,9 @@ class AbstractTerm(abc.ABC):
     fixed: bool
     """Whether the views are the same in every step at one resolution, so that what was seen can be kept."""
 
+    near: float = 0.0
+    """Share of the samples of a step that are looked at from places which the modality found; see ``toward``."""
+
     @abc.abstractmethod
     def strength(self, kimg: float) -> float:
         """Factor on the term's losses after so many thousand reals; it is not computed where it is 0."""
@@ -44,6 +47,26 @@ class AbstractTerm(abc.ABC):
             generator: of every chance.
             resolution: nothing is looked at with more samples along the shortest side of the domain.
         """
+
+    def toward(
+        self,
+        views: tuple[View, ...],
+        places: Float[Tensor, "B D"],
+        *,
+        domain: AbstractDomain,
+        generator: torch.Generator,
+    ) -> tuple[View, ...]:
+        """The views of a step with the share ``near`` of them moved to given places; as they are, usually.
+
+        Args:
+            views: of the step.
+            places: one a sample, NaN where there is none. They come from reals that the step does not look at: a
+                generator that knows the distribution is then not given away by what lies at its places.
+            domain: of the signals.
+            generator: of every chance.
+        """
+        del places, domain, generator
+        return views
 
     def reals_views(self, views: tuple[View, ...], *, domain: AbstractDomain) -> tuple[View, ...]:
         """From where reals are seen while the generator is asked at ``views``: from the same places, usually."""

@@ -27,6 +27,7 @@ class DensePatchTerm(AbstractTerm):
         ramp: thousand reals over which it then grows to its weight.
         weight: factor on the term's losses.
         context: False to look at the patch alone.
+        near: share of the patches that hold a place which the modality found.
 
     Raises:
         ConfigError: the patch is larger than the domain, or the whole is finer than full density.
@@ -41,10 +42,11 @@ class DensePatchTerm(AbstractTerm):
 
     def __init__(
         self, resolution: int, *, patch: int, whole: int, start: float = 0.0, ramp: float = 0.0, weight: float = 1.0,
-        context: bool = True,
+        context: bool = True, near: float = 0.0,
     ):  # fmt: skip
         self.sampler = DensePatch(patch, resolution, coarsest=max(patch, whole))
         self.whole, self.start, self.ramp, self.weight, self.context = whole, start, ramp, weight, context
+        self.near = near
 
     def strength(self, kimg: float) -> float:
         """0 until the start, then a straight line up to the weight.
@@ -65,6 +67,17 @@ class DensePatchTerm(AbstractTerm):
     ) -> tuple[View, ...]:
         patch = self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator)
         return (patch, domain.grid(domain.shape(self.whole))) if self.context else (patch,)
+
+    def toward(
+        self,
+        views: tuple[View, ...],
+        places: Float[Tensor, "B D"],
+        *,
+        domain: AbstractDomain,
+        generator: torch.Generator,
+    ) -> tuple[View, ...]:
+        chosen = (torch.rand(len(places), generator=generator) < self.near) & torch.isfinite(places).all(dim=1)
+        return (domain.patches_toward(views[0], places, chosen=chosen, generator=generator), *views[1:])
 
     def score(
         self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],

@@ -1,6 +1,6 @@
 """The terms of a training step, and what can be chosen about them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._random_resolution import random_resolution
 from inrgan.losses._variable_density import variable_density
 from inrgan.losses._whole import WholeTerm
-from inrgan.samplers import FullGrid
+from inrgan.samplers import AbstractSampler, FullGrid
 
 LOSSES = ("full", "random-resolution", "variable-density", "dense-patch")
 
@@ -43,12 +43,17 @@ class LossOptions:
     """Dense patches: samples along a side; 0 for half the resolution and at most 64."""
     whole: int = 0
     """Dense patches: samples along the shortest side of the whole; 0 for half the resolution and at most 64."""
+    context_size: int = 0
+    """Dense patches: samples along the shortest side of the whole that their critic is shown; 0 for as many as
+    ``whole``."""
     context: bool = True
     """Dense patches: show their critic the whole, and where the patch lies in it."""
     patch_start: float = 5.0
     """Dense patches: thousand reals after which they begin."""
     patch_ramp: float = 10.0
     """Dense patches: thousand reals over which they then gain their weight."""
+    patch_near: float = 0.0
+    """Dense patches: share of them that lie where the modality finds signals worth a look, as near surfaces."""
     grow_from: int = 0
     """Progressive growing: samples along the shortest side at first; 0 for none."""
     grow_kimg: float = 0.0
@@ -59,6 +64,8 @@ class LossOptions:
         for name, value in numbers.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} of the losses is {value}; expected a number of 0 or more")
+        if self.patch_near > 1:
+            raise ConfigError(f"the share of patches near surfaces is {self.patch_near}; expected 0 to 1")
         if not 1 <= self.stretch <= 16:
             raise ConfigError(f"the stretch of random resolutions is {self.stretch}; expected 1 to 16")
         if (self.grow_from > 0) != (self.grow_kimg > 0):
@@ -71,6 +78,10 @@ class LossOptions:
         if "dense-patch" not in names:
             return resolution
         return self.whole or _half(resolution)
+
+    def context_resolution(self, names: Sequence[str], resolution: int) -> int:
+        """Samples along the shortest side of the whole that the critic of patches is shown."""
+        return self.context_size or self.whole_resolution(names, resolution)
 
     def patch_side(self, resolution: int) -> int:
         """Samples along a side of a dense patch."""
@@ -97,7 +108,12 @@ def _half(resolution: int) -> int:
 
 
 def terms(
-    names: Sequence[str], *, resolution: int, smallest: int, options: LossOptions | None = None
+    names: Sequence[str],
+    *,
+    resolution: int,
+    smallest: int,
+    options: LossOptions | None = None,
+    through: Callable[[AbstractSampler], AbstractSampler] | None = None,
 ) -> tuple[AbstractTerm, ...]:
     """The terms of a training, by name.
 
@@ -106,6 +122,7 @@ def terms(
         resolution: training samples along the shortest side.
         smallest: fewest samples along a side that the critic accepts.
         options: the defaults where None.
+        through: makes of a sampler of whole signals the one that is used; the same where None.
 
     Raises:
         ConfigError: no name, an unknown one, one given twice, or options that do not fit.
@@ -123,19 +140,19 @@ def terms(
     weight = 1 / len(set(names) - {"dense-patch"})
     made: dict[str, AbstractTerm] = {}
     if "full" in names:
-        made["full"] = WholeTerm("full", FullGrid(whole), shift=options.shift, weight=weight)
+        made["full"] = WholeTerm("full", FullGrid(whole), shift=options.shift, weight=weight, through=through)
     if "random-resolution" in names:
         made["random-resolution"] = random_resolution(
             whole, lowest=options.lowest or max(smallest, whole // 2), law=options.law, aspect=options.stretch,
-            shift=options.shift, weight=weight,
+            shift=options.shift, weight=weight, through=through,
         )  # fmt: skip
     if "variable-density" in names:
         made["variable-density"] = variable_density(
-            whole, strength=options.foveation, shift=options.shift, weight=weight
+            whole, strength=options.foveation, shift=options.shift, weight=weight, through=through
         )
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(
-            resolution, patch=options.patch_side(resolution), whole=whole,
-            start=options.patch_start, ramp=options.patch_ramp, context=options.context,
+            resolution, patch=options.patch_side(resolution), whole=options.context_resolution(names, resolution),
+            start=options.patch_start, ramp=options.patch_ramp, context=options.context, near=options.patch_near,
         )  # fmt: skip
     return tuple(made[name] for name in names)

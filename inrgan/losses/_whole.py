@@ -1,6 +1,6 @@
 """The full-extent loss: whole signals, seen from the views that a sampler draws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ class WholeTerm(AbstractTerm):
         name: as on the command line.
         sampler: of the views.
         shift: views are moved up to this fraction of the domain beside it, see ``Shifted``.
+        through: makes of the sampler the one that is used, such as one of ``Slices``; the same where None.
         weight: factor on the term's losses.
 
     Example:
@@ -29,8 +30,12 @@ class WholeTerm(AbstractTerm):
 
     critic = "whole"
 
-    def __init__(self, name: str, sampler: AbstractSampler, *, shift: float = 0.0, weight: float = 1.0):
+    def __init__(
+        self, name: str, sampler: AbstractSampler, *, shift: float = 0.0, weight: float = 1.0,
+        through: Callable[[AbstractSampler], AbstractSampler] | None = None,
+    ):  # fmt: skip
         self.name, self.weight = name, weight
+        sampler = sampler if through is None else through(sampler)
         self.sampler = Shifted(sampler, shift=shift) if shift > 0 else sampler
         self.fixed = sampler.fixed
 

@@ -4,6 +4,7 @@ from inrgan.samplers._base import AbstractSampler
 from inrgan.samplers._grids import FullGrid, RandomResolution
 from inrgan.samplers._patches import DensePatch
 from inrgan.samplers._shifted import Shifted
+from inrgan.samplers._slices import Slices
 from inrgan.samplers._variable_density import VariableDensity
 
-__all__ = ["AbstractSampler", "DensePatch", "FullGrid", "RandomResolution", "Shifted", "VariableDensity"]
+__all__ = ["AbstractSampler", "DensePatch", "FullGrid", "RandomResolution", "Shifted", "Slices", "VariableDensity"]

@@ -176,6 +176,9 @@ class Batches:
                 continue
             rng = step_generator(config.seed, purpose=f"v:{term.name}", step=step)
             views = term.views(domain, batch=config.batch, generator=rng, resolution=resolution)
+            if term.near > 0:
+                worth = self.reals.places(step, generator=rng)
+                views = term.toward(views, worth, domain=domain, generator=rng)
             asked = term.reals_views(views, domain=domain)
             looked = [self.augmentation.look(v, real_moves) for v in asked]
             still = all(a is b for a, b in zip(looked, asked, strict=True))

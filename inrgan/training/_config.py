@@ -31,6 +31,8 @@ class TrainConfig:
     """Condition on a class: the sub-folder that an item lies in, unless there is a pattern."""
     label_pattern: str = ""
     """With labels: where the class stands in a file's name instead, such as {label}_*."""
+    hold_out: float = 0.0
+    """Share of the items that is kept for scores, chosen by the hashes of their names; see ``inrgan.data.split``."""
     preset: str = "tiny"
     """tiny, base or large: decides the sizes that are not given."""
     generator: GeneratorSizes | None = None
@@ -99,6 +101,8 @@ class TrainConfig:
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")
+        if not 0 <= self.hold_out < 1:
+            raise ConfigError(f"the share of items to hold out is {self.hold_out}; expected 0 or more, and below 1")
 
         if not 0 <= self.augment_p <= 1 or not 0 <= self.augment_target <= 1:
             raise ConfigError(

@@ -84,7 +84,8 @@ class Reals:
                 for v in views
             ]
         looked, views = [v.rows(positions) for v in looked], [v.rows(positions) for v in views]
-        finest = torch.stack([v.spacing.flatten(1).amin(dim=1).expand(count) for v in views]).amin(dim=0).tolist()
+        domain = self.modality.domain
+        finest = torch.stack([domain.finest(v).expand(count) for v in views]).amin(dim=0).tolist()
         if fixed and len(views) == 1 and looked[0] is views[0]:
             return self._from_kept(wanted, views[0], finest[0], name)
         served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]
@@ -92,6 +93,20 @@ class Reals:
             self._count(name, s, passed)
         items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
         return tuple(self.modality.observe(items, v) for v in looked), labels
+
+    def places(self, step: int, *, generator: torch.Generator) -> Float[Tensor, "B D"]:
+        """Places worth a look in a batch of other reals than those of the step; NaN where an item has none.
+
+        Args:
+            step: number of the step.
+            generator: of the places.
+        """
+        found = []
+        for i in epoch_indices(len(self.source), batch=self.batch, step=step, seed=self.seed + 1):
+            item = self._items[i] if i in self._items else self.source[i]
+            place = self.modality.place(item, generator=generator)
+            found.append(torch.full((self.modality.domain.coord_dim,), math.nan) if place is None else place)
+        return torch.stack(found)
 
     def _from_kept(self, wanted: Sequence[int], view: View, finest: float, name: str) -> tuple[tuple[Tensor], Tensor]:
         if view.shape != self._seen_shape:  # progressive growing went on
@@ -124,7 +139,8 @@ class Reals:
         samples = round(self.modality.domain.spacing(1) / finest)
         raise DataError(
             f"none of the {len(self.source)} items has the {samples} samples along the shortest side that training "
-            "asks for; choose a lower --resolution (items are never upsampled)"
+            "asks for, or its rate where signals have time; choose a lower --resolution or rate (items are never "
+            "upsampled)"
         )
 
     def _count(self, name: str, finest: float, passed: int) -> None:

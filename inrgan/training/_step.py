@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from inrgan._typing import Float, Int, Tensor
+from inrgan.field import Field
 from inrgan.losses import AbstractAdversarialLoss, AbstractTerm, RelativisticLoss, gradient_penalty
 from inrgan.views import View
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one term looks at in a step: reals and fakes, from the same views."""
+    """What one term looks at in a step: reals and fakes, from the same views; and the fields that the fakes are of."""
 
     term: AbstractTerm
     strength: float
@@ -25,6 +26,7 @@ class Seen:
     fakes: tuple[Float[Tensor, "B C ..."], ...]
     labels: Int[Tensor, "B"] | None
     w: Float[Tensor, "B W"]
+    field: Field | None = None
 
 
 @final

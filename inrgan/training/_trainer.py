@@ -17,9 +17,12 @@ from inrgan._random import step_generator
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.data import split
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
+from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.losses import AbstractTerm, adversarial_loss, terms
+from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
 from inrgan.training._descent import Descent
@@ -94,6 +97,8 @@ class Trainer:
         )
         if len(self.source) < 1:
             raise ConfigError("the data set is empty; give --data a folder or zip with items")
+        if config.hold_out:
+            self.source = split(self.source, share=config.hold_out).train
         label_names = self.source.label_names if config.labels else ()
         generator_sizes, critic_sizes = config.sizes(classes=len(label_names))
         self.augmentation = Augmentation(modality.transforms())
@@ -114,7 +119,7 @@ class Trainer:
         self.ema: Any = frozen_copy(self.G)
         self.terms = terms(
             config.losses, resolution=modality.resolution, smallest=int(self.D["whole"].smallest),  # type: ignore[arg-type]
-            options=config.looks,
+            options=config.looks, through=modality.whole_sampler,
         )  # fmt: skip
         self.losses = StepLosses(
             self.D, adversarial_loss(config.adversarial), gamma=config.gamma, every=config.penalty_every,
@@ -268,6 +273,9 @@ class Trainer:
         for i, piece in enumerate(pieces):
             seen = kept[i] if kept else [self._make(s) for s in piece.shown]
             loss, more = self.losses.generator(seen)
+            extra = self._field_loss(seen[0], first=self.batches.pieces[i].start)
+            if extra is not None:
+                loss, more = loss + extra, more | {"loss/field": extra.detach()}
             total = total + self._backward(loss, more, stats, share=piece.share)
             means = means + piece.share * torch.stack([s.w.detach().float().mean(dim=0) for s in seen])
         generator = self.descent_G.finish(total, extra=means.flatten())
@@ -335,12 +343,18 @@ class Trainer:
         made: dict[str, nn.Module] = {"whole": modality.at(whole).critic(sizes)}
         if "dense-patch" in config.losses:
             side = config.looks.patch_side(modality.resolution)
-            made["patch"] = modality.patch_critic(sizes, patch=side, whole=whole, context=config.views.context)
+            shown = config.looks.context_resolution(config.losses, modality.resolution)
+            made["patch"] = modality.patch_critic(sizes, patch=side, whole=shown, context=config.views.context)
         return nn.ModuleDict(made)
 
     def _check_sizes(self, term: AbstractTerm) -> None:
-        """Refuse views that the critic is too deep for, before anything is written."""
+        """Refuse views that the critic is too deep for, or that cannot be, before anything is written."""
         config = self.config
+        if term.near > 0 and type(config.modality).place is Modality.place:
+            raise ConfigError(
+                f"patches were to lie where signals are worth a look, and {config.modality.name} knows no such places; "
+                "leave out --patch-near"
+            )
         resolution = config.views.resolution_at(self.kimg, config.modality.resolution)
         rng = step_generator(config.seed, purpose=f"v:{term.name}", step=0)
         view = term.views(config.modality.domain, batch=config.batch, generator=rng, resolution=resolution)[0]
@@ -358,7 +372,8 @@ class Trainer:
             field = self.G.field(w)
             fakes = tuple(field(v) for v in shown.places)
         fakes = tuple(self.augmentation.change(x, v, shown.moves) for x, v in zip(fakes, shown.views, strict=True))
-        return Seen(shown.term, shown.strength, shown.views, shown.reals, fakes, shown.labels, w)
+        made = field if isinstance(field, Field) else None
+        return Seen(shown.term, shown.strength, shown.views, shown.reals, fakes, shown.labels, w, made)
 
     def _backward(self, loss: Tensor, parts: dict[str, Tensor], stats: dict[str, Tensor], *, share: float) -> Tensor:
         """Add a piece's gradients and statistics to those of the others; the piece's part of the loss."""
@@ -367,6 +382,13 @@ class Trainer:
         for name, value in parts.items():
             stats[name] = stats[name] + share * value if name in stats else share * value
         return loss.detach()
+
+    def _field_loss(self, seen: Seen, *, first: int) -> Tensor | None:
+        """The modality's own loss of a piece's fields, of which the first has this number in the batch; in fp32."""
+        if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
+            return None
+        rng = step_generator(self.config.seed, purpose="field", step=self.step, rank=first)
+        return self.config.modality.field_loss(seen.field, generator=rng)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.config.precision == "bf16":

@@ -294,7 +294,7 @@ def test_unknown_kinds(field):
     object.__setattr__(sizes, field, "nosuch")  # past the type checks of the tests, as a checkpoint's JSON comes
     m = ImageModality(resolution=32)
     with pytest.raises((ConfigError, TypeError), match="nosuch"):
-        _hypernetwork(sizes, _backbone(sizes, m))
+        _hypernetwork(sizes, _backbone(sizes, m), m)
 
 
 def test_sizes_from_plain_values_refuse_what_it_does_not_know():

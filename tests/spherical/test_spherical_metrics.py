@@ -16,11 +16,12 @@ from inrgan_modalities.spherical._grid_scores import (
     zonal_mean_error,
     zonal_variance_error,
 )
-from inrgan_modalities.spherical._harmonics import analyse, angular_power, fejer_weights, smoothed, synthesise
+from inrgan_modalities.spherical._harmonics import analyse, angular_power, smoothed, synthesise
 from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
 from smooth_fields import centres, harmonic, smooth
 
 from inrgan import Sphere
+from inrgan.domains import fejer_weights
 from inrgan.errors import DataError, ShapeError
 from inrgan.metrics import Comparison, evaluate, frechet_distance, sliced_wasserstein
 from inrgan.values import to_bytes

@@ -207,8 +207,10 @@ class AudioModality(Modality):
         return (".png", ".wav") if self.rate == round(self.rate) else (".png",)
 
     def window(
-        self, *, rate: float | None = None, seconds: float | None = None
+        self, *, rate: float | None = None, seconds: float | None = None, resolution: str | None = None
     ) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        if resolution is not None:
+            raise ConfigError("--rate and --seconds say what --resolution says of sounds; give one or the other")
         rate, seconds = self.rate if rate is None else rate, self.seconds if seconds is None else seconds
         if not 0 < rate < math.inf or not 0 < seconds < math.inf:
             raise ConfigError(f"the rate is {rate:g} Hz and the length {seconds:g} seconds; expected positive numbers")

@@ -7,27 +7,10 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from inrgan.domains import fejer_weights
 from inrgan.errors import ShapeError
 
 _ITEMS_AT_ONCE = 64
-
-
-def fejer_weights(count: int) -> Float[Tensor, "H"]:
-    """Weights that integrate polynomials in z = sin(latitude) of a degree below ``count`` over -1 to 1 exactly.
-
-    The canonical rows, at colatitudes (i + 1/2) π / H, are the nodes of Fejér's first rule.
-
-    Example:
-        >>> round(float(fejer_weights(8).sum()), 12)
-        2.0
-
-    Paper:
-        Waldvogel, Fast Construction of the Fejér and Clenshaw-Curtis Quadrature Rules, 2006:
-        w_i = (2 / H) (1 - 2 sum_{k=1}^{H/2} cos(2 k theta_i) / (4 k^2 - 1)).
-    """
-    theta = (torch.arange(count, dtype=torch.float64) + 0.5) * (math.pi / count)
-    k = torch.arange(1, count // 2 + 1, dtype=torch.float64)
-    return (2 / count) * (1 - 2 * (torch.cos(2 * k * theta[:, None]) / (4 * k.square() - 1)).sum(dim=1))
 
 
 def analyse(values: Float[Tensor, "N C H W"], degree: int) -> Complex[Tensor, "N C L M"]:

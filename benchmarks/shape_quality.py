@@ -1,0 +1,130 @@
+"""Scores over training time of solids, with parts of the critics left out.
+
+Same data, generator, loss, optimiser, batch and budget; only what the critics see differs. The budget is CPU time of
+the process on one thread, so that other load on the machine does not change it. Of a folder, zip or the built-in set, a
+fixed share is held out, chosen by a hash of the files' names, and scored against; the split itself is stated by a hash.
+
+    python benchmarks/shape_quality.py --data chairs.zip --up z --mirror --method full --out results/
+
+Methods: full (whole solids and sub-cubes near surfaces, in context), no-normals (the critics see the field alone),
+no-context (cubes alone), uniform-patches (cubes anywhere), whole-only (no cubes), reals (training data against held-out
+data: what a perfect generator would reach).
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+from inrgan_modalities.occupancy import shade
+
+from inrgan import Modality, OccupancyModality, Trainer
+from inrgan.data import AbstractSource, split
+from inrgan.evaluation import held_out_source, observe_reals, score_generator
+from inrgan.losses import LossOptions
+from inrgan.metrics import evaluate
+from inrgan.pictures import tile, write_image
+from inrgan.recipes import recipe
+
+METHODS = {
+    "full": {},
+    "no-normals": {},
+    "no-context": {"context": False},
+    "uniform-patches": {"patch_near": 0.0},
+    "whole-only": {},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder or zip of meshes; the built-in solids when absent")
+    parser.add_argument("--up", default="y", help="which axis of the files points up")
+    parser.add_argument("--mirror", action="store_true", help="flip reals left to right by chance")
+    parser.add_argument("--signal", default="distance", choices=["distance", "occupancy"])
+    parser.add_argument("--method", choices=[*METHODS, "reals"], required=True)
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--resolution", type=int, default=32)
+    parser.add_argument("--minutes", default="0,15,30", help="CPU minutes at which to score")
+    parser.add_argument("--held-out", type=float, default=0.2, help="share of the files that is scored against")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fakes", type=int, default=128)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    modality = OccupancyModality(
+        resolution=args.resolution, up=args.up, mirror=args.mirror, signal=args.signal,
+        normals=args.method != "no-normals",
+    )  # fmt: skip
+    train, test, stated = sources(modality, args.data, share=args.held_out, seed=args.seed)
+    view = modality.domain.grid((args.resolution,) * 3)
+
+    def write(scores, **line) -> None:
+        line |= {s.name: s.value for s in scores} | {"protocol": {s.name: s.protocol for s in scores}, **stated}
+        with open(args.out / f"{args.method}.jsonl", "a", encoding="utf-8") as out:
+            out.write(json.dumps({"method": args.method, **line}) + "\n")
+        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
+
+    real = observe_reals(test, modality, view, count=args.fakes, seed=args.seed)
+    if args.method == "reals":
+        other = observe_reals(train, modality, view, count=len(real), seed=args.seed)
+        write(evaluate(real, other, metrics=modality.default_metrics, others=modality.metrics(),
+                       features=modality.features(), seed=0))  # fmt: skip
+        show(real, args.out / "held-out.png")
+        return
+
+    config = recipe(args.preset, modality)
+    config = dataclasses.replace(
+        config, data=args.data, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
+        hold_out=args.held_out if args.data else 0.0,
+        losses=("full",) if args.method == "whole-only" else ("full", "dense-patch"),
+        # Patches begin early: half an hour is only some thousand items. The whole stays what every method looks at.
+        views=dataclasses.replace(
+            LossOptions(patch_start=0.5, patch_ramp=1.0, patch_near=0.75, whole=args.resolution), **METHODS[args.method]
+        ),
+    )  # fmt: skip
+    trainer = Trainer(config, outdir=args.out / "runs", quiet=True)
+    counts = {
+        "generator_parameters": sum(p.numel() for p in trainer.G.parameters()),
+        "critic_parameters": sum(p.numel() for p in trainer.D.parameters()),
+    }
+    used = 0.0
+    for mark in (float(m) for m in args.minutes.split(",")):
+        start = time.process_time()
+        while used + time.process_time() - start < 60 * mark:
+            trainer.train_step()
+        used += time.process_time() - start
+        scores = score_generator(
+            trainer.ema, test, metrics=modality.default_metrics, count=len(real), resolution=args.resolution, seed=0
+        )
+        write(scores, cpu_minutes=mark, kimg=round(trainer.kimg, 2), **counts)
+        fields = trainer.ema.sample(range(32))
+        show(fields.render((2 * args.resolution,) * 3), args.out / f"{args.method}-{mark:g}.png")
+        trainer.save()
+    trainer.snapshot()
+    trainer.close()
+
+
+def sources(
+    modality: Modality, data: str | None, *, share: float, seed: int
+) -> tuple[AbstractSource, AbstractSource, dict[str, object]]:
+    """What is trained on, what is scored against, and how that came about."""
+    if data is None:
+        return modality.source(None, seed=seed), held_out_source(modality, None, seed=seed), {"split": "built-in"}
+    source = modality.source(data)
+    parts = split(source, share=share)
+    stated = {"split": parts.digest, "items_train": len(parts.train), "items_test": len(parts.test)}
+    return parts.train, parts.test, stated
+
+
+def show(values: torch.Tensor, path: Path) -> None:
+    """A sheet of up to 32 solids from one side."""
+    write_image(tile(shade(values[:32], size=128), columns=8), path)
+
+
+if __name__ == "__main__":
+    main()

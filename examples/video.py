@@ -1,0 +1,63 @@
+"""Train a small generator of films, then see what it learned.
+
+    python examples/video.py                       # built-in films, about three minutes on two CPU cores
+    python examples/video.py --data clips --fps 12.5 --frames 16 --minutes 60
+
+Leaves in --out: samples.mp4 (16 films side by side), strip.png (a row for each of six: eight frames, then its x-t
+slice, the middle row of every frame from the first at the top to the last), rates.mp4 (one of them at 60 frames a
+second, though training saw 8), motions.mp4 (one film with four motions) and interpolation.mp4 (a walk through four).
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from inrgan import Generator, Trainer, VideoModality, recipes
+from inrgan.interpolation import walk
+
+parser = argparse.ArgumentParser(description="Train a small generator of films, then see what it learned.")
+parser.add_argument("--data", help="folder or zip of films; the built-in films when absent")
+parser.add_argument("--minutes", type=float, default=3, help="length of the training (default: 3)")
+parser.add_argument("--out", type=Path, default=Path("."), help="where to write (default: here)")
+parser.add_argument("--resolution", type=int, default=16, help="of the training, not of the results (default: 16)")
+parser.add_argument("--frames", type=int, default=12, help="of the training window (default: 12)")
+parser.add_argument("--fps", type=float, default=8, help="of the training, not of the results (default: 8)")
+args = parser.parse_args()
+
+# 1. Train on a window of so many frames. The critic sees three of them at random times and is told how far apart they
+#    are, so that a step costs as much as three pictures, however long the window is.
+modality = VideoModality(resolution=args.resolution, frames=args.frames, fps=args.fps)
+config = replace(recipes.tiny(modality), data=args.data, kimg=1000)
+trainer = Trainer(config, outdir=args.out / "runs")
+run = trainer.fit(max_minutes=args.minutes)
+trainer.close()
+
+# 2. Sample. Each seed gives one field: a function from (x, y, seconds) to a colour.
+#    It has no size of its own: these are three times as large as those of training, and just as fast.
+G = Generator.from_pretrained(run)
+fields = G.sample(range(16), truncation=0.9)
+large = str(3 * args.resolution)
+shape, region = modality.window(resolution=large)
+films = fields.render(shape, region=region)
+modality.over(shape, region).write(films, args.out / "samples.mp4")
+modality.write(films[:6], args.out / "strip.png")
+
+# 3. Nor has it a rate.
+shape, region = modality.window(rate=60, resolution=large)
+modality.over(shape, region).write(fields[3].render(shape, region=region), args.out / "rates.mp4")
+
+# 4. What is seen and how it moves are drawn apart: one content, four motions.
+shape, region = modality.window(rate=24, resolution=large)
+moved = G.sample([3] * 4, truncation=0.9, parts={"motion": [0, 1, 2, 3]})
+modality.over(shape, region).write(moved.render(shape, region=region), args.out / "motions.mp4")
+
+# 5. Walk through the latents of four seeds; the film plays on while it becomes another.
+path = walk(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=48)
+steps = torch.cat([G.field(w).render(modality.array_shape(large)) for w in path.split(8)])
+modality.write_walk(steps, args.out / "interpolation.mp4", rate=12)
+
+for name in ("samples.mp4", "strip.png", "rates.mp4", "motions.mp4", "interpolation.mp4"):
+    print(f"wrote {args.out / name}")
+print(f"the run directory is {run}; go on from it with: inrgan sample {run} --fps 60 --seconds 4 --out more.mp4")

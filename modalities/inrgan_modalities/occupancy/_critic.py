@@ -1,0 +1,83 @@
+"""Critics of solids: what a surface is like shows in the direction of its normals."""
+
+from typing import final
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from inrgan import AbstractCritic, Box, CriticSizes, ResidualCritic, View
+from inrgan.discriminators import AbstractPatchCritic, PatchCritic, fold, slope_channels
+
+
+@final
+class SolidCritic(AbstractCritic):
+    """The residual critic on the field and its normalised gradient, in blocks of 2 × 2 × 2 samples.
+
+    Args:
+        resolution: nominal samples along a side.
+        spacing: nominal distance between them.
+        sizes: of the network.
+        soft: slope below which normals fade.
+        normals: False to show the field alone.
+
+    Example:
+        >>> critic = SolidCritic(resolution=16, spacing=2 / 16, sizes=CriticSizes(width=4, max_width=8), soft=1.0)
+        >>> critic(torch.zeros(2, 1, 16, 16, 16), Box(3).grid((16, 16, 16))).shape
+        torch.Size([2])
+    """
+
+    smallest = 2 * ResidualCritic.smallest
+
+    def __init__(self, *, resolution: int, spacing: float, sizes: CriticSizes, soft: float, normals: bool = True):
+        super().__init__()
+        self.soft, self.normals = soft, normals
+        self.critic = ResidualCritic(
+            3, 8 * (4 if normals else 1), resolution=max(8, resolution // 2), spacing=(spacing,) * 3, width=sizes.width,
+            max_width=sizes.max_width, classes=sizes.classes,
+        )  # fmt: skip
+
+    def forward(
+        self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B"]:
+        if self.normals:
+            values = slope_channels(values, view, soft=self.soft)
+        return self.critic(fold(values, 2), view, labels)
+
+
+@final
+class SolidPatchCritic(AbstractPatchCritic):
+    """The critic of dense sub-cubes, on the field and its normalised gradient, with the coarse whole as context.
+
+    Args:
+        domain: of the solids.
+        patch: samples along a side of a sub-cube.
+        whole: samples along a side of the coarse whole.
+        sizes: of the networks.
+        soft: slope below which normals fade.
+        normals: False to show the field alone.
+        context: False to show the sub-cube and its density alone.
+    """
+
+    def __init__(
+        self, domain: Box, *, patch: int, whole: int, sizes: CriticSizes, soft: float, normals: bool, context: bool
+    ):
+        super().__init__()
+        self.soft, self.normals = soft, normals
+        self.critic = PatchCritic(
+            domain, 4 if normals else 1, patch=patch, whole=whole, width=sizes.width, max_width=sizes.max_width,
+            classes=sizes.classes, context=context,
+        )  # fmt: skip
+
+    def forward(
+        self,
+        patch: Float[Tensor, "B C *S"],
+        view: View,
+        whole: Float[Tensor, "B C *K"] | None,
+        whole_view: View | None,
+        labels: Int[Tensor, "B"] | None = None,
+    ) -> Float[Tensor, "B"]:
+        if self.normals:
+            patch = slope_channels(patch, view, soft=self.soft)
+            if whole is not None and whole_view is not None:
+                whole = slope_channels(whole, whole_view, soft=self.soft)
+        return self.critic(patch, view, whole, whole_view, labels)

@@ -1,0 +1,38 @@
+"""The slope that distances have, asked of generated fields."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_WITHIN = 0.9
+"""Of the cut-off: nearer to it, fields that end smoothly are flatter than distances."""
+
+
+def eikonal_loss(
+    function: Callable[[Float[Tensor, "B N 3"]], Float[Tensor, "B N 1"]],
+    points: Float[Tensor, "B N 3"],
+    *,
+    reach: float,
+) -> Float[Tensor, ""]:
+    """Mean of (reach · |∇f| − 1)² over the points where |f| is below the cut-off (Gropp et al. 2020, eq. 6).
+
+    Gradients are the field's own, by differentiation, and so is the way back to what made the field. Where no point is
+    near a surface it is 0.
+
+    Args:
+        function: a batch of fields of distances divided by ``reach``.
+        points: where each of them is asked.
+        reach: distance at which signals are cut off, in coordinate units.
+
+    Example:
+        >>> eikonal_loss(lambda p: p.norm(dim=-1, keepdim=True) - 0.5, torch.rand(2, 9, 3), reach=1.0).shape
+        torch.Size([])
+    """
+    asked = points.detach().clone().requires_grad_(True)
+    values = function(asked)
+    (slope,) = torch.autograd.grad(values.sum(), asked, create_graph=True)
+    length = slope.float().square().sum(dim=-1).clamp(min=1e-12).sqrt()
+    near = (values[..., 0].detach().abs() < _WITHIN).float()
+    return ((reach * length - 1).square() * near).sum() / near.sum().clamp(min=1)

@@ -1,0 +1,77 @@
+"""Meshes from the bytes of their files."""
+
+import io
+import logging
+import warnings
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from inrgan.errors import DataError, NonFiniteError
+from inrgan_modalities.occupancy._extract import Mesh
+from inrgan_modalities.occupancy._mesh_file import load_trimesh
+
+SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb")
+_MOST_FACES = 2_000_000
+
+
+def read_mesh(name: str, data: bytes) -> Mesh:
+    """Triangles of a file, in its own coordinates, equal vertices merged and empty triangles dropped.
+
+    Several objects of one file count as one. Faces of more corners are cut into triangles.
+
+    Args:
+        name: decides the format by its suffix.
+        data: the bytes.
+
+    Raises:
+        DataError: the bytes are not what the suffix says, or hold no triangles, or more than 2,000,000.
+        NonFiniteError: a vertex is NaN or infinite.
+        MissingDependency: trimesh is not installed.
+
+    Example:
+        >>> read_mesh("chair.off", Path("chair.off").read_bytes()).faces.shape
+        (3792, 3)
+    """
+    trimesh = load_trimesh(why="Reading meshes")
+    kind = PurePosixPath(name).suffix.lower()[1:]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.getLogger("trimesh").setLevel(logging.CRITICAL)  # what it says is said below
+            scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False)
+            mesh = scene.to_mesh()
+        vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
+    except Exception as error:  # every parser fails in its own way
+        raise DataError(
+            f"{name} cannot be read as {kind} ({type(error).__name__}: {error}); expected a mesh. Save it again"
+        ) from error
+    if not len(faces):
+        raise DataError(f"{name} has {len(vertices)} points and no faces; expected a mesh of triangles")
+    if len(faces) > _MOST_FACES:
+        raise DataError(f"{name} has {len(faces)} faces; expected at most {_MOST_FACES}. Decimate it")
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise DataError(f"{name} has faces with vertices that are not there; the file is damaged")
+    used = vertices[np.unique(faces)]
+    if not np.isfinite(used).all():
+        bad = int((~np.isfinite(used)).any(axis=1).sum())
+        raise NonFiniteError(f"{name} has {bad} vertices that are NaN or infinite; mend the file")
+    return merged(vertices, faces)
+
+
+def merged(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    """The mesh with vertices of equal position made one, and triangles dropped that have no area then.
+
+    Example:
+        >>> corners = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]])
+        >>> merged(corners, np.array([[0, 1, 2], [3, 1, 2]])).vertices.shape
+        (3, 3)
+    """
+    scale = max(float(np.ptp(vertices[np.unique(faces)], axis=0).max()), 1e-300)
+    _, first, number = np.unique(
+        np.round(np.nan_to_num(vertices) / scale * 1e7).astype(np.int64), axis=0, return_index=True,
+        return_inverse=True,
+    )  # fmt: skip
+    triangles = number.reshape(-1)[faces]
+    flat = (triangles == np.roll(triangles, 1, axis=1)).any(axis=1)
+    return Mesh(vertices[first], triangles[~flat])

@@ -1,0 +1,210 @@
+"""Solids: f(x, y, z)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan import Backbone, Box, CriticSizes, Field, GeneratorSizes, Modality, View, resample
+from inrgan.data import AbstractSource
+from inrgan.discriminators import AbstractPatchCritic
+from inrgan.encodings import AbstractEncoding, FourierEncoding
+from inrgan.errors import ConfigError
+from inrgan.metrics import Metric
+from inrgan_modalities.occupancy._critic import SolidCritic, SolidPatchCritic
+from inrgan_modalities.occupancy._eikonal import eikonal_loss
+from inrgan_modalities.occupancy._field_mesh import field_mesh
+from inrgan_modalities.occupancy._mesh_file import MESHES, write_meshes
+from inrgan_modalities.occupancy._metrics import DEFAULT_METRICS, solid_metrics
+from inrgan_modalities.occupancy._open import open_solids
+from inrgan_modalities.occupancy._orient import UP
+from inrgan_modalities.occupancy._signal import Signal
+from inrgan_modalities.occupancy._synthetic import SyntheticSolids
+from inrgan_modalities.occupancy._write import write_solid_walk, write_solids
+
+_ASKED = 256
+"""Points a field at which the eikonal term asks for its slope."""
+_LOOKED_AT = 512
+"""Samples among which a place near the surface is searched: of 64³, some of them lie within a cell of it."""
+
+
+@dataclass(frozen=True)
+class OccupancyModality(Modality):
+    """Solids, from meshes or volumes, as fields that are negative inside and positive outside.
+
+    The domain is the cube [−1, 1]³; y is up. Meshes are centred by their bounding box and scaled so that its longest
+    side fills the cube less a margin.
+
+    Raises:
+        ConfigError: a number that is out of range, or an unknown choice.
+
+    Example:
+        >>> OccupancyModality(resolution=32).domain.shape(32)
+        (32, 32, 32)
+    """
+
+    name: ClassVar[str] = "occupancy"
+    requires: ClassVar[tuple[str, ...]] = ("trimesh", "igl", "skimage", "scipy", "fast_simplification", "PIL", "av")
+    default_metrics: ClassVar[tuple[str, ...]] = DEFAULT_METRICS
+    whole_suffixes: ClassVar[tuple[str, ...]] = (*MESHES, ".gif", ".mp4")
+    field_suffixes: ClassVar[tuple[str, ...]] = MESHES
+
+    resolution: int = 32
+    """Samples along each axis in training; rendering and extraction are free of it."""
+    signal: Literal["distance", "occupancy"] = "distance"
+    """What fields hold: signed distances cut off at the truncation, or shares of cells, both from -1 inside to 1."""
+    truncation: float = 0.2
+    """Distance from the surface at which the signal is 1, in coordinate units."""
+    margin: float = 0.1
+    """Share of the cube's half side that meshes leave free."""
+    up: Literal["x", "y", "z", "-x", "-y", "-z"] = "y"
+    """Which axis of the files points up."""
+    mirror: bool = False
+    """Flip reals left to right (x) by chance: for data without a handedness."""
+    normals: bool = True
+    """Show the critics the field's normalised gradient beside the field."""
+    eikonal: float = 0.0
+    """Weight in the generator's loss of slopes other than a distance's near the surface; 0 for none."""
+    faces: int = 0
+    """Of meshes that are written, about how many triangles of each solid to keep; 0 for all."""
+
+    def __post_init__(self):
+        if self.resolution < 8:
+            raise ConfigError(f"the resolution of solids is {self.resolution}; expected 8 or more")
+        if self.signal not in ("distance", "occupancy") or self.up not in UP:
+            raise ConfigError(f"the signal is {self.signal!r} and up {self.up!r}; expected distance or occupancy, and "
+                              f"one of {' '.join(UP)}")  # fmt: skip
+        if not 0 < self.truncation <= 2 or not 0 <= self.margin < 1:
+            raise ConfigError(
+                f"truncation is {self.truncation} and margin {self.margin}; expected above 0 and up to 2, and 0 to 1"
+            )
+        if not 0 <= self.eikonal < float("inf") or (self.eikonal and self.signal != "distance"):
+            raise ConfigError(
+                f"the eikonal weight is {self.eikonal} of {self.signal}; expected 0 or more, and the signal distance"
+            )
+        if self.faces < 0 or 0 < self.faces < 4:
+            raise ConfigError(f"meshes of {self.faces} faces were asked for; expected 0 for all, or 4 or more")
+
+    @property
+    def domain(self) -> Box:
+        return Box(3)
+
+    @property
+    def signal_channels(self) -> int:
+        return 1
+
+    @property
+    def preview_suffix(self) -> str:
+        return ".png"
+
+    def previews(self) -> tuple[str, ...]:
+        return (".png", ".gif")
+
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+        kind = Signal(self.signal, truncation=self.truncation)
+        if data is None:
+            return SyntheticSolids(size=self.resolution, signal=kind, seed=seed)
+        return open_solids(
+            data, signal=kind, resolution=max(64, self.resolution), margin=self.margin, up=self.up, labels=labels
+        )
+
+    def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B 1 *S"]:
+        lower, upper = self.domain.lower, self.domain.upper
+        if view.batch > 1:  # every item from a place of its own
+            parts = [resample(item[None], view.row(i), lower=lower, upper=upper) for i, item in enumerate(items)]
+            return torch.cat(parts)
+        out = torch.empty(len(items), 1, *view.shape)
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for i, item in enumerate(items):
+            by_size.setdefault(tuple(item.shape), []).append(i)
+        for rows in by_size.values():
+            out[rows] = resample(torch.stack([items[i] for i in rows]), view, lower=lower, upper=upper)
+        return out
+
+    def item_spacing(self, item: Tensor) -> float:
+        return 2 / min(item.shape[1:])
+
+    @property
+    def _soft(self) -> float:
+        """Half the slope that the signal of a distance has: below, normals fade."""
+        return 0.5 / Signal(self.signal, truncation=self.truncation).reach(self.domain.spacing(self.resolution))
+
+    def critic(self, sizes: CriticSizes) -> SolidCritic:
+        return SolidCritic(
+            resolution=self.resolution, spacing=self.domain.spacing(self.resolution), sizes=sizes,
+            soft=self._soft, normals=self.normals,
+        )  # fmt: skip
+
+    def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
+        return SolidPatchCritic(
+            self.domain, patch=patch, whole=whole, sizes=sizes, soft=self._soft, normals=self.normals,
+            context=context,
+        )  # fmt: skip
+
+    def encoding(self, spacing: float) -> AbstractEncoding:
+        return FourierEncoding(3, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=32)
+
+    def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
+        sizes = super().generator_sizes(preset, backbone=backbone)
+        if not sizes.lattices:
+            return sizes
+        # A cube has many more samples than its lattice has nodes; what is narrow at the samples makes it affordable.
+        fine = min(32, max(4, 3 * self.resolution // 8))
+        widths, depth = {"tiny": ((128, 64, 24), 2), "base": ((384, 192, 64), 3)}.get(preset, ((512, 256, 96), 3))
+        return replace(
+            sizes, lattices=(max(4, fine // 4), fine), widths=widths, depths=(*sizes.depths[:-1], depth)
+        )  # fmt: skip
+
+    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
+        if not self.mirror:
+            return view
+        assert view.axes is not None
+        sign = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
+        x, *others = view.axes
+        center = view.center * torch.cat([sign, torch.ones(batch, 2)], dim=1)
+        return replace(view, axes=(sign * x, *others), center=center)
+
+    def place(self, item: Tensor, *, generator: torch.Generator) -> Float[Tensor, "3"] | None:
+        """Near the surface: of many samples anywhere, the one whose value is nearest to 0."""
+        shape = item.shape[1:]
+        index = torch.randint(item[0].numel(), (_LOOKED_AT,), generator=generator)
+        values = item.flatten()[index].abs()
+        best = int(values.argmin())
+        if values[best] >= 1:
+            return None
+        where = torch.unravel_index(index[best], shape)
+        return torch.stack([(2 * i + 1) / n - 1 for i, n in zip(reversed(where), reversed(shape), strict=True)])
+
+    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
+        if not self.eikonal:
+            return None
+        points = self.domain.sample(len(field) * _ASKED, generator=generator).unflatten(0, (len(field), _ASKED))
+        spacing = self.domain.spacing(self.resolution)
+        loss = eikonal_loss(lambda p: field(p, spacing=spacing), points.to(field.device), reach=self.truncation)
+        return self.eikonal * loss
+
+    def metrics(self) -> Mapping[str, Metric]:
+        return solid_metrics()
+
+    def look_sizes(self) -> dict[str, int]:
+        half = max(8, self.resolution // 2)
+        return {"patch": half, "whole": half, "lowest": half}
+
+    def write(self, values: Float[Tensor, "B 1 *S"], path: str | Path) -> None:
+        write_solids(values, path, faces=self.faces)
+
+    def write_walk(self, values: Float[Tensor, "T 1 *S"], path: str | Path, *, rate: float) -> None:
+        write_solid_walk(values, path, rate=rate, faces=self.faces)
+
+    def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
+        sides = set(shape)
+        if len(sides) != 1 or min(sides) < 2:
+            raise ConfigError(f"a surface at {'x'.join(map(str, shape))} samples; expected one number of 2 or more")
+        meshes = [
+            field_mesh(field[i], min(sides), trained=self.resolution, faces=self.faces) for i in range(len(field))
+        ]
+        write_meshes(meshes, Path(path))

@@ -1,0 +1,110 @@
+"""Open solids from files, computing what is not yet kept by several processes."""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, open_archive
+from inrgan.errors import InrganError
+from inrgan_modalities.occupancy import _volume
+from inrgan_modalities.occupancy._reading import SUFFIXES, Reading, cache_folder
+from inrgan_modalities.occupancy._signal import Signal
+
+_WORTH = 48
+"""Files below which starting processes costs more than it saves."""
+
+
+def open_solids(
+    data: str | Path,
+    *,
+    signal: Signal,
+    resolution: int,
+    margin: float,
+    up: str,
+    labels: bool | str = False,
+    workers: int | None = None,
+) -> AbstractSource:
+    """A folder or zip of meshes and volumes as signals (1, n, n, n).
+
+    Meshes whose signals are not kept yet are computed now, by several processes where there are many; what is finished
+    stays when the program is stopped. A mesh that cannot be read or signed is named, skipped and counted.
+
+    Args:
+        data: the path.
+        signal: what is made of distances.
+        resolution: n, for meshes.
+        margin: share of the cube's half side that meshes leave free.
+        up: which axis of the files points up.
+        labels: as of ``Modality.source``.
+        workers: processes; as many as there are cores where None, and none at all for 1.
+
+    Raises:
+        DataError: missing, empty or unreadable data.
+        MissingDependency: a library is not installed.
+
+    Example:
+        >>> open_solids("chairs.zip", signal=Signal("distance", 0.2), resolution=64, margin=0.1, up="z")[0].shape
+        torch.Size([1, 64, 64, 64])
+    """
+    archive = open_archive(data, suffixes=SUFFIXES)
+    reading = Reading(signal, resolution=resolution, margin=margin, up=up, cache=cache_folder())
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    if workers > 1:
+        prepare(archive, reading, workers=workers)
+    return ArchiveSource(archive, decode=reading, labels=labels)
+
+
+def prepare(archive: AbstractArchive, reading: Reading, *, workers: int, least: int = _WORTH) -> int:
+    """Compute the signals of an archive's meshes that are not kept yet; returns how many.
+
+    Args:
+        archive: of the files.
+        reading: what to do with them.
+        workers: processes.
+        least: with fewer files to compute, nothing is done: they are computed when they are asked for.
+    """
+    missing = [name for name in archive.names if _wanting(archive, reading, name)]
+    if len(missing) < least or reading.cache is None:
+        return 0
+    logging.getLogger("inrgan").info("Signed distances of %d meshes by %d processes.", len(missing), workers)
+    # Started afresh: a forked copy of a process with threads may hang.
+    with (
+        ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
+        tqdm(total=len(missing), unit="mesh", disable=None) as bar,
+    ):
+        names, pending = iter(missing), set[Future[None]]()
+        try:
+            while True:
+                # A few at a time, so that a large archive is never all in memory.
+                while len(pending) < 4 * workers and (name := next(names, None)) is not None:
+                    pending.add(pool.submit(_compute, replace(reading), name, archive.read(name)))
+                if not pending:
+                    return len(missing)
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                    bar.update()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _wanting(archive: AbstractArchive, reading: Reading, name: str) -> bool:
+    if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:  # of which clouds are computed when asked for
+        return False
+    try:
+        kept = reading.kept_at(archive.read(name))
+    except InrganError:
+        return False  # said, and counted, when the file is asked for
+    return kept is not None and not kept.exists()
+
+
+def _compute(reading: Reading, name: str, data: bytes) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with contextlib.suppress(InrganError):  # as above
+        reading(name, data)

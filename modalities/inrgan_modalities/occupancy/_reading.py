@@ -1,0 +1,170 @@
+"""Files of solids to signals on a grid, with a memory on disk."""
+
+import hashlib
+import io
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan.errors import DataError, WriteError
+from inrgan.files import replacing
+from inrgan_modalities.occupancy import _cloud_read, _mesh_read, _volume
+from inrgan_modalities.occupancy._cloud import Cloud, signed_cloud
+from inrgan_modalities.occupancy._extract import Mesh
+from inrgan_modalities.occupancy._orient import rotation, to_cube
+from inrgan_modalities.occupancy._sign import signed_grid
+from inrgan_modalities.occupancy._signal import Signal
+
+SUFFIXES = (*_mesh_read.SUFFIXES, *_cloud_read.SUFFIXES, *_volume.SUFFIXES)
+_VERSION = 1
+"""Of what is kept on disk: another number makes everything anew."""
+
+
+def cache_folder() -> Path:
+    """Where signals of files are kept: ``$INRGAN_CACHE``, or ``inrgan`` in the user's folder of caches.
+
+    Example:
+        >>> cache_folder().name
+        'occupancy'
+    """
+    root = os.environ.get("INRGAN_CACHE")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inrgan"
+    return (Path(root) if root else home) / "occupancy"
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """How a file becomes a signal (1, n, n, n).
+
+    Meshes and points with normals are turned upright and brought into the cube, and their signed distances computed;
+    that takes from tenths of a second to seconds, so the result is kept on disk, by a hash of the file's bytes and of
+    everything here. Volumes
+    fill the cube as they are: whole numbers and booleans are voxels, inside where not 0; floating-point numbers are the
+    signal itself, from −1 inside to 1 outside, as inrgan writes them.
+
+    Args:
+        signal: what is made of distances.
+        resolution: n, for meshes.
+        margin: share of the cube's half side that meshes leave free.
+        up: which axis of meshes points up.
+        cache: folder of what is kept; None keeps nothing.
+    """
+
+    signal: Signal
+    resolution: int
+    margin: float
+    up: str
+    cache: Path | None
+
+    def __call__(self, name: str, data: bytes) -> Float[Tensor, "1 D H W"]:
+        """Decode one file.
+
+        Raises:
+            DataError: the file cannot be read, or is no solid.
+            NonFiniteError: it holds NaN or infinity.
+        """
+        if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES and not _cloud_read.is_cloud(data):
+            return self._volume(name, data)
+        kept = self.kept_at(data)
+        found = None if kept is None else _load(kept)
+        if found is None:
+            cloud = self.cloud(name, data)
+            values, signs = self._mesh(name, data) if cloud is None else self._points(cloud)
+            # In 16 bits whether kept or not, so that a resumed run sees what the first one saw.
+            packed = (values * 32767).round().numpy().astype(np.int16)
+            if kept is not None:
+                _keep(kept, packed, signs)
+            found = _unpacked(packed), signs
+        values, signs = found
+        if signs not in ("closed", "points"):
+            logging.getLogger("inrgan").warning("%s is not closed; its signs are by %s.", name, signs)
+        return values
+
+    def kept_at(self, data: bytes) -> Path | None:
+        """Where the signal of a mesh's bytes is kept."""
+        if self.cache is None:
+            return None
+        settings = {**asdict(self), "cache": "", "version": _VERSION}
+        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + b"\0" + data).hexdigest()
+        return self.cache / key[:2] / f"{key[2:]}.npz"
+
+    def cloud(self, name: str, data: bytes) -> Cloud | None:
+        """A file's points as they lie in the cube; None where it holds something else."""
+        cloud = _cloud_read.read_cloud(name, data)
+        if cloud is None:
+            return None
+        return Cloud(to_cube(cloud.points, up=self.up, margin=self.margin), cloud.normals @ rotation(self.up).T)
+
+    def mesh(self, name: str, data: bytes) -> Mesh:
+        """A file's mesh as it lies in the cube."""
+        mesh = _mesh_read.read_mesh(name, data)
+        used = np.unique(mesh.faces)
+        if not len(used):
+            raise DataError(f"{name} has no triangle with an area; expected a solid")
+        number = np.zeros(len(mesh.vertices), np.int64)
+        number[used] = np.arange(len(used))
+        return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])
+
+    def _points(self, cloud: Cloud) -> tuple[Tensor, str]:
+        return self.signal.of(signed_cloud(cloud, self.resolution)), "points"
+
+    def _mesh(self, name: str, data: bytes) -> tuple[Tensor, str]:
+        """The signal, and how its signs were found."""
+        reach = self.signal.reach(2 / self.resolution)
+        found = signed_grid(self.mesh(name, data), self.resolution, truncation=reach)
+        signs = {
+            "closed": "closed", "turned": "turning faces round",
+            "winding": f"generalised winding number, {found.holes:.1%} of the surface closing holes",
+        }[found.method]  # fmt: skip
+        return self.signal.of(found.distances), signs
+
+    def _volume(self, name: str, data: bytes) -> Tensor:
+        array = _volume.read_volume(name, data)
+        if self.up != "y":
+            array = _turn(array, self.up)
+        if array.dtype.kind in "bui":
+            return self.signal.of(_volume.voxel_distances(name, array))
+        values = array.astype(np.float32)
+        if np.abs(values).max() > 1:
+            raise DataError(f"{name} holds values up to {np.abs(values).max():.3g}; expected -1 inside to 1 outside,"
+                            " or whole numbers for voxels")  # fmt: skip
+        return torch.from_numpy(np.ascontiguousarray(values))[None]
+
+
+def _turn(array: np.ndarray, up: str) -> np.ndarray:
+    """An array (z, y, x) turned as meshes are: rotations of the cube move axes and flip them."""
+    matrix = np.rint(rotation(up)).astype(int)[::-1, ::-1]
+    order = np.abs(matrix).argmax(axis=1)
+    turned = array.transpose(order)
+    return np.flip(turned, axis=tuple(d for d in range(3) if matrix[d, order[d]] < 0))
+
+
+def _load(path: Path) -> tuple[Tensor, str] | None:
+    """What is kept, or None where it is not there or damaged."""
+    try:
+        # From memory: of a damaged file numpy would leave the handle open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return _unpacked(file["signal"]), str(file["signs"])
+    except Exception:  # a damaged zip fails in as many ways as zipfile has lines; what is kept can be made anew
+        return None
+
+
+def _unpacked(packed: np.ndarray) -> Tensor:
+    return torch.from_numpy(packed.astype(np.float32) / 32767)
+
+
+def _keep(path: Path, packed: np.ndarray, signs: str) -> None:
+    try:
+        with replacing(path, flush=False) as temporary:
+            np.savez_compressed(temporary, signal=packed, signs=np.array(signs))
+    except WriteError as error:
+        logging.getLogger("inrgan").warning("Signals of meshes are not kept: %s", error)

@@ -1,0 +1,143 @@
+"""Solids in closed form: their signed distances, negative inside."""
+
+import abc
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+
+class AbstractSolid(abc.ABC):
+    """A solid whose signed distance is known at any point."""
+
+    @abc.abstractmethod
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """Signed distances (N,) at points (N, 3), in coordinate units, negative inside."""
+
+
+@final
+@dataclass(frozen=True)
+class Ball(AbstractSolid):
+    """All points nearer to ``center`` than ``radius``.
+
+    Example:
+        >>> float(Ball(radius=0.5).distance(np.zeros((1, 3)))[0])
+        -0.5
+    """
+
+    radius: float
+    center: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(points - self.center, axis=-1) - self.radius
+
+
+@final
+@dataclass(frozen=True)
+class Cuboid(AbstractSolid):
+    """A box with sides along the axes, turned about y by ``turn`` radians.
+
+    Example:
+        >>> float(Cuboid(half=(0.5, 0.5, 0.5)).distance(np.array([[0.5, 0.5, 1.5]]))[0])
+        1.0
+    """
+
+    half: tuple[float, float, float]
+    center: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    turn: float = 0.0
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        p = points - self.center
+        if self.turn:
+            c, s = math.cos(self.turn), math.sin(self.turn)
+            p = np.stack([c * p[..., 0] - s * p[..., 2], p[..., 1], s * p[..., 0] + c * p[..., 2]], axis=-1)
+        beyond = np.abs(p) - self.half
+        return np.linalg.norm(beyond.clip(0), axis=-1) + beyond.max(axis=-1).clip(max=0)
+
+
+@final
+@dataclass(frozen=True)
+class Torus(AbstractSolid):
+    """A ring about the y axis: ``ring`` from the axis to the middle of the tube, ``tube`` the tube's radius.
+
+    Example:
+        >>> float(Torus(ring=0.5, tube=0.25).distance(np.array([[0.5, 0.0, 0.0]]))[0])
+        -0.25
+    """
+
+    ring: float
+    tube: float
+    center: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        p = points - self.center
+        return np.hypot(np.hypot(p[..., 0], p[..., 2]) - self.ring, p[..., 1]) - self.tube
+
+
+@final
+@dataclass(frozen=True)
+class Union(AbstractSolid):
+    """Several solids as one.
+
+    Outside and at the surface the distance is exact; inside it is that to the surface of the part which reaches
+    deepest, no more than the true one.
+
+    Example:
+        >>> float(Union((Ball(radius=0.5), Ball(radius=0.2))).distance(np.array([[1.0, 0.0, 0.0]]))[0])
+        0.5
+    """
+
+    parts: Sequence[AbstractSolid]
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        return np.min([part.distance(points) for part in self.parts], axis=0)
+
+
+def chair(*, width: float, depth: float, seat: float, back: float, leg: float, thick: float) -> Union:
+    """A seat on four legs with a back; y is up, and the back is at −z.
+
+    Args:
+        width: half the seat's, along x.
+        depth: half the seat's, along z.
+        seat: height of its middle.
+        back: height of the back's upper edge.
+        leg: half the thickness of a leg.
+        thick: half the thickness of seat and back.
+
+    Example:
+        >>> chair(width=0.5, depth=0.5, seat=-0.1, back=0.8, leg=0.08, thick=0.08).distance(np.zeros((2, 3))).shape
+        (2,)
+    """
+    bottom = -0.85
+    parts: list[AbstractSolid] = [
+        Cuboid((width, thick, depth), (0.0, seat, 0.0)),
+        Cuboid((width, (back - seat) / 2, thick), (0.0, (back + seat) / 2, thick - depth)),
+    ]
+    for x in (leg - width, width - leg):
+        for z in (leg - depth, depth - leg):
+            parts.append(Cuboid((leg, (seat - bottom) / 2, leg), (x, (seat + bottom) / 2, z)))
+    return Union(tuple(parts))
+
+
+def sample_grid(solid: AbstractSolid, n: int) -> np.ndarray:
+    """Signed distances at the centres of n³ cells of [−1, 1]³, as an array (z, y, x).
+
+    Example:
+        >>> sample_grid(Ball(radius=0.5), 8).shape
+        (8, 8, 8)
+    """
+    return solid.distance(grid_points(n)).reshape(n, n, n)
+
+
+def grid_points(n: int) -> np.ndarray:
+    """The centres of n³ cells of [−1, 1]³, (n³, 3), x first and x fastest.
+
+    Example:
+        >>> grid_points(2)[1]
+        array([ 0.5, -0.5, -0.5])
+    """
+    x = (2 * np.arange(n) + 1) / n - 1
+    z, y, x = np.meshgrid(x, x, x, indexing="ij")
+    return np.stack([x, y, z], axis=-1).reshape(-1, 3)

@@ -1,0 +1,96 @@
+"""The built-in solids: balls, blocks, rings and chairs, made from numbers alone."""
+
+import math
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan.data import AbstractSource
+from inrgan.errors import ConfigError
+from inrgan_modalities.occupancy._signal import Signal
+from inrgan_modalities.occupancy._solids import AbstractSolid, Ball, Cuboid, Torus, chair, sample_grid
+
+_KINDS = ("ball", "block", "ring", "chair")
+
+
+@final
+class SyntheticSolids(AbstractSource):
+    """Solids of four kinds with closed forms, upright (y is up) and near the middle.
+
+    Solid i depends on ``seed`` and i alone: another ``size`` samples the same one at other points.
+
+    Args:
+        count: number of solids.
+        size: samples along each axis.
+        signal: what is made of the distances; cut off at 0.2 when None.
+        seed: of all factors.
+
+    Raises:
+        ConfigError: a number is out of its range.
+
+    Example:
+        >>> SyntheticSolids(100, size=16)[7].shape
+        torch.Size([1, 16, 16, 16])
+    """
+
+    def __init__(self, count: int = 4096, *, size: int = 32, signal: Signal | None = None, seed: int = 0):
+        for name, value, least in (("count", count, 1), ("size", size, 2), ("seed", seed, 0)):
+            if value < least:
+                raise ConfigError(f"{name} of the built-in solids is {value}; expected {least} or more")
+        self._count, self._size, self._seed = count, size, seed
+        self._signal = Signal("distance", truncation=0.2) if signal is None else signal
+
+    @property
+    def description(self) -> str:
+        return "solids"
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return _KINDS
+
+    @property
+    def bad(self) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> Float[Tensor, "1 D H W"]:
+        """Return the signal of solid i on the grid."""
+        return self._signal.of(sample_grid(self.solid(i), self._size))
+
+    def name(self, i: int) -> str:
+        return f"{_KINDS[self.label(i)]}/{i:06d}"
+
+    def label(self, i: int) -> int:
+        return min(int(4 * self._draw(i)[0]), 3)
+
+    def solid(self, i: int) -> AbstractSolid:
+        """Return solid i in closed form.
+
+        Example:
+            >>> SyntheticSolids().solid(0).distance(np.zeros((5, 3))).shape
+            (5,)
+        """
+        u = self._draw(i)
+        kind, size = self.label(i), 0.45 + 0.3 * u[1]
+        place = (0.15 * (2 * u[2] - 1), 0.15 * (2 * u[3] - 1), 0.15 * (2 * u[4] - 1))
+        if kind == 0:
+            return Ball(size, place)
+        if kind == 1:
+            half = (size * (0.4 + 0.35 * u[5]), size * (0.4 + 0.35 * u[6]), size * (0.4 + 0.35 * u[7]))
+            return Cuboid(half, (place[0] / 2, place[1], place[2] / 2), turn=math.pi * u[8])
+        if kind == 2:
+            tube = 0.14 + 0.1 * u[5]
+            return Torus(ring=0.8 * size, tube=tube, center=(place[0] / 2, place[1], place[2] / 2))
+        return chair(
+            width=0.4 + 0.25 * u[1], depth=0.4 + 0.2 * u[2], seat=-0.25 + 0.25 * u[3], back=0.6 + 0.25 * u[4],
+            leg=0.07 + 0.05 * u[5], thick=0.07 + 0.05 * u[6],
+        )  # fmt: skip
+
+    def _draw(self, i: int) -> list[float]:
+        self._checked(i)
+        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
+        return [float(value) for value in rng.random(9)]

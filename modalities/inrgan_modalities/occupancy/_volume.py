@@ -1,0 +1,62 @@
+"""Volumes from numpy files."""
+
+import io
+from pathlib import PurePosixPath
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from inrgan.errors import DataError, NonFiniteError
+
+SUFFIXES = (".npy", ".npz")
+
+
+def read_volume(name: str, data: bytes) -> np.ndarray:
+    """A cubic array (n, n, n) of a file, z first, as it is stored; a leading axis of 1 is dropped.
+
+    Raises:
+        DataError: the bytes are no plain numpy file, or hold something else than one cube.
+        NonFiniteError: a number is NaN or infinite.
+
+    Example:
+        >>> read_volume("ball.npy", Path("ball.npy").read_bytes()).shape
+        (64, 64, 64)
+    """
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        if PurePosixPath(name).suffix.lower() == ".npz":
+            keys = list(loaded.keys())
+            if len(keys) != 1:
+                raise DataError(f"{name} holds {len(keys)} arrays ({', '.join(keys[:5])}); expected one")
+            loaded = loaded[keys[0]]
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{name} cannot be read as a numpy file ({error}); expected a plain array") from error
+    array = loaded[0] if loaded.ndim == 4 and loaded.shape[0] == 1 else loaded
+    if array.ndim != 3 or len(set(array.shape)) != 1 or array.shape[0] < 2 or array.dtype.kind not in "buif":
+        raise DataError(f"{name} holds an array of shape {loaded.shape} and type {loaded.dtype}; expected a cube of "
+                        "numbers (n, n, n)")  # fmt: skip
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NonFiniteError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite")
+    return array
+
+
+def voxel_distances(name: str, voxels: np.ndarray) -> np.ndarray:
+    """Signed distances (n, n, n) of voxels that are inside where they are not 0, in a cube [−1, 1]³.
+
+    Distances between centres of voxels, less half a voxel: exact for faces along the axes.
+
+    Raises:
+        DataError: all voxels are inside, or none is.
+
+    Example:
+        >>> voxel_distances("one", np.eye(3)[:, None, :] * np.ones((3, 3, 1))).shape
+        (3, 3, 3)
+    """
+    inside = voxels != 0
+    if inside.all() or not inside.any():
+        raise DataError(f"{name} has {'only' if inside.any() else 'no'} voxels inside; expected a solid with a surface")
+    outward, inward = distance_transform_edt(~inside), distance_transform_edt(inside)
+    assert isinstance(outward, np.ndarray) and isinstance(inward, np.ndarray)
+    return np.where(inside, 0.5 - inward, outward - 0.5) * (2 / inside.shape[0])

@@ -1,0 +1,110 @@
+"""Solids to files, from values on a grid."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan.errors import ConfigError, NonFiniteError, ShapeError
+from inrgan.files import known_suffix, replacing
+from inrgan.pictures import ANIMATION_SUFFIXES, WRITE_SUFFIXES, write_animation, write_image
+from inrgan_modalities.occupancy._extract import Mesh, extract
+from inrgan_modalities.occupancy._mesh_file import MESHES, simplify, write_meshes
+from inrgan_modalities.occupancy._refine import array_function
+from inrgan_modalities.occupancy._shade import shade, sheet, turntable
+
+PICTURES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
+_SECONDS = 2
+"""Of a turn."""
+
+
+def grid_mesh(values: Float[Tensor, "1 D H W"]) -> Mesh:
+    """The zero level of one solid's values on a cubic grid of [−1, 1]³; closed at the cube's sides.
+
+    Raises:
+        ShapeError: the grid is no cube.
+
+    Example:
+        >>> len(grid_mesh(torch.ones(1, 8, 8, 8)).faces)
+        0
+    """
+    array = values[0].detach().float().cpu().numpy()
+    if len(set(array.shape)) != 1:
+        raise ShapeError(f"a surface of a grid of shape {array.shape} was asked for; expected as many along every axis")
+    n = array.shape[0]
+    return extract(array_function(array), n, adaptive=False, block=n + 1)
+
+
+def write_solids(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces: int = 0) -> None:
+    """Write one or several solids to one file, by its suffix.
+
+    ``.glb``, ``.obj``, ``.ply``, ``.stl`` and ``.off`` hold their surfaces side by side; pictures a sheet of shaded
+    views; ``.gif`` and ``.mp4`` the solids as they turn; ``.npy`` the numbers of all, as float32.
+
+    Args:
+        values: negative inside.
+        path: the file.
+        faces: of meshes, about how many triangles of each solid to keep; 0 for all.
+
+    Raises:
+        ConfigError: the suffix cannot be written, or there is no surface.
+        ShapeError: no solid, or more than one channel.
+        NonFiniteError: a value is NaN or infinite.
+        WriteError: the path cannot be written.
+        MissingDependency: a library is not installed.
+
+    Example:
+        >>> write_solids(torch.ones(2, 1, 16, 16, 16), "two.png")
+    """
+    path = Path(path)
+    suffix = known_suffix(path, (*MESHES, *PICTURES, *ANIMATION_SUFFIXES, ".npy"))
+    values = checked(values)
+    if suffix in MESHES:
+        meshes = [grid_mesh(v) for v in values]
+        write_meshes([simplify(m, faces=faces) if faces else m for m in meshes], path)
+    elif suffix == ".npy":
+        with replacing(path) as temporary:
+            np.save(temporary, values[0].numpy() if len(values) == 1 else values.numpy(), allow_pickle=False)
+    elif suffix in ANIMATION_SUFFIXES:
+        # Many are shown small and with fewer steps: a training makes such a film at every snapshot.
+        size, frames = (256, 32) if len(values) == 1 else (128, 24) if len(values) <= 4 else (48, 12)
+        write_animation(turntable(values, frames=frames, size=size), path, fps=frames / _SECONDS)
+    else:
+        write_image(sheet(values, size=384 if len(values) == 1 else 128), path)
+
+
+def write_solid_walk(values: Float[Tensor, "T 1 D H W"], path: str | Path, *, rate: float, faces: int = 0) -> None:
+    """Write steps of a walk: a film of shaded views, a sequence of meshes in a folder, or the numbers.
+
+    For ``walk.glb`` the steps are ``walk-0000.glb``, ``walk-0001.glb`` and so on, beside each other.
+
+    Raises:
+        ConfigError: the suffix cannot be written, or a step has no surface.
+    """
+    path = Path(path)
+    suffix = known_suffix(path, (*ANIMATION_SUFFIXES, *MESHES, ".npy"))
+    values = checked(values)
+    if suffix in ANIMATION_SUFFIXES:
+        write_animation(shade(values, size=256), path, fps=rate)
+    elif suffix in MESHES:
+        meshes = [grid_mesh(v) for v in values]
+        for i, mesh in enumerate(meshes):
+            if not len(mesh.faces):
+                raise ConfigError(f"step {i} of the walk has no surface to write to {path.name}; choose other seeds")
+        for i, mesh in enumerate(meshes):
+            write_meshes(
+                [simplify(mesh, faces=faces) if faces else mesh], path.with_name(f"{path.stem}-{i:04d}{path.suffix}")
+            )
+    else:
+        write_solids(values, path)
+
+
+def checked(values: Tensor) -> Tensor:
+    """Values to write, in single precision on the CPU; refuses what cannot be written."""
+    if values.numel() == 0 or values.ndim != 5 or values.shape[1] != 1:
+        raise ShapeError(f"solids of shape {tuple(values.shape)} were to be written; expected (B, 1, D, H, W), none 0")
+    if not torch.isfinite(values).all():
+        raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
+    return values.detach().float().cpu()

@@ -1,0 +1,69 @@
+"""A critic that looks at the charts of a surface."""
+
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from inrgan import AbstractCritic, Surface, View
+from inrgan.discriminators import EqualizedLinear, ResidualTrunk, label_score, leaky_relu
+
+
+@final
+class ChartCritic(AbstractCritic):
+    """One trunk looks at every chart; which chart is which enters where their features come together.
+
+    Samples count by the area that they stand for wherever features are averaged, so that what lies in two charts does
+    not count twice.
+
+    Args:
+        surface: where signals live.
+        channels: C.
+        resolution: nominal.
+        width: channels at full resolution; doubled at each halving.
+        max_width: upper bound on the channels.
+        classes: number of labels; 0 for none.
+
+    Example:
+        >>> critic = ChartCritic(surface, 3, resolution=32, width=8, max_width=32)
+        >>> critic(torch.zeros(5, 3, *surface.shape(32)), surface.grid(surface.shape(32))).shape
+        torch.Size([5])
+    """
+
+    smallest = ResidualTrunk.smallest
+
+    def __init__(
+        self, surface: Surface, channels: int, *, resolution: int, width: int, max_width: int, classes: int = 0
+    ):
+        super().__init__()
+        self.count, self.nominal = surface.chart_count, surface.spacing(resolution)
+        self.trunk = ResidualTrunk(
+            2, channels, facts=1, resolution=surface.shape(resolution)[1], width=width, max_width=max_width
+        )
+        self.together = EqualizedLinear(self.count * self.trunk.size, self.trunk.size)
+        self.score = EqualizedLinear(self.trunk.size, 1)
+        self.labels = nn.Embedding(classes, self.trunk.size) if classes else None
+
+    def forward(
+        self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B"]:
+        charts = as_charts(values, count=self.count).flatten(0, 1)
+        share = None
+        if view.weights is not None and view.shape == values.shape[2:]:
+            share = view.weights.unflatten(1, (self.count, -1, view.shape[1])).expand(len(values), -1, -1, -1)
+            share = share.flatten(0, 1)
+        density = torch.log2(self.nominal / view.spacing.mean(dim=1)[:, :1])
+        facts = density.expand(len(values), -1).repeat_interleave(self.count, dim=0)
+        x = leaky_relu(self.together(self.trunk(charts, facts, share).reshape(len(values), -1)))
+        return self.score(x)[:, 0] + label_score(x, self.labels, labels)
+
+
+def as_charts(values: Float[Tensor, "B C H W"], *, count: int) -> Float[Tensor, "B K C n n"]:
+    """Signals seen through charts that stand one below the other, chart by chart.
+
+    Example:
+        >>> as_charts(torch.zeros(2, 3, 20, 5), count=4).shape
+        torch.Size([2, 4, 3, 5, 5])
+    """
+    return values.unflatten(2, (count, values.shape[2] // count)).transpose(1, 2)

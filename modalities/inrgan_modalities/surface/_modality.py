@@ -1,0 +1,108 @@
+"""Signals on any surface: f(x, y, z) of a point on a mesh."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from inrgan import AbstractCritic, CriticSizes, Modality, Surface, View
+from inrgan.augmentation import AbstractTransform, Affine, Tint
+from inrgan.data import AbstractSource
+from inrgan.domains import AbstractSurfaceSignal
+from inrgan.encodings import AbstractEncoding, FourierEncoding
+from inrgan.errors import ConfigError, DataError
+from inrgan_modalities.surface._content import mesh_text, surface_of
+from inrgan_modalities.surface._critic import ChartCritic
+from inrgan_modalities.surface._named_view import surface_view
+from inrgan_modalities.surface._read import open_surface
+from inrgan_modalities.surface._synthetic import SyntheticTextures
+from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, write_surface_walk
+
+
+@dataclass(frozen=True)
+class SurfaceModality(Modality):
+    """Colours, or other values, on a mesh of triangles.
+
+    Raises:
+        ConfigError: a size out of range, or a damaged mesh in the arguments of a checkpoint.
+        DataError: the file of the mesh is missing or cannot be read.
+
+    Example:
+        >>> SurfaceModality(resolution=32).domain.grid_dim
+        2
+    """
+
+    name: ClassVar[str] = "surface"
+    requires: ClassVar[tuple[str, ...]] = ("trimesh", "PIL", "av")
+    real_filter: ClassVar[str] = "means by area, 21% at Nyquist"
+    whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
+
+    resolution: int = 64
+    """Samples along the root of the area in training, R² of which would stand for it; rendering is free of it."""
+    channels: int = 3
+    """1 for grey or a scalar, 3 for colour, 4 with alpha; any number from arrays."""
+    mesh: str = field(default="torus", repr=False)
+    """``torus``, or a file: glb, obj, ply, stl, off. A file is read at once, and what it holds takes the place of its
+    path, so that a checkpoint needs the file no more."""
+    charts: int = 8
+    """Square charts of which the critic of whole signals sees at least so many; fewer are larger, and bend more."""
+
+    def __post_init__(self):
+        if self.resolution < 8:
+            raise ConfigError(f"the resolution of the surface is {self.resolution}; expected 8 or more")
+        if self.channels < 1:
+            raise ConfigError(f"signals of {self.channels} channels; expected 1 or more")
+        if not 4 <= self.charts <= 48:
+            raise ConfigError(f"{self.charts} charts; expected 4 to 48")
+        object.__setattr__(self, "mesh", mesh_text(self.mesh))
+
+    @property
+    def domain(self) -> Surface:
+        return surface_of(self.mesh, self.charts)
+
+    @property
+    def signal_channels(self) -> int:
+        return self.channels
+
+    @property
+    def preview_suffix(self) -> str:
+        return ".png" if self.channels in (1, 3, 4) else ".npy"
+
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+        if data is not None:
+            return open_surface(data, self.domain, channels=self.channels, labels=labels)
+        if self.channels not in (1, 3):
+            raise DataError(f"the built-in textures have 1 or 3 channels, not {self.channels}; give --data")
+        return SyntheticTextures(self.domain, resolution=2 * self.resolution, channels=self.channels, seed=seed)
+
+    def observe(self, items: Sequence[Tensor | AbstractSurfaceSignal], view: View) -> Float[Tensor, "B C *S"]:
+        return self.domain.observe(items, view)
+
+    def item_spacing(self, item: Tensor | AbstractSurfaceSignal) -> float:
+        return item.spacing if isinstance(item, AbstractSurfaceSignal) else self.domain.vertex_spacing()
+
+    def encoding(self, spacing: float) -> AbstractEncoding:
+        return FourierEncoding(
+            3, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=64, isotropic=True
+        )
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        return (Affine(), Tint()) if self.channels in (3, 4) else (Affine(),)
+
+    def critic(self, sizes: CriticSizes) -> AbstractCritic:
+        return ChartCritic(
+            self.domain, self.channels, resolution=self.resolution, width=sizes.width, max_width=sizes.max_width,
+            classes=sizes.classes,
+        )  # fmt: skip
+
+    def named_view(self, text: str, *, resolution: int) -> View:
+        return surface_view(self.domain, text, resolution=resolution)
+
+    def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
+        write_surface(values, path, surface=self.domain)
+
+    def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
+        write_surface_walk(values, path, rate=rate, surface=self.domain)

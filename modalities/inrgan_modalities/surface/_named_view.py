@@ -1,0 +1,85 @@
+"""Places to look from, by name."""
+
+from dataclasses import replace
+
+import torch
+
+from inrgan import Surface, View
+from inrgan.errors import ConfigError
+from inrgan.views import scattered
+from inrgan_modalities.surface._camera import look_at
+
+_KNOWN = (
+    "camera:AZIMUTH,ELEVATION (from outside), patch:X,Y,Z,SIDE or patch:X,Y,Z,SIDE,ROLL (about the nearest place, "
+    "flattened), chart:NUMBER, vertices"
+)
+_FLATTEST = 0.2
+"""Towards the outline, pixels lie farther and farther apart on the surface; here the band limit stops following."""
+
+
+def surface_view(surface: Surface, text: str, *, resolution: int) -> View:
+    """The view of a name: ``camera:AZIMUTH,ELEVATION``, ``patch:X,Y,Z,SIDE[,ROLL]``, ``chart:NUMBER`` or ``vertices``.
+
+    Angles are in degrees, places and lengths in units of the mesh. Points beside the surface have the weight 0.
+
+    Args:
+        surface: where.
+        text: the name.
+        resolution: samples along the shorter side; of vertices, those to whose spacing signals are band-limited.
+
+    Raises:
+        ConfigError: another name, or numbers that do not fit it.
+
+    Example:
+        >>> surface_view(surface, "patch:1,0,0,0.5", resolution=32).shape
+        (32, 32)
+    """
+    name, _, rest = text.partition(":")
+    try:
+        numbers = [float(part) for part in rest.split(",")] if rest else []
+    except ValueError:
+        raise ConfigError(f"the view is {text!r}; expected numbers after {name}:, separated by commas") from None
+    if name == "camera" and len(numbers) == 2:
+        return camera_view(surface, resolution, azimuth=numbers[0], elevation=numbers[1])
+    if name == "patch" and len(numbers) in (4, 5):
+        x, y, z, side, *roll = numbers
+        shape = (resolution, resolution)
+        return surface.tangent(shape, center=(x, y, z), side=side, roll=roll[0] if roll else 0.0)
+    if name == "chart" and len(numbers) == 1:
+        return chart_view(surface, resolution, number=numbers[0])
+    if name == "vertices" and not numbers:
+        return surface.vertices(spacing=surface.spacing(resolution))
+    raise ConfigError(f"the view is {text!r}; expected one of {_KNOWN}")
+
+
+def camera_view(surface: Surface, size: int, *, azimuth: float, elevation: float) -> View:
+    """What a camera far outside sees, a sample a pixel; see ``look_at``.
+
+    Example:
+        >>> camera_view(surface, 64, azimuth=30, elevation=40).shape
+        (64, 64)
+    """
+    sight = look_at(surface.mesh, size, azimuth=azimuth, elevation=elevation)
+    points = surface.mesh.corners[0, 0].expand(size, size, 3).clone()  # somewhere, with the weight 0
+    points[sight.hit] = surface.mesh.positions(sight.face, sight.inside)
+    spacing = torch.full((size, size), sight.pixel, dtype=torch.float64)
+    spacing[sight.hit] = sight.pixel / sight.slant.clamp(min=_FLATTEST)
+    weights = sight.hit.float().reshape(1, -1)
+    view = scattered(points.reshape(1, -1, 3).float(), spacing=spacing.reshape(1, -1, 1).expand(-1, -1, 3).float())
+    return replace(view, shape=(size, size), weights=weights / weights.mean().clamp(min=1e-6))
+
+
+def chart_view(surface: Surface, size: int, *, number: float) -> View:
+    """One of the charts.
+
+    Raises:
+        ConfigError: there is no chart of that number.
+
+    Example:
+        >>> chart_view(surface, 16, number=0).shape
+        (16, 16)
+    """
+    if not 0 <= number < surface.chart_count or number != int(number):
+        raise ConfigError(f"chart {number:g} was asked for; expected 0 to {surface.chart_count - 1}")
+    whole = surface.grid((surface.chart_count * size, size))
+    return whole.window((slice(int(number) * size, (int(number) + 1) * size), slice(0, size)))

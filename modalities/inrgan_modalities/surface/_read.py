@@ -1,0 +1,153 @@
+"""Values at vertices, from arrays and from coloured meshes."""
+
+import io
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from inrgan import Surface
+from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.errors import ConfigError, DataError, MissingDependency
+from inrgan.pictures import check_floats, load_npy
+
+MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
+
+
+def open_surface(data: str | Path, surface: Surface, *, channels: int, labels: bool | str = False) -> AbstractSource:
+    """Open signals on a surface: items (C, V), one value at each vertex of the mesh.
+
+    An array (items, V[, C]) in a .npy file; or a folder or zip of .npy files (V[, C]), or of meshes with coloured
+    vertices, .glb, .ply, .obj or .off, that have the same vertices in the same order.
+
+    Args:
+        data: the path.
+        surface: the mesh.
+        channels: C.
+        labels: label files with the folder that they lie in, or by a pattern of their names.
+
+    Raises:
+        DataError: missing or unreadable data, or data of another mesh.
+        NonFiniteError: a value is NaN or infinite.
+        ConfigError: labels are asked of one array.
+        MissingDependency: trimesh is not installed.
+
+    Example:
+        >>> open_surface("textures.npy", surface, channels=3)[0].shape
+        torch.Size([3, 5600])
+    """
+    path = Path(data).expanduser()
+    if path.is_file() and path.suffix.lower() == ".npy":
+        if labels:
+            raise ConfigError(f"--labels was asked for, but the items of {path} have none; leave it out")
+        return VertexArray(path, vertices=len(surface.mesh.vertices), channels=channels)
+    archive = open_archive(path, suffixes=(".npy", *MESH_SUFFIXES))
+    return ArchiveSource(archive, decode=_Decode(len(surface.mesh.vertices), channels), labels=labels)
+
+
+@final
+class VertexArray(AbstractSource):
+    """The items of one array (items, V[, C]), read where it lies on disk.
+
+    Args:
+        path: of the .npy file; uint8, or floats in [−1, 1].
+        vertices: V.
+        channels: C; only with one channel may the axis be left out.
+
+    Raises:
+        DataError: the file is damaged or of another shape.
+
+    Example:
+        >>> VertexArray(Path("textures.npy"), vertices=5600, channels=3)[0].shape
+        torch.Size([3, 5600])
+    """
+
+    def __init__(self, path: Path, *, vertices: int, channels: int):
+        self._path = path
+        try:
+            self._array = np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, OSError, EOFError, TypeError, SyntaxError) as error:
+            raise DataError(f"{path} is not a whole .npy file ({error}); expected one from numpy.save.") from error
+        shape, plain = self._array.shape, len(self._array.shape) == 2 and channels == 1
+        if (not plain and (len(shape) != 3 or shape[2] != channels)) or shape[1] != vertices or shape[0] == 0:
+            raise DataError(
+                f"{path} has shape {shape}; expected (items, {vertices}, {channels}) for the {vertices} vertices of "
+                "the mesh. Is --mesh the one of these data, and --channels right?"
+            )
+
+    @property
+    def description(self) -> str:
+        return "".join(c if c.isalnum() else "-" for c in self._path.stem.lower())[:40].strip("-") or "values"
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def bad(self) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, i: int) -> Float[Tensor, "C V"]:
+        """Return item i; raises DataError or NonFiniteError for values that are no signal."""
+        array = np.asarray(self._array[self._checked(i)])
+        return _signal(self.name(i), array.reshape(array.shape[0], -1))
+
+    def name(self, i: int) -> str:
+        return f"{self._path.name}[{self._checked(i)}]"
+
+    def label(self, i: int) -> int:
+        self._checked(i)
+        return 0
+
+
+def _signal(name: str, array: np.ndarray) -> Float[Tensor, "C V"]:
+    """Values (V, C) of a file as a signal."""
+    if array.dtype == np.uint8:
+        floats = array.astype(np.float32) / 127.5 - 1
+    elif array.dtype.kind == "f":
+        floats = check_floats(name, array.astype(array.dtype.newbyteorder("="), copy=False))
+    else:
+        raise DataError(f"{name} holds {array.dtype}; expected uint8, or floats in -1 to 1. Convert it.")
+    return torch.from_numpy(np.ascontiguousarray(floats.T))
+
+
+class _Decode:
+    """Decodes one file; a class, so that a source can be sent to another process."""
+
+    def __init__(self, vertices: int, channels: int):
+        self._vertices, self._channels = vertices, channels
+
+    def __call__(self, name: str, data: bytes) -> Shaped[Tensor, "C V"]:
+        suffix = Path(name).suffix.lower()
+        array = load_npy(name, data) if suffix == ".npy" else self._colours(name, data, suffix)
+        if array.ndim == 1 and self._channels == 1:
+            array = array[:, None]
+        if array.ndim != 2 or array.shape != (self._vertices, self._channels):
+            raise DataError(
+                f"{name} holds values of shape {array.shape}; expected ({self._vertices}, {self._channels}), one row a "
+                "vertex of the mesh. Is --mesh the one of these data?"
+            )
+        return _signal(name, array)
+
+    def _colours(self, name: str, data: bytes, suffix: str) -> np.ndarray:
+        try:
+            import trimesh
+        except ImportError as error:
+            raise MissingDependency("trimesh", extra="surface", why="Reading meshes") from error
+        try:
+            found: Any = trimesh.load(io.BytesIO(data), file_type=suffix[1:], force="mesh", process=False)
+            kind = found.visual.kind
+            colours = np.asarray(found.visual.vertex_colors) if kind == "vertex" else None
+        except Exception as error:  # a parser of untrusted files raises anything
+            raise DataError(f"{name} cannot be read as a mesh ({type(error).__name__}: {error}).") from error
+        if colours is None:
+            raise DataError(f"{name} has no coloured vertices (its colours are of kind {kind}).")
+        if self._channels == 1:
+            return np.round(colours[:, :3].mean(axis=1, keepdims=True)).astype(np.uint8)
+        return np.ascontiguousarray(colours[:, : self._channels])

@@ -1,0 +1,134 @@
+"""The built-in data set: spots and bands on any surface, made as functions of the point."""
+
+import colorsys
+import math
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from inrgan import Surface
+from inrgan.data import AbstractItem, AbstractSource
+from inrgan.domains import AbstractSurfaceSignal, TriangleMesh
+from inrgan.errors import ConfigError
+
+_KINDS = ("bands", "spots")
+
+
+@final
+class SyntheticTextures(AbstractSource):
+    """Textures of bands across a random direction, or of spots at random places, in two colours each.
+
+    Item i depends on ``seed``, i and the surface alone: another ``resolution`` makes only its edges sharper. Spots lie
+    uniformly by area; sizes are relative to the root of the area.
+
+    Args:
+        surface: where they live.
+        count: number of textures.
+        resolution: of the finest views that they are to serve.
+        channels: 3 for RGB or 1 for its mean.
+        seed: of all factors.
+
+    Raises:
+        ConfigError: a number is out of its range.
+
+    Example:
+        >>> SyntheticTextures(surface, 100)[7].spacing < surface.spacing(64)
+        True
+    """
+
+    def __init__(self, surface: Surface, count: int = 4096, *, resolution: int = 64, channels: int = 3, seed: int = 0):
+        for name, value, least in (("count", count, 1), ("resolution", resolution, 1), ("seed", seed, 0)):
+            if value < least:
+                raise ConfigError(f"{name} is {value}; expected at least {least}. Give a larger {name}.")
+        if channels not in (1, 3):
+            raise ConfigError(f"channels is {channels}; the synthetic textures have 1 or 3. Give one of these.")
+        self._surface, self._count, self._channels, self._seed = surface, count, channels, seed
+        self._ramp = surface.spacing(resolution) * 0.999
+
+    @property
+    def description(self) -> str:
+        return "textures"
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return _KINDS
+
+    @property
+    def bad(self) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> "SyntheticTexture":
+        """Return texture i."""
+        rng = self._rng(i)
+        spots = bool(rng.random() < 0.5)
+        hue, contrast, light = rng.random(3)
+        ground = colorsys.hsv_to_rgb(hue, 0.75, 0.25 + 0.3 * light)
+        other = colorsys.hsv_to_rgb((hue + 0.25 + 0.5 * contrast) % 1, 0.8, 1.0)
+        colours = torch.tensor([ground, other], dtype=torch.float64)
+        colours = 2 * (colours if self._channels == 3 else colours.mean(dim=1, keepdim=True)) - 1
+        root = math.sqrt(self._surface.mesh.area)
+        if spots:
+            generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+            middles = self._surface.sample(int(rng.integers(3, 7)), generator=generator, dtype=torch.float64)
+            radii = torch.from_numpy(root * (0.10 + 0.06 * rng.random(len(middles))))
+            return SyntheticTexture(colours, self._ramp, middles=middles, radii=radii)
+        axis = rng.normal(size=3)
+        axis = torch.from_numpy(axis / np.linalg.norm(axis) / (root * (0.3 + 0.25 * rng.random())))
+        return SyntheticTexture(colours, self._ramp, axis=axis, phase=float(rng.random()))
+
+    def name(self, i: int) -> str:
+        return f"{_KINDS[self.label(i)]}/{i:06d}"
+
+    def label(self, i: int) -> int:
+        return int(self._rng(i).random() < 0.5)
+
+    def _rng(self, i: int) -> np.random.Generator:
+        self._checked(i)
+        return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
+
+
+@final
+class SyntheticTexture(AbstractItem, AbstractSurfaceSignal):
+    """Two colours, and where on the surface which of them is; edges are ramps of one spacing.
+
+    Args:
+        colours: of the ground and of the bands or spots, in [−1, 1].
+        spacing: width of the edges.
+        axis: of bands, their direction over their period.
+        phase: of bands, in turns.
+        middles: of spots.
+        radii: of spots.
+    """
+
+    def __init__(
+        self, colours: Float[Tensor, "2 C"], spacing: float, *, axis: Float[Tensor, "3"] | None = None,
+        phase: float = 0.0, middles: Float[Tensor, "S 3"] | None = None, radii: Float[Tensor, "S"] | None = None,
+    ):  # fmt: skip
+        self._colours, self._spacing, self._axis, self._phase = colours, spacing, axis, phase
+        self._middles, self._radii = middles, radii
+
+    @property
+    def nbytes(self) -> int:
+        return 1024
+
+    @property
+    def spacing(self) -> float:
+        return self._spacing
+
+    def at(self, mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]) -> Float[Tensor, "C N"]:
+        points = mesh.positions(face, inside)
+        if self._axis is not None:
+            turns = points @ self._axis + self._phase
+            # Distance from the middle of the nearest band, of which every second half period is one.
+            edge = (0.25 - (turns - turns.round()).abs()) / self._axis.norm()
+        else:
+            assert self._middles is not None and self._radii is not None
+            edge = (self._radii - torch.cdist(points, self._middles)).amax(dim=1)
+        cover = (0.5 + edge / self._spacing).clamp(0, 1)[:, None]
+        return (self._colours[0] + (self._colours[1] - self._colours[0]) * cover).T.float()

@@ -1,0 +1,148 @@
+"""A process that reads films, asked and, where it does not answer, ended."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from inrgan.errors import DataError
+
+INDEX_SECONDS, READ_SECONDS = 120.0, 30.0
+"""After these a reader counts as stalled and is ended: on looking through a file, and on reading frames of it."""
+
+_READS = 1000
+"""Answers after which the process is replaced: decoders of films are known to hold on to memory."""
+
+
+class _Ended(Exception):
+    """The process ended without an answer."""
+
+
+@final
+class Decoder:
+    """Asks a process of its own for what is in films. It is started when first asked, once in every process.
+
+    A reader that stalls or crashes over frames is replaced and asked once more, since a machine may be busy.
+
+    Args:
+        index_seconds: how long looking through a file may take.
+        read_seconds: how long reading frames may take.
+        script: what is run; for tests.
+
+    Example:
+        >>> Decoder().ask({"op": "index", "path": "film.mp4", "files": []})[0]["rows"]
+        240
+    """
+
+    def __init__(
+        self, *, index_seconds: float = INDEX_SECONDS, read_seconds: float = READ_SECONDS, script: Path | None = None
+    ):
+        self._limits = {"index": index_seconds, "frames": read_seconds}
+        self._script = Path(__file__).with_name("_worker.py") if script is None else script
+        self._start()
+
+    def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+        """The answer, and the bytes that came with it, shaped as it says.
+
+        Raises:
+            DataError: the file is bad, the process stalled and was ended, or it died of the file.
+        """
+        tries = 2 if request["op"] == "frames" else 1
+        for left in reversed(range(tries)):
+            try:
+                return self._ask(request)
+            except _Ended as error:
+                if left == 0:
+                    raise DataError(str(error)) from None
+        raise AssertionError("every try returns or raises")
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+        name, limit = Path(request["path"]).name, self._limits[request["op"]]
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            process = self._process()
+            late = threading.Event()
+
+            def end() -> None:
+                late.set()
+                process.kill()
+
+            timer = threading.Timer(limit, end)
+            timer.start()
+            try:
+                assert process.stdin is not None and process.stdout is not None
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+                header = json.loads(line) if line.endswith(b"\n") else None
+                payload = b"" if header is None else process.stdout.read(header["bytes"])
+            except (OSError, ValueError):
+                header, payload = None, b""
+            finally:
+                timer.cancel()
+            if header is None or len(payload) != header["bytes"]:
+                self.close()
+                if late.is_set():
+                    raise _Ended(f"{name} kept its reader busy for {limit:g} seconds, which was then ended. Remove it.")
+                raise _Ended(f"{name} made its reader crash. Copy or make it again, or remove it.")
+            self._count += 1
+        if "error" in header:
+            raise DataError(
+                f"{name} cannot be read as a film: {header['error'].removeprefix('Refused: ').rstrip('.')}. Copy or "
+                "make it again, or remove it."
+            )
+        return header, np.frombuffer(payload, dtype=np.uint8).reshape(header.get("shape", [0]))
+
+    def close(self) -> None:
+        """End the process; another is started when it is needed."""
+        ended = self._processes.pop(os.getpid(), None)
+        if ended is not None:
+            _end(ended)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_limits": self._limits, "_script": self._script}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._start()
+
+    def _start(self) -> None:
+        # Keyed by process: a forked child must not talk to its parent's reader.
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._locks: dict[int, threading.Lock] = {}
+        self._count = 0
+
+    def _process(self) -> "subprocess.Popen[bytes]":
+        mine = self._processes.get(os.getpid())
+        if mine is not None and mine.poll() is None and self._count < _READS:
+            return mine
+        self.close()
+        self._count = 0
+        # Decoders write their complaints to the standard error; what matters of them is in the answers.
+        quiet = None if logging.getLogger("inrgan").isEnabledFor(logging.DEBUG) else subprocess.DEVNULL
+        process = subprocess.Popen(
+            [sys.executable, str(self._script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet
+        )
+        self._processes[os.getpid()] = process
+        weakref.finalize(self, _end, process)
+        # It says that it is there: what a busy machine takes to start it is not counted as stalling.
+        assert process.stdout is not None
+        timer = threading.Timer(INDEX_SECONDS, process.kill)
+        timer.start()
+        process.stdout.readline()
+        timer.cancel()
+        return process
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()

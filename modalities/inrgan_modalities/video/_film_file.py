@@ -1,0 +1,126 @@
+"""A film that lies in a file or is a folder of pictures, read where it is looked at."""
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from inrgan.errors import DataError
+from inrgan_modalities.video._clip import AbstractClip
+from inrgan_modalities.video._decoder import Decoder
+
+MAX_PIXELS, MAX_FRAMES = 50_000_000, 10_000_000
+"""Of one frame, and frames of one film."""
+_HELD = 32 << 20
+"""Bytes up to which a film is read whole and kept, where there is room."""
+
+
+@dataclass
+class Room:
+    """How many bytes of films may still be kept in memory."""
+
+    left: int
+
+
+@final
+class FilmFile(AbstractClip):
+    """A film known by its index: numbers of frames, their times, where key frames are.
+
+    Films of a variable rate are laid on a regular one, that of their shortest usual frames: a frame stays on display
+    until the next, as players show it. Frames are means over blocks, as large as leaves ``side`` twice.
+
+    Args:
+        path: of the file or folder.
+        index: as the decoder gives it.
+        files: pictures of a folder, in order; none of a file.
+        still_rate: frames per second of pictures.
+        channels: 1 or 3.
+        side: samples of the shorter side that training asks for.
+        decoder: reads the frames.
+        decord: whether decord is tried before PyAV.
+        room: for films that are kept.
+
+    Raises:
+        DataError: it is absurdly large or has no duration.
+    """
+
+    def __init__(
+        self, path: str, index: dict[str, Any], *, files: Sequence[str], still_rate: float, channels: int, side: int,
+        decoder: Decoder, decord: bool, room: Room,
+    ):  # fmt: skip
+        rows, columns = index["rows"], index["columns"]
+        if rows * columns > MAX_PIXELS or max(len(files), len(index["times"])) > MAX_FRAMES:
+            raise DataError(
+                f"{path} has frames of {columns} x {rows} pixels; expected at most {MAX_PIXELS // 10**6} megapixels "
+                f"and {MAX_FRAMES} frames. Make it smaller."
+            )
+        self._path, self._index, self._files, self._decoder = path, index, list(files), decoder
+        self._decord, self._room, self._kept = decord, room, None
+        self._factor = max(1, min(rows, columns) // (2 * side))
+        self.shape = (channels, rows // self._factor, columns // self._factor)
+        self._numbers: list[int] | None = None  # of the file's frames, one for each of a regular rate
+        if files:
+            self.rate, self.count = still_rate, len(files)
+        else:
+            self.rate, self._numbers = regular(index["times"])
+            self.count = len(self._numbers)
+
+    @property
+    def nbytes(self) -> int:
+        return 0  # the room counts what is kept
+
+    def frames(self, numbers: Sequence[int]) -> torch.Tensor:
+        if self._kept is None and self._bytes <= min(_HELD, self._room.left):
+            self._kept = self._read(range(self.count))
+            self._room.left -= self._bytes
+        return self._kept[list(numbers)] if self._kept is not None else self._read(numbers)
+
+    @property
+    def _bytes(self) -> int:
+        channels, rows, columns = self.shape
+        return self.count * channels * rows * columns
+
+    def _read(self, numbers: Sequence[int]) -> torch.Tensor:
+        index = self._index
+        own = list(numbers) if self._numbers is None else [self._numbers[n] for n in numbers]
+        stamps = [index["stamps"][n] for n in sorted(set(own))] if index["stamps"] else []
+        near = []
+        if stamps:  # the key frames that may be needed, not all of a long film
+            keys = index["keys"]
+            near = keys[max(0, bisect.bisect_right(keys, stamps[0]) - 1) : bisect.bisect_right(keys, stamps[-1])]
+            near = near or keys[:1]
+        _, array = self._decoder.ask(
+            {
+                "op": "frames", "path": self._path, "files": self._files, "numbers": own, "stamps": stamps,
+                "keys": near, "rotation": index["rotation"], "rows": index["rows"], "columns": index["columns"],
+                "count": len(index["stamps"]), "factor": self._factor, "channels": self.shape[0],
+                "decord": self._decord,
+            }
+        )  # fmt: skip
+        return torch.from_numpy(array.copy())
+
+
+def regular(times: Sequence[float]) -> tuple[float, list[int]]:
+    """A regular rate for frames at times, and which of them is on display at each of its instants.
+
+    Example:
+        >>> regular([0.0, 0.1, 0.2, 0.5])
+        (10.0, [0, 1, 2, 2, 2, 3])
+    """
+    if len(times) < 2:
+        return 1.0, [0]
+    t = np.asarray(times, dtype=np.float64)
+    steps = np.diff(t)
+    steps = steps[steps > 0]
+    if len(steps) == 0:
+        raise DataError("all frames have the same time stamp; expected rising ones. Encode the film again.")
+    mean = (t[-1] - t[0]) / (len(t) - 1)
+    if np.abs(t - t[0] - mean * np.arange(len(t))).max() < 0.25 * mean:
+        return float(1 / mean), list(range(len(t)))
+    rate = min(1 / float(np.quantile(steps, 0.1)), 240.0)
+    instants = t[0] + np.arange(int(np.floor((t[-1] - t[0]) * rate + 1e-6)) + 1) / rate
+    shown = np.searchsorted(t, instants + 1e-6, side="right") - 1
+    return rate, [int(n) for n in shown]

@@ -1,0 +1,258 @@
+"""Films: f(x, y, t)."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from inrgan import Box, CriticSizes, Modality, View, resample
+from inrgan.augmentation import AbstractTransform, Affine, Flip, Scale, Shift, Tint
+from inrgan.data import AbstractSource
+from inrgan.discriminators import SlicesCritic
+from inrgan.encodings import AxisPaths, TravellingEncoding
+from inrgan.errors import ConfigError, DataError
+from inrgan.metrics import Metric
+from inrgan.samplers import AbstractSampler, Slices
+from inrgan.views import product_view
+from inrgan_modalities.video._clip import AbstractClip
+from inrgan_modalities.video._metrics import film_metrics
+from inrgan_modalities.video._source import open_clips
+from inrgan_modalities.video._synthetic import SyntheticClips
+from inrgan_modalities.video._write import write_films, write_walk
+
+_PASSES = 4096
+"""Places in a long film that training looks at."""
+
+
+@dataclass(frozen=True)
+class VideoModality(Modality):
+    """Films of any size, rate and length.
+
+    The domain is x and y as of an image and the time from 0 to ``frames / fps`` seconds. Of longer films training looks
+    at a part that it draws anew every time, scores at the middle; shorter ones are refused, or held on their last frame
+    with ``short="hold"``. Frames of reals are those on display at the times looked at, never blends of two.
+
+    Raises:
+        ConfigError: a number that is out of range.
+
+    Example:
+        >>> VideoModality(resolution=32, frames=16, fps=8).domain.shape(32)
+        (16, 32, 32)
+    """
+
+    name: ClassVar[str] = "video"
+    requires: ClassVar[tuple[str, ...]] = ("PIL", "av", "cv2")
+    default_metrics: ClassVar[tuple[str, ...]] = (
+        "swd", "frame-swd", "frechet", "temporal-spectrum", "warping", "precision", "recall",
+    )  # fmt: skip
+    real_filter: ClassVar[str] = "lanczos3 in space, the frame on display in time"
+    latent_parts: ClassVar[tuple[str, ...]] = ("motion",)
+
+    resolution: int = 32
+    """Samples along the shorter side of a frame in training; rendering is free of it."""
+    frames: int = 16
+    """Frames of the training window; rendering is free of them."""
+    fps: float = 8.0
+    """Frames per second in training; rendering is free of it."""
+    channels: int = 3
+    """1 for grey, 3 for colour."""
+    aspect: tuple[float, float] = (1.0, 1.0)
+    """Width to height."""
+    mirror: bool = False
+    """Flip reals left to right by chance, all frames of a film alike: for data without a handedness."""
+    looked_at: int = 3
+    """Frames at random times that the critic of whole films is shown in a step."""
+    modulation: bool = True
+    """Whether time changes the generated networks' weights, beside moving their waves and shifting their layers."""
+    short: str = "refuse"
+    """What is done with films shorter than the training window: refuse, or hold (the last frame stays)."""
+    still_fps: float = 25.0
+    """Frames per second of folders of pictures, which do not say it."""
+
+    def __post_init__(self):
+        if self.resolution < 8 or self.frames < 4:
+            raise ConfigError(
+                f"the video resolution is {self.resolution} and the window {self.frames} frames; expected 8 or more "
+                "and 4 or more"
+            )
+        if not (0 < self.fps < math.inf and 0 < self.still_fps < math.inf):
+            raise ConfigError(f"fps is {self.fps} and still_fps {self.still_fps}; expected positive numbers")
+        if self.channels not in (1, 3):
+            raise ConfigError(f"films of {self.channels} channels; expected 1 (grey) or 3 (colour)")
+        if not 2 <= self.looked_at <= self.frames:
+            raise ConfigError(f"looked_at is {self.looked_at}; expected 2 up to the {self.frames} frames of the window")
+        if self.short not in ("refuse", "hold"):
+            raise ConfigError(f"short is {self.short!r}; expected refuse or hold")
+        self.domain  # noqa: B018 - refuses a bad aspect here rather than later
+
+    @property
+    def seconds(self) -> float:
+        """Length of the training window."""
+        return self.frames / self.fps
+
+    @property
+    def domain(self) -> Box:
+        width, height = Box(2, aspect=self.aspect).upper
+        # Frames are as far apart as pixels are in units of x: 2 / resolution of them are 1 / fps seconds.
+        unit = self.resolution / (2 * self.fps)
+        return Box(
+            3, lower=(-width, -height, 0.0), upper=(width, height, self.seconds), units=(None, None, unit),
+            patch_shape=(1.0, 1.0, 0.5), patch_limit=(None, None, self.frames), precision=torch.float64,
+        )  # fmt: skip
+
+    @property
+    def signal_channels(self) -> int:
+        return self.channels
+
+    @property
+    def preview_suffix(self) -> str:
+        return ".png"
+
+    def previews(self) -> tuple[str, ...]:
+        return (".png", ".mp4")
+
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+        if data is None:
+            # Four frames of the film to one of training, so that hardly any time is more than an eighth off.
+            return SyntheticClips(
+                size=max(32, self.resolution),
+                seconds=self.seconds,
+                rate=4 * self.fps,
+                channels=self.channels,
+                seed=seed,
+            )
+        return open_clips(
+            data, channels=self.channels, side=self.resolution, seconds=self.seconds if self.short == "refuse" else 0.0,
+            still_fps=self.still_fps, labels=labels,
+        )  # fmt: skip
+
+    def observe(self, items: Sequence[AbstractClip], view: View) -> torch.Tensor:
+        return torch.stack([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
+
+    def _seen(self, clip: AbstractClip, view: View) -> torch.Tensor:
+        """One film (C, T, H, W), laid so that the part which the view's pass asks for covers the domain."""
+        assert view.axes is not None, "films are looked at on product views"
+        x, y, times = view.axes
+        done = math.floor(float(view.center[0, 2]) / self.seconds)
+        over, start = max(0.0, clip.seconds - self.seconds), 0.0
+        if over > 0:
+            start = over * ((done - 1) / (_PASSES - 1) if 1 <= done <= _PASSES else 0.5)
+        moved = start - (done * self.seconds if 1 <= done <= _PASSES else 0.0)
+        numbers = clip.on_display((times[0].double() + moved).tolist())
+        once = sorted(set(numbers))
+        frames = clip.frames(once)
+        flat = product_view([x, y], spacing=view.spacing[:, 0, :2])
+        lower, upper = self._extent(clip)
+        seen = resample(frames, flat, lower=lower, upper=upper)
+        return seen[[once.index(n) for n in numbers]].transpose(0, 1)
+
+    def _extent(self, clip: AbstractClip) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Where a frame reaches when its pixels are square and it just covers the domain."""
+        _, rows, columns = clip.shape
+        width, height, _ = self.domain.sides
+        pixel = max(width / columns, height / rows)
+        x, y = pixel * columns / 2, pixel * rows / 2
+        return (-x, -y), (x, y)
+
+    def item_spacing(self, item: AbstractClip) -> float:
+        lower, upper = self._extent(item)
+        across = (upper[0] - lower[0]) / item.shape[2]
+        return max(across, 1 / item.rate / self.domain.units[2])
+
+    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
+        # In double precision: of a view that lies hours away, single precision could not tell frames apart.
+        assert view.axes is not None
+        x, y, t = view.axes
+        done = torch.randint(1, _PASSES + 1, (batch, 1), generator=generator)
+        moved = done * self.seconds
+        sign = torch.ones(batch, 1)
+        if self.mirror:
+            sign = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
+        centre = view.center.double() * torch.cat([sign, sign.new_ones(batch, 2)], dim=1)
+        centre = centre + torch.cat([moved.new_zeros(batch, 2), moved], dim=1)
+        return replace(view, axes=(sign * x, y, t.double() + moved), center=centre)
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        # All frames of a film alike, and its times as they are.
+        box, tints = self.domain, (Tint(),) if self.channels == 3 else ()
+        moves = (Flip(box, axis=0), Shift(box, most=(0.125, 0.125, 0.0)), Scale(box, scaled=(True, True, False)))
+        return (*moves, Affine(), *tints)
+
+    def encoding(self, spacing: float) -> TravellingEncoding:
+        width, height, _ = self.domain.sides
+        return TravellingEncoding(
+            3, axis=2, longest_period=2 * max(width, height), spacing=spacing,
+            axis_spacing=1 / self.fps,
+        )  # fmt: skip
+
+    def paths(self, spacing: float) -> AxisPaths:
+        del spacing
+        return AxisPaths(
+            2, start=0.0, length=self.seconds, spacing=1 / self.fps, gains=self.modulation, part=self.latent_parts[0]
+        )
+
+    def whole_sampler(self, sampler: AbstractSampler) -> AbstractSampler:
+        return Slices(sampler, axis=2, count=self.looked_at)
+
+    def critic(self, sizes: CriticSizes) -> SlicesCritic:
+        step = self.domain.spacing(self.resolution)
+        return SlicesCritic(
+            3, self.channels, axis=2, count=self.looked_at, resolution=self.resolution,
+            spacing=(step, step, 1 / self.fps), width=sizes.width, max_width=sizes.max_width, classes=sizes.classes,
+        )  # fmt: skip
+
+    def look_sizes(self) -> dict[str, int]:
+        half = max(8, self.resolution // 2)
+        return {"patch": min(32, half), "whole": min(128, self.resolution), "context_size": min(32, half)}
+
+    def at(self, resolution: int) -> "VideoModality":
+        factor = resolution / self.resolution
+        frames = max(4, round(self.frames * factor))
+        return replace(
+            self, resolution=resolution, frames=frames, fps=frames / self.seconds,
+            looked_at=min(self.looked_at, frames),
+        )  # fmt: skip
+
+    def array_shape(self, text: str | None) -> tuple[int, ...]:
+        """``64`` and ``64x96`` (rows x columns) have the frames of training; ``48x64x96`` has its own."""
+        if text is None or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", text):
+            return super().array_shape(text)
+        rows, *columns = (int(n) for n in text.split("x"))
+        if columns:
+            return self.frames, rows, columns[0]
+        return self.frames, *self.domain.shape(rows)[1:]
+
+    def window(
+        self, *, rate: float | None = None, seconds: float | None = None, resolution: str | None = None
+    ) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        rate, seconds = self.fps if rate is None else rate, self.seconds if seconds is None else seconds
+        if not 0 < rate < math.inf or not 0 < seconds < math.inf:
+            raise ConfigError(f"the rate is {rate:g} and the length {seconds:g} seconds; expected positive numbers")
+        _, rows, columns = self.array_shape(resolution)
+        count = max(1, round(rate * seconds))
+        (x0, y0, _), (x1, y1, _) = self.domain.lower, self.domain.upper
+        # Cells are centred: those of frames at k / rate begin half a frame earlier.
+        return (count, rows, columns), (x0, y0, -0.5 / rate, x1, y1, (count - 0.5) / rate)
+
+    def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "VideoModality":
+        seconds = self.seconds if region is None else region[5] - region[2]
+        return replace(self, frames=max(4, shape[0]), fps=shape[0] / seconds, looked_at=2)
+
+    def metrics(self) -> dict[str, Metric]:
+        return film_metrics(self.seconds)
+
+    def write(self, values: torch.Tensor, path: str | Path) -> None:
+        write_films(values, path, rate=self._rate(values))
+
+    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+        write_walk(values, path, rate=rate, seconds=values.shape[2] / self._rate(values))
+
+    def _rate(self, values: torch.Tensor) -> float:
+        """Frames per second of an array over the window."""
+        if values.ndim != 5:
+            raise DataError(f"films of shape {tuple(values.shape)}; expected (B, C, T, H, W)")
+        return values.shape[2] / self.seconds

@@ -1,0 +1,173 @@
+"""A folder or zip of films, as a source."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+import weakref
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+from typing import Any, final
+
+from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, open_archive
+from inrgan.errors import DataError, InrganError
+from inrgan.files import write_json
+from inrgan_modalities.video._decoder import Decoder
+from inrgan_modalities.video._film_file import FilmFile, Room
+
+FILMS = (".mp4", ".avi", ".mov", ".webm", ".mkv", ".m4v", ".mpg", ".gif")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+KEPT_BYTES = 1 << 30
+"""Of decoded films in memory."""
+
+
+def open_clips(
+    data: str | Path, *, channels: int, side: int, seconds: float, still_fps: float, labels: bool | str,
+    decoder: Decoder | None = None, kept_bytes: int = KEPT_BYTES, progress: bool = True,
+) -> AbstractSource:  # fmt: skip
+    """Open a folder or zip of films, and look through those that are not known yet.
+
+    Files are films; so is every folder that holds pictures, in the order of the numbers in their names. What is found
+    out about them (times of frames, key frames, sizes) is kept in the user's cache folder, by path, size and date.
+
+    Args:
+        data: folder or zip; of a zip, entries are unpacked to a temporary folder as they are needed.
+        channels: 1 or 3.
+        side: samples of the shorter side that training asks for.
+        seconds: shortest length; 0 for any.
+        still_fps: frames per second of folders of pictures.
+        labels: as for ``Modality.source``.
+        decoder: reads the films.
+        kept_bytes: of decoded films that may stay in memory.
+        progress: whether to show a progress bar.
+
+    Raises:
+        DataError: there is no film, or too many are bad.
+    """
+    archive = _Films(open_archive(data, suffixes=(*FILMS, *PICTURES)))
+    reading = _Reading(
+        archive, known=_Known(data), channels=channels, side=side, seconds=seconds, still_fps=still_fps,
+        decoder=Decoder() if decoder is None else decoder, room=Room(kept_bytes),
+    )  # fmt: skip
+    source = ArchiveSource(archive, decode=reading, labels=labels)
+    try:
+        source.check(progress=progress)
+    finally:
+        reading.known.save()
+    return source
+
+
+@final
+class _Films(AbstractArchive):
+    """Films by name; the blob of one is the JSON list of the paths where its files lie."""
+
+    def __init__(self, archive: AbstractArchive):
+        self._archive = archive
+        self._scratch: Path | None = None
+        self.files: dict[str, list[str]] = {}
+        folders: dict[str, list[str]] = defaultdict(list)
+        for name in archive.names:
+            if name.lower().endswith(FILMS):
+                self.files[name] = [name]
+            else:
+                folders[str(PurePosixPath(name).parent)].append(name)
+        for folder, names in folders.items():
+            self.files[archive.description if folder == "." else folder] = sorted(names, key=_natural)
+        self._names = tuple(sorted(self.files))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    @property
+    def description(self) -> str:
+        return self._archive.description
+
+    def read(self, name: str) -> bytes:
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="inrgan-films-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return json.dumps([str(self._archive.local(n, self._scratch)) for n in self.files[name]]).encode()
+
+    def close(self) -> None:
+        self._archive.close()
+
+
+@final
+class _Reading:
+    """Makes a film of a name and the paths of its files."""
+
+    def __init__(
+        self, archive: _Films, *, known: "_Known", channels: int, side: int, seconds: float, still_fps: float,
+        decoder: Decoder, room: Room,
+    ):  # fmt: skip
+        self._archive, self.known, self._decoder, self._room = archive, known, decoder, room
+        self._channels, self._side, self._seconds, self._still_fps = channels, side, seconds, still_fps
+
+    def __call__(self, name: str, data: bytes) -> FilmFile:
+        paths = json.loads(data)
+        still = not name.lower().endswith(FILMS)
+        place = str(Path(paths[0]).parent) if still else paths[0]
+        index = self.known.get(name, paths)
+        if index is None:
+            index, _ = self._decoder.ask({"op": "index", "path": place, "files": paths if still else []})
+            self.known.put(name, paths, index)
+        if index["lost"] > 0:
+            logging.getLogger("inrgan").warning(
+                "%s ends early: its last %d frames cannot be read; the %d before are used.", name, index["lost"],
+                len(index["stamps"]),
+            )  # fmt: skip
+        film = FilmFile(
+            place, index, files=paths if still else [], still_rate=self._still_fps, channels=self._channels,
+            side=self._side, decoder=self._decoder, decord=not name.lower().endswith(".gif"), room=self._room,
+        )  # fmt: skip
+        if film.seconds < 0.999 * self._seconds:
+            raise DataError(
+                f"{name} lasts {film.seconds:.3g} seconds and training looks at {self._seconds:.3g}; give fewer "
+                "--frames, a higher --fps or --short hold, or remove it."
+            )
+        return film
+
+
+def _natural(name: str) -> list[Any]:
+    """Sorts frame_2 before frame_10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+@final
+class _Known:
+    """What is known of the films of a data set, in a file of the user's cache folder; lost without harm."""
+
+    def __init__(self, data: str | Path):
+        root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        where = hashlib.sha256(os.path.realpath(data).encode()).hexdigest()[:24]
+        self._path = Path(root) / "inrgan" / "films" / f"{where}.json"
+        self._changed, self._zip = False, Path(data) if Path(data).is_file() else None
+        try:
+            self._entries = json.loads(self._path.read_text(encoding="utf-8"))
+            assert isinstance(self._entries, dict)
+        except (OSError, ValueError, AssertionError):
+            self._entries = {}
+
+    def get(self, name: str, paths: list[str]) -> dict[str, Any] | None:
+        entry = self._entries.get(name)
+        return entry["index"] if isinstance(entry, dict) and entry.get("state") == self._state(paths) else None
+
+    def put(self, name: str, paths: list[str], index: dict[str, Any]) -> None:
+        self._entries[name], self._changed = {"state": self._state(paths), "index": index}, True
+
+    def save(self) -> None:
+        if self._changed:
+            try:
+                write_json(self._path, self._entries)
+            except InrganError as error:
+                logging.getLogger("inrgan").warning("What was found out about the films is not kept: %s", error)
+
+    def _state(self, paths: list[str]) -> list[Any]:
+        """What changes when the files do; of entries of a zip, the zip's and their sizes."""
+        stats = [os.stat(p) for p in paths]
+        dates = [int(os.stat(self._zip).st_mtime_ns)] if self._zip else [int(s.st_mtime_ns) for s in stats]
+        return [len(paths), sum(s.st_size for s in stats), max(dates)]
