@@ -184,14 +184,16 @@ class ShardArchive(AbstractArchive):
                 # tarfile takes a damaged header for the end, and a missing end for one: items would be lost in silence.
                 if not _ends(path, file.offset):
                     raise DataError(
-                        f"{path} is damaged or cut short at byte {file.offset}: no member and no end is there. Make or copy it again."
+                        f"{path} is damaged or cut short at byte {file.offset}: no member and no end is there. "
+                        "Make or copy it again."
                     )
         except DataError:
             raise
         # tarfile says most things by ReadError, and some by what its parts raise: UnicodeDecodeError, OverflowError.
         except (OSError, tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
             raise DataError(
-                f"{path} is not a whole, uncompressed tar file ({error}). Make or copy it again; unpack .tar.gz to .tar."
+                f"{path} is not a whole, uncompressed tar file ({error}). Make or copy it again; unpack what is "
+                "compressed."
             ) from error
 
     def _bytes(self, place: _Place, name: str) -> bytes:
