@@ -187,7 +187,8 @@ class Evaluate:
     run: Positional[str]
     """Run directory, save_pretrained folder or Hub id."""
     data: Path | None = None
-    """Folder, zip or tar shards, best a part that training did not see; built-in items that no training sees when absent."""
+    """Folder, zip or tar shards, best a part that training did not see; built-in items that no training sees when
+    absent."""
     hold_out: float = 0.0
     """As for train: score against the share of the data that training did not see."""
     labels: str | None = None

@@ -5,6 +5,7 @@ import os
 import shutil
 import tarfile
 import uuid
+from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from inrgan.data._labels import labels_of
 from inrgan.data._names import slug
 from inrgan.data._shards import CLASSES, key_of
 from inrgan.errors import ConfigError, DataError, WriteError
+
+_BLOCK = tarfile.BLOCKSIZE
 
 
 def write_shards(
@@ -101,30 +104,24 @@ def _write(
     archive: AbstractArchive, added: dict[str, bytes], folder: Path, *, shard_bytes: int, seed: int, progress: bool
 ) -> list[str]:
     groups = [list(group) for _, group in groupby(sorted(archive.names, key=lambda n: (key_of(n), n)), key=key_of)]
-    prefix, shards = slug(archive.description), list[str]()
-    file, size = None, 0
-    try:
-        with progress_bar(len(archive.names), unit="file", quiet=not progress) as bar:
-            for i in np.random.default_rng(seed).permutation(len(groups)):
-                blobs = [(name, archive.read(name)) for name in groups[i]]
-                if (cls := f"{key_of(groups[i][0])}.cls") in added:
-                    blobs.append((cls, added[cls]))
-                more = sum(
-                    tarfile.BLOCKSIZE + -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE for _, data in blobs
-                )
-                if file is None or size + more > shard_bytes:
-                    if file is not None:
-                        file.close()
-                    shards.append(f"{prefix}-{len(shards):06d}.tar")
-                    file, size = tarfile.open(folder / shards[-1], "w", format=tarfile.PAX_FORMAT), 0
-                for name, data in blobs:
-                    # Owner, rights and times are tarfile's own zeros: the same call writes the same bytes.
-                    member = tarfile.TarInfo(name)
-                    member.size = len(data)
-                    file.addfile(member, io.BytesIO(data))
-                size += more
-                bar.update(len(groups[i]))
-    finally:
-        if file is not None:
-            file.close()
+    prefix, shards, size = slug(archive.description), list[str](), 0
+    with ExitStack() as last, progress_bar(len(archive.names), unit="file", quiet=not progress) as bar:
+        file: tarfile.TarFile | None = None
+        for i in np.random.default_rng(seed).permutation(len(groups)):
+            blobs = [(name, archive.read(name)) for name in groups[i]]
+            if (cls := f"{key_of(groups[i][0])}.cls") in added:
+                blobs.append((cls, added[cls]))
+            more = sum(_BLOCK - len(data) // -_BLOCK * _BLOCK for _, data in blobs)
+            if file is None or size + more > shard_bytes:
+                last.close()
+                shards.append(f"{prefix}-{len(shards):06d}.tar")
+                file = last.enter_context(tarfile.open(folder / shards[-1], "w", format=tarfile.PAX_FORMAT))
+                size = 0
+            for name, data in blobs:
+                # Owner, rights and times are tarfile's own zeros: the same call writes the same bytes.
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                file.addfile(member, io.BytesIO(data))
+            size += more
+            bar.update(len(groups[i]))
     return shards

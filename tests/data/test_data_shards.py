@@ -1,10 +1,12 @@
 """Tar shards against the files they were made of, the tarfile module and the webdataset library."""
 
+import gc
 import io
 import multiprocessing
 import os
 import pickle
 import tarfile
+import zipfile
 
 import pytest
 import torch
@@ -209,8 +211,8 @@ def damaged(tmp_path, kind):
     "kind, message",
     [
         ("header", r"x\.tar is damaged or cut short at byte 1536"),
-        ("member", r"x\.tar is (cut short at '1\.bin'|not a whole)"),
-        ("end", r"x\.tar is damaged or cut short at byte 3072|not a whole"),
+        ("member", r"x\.tar is damaged or cut short at byte 1536"),
+        ("end", r"x\.tar is damaged or cut short at byte 3072"),
         ("text", r"x\.tar is not a whole, uncompressed tar"),
         ("empty", r"x\.tar is not a whole, uncompressed tar"),
         ("climbs", r"'a/\.\./\.\./0\.bin', which climbs out"),
@@ -292,6 +294,7 @@ def test_keys():
     assert [key_of(n) for n in ("a.b/1.seg.png", "1", "x/1.png")] == ["a.b/1", "1", "x/1"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")  # its files
 def test_the_webdataset_library_reads_what_is_written(folder, shards):
     wds = pytest.importorskip("webdataset")
     found = list(wds.WebDataset(sorted(map(str, shards.glob("*.tar"))), shardshuffle=False).decode())
@@ -299,42 +302,33 @@ def test_the_webdataset_library_reads_what_is_written(folder, shards):
     assert {sample["__key__"]: sample.get("bin", sample.get("dat")) for sample in found} == {
         key_of(name): data for name, data in FILES.items()
     }
+    gc.collect()  # here, where what it leaves open is no matter
 
 
-def test_shards_zip_and_folder_train_alike(tmp_path):
-    """Given the same order: equal weights, bit for bit, also when the run changes from one to another midway."""
-    import zipfile
-
+def test_folder_zip_and_shards_train_alike(tmp_path):
+    """Property: a run on a folder that goes on with shards ends with the weights of one on a zip, bit for bit."""
     pixels = torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for i, x in enumerate(pixels):
-        (tmp_path / "data" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
         write_image(x, tmp_path / "data" / "ab"[i % 2] / f"{i}.png")
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as file:
         for path in sorted((tmp_path / "data").rglob("*.png")):
             file.write(path, path.relative_to(tmp_path / "data"))
     main(["shard", str(tmp_path / "data"), str(tmp_path / "tars"), "--labels", "--shard-mb", "0.005", "--quiet"])
     assert len(list((tmp_path / "tars").glob("*.tar"))) > 1
-    kinds = {"data": FolderArchive, "data.zip": ZipArchive, "tars": ShardArchive}
+    for name, kind in {"data": FolderArchive, "data.zip": ZipArchive, "tars": ShardArchive}.items():
+        assert type(open_archive(tmp_path / name, suffixes=(".png",))) is kind
 
-    def trained(name, **options):
-        assert type(open_archive(tmp_path / name, suffixes=(".png",))) is kinds[name]
+    def trained(name, *, kimg, resume=None):
         config = TrainConfig(
-            modality=ImageModality(resolution=16), data=str(tmp_path / name), labels=True, batch=4, kimg=0.016, seed=3
+            modality=ImageModality(resolution=16), data=str(tmp_path / name), labels=True, batch=4, kimg=0.012, seed=3
         )
-        trainer = Trainer(config, outdir=tmp_path / f"runs-{name}", quiet=True, **options)
+        trainer = Trainer(config, outdir=tmp_path / "runs", quiet=True, resume=resume)
+        trainer.fit(kimg=kimg)
+        trainer.close()
         return trainer
 
-    final = {}
-    for name in ("data", "data.zip", "tars"):
-        trainer = trained(name)
-        trainer.fit(kimg=0.008)
-        trainer.close()
-        other = trained("tars" if name == "data" else name, resume=trainer.run.path)
-        other.fit()
-        final[name] = other.G.state_dict()
-        other.close()
-    for name in ("data.zip", "tars"):
-        assert all(torch.equal(v, final[name][k]) for k, v in final["data"].items())
+    mixed = trained("tars", kimg=0.012, resume=trained("data", kimg=0.004).run.path).G.state_dict()
+    assert all(torch.equal(v, mixed[k]) for k, v in trained("data.zip", kimg=0.012).G.state_dict().items())
 
 
 def test_command_line(folder, tmp_path, capsys):
