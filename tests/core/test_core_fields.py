@@ -13,7 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from toy_modalities import BlobModality, ToneModality
 
-from inrgan import CriticSizes, Field, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
+from inrgan import CriticSizes, Field, Generator, GeneratorSizes, ImageModality, Surface, TrainConfig, Trainer
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.field import blocks
 from inrgan.inr import _base
@@ -40,7 +40,9 @@ def close(a, b, atol=1e-5):
 
 def check_purity(G):
     field, domain = G.sample([0, 1]), G.modality.domain
-    view = domain.grid(SHAPES[domain.grid_dim], device=G.device, dtype=domain.precision)
+    # Charts of a surface stand one below the other, as many as there are.
+    shape = domain.shape(64) if isinstance(domain, Surface) else SHAPES[domain.grid_dim]
+    view = domain.grid(shape, device=G.device, dtype=domain.precision)
     whole = field.render(view.shape)
     assert whole.std() > 0.05  # nothing is compared that is constant
     close(field(view), whole)  # in one piece

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan import Surface
-from inrgan.domains import read_mesh
-from inrgan.errors import ConfigError
+from inrgan.domains import TriangleMesh, read_mesh
+from inrgan.errors import ConfigError, DataError, NonFiniteError, ShapeError
 
 _KIND = "mesh:"
 _BUILT_IN = ("torus",)
@@ -30,7 +30,7 @@ def mesh_text(mesh: str) -> str:
         mesh: a name, the path of a file, or such a text already.
 
     Raises:
-        DataError: the file is missing, damaged or no mesh.
+        DataError: the file is missing, damaged or no mesh, or has vertices at NaN or no area.
         ConfigError: too many triangles, or a text that is cut short or damaged.
 
     Example:
@@ -45,6 +45,10 @@ def mesh_text(mesh: str) -> str:
     vertices, faces = read_mesh(Path(mesh))
     if len(faces) > _MOST:
         raise ConfigError(f"{mesh} has {len(faces)} triangles; expected at most {_MOST}. Simplify it.")
+    try:
+        TriangleMesh(vertices, faces)
+    except (ShapeError, NonFiniteError) as error:
+        raise DataError(f"{mesh}: {error}") from None
     data = vertices.numpy().astype("<f4").tobytes() + faces.numpy().astype("<u4").tobytes()
     packed = base64.b64encode(zlib.compress(data, 9)).decode("ascii")
     return f"{_KIND}{len(vertices)}:{len(faces)}:{packed}"
