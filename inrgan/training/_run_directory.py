@@ -16,22 +16,46 @@ class RunDirectory:
 
     Args:
         path: an existing folder.
+        held: False for one that another process of the same run holds; nothing may then be written.
 
     Raises:
         RunDirectoryError: it is not there, or another process holds it.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, held: bool = True):
         self.path = path
+        self._lock = FileLock(path / ".lock")
+        if not held:
+            return
         if not path.is_dir():
             raise RunDirectoryError(f"there is no run directory at {path}")
-        self._lock = FileLock(path / ".lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunDirectoryError(
                 f"{path} is in use by another process; wait for it, or train into a directory of its own"
             ) from None
+        except OSError as error:
+            raise RunDirectoryError(f"cannot use {path}: {error.strerror or error}; make room or rights") from None
+        self._tidy()
+
+    @staticmethod
+    def at(path: Path) -> "RunDirectory":
+        """This very folder, made where it is missing; for a run that is started and gone on with by one command.
+
+        Raises:
+            RunDirectoryError: it cannot be made or is in use, or holds something else than a run.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            foreign = [p.name for p in path.iterdir() if not p.name.startswith(".")]
+        except OSError as error:
+            raise RunDirectoryError(f"cannot make the run directory {path}: {error.strerror or error}") from None
+        if foreign and not (path / "config.json").exists():
+            raise RunDirectoryError(
+                f"{path} holds {min(foreign)} and no config.json, so it is no run directory; give an empty or new one"
+            )
+        return RunDirectory(path)
 
     @staticmethod
     def create(outdir: str | Path, *, slug: str) -> "RunDirectory":
@@ -119,3 +143,10 @@ class RunDirectory:
     def close(self) -> None:
         """Let other processes have it."""
         self._lock.release()
+
+    def _tidy(self) -> None:
+        """Remove what a killed process left half written, which otherwise fills the disk kill by kill."""
+        for folder in (self.path, *self.path.glob("snapshot-*")):
+            for leftover in folder.glob(".*.*"):
+                if re.search(r"\.[0-9a-f]{32}(\.|$)", leftover.name):
+                    leftover.unlink(missing_ok=True)
