@@ -366,6 +366,10 @@ class Trainer:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
 
+    def _eager(self) -> contextlib.AbstractContextManager[Any]:
+        """Where layers are listened to, so that what was compiled is not compiled again for it."""
+        return torch.compiler.set_stance("force_eager") if self.config.compile else contextlib.nullcontext()
+
     def _next_snapshot(self) -> float:
         return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
 
@@ -407,10 +411,11 @@ class Trainer:
         if not self.ranks.first or not self.config.watch_every or not self.pieces:
             return
         shown = self.pieces[0].shown[0].head(4)
-        if histograms:
-            reporter.histograms(spread_of_layers(self.G, self.D, shown), kimg=self.kimg)
-        else:
-            reporter.layers(health_of_layers(self.G, self.D, shown), kimg=self.kimg)
+        with self._eager():
+            if histograms:
+                reporter.histograms(spread_of_layers(self.G, self.D, shown), kimg=self.kimg)
+            else:
+                reporter.layers(health_of_layers(self.G, self.D, shown), kimg=self.kimg)
 
     def _return(self, reporter: AbstractReporter) -> None:
         """Go back to the last good state and on from there more slowly."""
@@ -428,7 +433,8 @@ class Trainer:
 
     def _diagnosis(self) -> str:
         """What went bad first in the step before, in any process."""
-        found = self.ranks.gather(diagnose(self.G, self.D, self.pieces))
+        with self._eager():
+            found = self.ranks.gather(diagnose(self.G, self.D, self.pieces))
         named = [f"{text} (process {i})" if len(found) > 1 else text for i, text in enumerate(found) if text]
         return min(named, key=lambda text: "gradient of" in text, default="nothing that a second look would show")
 
