@@ -14,12 +14,12 @@ from inrgan._parse import parse_numbers, parse_seeds
 from inrgan._plain import to_plain
 from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
-from inrgan.errors import ConfigError, InrganError
+from inrgan.errors import ConfigError, InrganError, RunDirectoryError
 from inrgan.generator import Generator
 from inrgan.losses import LossOptions
 from inrgan.modality import Modality
 from inrgan.registry import modality_class, modality_names, rebuild
-from inrgan.training import TrainConfig, Trainer, pick_device
+from inrgan.training import Ranks, TrainConfig, Trainer, pick_device
 
 FOLDERS = "folders"
 """What ``--labels`` without a pattern means."""
@@ -31,14 +31,19 @@ if TYPE_CHECKING:
 
 def train(flags: "TrainFlags", *, modality: Modality) -> None:
     """Train, or say what would be trained."""
-    config = _resumed(flags, modality) if flags.resume is not None else _configured(flags, modality)
+    ranks = Ranks.join(flags.device)
+    config = ranks.share(_config(flags, modality) if ranks.first else TrainConfig(modality=modality))
     if flags.dry_run:
-        print(json.dumps(config.to_json(), indent=2))
-        print(_sizes(config))
+        if ranks.first:
+            print(json.dumps(config.to_json(), indent=2))
+            print(_sizes(config))
         return
-    trainer = Trainer(config, outdir=flags.outdir, resume=flags.resume, init_from=flags.init_from, quiet=flags.quiet)
+    trainer = Trainer(
+        config, outdir=flags.outdir, resume=flags.resume, run_dir=flags.run_dir, init_from=flags.init_from,
+        quiet=flags.quiet, ranks=ranks,
+    )  # fmt: skip
     try:
-        trainer.fit(max_minutes=flags.max_minutes)
+        trainer.fit(max_minutes=flags.max_minutes, save_minutes=flags.save_minutes)
     finally:
         trainer.close()
 
@@ -192,6 +197,14 @@ def load(run: str, device: str) -> Generator:
     return Generator.from_pretrained(run, device=pick_device(device))
 
 
+def _config(flags: "TrainFlags", modality: Modality) -> TrainConfig:
+    """The configuration that the flags give, or that of the run that they go on with."""
+    resumed = flags.resume
+    if resumed is None and flags.run_dir is not None and (flags.run_dir / "config.json").exists():
+        resumed = flags.run_dir
+    return _resumed(flags, modality, resumed) if resumed is not None else _configured(flags, modality)
+
+
 def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
     from inrgan.recipes import recipe
 
@@ -219,6 +232,9 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         augment_target=flags.augment_target,
         augment_kimg=flags.augment_kimg,
         compile=flags.compile,
+        batch_gpu=flags.batch_gpu,
+        ahead=flags.ahead,
+        watch_every=flags.watch_every,
         **given,
     )
 
@@ -229,21 +245,22 @@ def _changed(options: LossOptions) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value != default[name]}
 
 
-def _resumed(flags: "TrainFlags", modality: Modality) -> TrainConfig:
+def _resumed(flags: "TrainFlags", modality: Modality, folder: Path) -> TrainConfig:
     from inrgan.training import RunDirectory
 
-    assert flags.resume is not None
-    run = RunDirectory(flags.resume)
-    saved = run.read_config()
-    run.close()
+    if not folder.is_dir():
+        raise RunDirectoryError(f"there is no run directory at {folder}")
+    saved = RunDirectory(folder, held=False).read_config()  # the trainer takes hold of it
     described = saved.get("modality")
     if not isinstance(described, dict) or "name" not in described:
-        raise ConfigError(f"{flags.resume}/config.json names no modality; it is not a run of inrgan")
+        raise ConfigError(f"{folder}/config.json names no modality; it is not a run of inrgan")
     kept = rebuild(str(described["name"]), described.get("arguments"))
     if modality not in (kept, type(kept)()):
-        raise ConfigError(f"{flags.resume} was trained with {kept}; resume it with the same flags, or with none")
+        raise ConfigError(f"{folder} was trained with {kept}; resume it with the same flags, or with none")
     config = TrainConfig.from_json(saved, modality=kept)
-    changes: dict[str, Any] = {"device": flags.device, "compile": flags.compile}
+    changes: dict[str, Any] = {
+        name: getattr(flags, name) for name in ("device", "compile", "batch_gpu", "ahead", "watch_every")
+    }
     if flags.kimg is not None:
         changes["kimg"] = flags.kimg
     if flags.data is not None:

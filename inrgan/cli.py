@@ -33,7 +33,9 @@ class TrainFlags:
     kimg: float | None = None
     """Length of the training in thousands of items; the preset's when absent."""
     batch: int | None = None
-    """Items per step; the preset's when absent."""
+    """Items per step, of all processes together; the preset's when absent."""
+    batch_gpu: int = 0
+    """Items that a process works on at once: less memory, the same training. 0 for all of its items."""
     seed: int = 0
     """Decides the initial weights and every random draw."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -60,10 +62,19 @@ class TrainFlags:
     """What the generated weights are the weights of; what suits the modality when absent."""
     resume: Path | None = None
     """Go on with this run directory exactly where it stopped; its own configuration counts."""
+    run_dir: Path | None = None
+    """Train in this very directory: start there, or go on where it holds a run. For commands that are started anew
+    after every crash."""
     init_from: str | None = None
     """Start from the weights of a generator: folder, run or Hub id."""
     max_minutes: float = float("inf")
     """Stop after so many minutes, resumably."""
+    save_minutes: float = 15.0
+    """Save the state at least so often, between snapshots."""
+    ahead: int | None = None
+    """Steps whose data a thread prepares meanwhile; 2 with a GPU and 0 without when absent."""
+    watch_every: int = 100
+    """Steps between looks at every layer's activations and gradients; 0 for none."""
     compile: bool = False
     """Compile the networks with torch.compile."""
     dry_run: bool = False

@@ -113,7 +113,9 @@ class View:
         return self.rows([i])
 
     def rows(self, numbers: Sequence[int]) -> "View":
-        """The views of some of the samples; a view without a batch of its own stays as it is."""
+        """The views of some of the samples; this one itself where all are seen from the same place."""
+        if self.batch == 1:
+            return self
 
         def pick(x: Tensor) -> Tensor:
             return x if x.shape[0] == 1 else x[list(numbers)]

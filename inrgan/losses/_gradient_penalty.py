@@ -12,6 +12,8 @@ def gradient_penalty(
     critic: Callable[..., Float[Tensor, "B"]],
     values: Float[Tensor, "B C *S"] | Sequence[Float[Tensor, "B C *_"]],
     view: View | Sequence[View],
+    *,
+    functional: bool = False,
 ) -> Float[Tensor, ""]:
     """The squared norm of the critic's gradient as a functional of the signal, averaged over the batch.
 
@@ -25,15 +27,23 @@ def gradient_penalty(
         critic: values to scores; differentiated twice.
         values: where to take the gradient; one tensor, or one for each argument of the critic.
         view: from which they are seen; one for each tensor.
+        functional: take the gradient by torch.func, for the same numbers: torch.compile traces that, while the gradient
+            of a compiled critic cannot be differentiated again.
 
     Example:
         >>> gradient_penalty(lambda x: x.mean(dim=(1, 2)), torch.zeros(2, 1, 8), Box(1).grid((8,))).item()
         1.0
     """
-    parts = [v.detach().requires_grad_(True) for v in ([values] if isinstance(values, Tensor) else values)]
+    parts = [v.detach() for v in ([values] if isinstance(values, Tensor) else values)]
     views = [view] if isinstance(view, View) else view
-    # A critic may look at one of its arguments only.
-    gradients = torch.autograd.grad(critic(*parts).sum(), parts, create_graph=True, allow_unused=True)
+    gradients: Sequence[Tensor | None]
+    if functional:
+        every = tuple(range(len(parts)))
+        gradients = torch.func.grad(lambda *x: critic(*x).sum(), argnums=every)(*parts)
+    else:
+        parts = [v.requires_grad_(True) for v in parts]
+        # A critic may look at one of its arguments only.
+        gradients = torch.autograd.grad(critic(*parts).sum(), parts, create_graph=True, allow_unused=True)
     total = parts[0].new_zeros((), dtype=torch.float32)
     for gradient, v in zip(gradients, views, strict=True):
         if gradient is not None:

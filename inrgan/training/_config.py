@@ -78,7 +78,14 @@ class TrainConfig:
     augment_kimg: float = 100.0
     """Adaptive: thousand items over which the chance may go from 0 to 1."""
     compile: bool = False
-    """Compile generator and critic with torch.compile; the gradient penalties stay eager."""
+    """Compile generator, critic and gradient penalties with torch.compile."""
+    batch_gpu: int = 0
+    """Items that a process works on at once; it adds up the gradients of several pieces of the batch. 0 for all of its
+    items."""
+    ahead: int | None = None
+    """Steps whose data a thread prepares while another one is computed; 2 with a GPU and 0 without where None."""
+    watch_every: int = 100
+    """Steps between looks at every layer's activations and gradients; 0 for none."""
 
     def __post_init__(self):
         positive = {
@@ -89,8 +96,11 @@ class TrainConfig:
         for name, value in positive.items():
             if not 0 < value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected a positive number")
-        if self.gamma < 0 or self.seed < 0:
-            raise ConfigError(f"gamma is {self.gamma} and seed {self.seed}; expected 0 or more")
+        counted = {"gamma": self.gamma, "seed": self.seed, "batch_gpu": self.batch_gpu, "ahead": self.ahead or 0,
+                   "watch_every": self.watch_every}  # fmt: skip
+        for name, value in counted.items():
+            if not 0 <= value < float("inf"):
+                raise ConfigError(f"{name} is {value}; expected 0 or more")
         if not 0 <= self.hold_out < 1:
             raise ConfigError(f"the share of items to hold out is {self.hold_out}; expected 0 or more, and below 1")
 

@@ -34,8 +34,8 @@ class TrainableGenerator(Protocol):
         ...
 
 
-def pick_device(name: str) -> torch.device:
-    """``auto`` is a GPU where there is one.
+def pick_device(name: str, *, local: int | None = None) -> torch.device:
+    """``auto`` is a GPU where there is one; of several processes on a machine each takes the GPU of its number.
 
     Raises:
         DeviceError: a GPU was asked for and there is none.
@@ -44,4 +44,13 @@ def pick_device(name: str) -> torch.device:
         raise DeviceError("device cuda was asked for, but torch sees no GPU here; use --device cpu or auto")
     if name not in ("auto", "cpu", "cuda"):
         raise DeviceError(f"unknown device {name!r}; expected auto, cpu or cuda")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local is None:
+        return torch.device("cuda")
+    if local >= torch.cuda.device_count():
+        raise DeviceError(
+            f"process {local} of this machine has no GPU of its own, of {torch.cuda.device_count()}; give torchrun a "
+            "smaller --nproc-per-node, or inrgan --device cpu"
+        )
+    return torch.device("cuda", local)

@@ -57,8 +57,9 @@ class Reals:
         self.skipped.clear()
 
     def draw(
-        self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals"
-    ) -> tuple[tuple[Float[Tensor, "B C ..."], ...], Int[Tensor, "B"]]:
+        self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals",
+        positions: range | None = None,
+    ) -> tuple[tuple[Float[Tensor, "B C ..."], ...], Int[Tensor, "B"]]:  # fmt: skip
         """The reals of a step, as seen from each view, and their labels, on the CPU.
 
         Args:
@@ -66,11 +67,14 @@ class Reals:
             views: from where every item is looked at.
             fixed: whether the same views are asked for in many steps.
             name: under which they are counted.
+            positions: which items of the batch; all where None.
 
         Raises:
             DataError: no item is fine enough for the view, or too many are bad.
         """
-        wanted = epoch_indices(len(self.source), batch=self.batch, step=step, seed=self.seed)
+        positions = range(self.batch) if positions is None else positions
+        batch = epoch_indices(len(self.source), batch=self.batch, step=step, seed=self.seed)
+        wanted, count = [batch[p] for p in positions], len(positions)
         looked = list(views)
         if self.augmented:
             looked = [
@@ -79,8 +83,9 @@ class Reals:
                 )
                 for v in views
             ]
+        looked, views = [v.rows(positions) for v in looked], [v.rows(positions) for v in views]
         domain = self.modality.domain
-        finest = torch.stack([domain.finest(v).expand(self.batch) for v in views]).amin(dim=0).tolist()
+        finest = torch.stack([domain.finest(v).expand(count) for v in views]).amin(dim=0).tolist()
         if fixed and len(views) == 1 and looked[0] is views[0]:
             return self._from_kept(wanted, views[0], finest[0], name)
         served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]

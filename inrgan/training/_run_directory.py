@@ -7,8 +7,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from inrgan.errors import RunDirectoryError, WriteError
-from inrgan.files import replacing, write_json
+from inrgan.errors import ConfigError, RunDirectoryError, WriteError
+from inrgan.files import read_json, replacing, write_json
 
 
 class RunDirectory:
@@ -16,22 +16,46 @@ class RunDirectory:
 
     Args:
         path: an existing folder.
+        held: False for one that another process of the same run holds; nothing may then be written.
 
     Raises:
         RunDirectoryError: it is not there, or another process holds it.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, held: bool = True):
         self.path = path
+        self._lock = FileLock(path / ".lock")
+        if not held:
+            return
         if not path.is_dir():
             raise RunDirectoryError(f"there is no run directory at {path}")
-        self._lock = FileLock(path / ".lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunDirectoryError(
                 f"{path} is in use by another process; wait for it, or train into a directory of its own"
             ) from None
+        except OSError as error:
+            raise RunDirectoryError(f"cannot use {path}: {error.strerror or error}; make room or rights") from None
+        self._tidy()
+
+    @staticmethod
+    def at(path: Path) -> "RunDirectory":
+        """This very folder, made where it is missing; for a run that is started and gone on with by one command.
+
+        Raises:
+            RunDirectoryError: it cannot be made or is in use, or holds something else than a run.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            foreign = [p.name for p in path.iterdir() if not p.name.startswith(".")]
+        except OSError as error:
+            raise RunDirectoryError(f"cannot make the run directory {path}: {error.strerror or error}") from None
+        if foreign and not (path / "config.json").exists():
+            raise RunDirectoryError(
+                f"{path} holds {min(foreign)} and no config.json, so it is no run directory; give an empty or new one"
+            )
+        return RunDirectory(path)
 
     @staticmethod
     def create(outdir: str | Path, *, slug: str) -> "RunDirectory":
@@ -76,11 +100,11 @@ class RunDirectory:
         """
         path = self.path / "config.json"
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = read_json(path)
         except FileNotFoundError:
             raise RunDirectoryError(f"{self.path} has no config.json; expected a run directory") from None
-        except ValueError as error:
-            raise RunDirectoryError(f"{path} is not JSON: {error}") from None
+        except ConfigError as error:
+            raise RunDirectoryError(str(error)) from None
         if not isinstance(config, dict):
             raise RunDirectoryError(f"{path} holds no JSON object; expected the configuration of a run")
         return config
@@ -106,7 +130,7 @@ class RunDirectory:
         def stays(line: str) -> bool:
             try:
                 return json.loads(line)["kimg"] <= kimg
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 return False
 
         path = self.path / name
@@ -119,3 +143,10 @@ class RunDirectory:
     def close(self) -> None:
         """Let other processes have it."""
         self._lock.release()
+
+    def _tidy(self) -> None:
+        """Remove what a killed process left half written, which otherwise fills the disk kill by kill."""
+        for folder in (self.path, *self.path.glob("snapshot-*")):
+            for leftover in folder.glob(".*.*"):
+                if re.search(r"\.[0-9a-f]{32}(\.|$)", leftover.name):
+                    leftover.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -24,6 +25,7 @@ class Seen:
     reals: tuple[Float[Tensor, "B C ..."], ...]
     fakes: tuple[Float[Tensor, "B C ..."], ...]
     labels: Int[Tensor, "B"] | None
+    w: Float[Tensor, "B W"]
     field: Field | None = None
 
 
@@ -37,7 +39,7 @@ class StepLosses:
         gamma: strength of the penalties.
         every: steps between penalties; they count that much more.
         autocast: makes the context in which networks run; penalties are outside of it.
-        compiled: whether scores come from compiled critics; penalties never do.
+        backend: of torch.compile, for scores and penalties; None to compile nothing.
     """
 
     def __init__(
@@ -48,11 +50,15 @@ class StepLosses:
         gamma: float,
         every: int,
         autocast: Callable[[], contextlib.AbstractContextManager[Any]],
-        compiled: bool,
+        backend: str | None,
     ):
         self.critics, self.adversarial = critics, adversarial
         self.gamma, self.every, self.autocast = gamma, every, autocast
-        self.scorers: dict[str, Any] = {k: torch.compile(d) if compiled else d for k, d in critics.items()}
+        self.scorers: dict[str, Any] = dict(critics.items())
+        self.penalty: Callable[..., Tensor] = partial(_penalty, functional=False)
+        if backend is not None:
+            self.scorers = {k: torch.compile(d, backend=backend) for k, d in critics.items()}
+            self.penalty = torch.compile(partial(_penalty, functional=True), backend=backend)
 
     def critic(self, seen: Sequence[Seen], *, penalised: bool) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The critics' loss, and its parts for the statistics."""
@@ -66,10 +72,10 @@ class StepLosses:
             stats[f"score/fake/{name}"] = fake.detach().float().mean()
             stats[f"told_apart/{name}"] = self.adversarial.told_apart(real.detach().float(), fake.detach().float())
             if penalised and self.gamma > 0:
-                penalty = self._penalty(s, s.reals)
+                penalty = self._penalty_at(s, s.reals)
                 stats[f"penalty/r1/{name}"] = penalty.detach()
                 if isinstance(self.adversarial, RelativisticLoss):
-                    r2 = self._penalty(s, s.fakes)
+                    r2 = self._penalty_at(s, s.fakes)
                     stats[f"penalty/r2/{name}"] = r2.detach()
                     penalty = penalty + r2
                 loss = loss + penalty * (self.gamma / 2 * self.every)
@@ -92,8 +98,13 @@ class StepLosses:
         with self.autocast():
             return s.term.score(self.scorers[s.term.critic], values, s.views, s.labels)
 
-    def _penalty(self, s: Seen, values: Sequence[Tensor]) -> Tensor:
-        critic = self.critics[s.term.critic]
-        return gradient_penalty(
-            lambda *x: s.term.score(critic, x, s.views, s.labels), [v.float() for v in values], s.views
-        )
+    def _penalty_at(self, s: Seen, values: Sequence[Tensor]) -> Tensor:
+        return self.penalty(self.critics[s.term.critic], s.term, [v.float() for v in values], s.views, s.labels)
+
+
+def _penalty(
+    critic: nn.Module, term: AbstractTerm, values: Sequence[Tensor], views: Sequence[View], labels: Tensor | None, *,
+    functional: bool,
+) -> Tensor:  # fmt: skip
+    """The penalty of a term at some values: all that is compiled of it, as one function."""
+    return gradient_penalty(lambda *x: term.score(critic, x, views, labels), values, views, functional=functional)

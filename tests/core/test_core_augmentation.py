@@ -232,7 +232,7 @@ def test_critics_see_transformed_fields_from_untransformed_views(tmp_path):
         augment="fixed", augment_p=0.7,
     )  # fmt: skip
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
-    (seen,) = trainer._look()
+    seen = trainer._make(trainer.batches.at(0, chance=0.7)[0].shown[0])
     view = modality.domain.grid((16, 16))
     close(seen.views[0].coords, view.coords)
     from inrgan._random import step_generator
@@ -245,7 +245,7 @@ def test_critics_see_transformed_fields_from_untransformed_views(tmp_path):
     plain = field(scattered(coords.coords, spacing=coords.spacing)).reshape(4, 3, 16, 16)
     close(seen.fakes[0], trainer.augmentation.change(plain, view, drawn), atol=1e-4)
     untouched = Trainer(dataclasses.replace(config, augment="none"), outdir=tmp_path, quiet=True)
-    (before,) = untouched._look()
+    before = untouched._make(untouched.batches.at(0, chance=0.0)[0].shown[0])
     assert (before.reals[0] - seen.reals[0]).abs().amax(dim=(1, 2, 3)).gt(1e-3).sum() >= 2
     trainer.close()
     untouched.close()

@@ -95,7 +95,9 @@ def test_resume_equals_never_stopping(changes, tmp_path, monkeypatch):
     again.close()
     assert again.step == straight.step == 6
     a, b = (load_state(t.run.state, device=CPU) for t in (straight, again))
-    assert set(a) == {"format", "version", "step", "G", "D", "ema", "optimizer_G", "optimizer_D", "augment"}
+    assert set(a) == {
+        "format", "version", "step", "health", "G", "D", "ema", "optimizer_G", "optimizer_D", "augment",
+    }  # fmt: skip
     assert same(a, b)
     assert not same(a["G"], a["ema"])
     assert lines(straight.run.path) == lines(again.run.path) and len(lines(again.run.path)) == 6
@@ -474,23 +476,25 @@ def test_nothing_there(tmp_path, monkeypatch):
         Generator.from_pretrained("someone/something")
 
 
-def test_interrupt_in_the_middle_of_a_step_waits_for_its_end_and_resumes_exactly(tmp_path):
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_signal_in_the_middle_of_a_step_waits_for_its_end_and_resumes_exactly(number, raised, tmp_path, monkeypatch):
     """Oracle: never stopping. The signal comes between the critic's update and the generator's."""
     whole = trained(tmp_path / "whole")
     trainer = Trainer(config(), outdir=tmp_path / "cut", quiet=True)
-    descend = trainer._descend
+    step = trainer.optimizer_D.step
 
-    def interrupted(optimizer, loss):
-        descend(optimizer, loss)
-        if trainer.step == 2 and optimizer is trainer.optimizer_D:
-            signal.raise_signal(signal.SIGINT)
+    def interrupted():
+        step()
+        if trainer.step == 2:
+            signal.raise_signal(number)
 
-    trainer._descend = interrupted
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(trainer.optimizer_D, "step", interrupted)
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(raised) as stop:
         trainer.fit()
     trainer.close()
-    assert signal.getsignal(signal.SIGINT) is before
+    assert raised is KeyboardInterrupt or stop.value.code == 143
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
     assert load_state(trainer.run.state, device=CPU)["step"] == 3
     resumed = Trainer(config(), resume=trainer.run.path, quiet=True)
     resumed.fit()

@@ -1,0 +1,71 @@
+"""One optimiser's step: gradients added up over all processes, and looked at before they are used."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.training._ranks import Ranks
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step."""
+
+    made: bool
+    """False where the loss or a gradient was NaN or infinite, and nothing was changed."""
+    norm: float
+    """Of the gradient over all processes."""
+    extra: Tensor
+    """What was to be added up beside the gradient."""
+
+
+@final
+class Descent:
+    """Steps of one optimiser.
+
+    Args:
+        optimizer: of one network.
+        ranks: the processes that train it.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, *, ranks: Ranks):
+        self.optimizer, self.ranks = optimizer, ranks
+        self.rates = [group["lr"] for group in optimizer.param_groups]
+
+    def begin(self) -> None:
+        """Forget the gradients of the step before."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def finish(self, loss: Float[Tensor, ""], *, extra: Float[Tensor, "N"] | None = None) -> Outcome:
+        """Move the weights along the gradients that ``backward`` left, unless one is not finite.
+
+        Args:
+            loss: this process's part of the loss.
+            extra: numbers to be added up over the processes beside the gradient.
+        """
+        parameters = [p for g in self.optimizer.param_groups for p in g["params"] if p.grad is not None]
+        more = torch.cat([loss.detach().float()[None], *([] if extra is None else [extra.float()])])
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if self.ranks.world > 1:
+            # One message for everything: a network of millions of weights is a few of them long.
+            flat = torch.cat([g.flatten() for g in gradients] + [more])
+            self.ranks.sum(flat)
+            *parts, more = flat.split([g.numel() for g in gradients] + [len(more)])
+            for p, part in zip(parameters, parts, strict=True):
+                p.grad = part.view_as(p)
+            gradients = list(parts)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        # Here the processor waits for the GPU, once for each optimiser's step.
+        total, size = torch.stack([more[0], norm.to(more)]).tolist()
+        made = math.isfinite(total) and math.isfinite(size)
+        if made:
+            self.optimizer.step()
+        return Outcome(made, size, more[1:])
+
+    def slow_down(self, factor: float) -> None:
+        """Set the learning rate to a fraction of what it was at first."""
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = factor * rate
