@@ -75,10 +75,23 @@ def test_headers_that_promise_too_much_reserve_nothing(tmp_path):
         read_image("x.npy", buffer.getvalue() + bytes(64))
 
 
+def test_header_that_the_tokenizer_refuses():
+    """Found by fuzzing: tokenize.TokenError is no ValueError."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((3, 4, 4), np.float32))
+    data = bytearray(buffer.getvalue())
+    data[65:69] = bytes(4)
+    with pytest.raises(DataError, match="not a whole"):
+        read_image("x.npy", bytes(data))
+
+
 def test_npz_bombs_are_not_unpacked():
     volume = pytest.importorskip("inrgan_modalities.occupancy._volume")
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as file, file.open("x.npy", "w", force_zip64=True) as entry:
+    with (
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file,
+        file.open("x.npy", "w", force_zip64=True) as entry,
+    ):
         for _ in range(66):
             entry.write(bytes(1 << 20))
     with pytest.raises(DataError, match=r"unpacks from \d+ to 69206016 bytes: a decompression bomb"):
