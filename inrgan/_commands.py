@@ -111,7 +111,7 @@ def evaluate(flags: "Evaluate") -> None:
 
     G = load(flags.run, flags.device)
     source = held_out_source(
-        G.modality, flags.data, labels=_labels(flags.labels), seed=flags.seed, share=flags.hold_out
+        G.modality, flags.data, labels=labels_asked(flags.labels), seed=flags.seed, share=flags.hold_out
     )
     folder = Path(flags.run)
     names = None if flags.metrics is None else [name.strip() for name in flags.metrics.split(",")]
@@ -187,7 +187,7 @@ def _parts(texts: Sequence[str]) -> dict[str, list[int]]:
     return found
 
 
-def _labels(text: str | None) -> bool | str:
+def labels_asked(text: str | None) -> bool | str:
     """What ``--labels`` asks of a source."""
     return text is not None and (True if text == FOLDERS else text)
 

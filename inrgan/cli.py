@@ -23,7 +23,7 @@ class TrainFlags:
     """Train a generator."""
 
     data: Path | None = None
-    """Folder or zip of files; the built-in synthetic set when absent."""
+    """Folder, zip or tar shards of files; the built-in synthetic set when absent."""
     hold_out: float = 0.0
     """Share of the items that training does not see; evaluate scores against it under the same flag."""
     outdir: Path = Path("runs")
@@ -187,7 +187,8 @@ class Evaluate:
     run: Positional[str]
     """Run directory, save_pretrained folder or Hub id."""
     data: Path | None = None
-    """Folder or zip, best a part that training did not see; built-in items that no training sees when absent."""
+    """Folder, zip or tar shards, best a part that training did not see; built-in items that no training sees when
+    absent."""
     hold_out: float = 0.0
     """As for train: score against the share of the data that training did not see."""
     labels: str | None = None
@@ -209,6 +210,24 @@ class Evaluate:
 
 
 @dataclass(kw_only=True)
+class Shard:
+    """Write the files of a folder or zip to tar shards in WebDataset layout, whole or not at all."""
+
+    data: Positional[Path]
+    """Folder or zip; or shards, to make others of them."""
+    out: Positional[Path]
+    """Folder to make; nothing is written over."""
+    labels: str | None = None
+    """As for train: also write each item's class as KEY.cls, and the classes' names to classes.txt."""
+    shard_mb: float = 256.0
+    """Largest size of a shard, in MiB, unless one item is larger."""
+    seed: int = 0
+    """Of the order in which files are written."""
+    quiet: bool = False
+    """No progress bar and no messages."""
+
+
+@dataclass(kw_only=True)
 class Info:
     """Print versions, devices, and which adapters are usable and why not."""
 
@@ -218,6 +237,7 @@ _COMMANDS: dict[str, type] = {
     "render": Render,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
+    "shard": Shard,
     "info": Info,
 }
 
@@ -237,7 +257,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(args: list[str]) -> None:
-    from inrgan import _commands, _render_command
+    from inrgan import _commands, _render_command, _shard_command
 
     if not args or args[0] in ("-h", "--help"):
         print(_overview())
@@ -252,6 +272,7 @@ def _dispatch(args: list[str]) -> None:
             "render": _render_command.render,
             "interpolate": _commands.interpolate,
             "evaluate": _commands.evaluate,
+            "shard": _shard_command.shard,
             "info": lambda _: _commands.info(),
         }
         run[command](flags)

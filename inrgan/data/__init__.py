@@ -7,8 +7,10 @@ from inrgan.data._labels import folder_labels, labels_of, pattern_labels
 from inrgan.data._large import AbstractItem, AbstractLargeItem
 from inrgan.data._open import open_archive
 from inrgan.data._order import epoch_indices
+from inrgan.data._shards import ShardArchive
 from inrgan.data._source import AbstractSource, SubsetSource
 from inrgan.data._split import Split, split
+from inrgan.data._write_shards import write_shards
 from inrgan.data._zip import ZipArchive
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "AbstractSource",
     "ArchiveSource",
     "FolderArchive",
+    "ShardArchive",
     "Split",
     "SubsetSource",
     "ZipArchive",
@@ -27,4 +30,5 @@ __all__ = [
     "open_archive",
     "pattern_labels",
     "split",
+    "write_shards",
 ]

@@ -27,6 +27,14 @@ class AbstractArchive(ABC):
     def read(self, name: str) -> bytes:
         """Return the bytes of one blob; raises DataError when it is not there or cannot be read."""
 
+    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+        """Class names, and an index into them for every name, where the archive itself tells; None where not.
+
+        Raises:
+            DataError: it tells of some items only.
+        """
+        return None
+
     def local(self, name: str, scratch: Path) -> Path:
         """A file that holds the bytes of one blob, for libraries that read files alone.
 

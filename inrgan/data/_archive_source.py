@@ -29,7 +29,8 @@ class ArchiveSource(AbstractSource):
     Args:
         archive: Where the bytes come from.
         decode: Makes an item of a file's name and bytes; raises DataError or NonFiniteError on a bad file.
-        labels: True to label every item with the folder it lies in, or a pattern of its name, see `labels_of`.
+        labels: True to label every item with the class that the archive tells, or else the folder it lies in; or a
+            pattern of its name, see `labels_of`.
         cache_bytes: Decoded items are kept until they fill this many bytes; 0 keeps none.
 
     Raises:
@@ -56,7 +57,8 @@ class ArchiveSource(AbstractSource):
         self._archive = archive
         self._decode = decode
         self._room = cache_bytes
-        self._label_names, self._labels = labels_of(archive.names, labels)
+        told = archive.classes() if labels is True else None
+        self._label_names, self._labels = labels_of(archive.names, labels) if told is None else told
         self._state = bytearray(len(archive.names))
         self._start()
 

@@ -5,10 +5,18 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from inrgan.errors import DataError
+
 
 def is_visible(name: str) -> bool:
     """Tell whether no part of a posix path is hidden (``.git``, ``..``) or macOS litter (``__MACOSX``)."""
     return not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def refuse_climbing(name: str, *, where: str) -> None:
+    """Raise DataError for a member whose name leads out of its archive: no program writes such, save to do harm."""
+    if ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        raise DataError(f"{where} holds a member {name!r}, which climbs out of the archive; it is refused as unsafe.")
 
 
 def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:

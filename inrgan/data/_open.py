@@ -1,30 +1,38 @@
 """Pick the archive that fits a path."""
 
+import itertools
+import re
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from inrgan.data._archive import AbstractArchive
 from inrgan.data._folder import FolderArchive
+from inrgan.data._names import has_suffix, is_visible
+from inrgan.data._shards import CLASSES, ShardArchive
 from inrgan.data._zip import ZipArchive
 from inrgan.errors import DataError
 
-_TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_RANGE = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
+_MOST_SHARDS = 100_000
 
 
 def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArchive:
-    """Open a folder or a zip file as a sorted list of named byte blobs.
+    """Open a folder, a zip file or tar shards as a sorted list of named byte blobs.
 
     Args:
-        path: A folder or a zip file, told apart by what they are rather than by name.
+        path: A folder of files, or of .tar shards; a zip or tar file, told apart by what they are rather than by name;
+            or a pattern of shards like ``train-{0000..0012}.tar``.
         suffixes: Wanted file suffixes with their dot; case does not matter.
 
     Returns:
         The archive; it holds at least one blob.
 
     Raises:
-        DataError: The path is missing, is neither a folder nor a zip file, is a tar file (not read in this
-            version), or holds no file with a wanted suffix.
+        DataError: The path is missing, none of these, a compressed tar file, a folder with both shards and other
+            data, or holds no file with a wanted suffix.
 
     Example:
         >>> len(open_archive("flowers.zip", suffixes=(".png", ".jpg")).names)
@@ -33,17 +41,65 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
     place = Path(path).expanduser()
     try:
         if place.is_dir():
+            shards = _shards_in(place, suffixes)
+            if shards:
+                return ShardArchive(shards, suffixes=suffixes, description=place.absolute().name)
             return FolderArchive(place, suffixes=suffixes)
+        if not place.exists() and _RANGE.search(str(place)):
+            return ShardArchive(list(_expanded(str(place))), suffixes=suffixes, description=_RANGE.sub("", place.stem))
         if not place.exists():
-            raise DataError(f"There is nothing at {path}; expected a folder or a zip file. Check the path.")
+            raise DataError(f"There is nothing at {path}; expected a folder, a zip file or tar shards. Check the path.")
         if not place.is_file():
-            raise DataError(f"{path} is neither a file nor a folder. Give a folder or a zip file.")
+            raise DataError(f"{path} is neither a file nor a folder. Give a folder, a zip file or tar shards.")
         is_zip = place.suffix.lower() == ".zip" or zipfile.is_zipfile(place)
-        is_tar = not is_zip and (place.name.lower().endswith(_TAR) or tarfile.is_tarfile(place))
-    except OSError as error:
-        raise DataError(f"Cannot open {path}: {error.strerror or error}. Check the path and its rights.") from error
+        is_packed = place.name.lower().endswith(_PACKED)
+        is_tar = not is_zip and not is_packed and (place.suffix.lower() == ".tar" or tarfile.is_tarfile(place))
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"Cannot open {path}: {reason}. Check the path and its rights.") from error
     if is_zip:
         return ZipArchive(place, suffixes=suffixes)
     if is_tar:
-        raise DataError(f"{path}: tar shards are not supported in this version; unpack or zip them.")
-    raise DataError(f"{path} is neither a folder nor a zip file. Give a folder or a zip file.")
+        return ShardArchive([place], suffixes=suffixes, description=place.stem)
+    if is_packed:
+        raise DataError(f"{path} is compressed, and items are read at random. Unpack it to a plain .tar file.")
+    raise DataError(f"{path} is neither a folder, a zip file nor a tar file. Give a folder, a zip file or tar shards.")
+
+
+def _shards_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The .tar files of a folder, sorted; refuses a folder that holds other data as well."""
+    entries = sorted(entry for entry in folder.iterdir() if is_visible(entry.name))
+    shards = [entry for entry in entries if entry.suffix.lower() == ".tar" and entry.is_file()]
+    if not shards:
+        return []
+    others = [
+        entry
+        for entry in entries
+        if entry.is_dir() or (has_suffix(entry.name, suffixes) and entry not in shards and entry.name != CLASSES)
+    ]
+    if others:
+        raise DataError(
+            f"{folder} holds both tar shards ({shards[0].name}, ...) and other data ({others[0].name}); expected one "
+            "kind. Give the shards by a pattern like train-{0000..0012}.tar, or move one of the two away."
+        )
+    outside = [s for s in shards if not s.resolve().is_relative_to(folder.resolve())]
+    if outside:
+        raise DataError(f"{outside[0]} is a link that leads out of the folder; expected the shard itself.")
+    return shards
+
+
+def _expanded(pattern: str) -> Iterator[Path]:
+    """The paths that a pattern with ranges like {0000..0012} stands for, padded as its first number is."""
+    texts, ranges, total = _RANGE.split(pattern)[::3], [], 1
+    for first, last in _RANGE.findall(pattern):
+        low, high = int(first), int(last)
+        total *= max(0, high - low + 1)
+        if not 0 < total <= _MOST_SHARDS:
+            raise DataError(
+                f"The pattern {pattern} runs from {first} to {last}; expected 1 to {_MOST_SHARDS} shards. Correct it."
+            )
+        ranges.append([str(n).zfill(len(first)) for n in range(low, high + 1)])
+    for numbers in itertools.product(*ranges):
+        yield Path("".join(itertools.chain(*zip(texts, numbers, strict=False))) + texts[-1])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from inrgan.data._archive import AbstractArchive
-from inrgan.data._names import has_suffix, is_visible, nothing_found, slug
+from inrgan.data._names import has_suffix, is_visible, nothing_found, refuse_climbing, slug
 from inrgan.errors import DataError
 
 _ENCRYPTED = 0x1
@@ -30,7 +30,8 @@ class ZipArchive(AbstractArchive):
         max_entry_bytes: An entry larger than this once unpacked is refused when read.
 
     Raises:
-        DataError: The file is missing, no zip, cut short, encrypted, or without a wanted entry; on reading,
+        DataError: The file is missing, no zip, cut short, encrypted, without a wanted entry, or has an entry whose
+            name climbs out with ``..``; on reading,
             an entry is damaged, too large, or packed so tightly that it must be a decompression bomb (over
             1000 times smaller, and over 64 MiB unpacked).
 
@@ -47,6 +48,7 @@ class ZipArchive(AbstractArchive):
         entries = {}
         with self._locked() as file:
             for info in file.infolist():
+                refuse_climbing(info.filename, where=str(path))
                 # Some Windows tools write backslashes, against the standard.
                 name = info.filename.replace("\\", "/").lstrip("/")
                 if not info.is_dir() and is_visible(name):

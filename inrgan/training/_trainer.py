@@ -273,10 +273,9 @@ class Trainer:
         for i, piece in enumerate(pieces):
             seen = kept[i] if kept else [self._make(s) for s in piece.shown]
             loss, more = self.losses.generator(seen)
-            extra = self._field_loss(seen[0], part=self.ranks.rank + self.ranks.world * i)
+            extra = self._field_loss(seen[0], first=self.batches.pieces[i].start)
             if extra is not None:
-                more["loss/field"] = extra.detach()
-                loss = loss + extra
+                loss, more = loss + extra, more | {"loss/field": extra.detach()}
             total = total + self._backward(loss, more, stats, share=piece.share)
             means = means + piece.share * torch.stack([s.w.detach().float().mean(dim=0) for s in seen])
         generator = self.descent_G.finish(total, extra=means.flatten())
@@ -355,11 +354,11 @@ class Trainer:
             stats[name] = stats[name] + share * value if name in stats else share * value
         return loss.detach()
 
-    def _field_loss(self, seen: Seen, *, part: int) -> Tensor | None:
-        """The modality's own loss of a piece's fields, by chances of its own and outside of any lower precision."""
+    def _field_loss(self, seen: Seen, *, first: int) -> Tensor | None:
+        """The modality's own loss of a piece's fields, of which the first has this number in the batch; in fp32."""
         if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
             return None
-        rng = step_generator(self.config.seed, purpose="field", step=self.step, rank=part)
+        rng = step_generator(self.config.seed, purpose="field", step=self.step, rank=first)
         return self.config.modality.field_loss(seen.field, generator=rng)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:

@@ -1,0 +1,89 @@
+"""Items per second from a folder, a zip and tar shards: bytes alone, and decoded; and what opening costs.
+
+Every kind is read in the same order, drawn by chance, in a process of its own, by one thread, without the cache of
+decoded items. The files are made by the benchmark and read once before, so that they are in the system's memory: what
+is measured is the cost of finding and decoding, not that of the disk.
+
+    python benchmarks/loading.py --items 4000 --side 64
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import torch
+
+from inrgan.data import ArchiveSource, FolderArchive, epoch_indices, open_archive, write_shards
+from inrgan.pictures import read_image, write_image
+
+
+def make(root: Path, *, items: int, side: int) -> None:
+    """Smooth pictures with some noise, as a folder, a zip of the same and shards of the same."""
+    g = torch.Generator().manual_seed(0)
+    for i in range(items):
+        x = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6, generator=g), size=(side, side), mode="bicubic")[0]
+        x = 2 * x - 1 + 0.05 * torch.randn(3, side, side, generator=g)
+        write_image(x.clamp(-1, 1), root / "folder" / f"{i % 10}" / f"{i:07d}.jpg")
+    with zipfile.ZipFile(root / "zip.zip", "w") as file:
+        for path in sorted((root / "folder").rglob("*.jpg")):
+            file.write(path, path.relative_to(root / "folder"))
+    write_shards(FolderArchive(root / "folder", suffixes=(".jpg",)), root / "shards", shard_bytes=8 << 20)
+
+
+def measure(path: Path, *, repeats: int) -> dict[str, float | str]:
+    began = time.perf_counter()
+    archive = open_archive(path, suffixes=(".jpg",))
+    opened = time.perf_counter() - began
+    n = len(archive.names)
+    order = epoch_indices(n, batch=n, step=0, seed=0)
+    for i in order:
+        archive.read(archive.names[i])
+
+    def best(read) -> float:
+        seconds = []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            for i in order:
+                read(i)
+            seconds.append(time.perf_counter() - began)
+        return n / min(seconds)
+
+    source = ArchiveSource(archive, decode=read_image, labels=False, cache_bytes=0)
+    return {
+        "kind": path.stem,
+        "items": n,
+        "open_ms": round(1000 * opened, 1),
+        "read_per_s": round(best(lambda i: archive.read(archive.names[i]))),
+        "decoded_per_s": round(best(lambda i: source[i])),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=4000)
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.one is not None:
+        print(json.dumps(measure(args.one, repeats=args.repeats)))
+        return
+    root = Path(tempfile.mkdtemp(prefix="inrgan-loading-"))
+    try:
+        make(root, items=args.items, side=args.side)
+        for name in ("folder", "zip.zip", "shards"):
+            command = [sys.executable, __file__, "--one", str(root / name), "--repeats", str(args.repeats)]
+            print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="", flush=True)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
