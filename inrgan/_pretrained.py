@@ -1,6 +1,5 @@
 """Generators on disk: ``config.json`` beside ``model.safetensors``, and nothing that can run."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from torch import nn
 from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import GeneratorSizes
 from inrgan._typing import Tensor
-from inrgan.errors import CheckpointError, InrganError
-from inrgan.files import replacing, write_json
+from inrgan.errors import CheckpointError, ConfigError, InrganError
+from inrgan.files import read_json, replacing, write_json
 from inrgan.modality import Modality
 from inrgan.registry import rebuild
 
@@ -111,11 +110,11 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     """
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
     try:
-        data = json.loads(config_path.read_text(encoding="utf-8"))
+        data = read_json(config_path)
     except FileNotFoundError:
         raise CheckpointError(f"{folder} has no config.json; expected a save_pretrained folder") from None
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{config_path} is not JSON: {error}; copy it anew from its source") from None
+    except ConfigError as error:
+        raise CheckpointError(f"{error}; copy it anew from its source") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise CheckpointError(f"{config_path} does not describe an inrgan generator; it is another program's file")
     if data.get("version") != VERSION:

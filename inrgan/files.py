@@ -10,6 +10,9 @@ from typing import Any
 
 from inrgan.errors import ConfigError, WriteError
 
+MOST_JSON_BYTES = 16 << 20
+"""Of a configuration that is read."""
+
 
 @contextmanager
 def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
@@ -61,6 +64,31 @@ def write_json(path: Path, data: Any) -> None:
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Plain data from a JSON file that anyone may have written: no larger than a configuration needs to be.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ConfigError: it is larger than 16 MiB, no plain file, cannot be read, is not JSON, or is nested too deeply.
+
+    Example:
+        >>> read_json(Path("sizes.json"))
+        {'shape': [512, 1024]}
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device would hang or never end
+            raise ConfigError(f"{path} is no plain file; expected JSON")
+        with open(path, "rb") as file:
+            data = file.read(MOST_JSON_BYTES + 1)
+        if len(data) > MOST_JSON_BYTES:
+            raise ConfigError(f"{path} is not JSON of a sensible size: it has over {MOST_JSON_BYTES >> 20} MiB")
+        return json.loads(data.decode("utf-8"))
+    except (FileNotFoundError, ConfigError):
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not JSON: {str(error) or type(error).__name__}") from None
 
 
 def known_suffix(path: Path, suffixes: Sequence[str]) -> str:

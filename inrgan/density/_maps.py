@@ -119,8 +119,9 @@ def load_density(path: str | Path, *, domain: Box) -> ArrayDensity:
         torch.Size([5])
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped, so that a header that promises more than the file holds cannot reserve memory.
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+    except Exception as error:  # of headers, numpy's parser raises many kinds
         raise DataError(f"the density map {path} cannot be read ({error}); expected a .npy file of numbers") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
         raise DataError(f"the density map {path} does not hold one array of real numbers; make it with numpy.save")

@@ -7,8 +7,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from inrgan.errors import RunDirectoryError, WriteError
-from inrgan.files import replacing, write_json
+from inrgan.errors import ConfigError, RunDirectoryError, WriteError
+from inrgan.files import read_json, replacing, write_json
 
 
 class RunDirectory:
@@ -100,11 +100,11 @@ class RunDirectory:
         """
         path = self.path / "config.json"
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = read_json(path)
         except FileNotFoundError:
             raise RunDirectoryError(f"{self.path} has no config.json; expected a run directory") from None
-        except ValueError as error:
-            raise RunDirectoryError(f"{path} is not JSON: {error}") from None
+        except ConfigError as error:
+            raise RunDirectoryError(str(error)) from None
         if not isinstance(config, dict):
             raise RunDirectoryError(f"{path} holds no JSON object; expected the configuration of a run")
         return config
@@ -130,7 +130,7 @@ class RunDirectory:
         def stays(line: str) -> bool:
             try:
                 return json.loads(line)["kimg"] <= kimg
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 return False
 
         path = self.path / name

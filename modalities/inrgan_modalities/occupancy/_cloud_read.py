@@ -8,6 +8,7 @@ import numpy as np
 from inrgan.errors import DataError, NonFiniteError
 from inrgan_modalities.occupancy._cloud import FEWEST, Cloud
 from inrgan_modalities.occupancy._mesh_file import load_trimesh
+from inrgan_modalities.occupancy._volume import refuse_bomb
 
 SUFFIXES = (".xyz",)
 """Of files that hold nothing but points; ply and npz files may."""
@@ -81,6 +82,7 @@ def _ply(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
 def _npz(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
     if not is_cloud(data):
         return None
+    refuse_bomb(name, data)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return file["points"], file["normals"]

@@ -1,14 +1,19 @@
 """Volumes from numpy files."""
 
 import io
+import zipfile
 from pathlib import PurePosixPath
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from inrgan.errors import DataError, NonFiniteError
+from inrgan.pictures import load_npy
 
 SUFFIXES = (".npy", ".npz")
+_MOST_BYTES = 4 << 30
+_MOST_RATIO = 1000
+_RATIO_COUNTS_FROM = 64 << 20
 
 
 def read_volume(name: str, data: bytes) -> np.ndarray:
@@ -23,8 +28,12 @@ def read_volume(name: str, data: bytes) -> np.ndarray:
         (64, 64, 64)
     """
     try:
-        loaded = np.load(io.BytesIO(data), allow_pickle=False)
         if PurePosixPath(name).suffix.lower() == ".npz":
+            refuse_bomb(name, data)
+            loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        else:
+            loaded = load_npy(name, data)
+        if not isinstance(loaded, np.ndarray):
             keys = list(loaded.keys())
             if len(keys) != 1:
                 raise DataError(f"{name} holds {len(keys)} arrays ({', '.join(keys[:5])}); expected one")
@@ -40,6 +49,21 @@ def read_volume(name: str, data: bytes) -> np.ndarray:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise NonFiniteError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite")
     return array
+
+
+def refuse_bomb(name: str, data: bytes) -> None:
+    """Look at what an npz file unpacks to before anything is unpacked.
+
+    Raises:
+        DataError: it is no zip file, or unpacks to more than 4 GiB, or to more than 64 MiB and 1000 times its size.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            size = sum(info.file_size for info in file.infolist())
+    except Exception as error:  # a damaged zip fails in as many ways as zipfile has lines
+        raise DataError(f"{name} cannot be read as a numpy file ({error}); expected plain arrays") from error
+    if size > _MOST_BYTES or (size > _RATIO_COUNTS_FROM and size > _MOST_RATIO * len(data)):
+        raise DataError(f"{name} unpacks from {len(data)} to {size} bytes: a decompression bomb? Remove it.")
 
 
 def voxel_distances(name: str, voxels: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ class VertexArray(AbstractSource):
         self._path = path
         try:
             self._array = np.lib.format.open_memmap(path, mode="r")
-        except (ValueError, OSError, EOFError, TypeError, SyntaxError) as error:
+        except Exception as error:  # of headers, numpy's parser raises many kinds
             raise DataError(f"{path} is not a whole .npy file ({error}); expected one from numpy.save.") from error
         shape, plain = self._array.shape, len(self._array.shape) == 2 and channels == 1
         if (not plain and (len(shape) != 3 or shape[2] != channels)) or shape[1] != vertices or shape[0] == 0:
