@@ -24,9 +24,12 @@ from inrgan.files import MOST_JSON_BYTES, read_json
 from inrgan.pictures import read_image
 from inrgan.training import RunDirectory
 
+# The same examples in every run, unless tools/fuzz.py asks for many new ones.
+EXAMPLES = os.environ.get("INRGAN_FUZZ_EXAMPLES")
 FUZZ = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+    max_examples=int(EXAMPLES or 60), deadline=None, derandomize=EXAMPLES is None, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
 
 
 class Harm:
