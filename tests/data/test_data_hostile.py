@@ -88,6 +88,16 @@ def test_header_that_the_tokenizer_refuses():
         read_image("x.npy", bytes(data))
 
 
+def test_zip_entry_without_a_name(tmp_path):
+    """Found by fuzzing: zipfile asks for the last letter of every name."""
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("a.png", b"1")
+    data = (tmp_path / "x.zip").read_bytes().replace(b"a.png", b"\0.png")
+    (tmp_path / "x.zip").write_bytes(data)
+    with pytest.raises(DataError, match="No usable file"):
+        open_archive(tmp_path / "x.zip", suffixes=(".png",))
+
+
 def test_npz_bombs_are_not_unpacked():
     volume = pytest.importorskip("inrgan_modalities.occupancy._volume")
     buffer = io.BytesIO()
