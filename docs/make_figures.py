@@ -14,11 +14,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from inrgan_modalities.occupancy import SyntheticSolids, shade
 from matplotlib.patches import Rectangle
 
 from inrgan import Box, Field, Generator, ImageModality, Sphere, View
 from inrgan.density import evaluate, foveated, gradient_magnitude, reconstruct, sample_density
 from inrgan.losses import LossOptions
+from inrgan.pictures import tile, write_image
 from inrgan.samplers import DensePatch, RandomResolution, VariableDensity
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -207,6 +209,13 @@ def draw_poles(path: Path, sphere: Generator, plane: Generator) -> None:
     plt.close(figure)
 
 
+def draw_solids(path: Path) -> None:
+    """Two built-in solids of each kind, shaded."""
+    source = SyntheticSolids(64, size=96)
+    chosen = [i for kind in range(4) for i in [j for j in range(64) if source.label(j) == kind][:2]]
+    write_image(tile(shade(torch.stack([source[i] for i in chosen]), size=192), columns=8), path)
+
+
 def show(axis: plt.Axes, values: torch.Tensor, title: str) -> None:
     """A signal as an image with its title."""
     axis.imshow(to_pixels(values), interpolation="nearest")
@@ -240,6 +249,7 @@ if __name__ == "__main__":
     draw_growing(IMAGES / "views-growing.jpg")
     draw_density(IMAGES / "views-density.jpg")
     draw_foveated(IMAGES / "views-foveated.jpg")
+    draw_solids(IMAGES / "solids.png")
     if args.run:
         G = Generator.from_pretrained(args.run)
         draw_regions(IMAGES / "views-regions.jpg", G)

@@ -5,7 +5,7 @@ import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 from inrgan.data._archive import AbstractArchive
 from inrgan.data._names import has_suffix, is_visible, nothing_found, refuse_climbing, slug
@@ -163,7 +163,8 @@ class ShardArchive(AbstractArchive):
         size, last = self._stamps[shard][0], -1
         try:
             # Plain tar alone: in a compressed one nothing can be found without unpacking all before it.
-            with tarfile.open(path, "r:") as file:
+            with tarfile.open(path, "r:") as opened:
+                file: Any = opened  # its list of members has no public type
                 while (member := file.next()) is not None:
                     if member.offset <= last or member.size < 0:
                         raise DataError(f"{path} is damaged: its members run backwards. Make or copy it again.")

@@ -14,16 +14,17 @@ from torch import nn
 
 from inrgan._pretrained import load_generator, resolve
 from inrgan._random import step_generator
-from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation
 from inrgan.data import split
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
+from inrgan.field import Field
 from inrgan.generator import Generator
-from inrgan.losses import AbstractTerm, adversarial_loss, terms
+from inrgan.losses import adversarial_loss, terms
 from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
+from inrgan.training._critics import check_term, critics
 from inrgan.training._descent import Descent
 from inrgan.training._diagnosis import diagnose, refuse_broken
 from inrgan.training._ema import frozen_copy, update_ema
@@ -109,7 +110,7 @@ class Trainer:
         torch.manual_seed(config.seed)  # initial weights; nothing after this line draws from the global state
         G = generator if generator is not None else Generator(modality, labels=label_names, sizes=generator_sizes)
         self.G: Any = G.to(self.device).train()
-        self.D = self._critics(critic_sizes).to(self.device).train()
+        self.D = critics(config, critic_sizes).to(self.device).train()
         if init_from is not None:
             described, tensors = load_generator(resolve(init_from))
             described.load_into(self.G, tensors)
@@ -133,7 +134,7 @@ class Trainer:
         self.step, self.health, self.pieces = 0, Health(), list[Piece]()
         for term in self.terms:
             self.reals.check(term.finest(modality.domain))
-            self._check_sizes(term)
+            check_term(term, config, smallest=int(self.D["whole"].smallest))  # type: ignore[arg-type]
         ahead = config.ahead if config.ahead is not None else 2 if self.device.type == "cuda" else 0
         self.batches = Batches(
             config, self.terms, self.reals, augmentation=self.augmentation, z_dim=self.G.z_dim, pieces=pieces,
@@ -272,10 +273,9 @@ class Trainer:
         for i, piece in enumerate(pieces):
             seen = kept[i] if kept else [self._make(s) for s in piece.shown]
             loss, more = self.losses.generator(seen)
-            extra = self._field_loss(seen[0], part=self.ranks.rank + self.ranks.world * i)
+            extra = self._field_loss(seen[0], first=self.batches.pieces[i].start)
             if extra is not None:
-                more["loss/field"] = extra.detach()
-                loss = loss + extra
+                loss, more = loss + extra, more | {"loss/field": extra.detach()}
             total = total + self._backward(loss, more, stats, share=piece.share)
             means = means + piece.share * torch.stack([s.w.detach().float().mean(dim=0) for s in seen])
         generator = self.descent_G.finish(total, extra=means.flatten())
@@ -336,35 +336,6 @@ class Trainer:
         self.run.close()
         self.ranks.close()
 
-    def _critics(self, sizes: CriticSizes) -> nn.ModuleDict:
-        """The critic of whole signals, and that of patches where there are any."""
-        config, modality = self.config, self.config.modality
-        whole = config.looks.whole_resolution(config.losses, modality.resolution)
-        made: dict[str, nn.Module] = {"whole": modality.at(whole).critic(sizes)}
-        if "dense-patch" in config.losses:
-            side = config.looks.patch_side(modality.resolution)
-            shown = config.looks.context_resolution(config.losses, modality.resolution)
-            made["patch"] = modality.patch_critic(sizes, patch=side, whole=shown, context=config.views.context)
-        return nn.ModuleDict(made)
-
-    def _check_sizes(self, term: AbstractTerm) -> None:
-        """Refuse views that the critic is too deep for, or that cannot be, before anything is written."""
-        config = self.config
-        if term.near > 0 and type(config.modality).place is Modality.place:
-            raise ConfigError(
-                f"patches were to lie where signals are worth a look, and {config.modality.name} knows no such places; "
-                "leave out --patch-near"
-            )
-        resolution = config.views.resolution_at(self.kimg, config.modality.resolution)
-        rng = step_generator(config.seed, purpose=f"v:{term.name}", step=0)
-        view = term.views(config.modality.domain, batch=config.batch, generator=rng, resolution=resolution)[0]
-        smallest = int(self.D["whole"].smallest)  # type: ignore[arg-type]
-        if min(view.shape) < smallest:
-            raise ConfigError(
-                f"the views of {term.name} have {'x'.join(map(str, view.shape))} samples and the critic asks for "
-                f"{smallest} along a side; raise the resolution, or lower --foveation or raise --grow-from"
-            )
-
     def _make(self, shown: Shown) -> Seen:
         """What is shown, beside what the generator makes for it."""
         with self._autocast():
@@ -372,7 +343,8 @@ class Trainer:
             field = self.G.field(w)
             fakes = tuple(field(v) for v in shown.places)
         fakes = tuple(self.augmentation.change(x, v, shown.moves) for x, v in zip(fakes, shown.views, strict=True))
-        return Seen(shown.term, shown.strength, shown.views, shown.reals, fakes, shown.labels, w, field)
+        made = field if isinstance(field, Field) else None
+        return Seen(shown.term, shown.strength, shown.views, shown.reals, fakes, shown.labels, w, made)
 
     def _backward(self, loss: Tensor, parts: dict[str, Tensor], stats: dict[str, Tensor], *, share: float) -> Tensor:
         """Add a piece's gradients and statistics to those of the others; the piece's part of the loss."""
@@ -382,17 +354,21 @@ class Trainer:
             stats[name] = stats[name] + share * value if name in stats else share * value
         return loss.detach()
 
-    def _field_loss(self, seen: Seen, *, part: int) -> Tensor | None:
-        """The modality's own loss of a piece's fields, by chances of its own and outside of any lower precision."""
+    def _field_loss(self, seen: Seen, *, first: int) -> Tensor | None:
+        """The modality's own loss of a piece's fields, of which the first has this number in the batch; in fp32."""
         if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
             return None
-        rng = step_generator(self.config.seed, purpose="field", step=self.step, rank=part)
+        rng = step_generator(self.config.seed, purpose="field", step=self.step, rank=first)
         return self.config.modality.field_loss(seen.field, generator=rng)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.config.precision == "bf16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
+
+    def _eager(self) -> contextlib.AbstractContextManager[Any]:
+        """Where layers are listened to, so that what was compiled is not compiled again for it."""
+        return torch.compiler.set_stance("force_eager") if self.config.compile else contextlib.nullcontext()
 
     def _next_snapshot(self) -> float:
         return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
@@ -435,10 +411,11 @@ class Trainer:
         if not self.ranks.first or not self.config.watch_every or not self.pieces:
             return
         shown = self.pieces[0].shown[0].head(4)
-        if histograms:
-            reporter.histograms(spread_of_layers(self.G, self.D, shown), kimg=self.kimg)
-        else:
-            reporter.layers(health_of_layers(self.G, self.D, shown), kimg=self.kimg)
+        with self._eager():
+            if histograms:
+                reporter.histograms(spread_of_layers(self.G, self.D, shown), kimg=self.kimg)
+            else:
+                reporter.layers(health_of_layers(self.G, self.D, shown), kimg=self.kimg)
 
     def _return(self, reporter: AbstractReporter) -> None:
         """Go back to the last good state and on from there more slowly."""
@@ -456,7 +433,8 @@ class Trainer:
 
     def _diagnosis(self) -> str:
         """What went bad first in the step before, in any process."""
-        found = self.ranks.gather(diagnose(self.G, self.D, self.pieces))
+        with self._eager():
+            found = self.ranks.gather(diagnose(self.G, self.D, self.pieces))
         named = [f"{text} (process {i})" if len(found) > 1 else text for i, text in enumerate(found) if text]
         return min(named, key=lambda text: "gradient of" in text, default="nothing that a second look would show")
 

@@ -93,6 +93,26 @@ def test_mirror_flips_left_and_right():
         torch.testing.assert_close(s, item if same else item.flip(-1), atol=1e-4, rtol=0)
 
 
+def test_transforms_move_solids():
+    # Oracle: the closed form of the moved solid; everywhere as to what is inside, with no mirror's image at the border.
+    m = OccupancyModality(resolution=16, margin=0.1)
+    flip, shift = m.transforms()
+    ball = Ball(0.7, (0.2, 0.1, -0.2))  # reaches the margin on three sides
+    item = torch.from_numpy((sample_grid(ball, 64) / 0.2).clip(-1, 1)).float()[None]
+    view = m.domain.grid((32,) * 3)
+    moves = shift.draw(8, generator=rng())
+    assert moves.abs().max() <= 0.1 and moves.abs().min() > 0 and moves.std() > 0.03
+    seen = m.observe([item] * 8, shift.look(view, moves))
+    mirrored = m.observe([item], flip.look(view, torch.ones(1, 1)))
+    centers = [*(torch.tensor(ball.center) + moves).tolist(), (-0.2, 0.1, -0.2)]
+    for values, center in zip([*seen, *mirrored], centers, strict=True):
+        exact = torch.from_numpy((sample_grid(Ball(0.7, tuple(center)), 32) / 0.2).clip(-1, 1)).float()[None]
+        within = (view.coords[0].abs().amax(dim=1) < 0.9).reshape(1, 32, 32, 32)  # beyond, distances are mirrored ones
+        assert (values - exact)[within].abs().max() < 0.1
+        assert torch.equal(values[exact.abs() > 0.1] < 0, exact[exact.abs() > 0.1] < 0)
+    assert len(OccupancyModality(margin=0.0).transforms()) == 1
+
+
 def test_critic_of_patches_looks_at_the_context():
     m = OccupancyModality(resolution=16)
     sizes = CriticSizes(width=4, max_width=8)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan import Backbone, Box, CriticSizes, Field, GeneratorSizes, Modality, View, resample
+from inrgan.augmentation import AbstractTransform, Flip, Shift
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, FourierEncoding
@@ -167,6 +168,12 @@ class OccupancyModality(Modality):
         x, *others = view.axes
         center = view.center * torch.cat([sign, torch.ones(batch, 2)], dim=1)
         return replace(view, axes=(sign * x, *others), center=center)
+
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        # Up stays up, and distances stay distances. Moves stay within the margin, so that no solid is cut or mirrored
+        # at the border; turns would be scattered points, of which each takes a thousand samples of a volume.
+        box = self.domain
+        return (Flip(box, axis=0), *([Shift(box, most=self.margin / 2)] if self.margin else []))
 
     def place(self, item: Tensor, *, generator: torch.Generator) -> Float[Tensor, "3"] | None:
         """Near the surface: of many samples anywhere, the one whose value is nearest to 0."""
