@@ -169,8 +169,6 @@ class ShardArchive(AbstractArchive):
                     if member.offset <= last or member.size < 0:
                         raise DataError(f"{path} is damaged: its members run backwards. Make or copy it again.")
                     last = member.offset
-                    # Else a long list of headers would be kept twice.
-                    file.members.clear()
                     if member.isdir():
                         continue
                     if not member.isreg() or member.issparse():

@@ -51,7 +51,7 @@ class ZipArchive(AbstractArchive):
                 refuse_climbing(info.filename, where=str(path))
                 # Some Windows tools write backslashes, against the standard.
                 name = info.filename.replace("\\", "/").lstrip("/")
-                if not info.is_dir() and is_visible(name):
+                if name and not name.endswith("/") and is_visible(name):  # info.is_dir fails on an empty name
                     entries[name] = info
         wanted = {name: info for name, info in entries.items() if has_suffix(name, suffixes)}
         if not wanted:
@@ -141,6 +141,6 @@ def _open(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except OSError as error:
         raise DataError(f"Cannot open {path}: {error.strerror or error}. Check the path and its rights.") from error
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+    except Exception as error:  # of damaged directories: BadZipFile, struct.error, UnicodeDecodeError, ...
         state = "begins as a zip file but is cut short or damaged" if begins_as_zip else "is not a zip file"
         raise DataError(f"{path} {state}; a whole zip file was expected. Download or make it again.") from error

@@ -24,9 +24,12 @@ from inrgan.files import MOST_JSON_BYTES, read_json
 from inrgan.pictures import read_image
 from inrgan.training import RunDirectory
 
+# The same examples in every run, unless tools/fuzz.py asks for many new ones.
+EXAMPLES = os.environ.get("INRGAN_FUZZ_EXAMPLES")
 FUZZ = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+    max_examples=int(EXAMPLES or 60), deadline=None, derandomize=EXAMPLES is None, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
 
 
 class Harm:
@@ -83,6 +86,16 @@ def test_header_that_the_tokenizer_refuses():
     data[65:69] = bytes(4)
     with pytest.raises(DataError, match="not a whole"):
         read_image("x.npy", bytes(data))
+
+
+def test_zip_entry_without_a_name(tmp_path):
+    """Found by fuzzing: zipfile asks for the last letter of every name."""
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("a.png", b"1")
+    data = (tmp_path / "x.zip").read_bytes().replace(b"a.png", b"\0.png")
+    (tmp_path / "x.zip").write_bytes(data)
+    with pytest.raises(DataError, match="No usable file"):
+        open_archive(tmp_path / "x.zip", suffixes=(".png",))
 
 
 def test_npz_bombs_are_not_unpacked():

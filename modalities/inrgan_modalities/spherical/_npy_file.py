@@ -67,7 +67,7 @@ class NpyFile(AbstractFieldFile):
     def _open(self) -> np.ndarray:
         try:
             return np.lib.format.open_memmap(self._path, mode="r")
-        except (ValueError, OSError, EOFError, TypeError, SyntaxError) as error:
+        except Exception as error:  # of headers, numpy's parser raises many kinds
             raise DataError(
                 f"{self._path} is not a whole .npy file ({error}); expected one from numpy.save."
             ) from error
