@@ -10,7 +10,7 @@ import torch
 
 from inrgan._axis_maps import NARROW, BandedMap
 from inrgan._typing import Float, Shaped, Tensor
-from inrgan.views import View
+from inrgan.views import View, product_view
 
 
 def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
@@ -139,8 +139,27 @@ def carry(
     return values
 
 
+def _at_twice(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
+    """Arrays at no more than twice a view's density: what is far finer would cost each point hundreds of samples.
+
+    They are filtered at half the spacing, well above what the points' own filter then leaves.
+    """
+    finest = view.spacing.flatten(0, 1).amin(dim=0).tolist()
+    axes, spacing = [], []
+    for d, count in enumerate(reversed(values.shape[2:])):
+        side = upper[d] - lower[d]
+        n = min(count, math.ceil(2 * side / finest[d])) if finest[d] > 0 else count
+        place = lower[d] + (torch.arange(n, dtype=torch.float64, device=values.device)[None] + 0.5) * side / n
+        axes.append(place.to(values.dtype))
+        spacing.append(side / n)
+    if [a.shape[1] for a in axes] == list(reversed(values.shape[2:])):
+        return values
+    return carry(values, product_view(axes, spacing=values.new_tensor([spacing])), lower=lower, upper=upper)
+
+
 def _carry_scattered(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
     """``carry`` at points that are no product: every point takes what its kernel reaches along each coordinate."""
+    values = _at_twice(values, view, lower=lower, upper=upper)
     counts = list(reversed(values.shape[2:]))
     taps, weights = [], []
     for d, count in enumerate(counts):
