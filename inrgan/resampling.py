@@ -139,27 +139,50 @@ def carry(
     return values
 
 
-def _at_twice(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
-    """Arrays at no more than twice a view's density: what is far finer would cost each point hundreds of samples.
+def _carry_scattered(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
+    """``carry`` at points that are no product, of arrays that are first brought near to their density.
 
-    They are filtered at half the spacing, well above what the points' own filter then leaves.
+    What is far finer would cost each point hundreds of samples. It is filtered at half of the spacing or less, above
+    what the points' own filter leaves; by octaves of the array, and each sample by its own, so that none depends on
+    others.
     """
-    finest = view.spacing.flatten(0, 1).amin(dim=0).tolist()
-    axes, spacing = [], []
-    for d, count in enumerate(reversed(values.shape[2:])):
-        side = upper[d] - lower[d]
-        n = min(count, math.ceil(2 * side / finest[d])) if finest[d] > 0 else count
-        place = lower[d] + (torch.arange(n, dtype=torch.float64, device=values.device)[None] + 0.5) * side / n
-        axes.append(place.to(values.dtype))
-        spacing.append(side / n)
-    if [a.shape[1] for a in axes] == list(reversed(values.shape[2:])):
+    counts = list(reversed(values.shape[2:]))
+    finest = view.spacing.amin(dim=1).tolist()
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, spacings in enumerate(finest):
+        ratios = [s * n / (b - a) for s, n, a, b in zip(spacings, counts, lower, upper, strict=True)]
+        octaves = [max(0, math.floor(math.log2(max(r, 1.0) / 2 * 1.0001))) for r in ratios]
+        key = tuple(math.ceil(n / 2**k) for n, k in zip(counts, octaves, strict=True))
+        groups.setdefault(key, []).append(i)
+    parts = [
+        (rows, _seen_scattered(
+            _with_samples(values if len(values) == 1 or len(groups) == 1 else values[rows], key, lower, upper),
+            view if len(groups) == 1 else view.rows(rows), lower=lower, upper=upper,
+        ))
+        for key, rows in groups.items()
+    ]  # fmt: skip
+    if len(parts) == 1:
+        return parts[0][1]
+    out = values.new_empty(len(finest), *parts[0][1].shape[1:])
+    for rows, part in parts:
+        out[rows] = part
+    return out
+
+
+def _with_samples(values: Tensor, counts: Sequence[int], lower: Sequence[float], upper: Sequence[float]) -> Tensor:
+    """Arrays of a box with fewer samples along its axes, x first."""
+    if list(counts) == list(reversed(values.shape[2:])):
         return values
+    axes, spacing = [], []
+    for n, a, b in zip(counts, lower, upper, strict=True):
+        place = a + (torch.arange(n, dtype=torch.float64, device=values.device)[None] + 0.5) * ((b - a) / n)
+        axes.append(place.to(values.dtype))
+        spacing.append((b - a) / n)
     return carry(values, product_view(axes, spacing=values.new_tensor([spacing])), lower=lower, upper=upper)
 
 
-def _carry_scattered(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
-    """``carry`` at points that are no product: every point takes what its kernel reaches along each coordinate."""
-    values = _at_twice(values, view, lower=lower, upper=upper)
+def _seen_scattered(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
+    """Every point takes what its kernel reaches along each coordinate."""
     counts = list(reversed(values.shape[2:]))
     taps, weights = [], []
     for d, count in enumerate(counts):

@@ -125,6 +125,16 @@ def test_fine_data_are_seen_at_points_as_on_products(size):
     assert float((a - b).square().mean().sqrt() / a.std()) < 0.02
 
 
+def test_points_do_not_depend_on_others_of_a_batch():
+    # Oracle: each sample alone; spacings of the samples lie octaves apart.
+    x = picture(100, batch=3)
+    drawn = torch.tensor([[0.0, 0.0], [-1.5, -1.5], [-0.1, 0.2]])
+    view = Rotation(BOX).look(Scale(BOX).look(BOX.grid((16, 16)), drawn), torch.tensor([[0.3], [0.1], [2.0]]))
+    together = resample(x, view, lower=(-1, -1), upper=(1, 1))
+    alone = [resample(x[i : i + 1], view.row(i), lower=(-1, -1), upper=(1, 1)) for i in range(3)]
+    close(together, torch.cat(alone), atol=1e-6)
+
+
 def test_a_patch_and_its_whole_are_moved_alike():
     # Oracle: the map of one point does not depend on the view that it is part of.
     aug = Augmentation([Flip(BOX, axis=0), Shift(BOX), Scale(BOX), Rotation(BOX)])
