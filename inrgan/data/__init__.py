@@ -10,6 +10,7 @@ from inrgan.data._order import epoch_indices
 from inrgan.data._shards import ShardArchive
 from inrgan.data._source import AbstractSource, SubsetSource
 from inrgan.data._split import Split, split
+from inrgan.data._synthetic import AbstractSyntheticSource
 from inrgan.data._write_shards import write_shards
 from inrgan.data._zip import ZipArchive
 
@@ -18,6 +19,7 @@ __all__ = [
     "AbstractItem",
     "AbstractLargeItem",
     "AbstractSource",
+    "AbstractSyntheticSource",
     "ArchiveSource",
     "FolderArchive",
     "ShardArchive",

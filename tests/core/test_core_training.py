@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bitwise import same
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -49,17 +50,6 @@ def trained(folder, *, kimg=None, **changes):
     trainer.fit(kimg=kimg)
     trainer.close()
     return trainer
-
-
-def same(a, b):
-    """Bit for bit equal, through nested containers."""
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
 
 
 def lines(run):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bitwise import same
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -43,16 +44,6 @@ def fitted(folder, *, kimg=None, **changes):
     made.fit(kimg=kimg)
     made.close()
     return made
-
-
-def same(a, b):
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
 
 
 def state(run):

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 import torch
 
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError
 from inrgan_modalities.audio._clip import Clip
 
@@ -18,7 +18,7 @@ _HIGHEST = 6000.0
 
 
 @final
-class SyntheticSounds(AbstractSource):
+class SyntheticSounds(AbstractSyntheticSource):
     """Short sounds of three kinds, sums of partials with closed forms in time.
 
     Sound i depends on ``seed`` and i alone, and is the same function of time at every rate: partials that a rate
@@ -47,22 +47,8 @@ class SyntheticSounds(AbstractSource):
                 f"{count} built-in sounds of {channels} channels, {seconds} seconds, {rate} Hz and seed {seed}; "
                 "expected positive numbers, and 1 or 2 channels"
             )
-        self._count, self._seconds, self._rate, self._channels, self._seed = count, seconds, rate, channels, seed
-
-    @property
-    def description(self) -> str:
-        return "sounds"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return _KINDS
-
-    @property
-    def bad(self) -> int:
-        return 0
-
-    def __len__(self) -> int:
-        return self._count
+        super().__init__(count, seed=seed, description="sounds", label_names=_KINDS)
+        self._seconds, self._rate, self._channels = seconds, rate, channels
 
     def __getitem__(self, i: int) -> Clip:
         """Return sound i."""
@@ -72,9 +58,6 @@ class SyntheticSounds(AbstractSource):
         angle = math.pi / 4 * (1 + f["side"])
         gains = np.array([[1.0]] if self._channels == 1 else [[math.cos(angle)], [math.sin(angle)]])
         return Clip(torch.from_numpy((gains * mono).astype(np.float32)), rate=self._rate)
-
-    def name(self, i: int) -> str:
-        return f"{_KINDS[self.label(i)]}/{i:06d}"
 
     def label(self, i: int) -> int:
         return int(self.factors(i)["kind"])
@@ -90,8 +73,7 @@ class SyntheticSounds(AbstractSource):
             >>> sorted(SyntheticSounds().factors(0))[:3]
             ['bend', 'colour', 'kind']
         """
-        self._checked(i)
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
+        rng = self._rng(i)
         u = [float(value) for value in rng.random(8)]
         kind = min(int(3 * u[0]), 2)
         low, high = ((150, 600), (90, 260), (250, 900))[kind]

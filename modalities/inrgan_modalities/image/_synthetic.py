@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from inrgan.data import AbstractLargeItem, AbstractSource
+from inrgan.data import AbstractLargeItem, AbstractSyntheticSource
 from inrgan.errors import ConfigError
 
 _WHOLE = 1024
@@ -22,7 +22,7 @@ _SQUARE, _TRIANGLE = 0.886, 1.3
 
 
 @final
-class SyntheticShapes(AbstractSource):
+class SyntheticShapes(AbstractSyntheticSource):
     """Images of one disc, square or triangle each, of random place, size, angle and colours.
 
     Image i depends on ``seed`` and i alone: another ``size`` samples the same scene at other points. Sample k
@@ -49,30 +49,13 @@ class SyntheticShapes(AbstractSource):
                 raise ConfigError(f"{name} is {value}; expected at least {least}. Give a larger {name}.")
         if channels not in (1, 3):
             raise ConfigError(f"channels is {channels}; the synthetic shapes have 1 or 3. Give one of these.")
-        self._count, self._size, self._channels, self._seed = count, size, channels, seed
-
-    @property
-    def description(self) -> str:
-        return "shapes"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return _KINDS
-
-    @property
-    def bad(self) -> int:
-        return 0
-
-    def __len__(self) -> int:
-        return self._count
+        super().__init__(count, seed=seed, description="shapes", label_names=_KINDS)
+        self._size, self._channels = size, channels
 
     def __getitem__(self, i: int) -> UInt8[Tensor, "C {self._size} {self._size}"] | AbstractLargeItem:
         """Return image i, uint8 in 0 to 255, of shape (C, size, size)."""
         scene = _Scene(self.factors(i), size=self._size, channels=self._channels)
         return scene if self._size > _WHOLE else scene.read(0, (slice(0, self._size), slice(0, self._size)))
-
-    def name(self, i: int) -> str:
-        return f"{_KINDS[self.label(i)]}/{i:06d}"
 
     def label(self, i: int) -> int:
         return int(self.factors(i)["kind"])
@@ -88,8 +71,7 @@ class SyntheticShapes(AbstractSource):
             >>> sorted(SyntheticShapes().factors(0))[:3]
             ['angle', 'background_angle', 'background_hue']
         """
-        self._checked(i)
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
+        rng = self._rng(i)
         u = [float(value) for value in rng.random(9)]
         radius = 0.3 + 0.3 * u[1]
         reach = 0.95 - radius

@@ -3,11 +3,10 @@
 import math
 from typing import final
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError
 from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._solids import AbstractSolid, Ball, Cuboid, Torus, chair, sample_grid
@@ -16,7 +15,7 @@ _KINDS = ("ball", "block", "ring", "chair")
 
 
 @final
-class SyntheticSolids(AbstractSource):
+class SyntheticSolids(AbstractSyntheticSource):
     """Solids of four kinds with closed forms, upright (y is up) and near the middle.
 
     Solid i depends on ``seed`` and i alone: another ``size`` samples the same one at other points.
@@ -39,30 +38,13 @@ class SyntheticSolids(AbstractSource):
         for name, value, least in (("count", count, 1), ("size", size, 2), ("seed", seed, 0)):
             if value < least:
                 raise ConfigError(f"{name} of the built-in solids is {value}; expected {least} or more")
-        self._count, self._size, self._seed = count, size, seed
+        super().__init__(count, seed=seed, description="solids", label_names=_KINDS)
+        self._size = size
         self._signal = Signal("distance", truncation=0.2) if signal is None else signal
-
-    @property
-    def description(self) -> str:
-        return "solids"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return _KINDS
-
-    @property
-    def bad(self) -> int:
-        return 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def __getitem__(self, i: int) -> Float[Tensor, "1 D H W"]:
         """Return the signal of solid i on the grid."""
         return self._signal.of(sample_grid(self.solid(i), self._size))
-
-    def name(self, i: int) -> str:
-        return f"{_KINDS[self.label(i)]}/{i:06d}"
 
     def label(self, i: int) -> int:
         return min(int(4 * self._draw(i)[0]), 3)
@@ -91,6 +73,5 @@ class SyntheticSolids(AbstractSource):
         )  # fmt: skip
 
     def _draw(self, i: int) -> list[float]:
-        self._checked(i)
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
+        rng = self._rng(i)
         return [float(value) for value in rng.random(9)]

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError
 
 _COUNT = ("one sun", "two suns")
 
 
 @final
-class SyntheticSkies(AbstractSource):
+class SyntheticSkies(AbstractSyntheticSource):
     """Spheres with one disc or two, anywhere, on a background that depends on latitude alone.
 
     Discs lie uniformly by area, over the poles and the date line as over anything; the background is the same in
@@ -43,22 +43,8 @@ class SyntheticSkies(AbstractSource):
                 raise ConfigError(f"{name} is {value}; expected at least {least}. Give a larger {name}.")
         if channels not in (1, 3):
             raise ConfigError(f"channels is {channels}; the synthetic skies have 1 or 3. Give one of these.")
-        self._count, self._size, self._channels, self._seed = count, size, channels, seed
-
-    @property
-    def description(self) -> str:
-        return "skies"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return _COUNT
-
-    @property
-    def bad(self) -> int:
-        return 0
-
-    def __len__(self) -> int:
-        return self._count
+        super().__init__(count, seed=seed, description="skies", label_names=_COUNT)
+        self._size, self._channels = size, channels
 
     def __getitem__(self, i: int) -> UInt8[Tensor, "C H W"]:
         """Return sphere i, uint8 in 0 to 255, of shape (C, size, 2 size)."""
@@ -72,9 +58,6 @@ class SyntheticSkies(AbstractSource):
             image = image.mean(axis=-1, keepdims=True)
         drawn = np.round(image * 255).astype(np.uint8).transpose(2, 0, 1)
         return torch.from_numpy(np.ascontiguousarray(drawn))
-
-    def name(self, i: int) -> str:
-        return f"{_COUNT[self.label(i)]}/{i:06d}"
 
     def label(self, i: int) -> int:
         return int(self._draw(i)[0] < 0.5)
@@ -97,6 +80,5 @@ class SyntheticSkies(AbstractSource):
         return out
 
     def _draw(self, i: int) -> list[float]:
-        self._checked(i)
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
+        rng = self._rng(i)
         return [float(v) for v in rng.random(11)]

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan import Surface
-from inrgan.data import AbstractItem, AbstractSource
+from inrgan.data import AbstractItem, AbstractSyntheticSource
 from inrgan.domains import AbstractSurfaceSignal, TriangleMesh
 from inrgan.errors import ConfigError
 
@@ -18,7 +18,7 @@ _KINDS = ("bands", "spots")
 
 
 @final
-class SyntheticTextures(AbstractSource):
+class SyntheticTextures(AbstractSyntheticSource):
     """Textures of bands across a random direction, or of spots at random places, in two colours each.
 
     Item i depends on ``seed``, i and the surface alone: another ``resolution`` makes only its edges sharper. Spots lie
@@ -45,23 +45,9 @@ class SyntheticTextures(AbstractSource):
                 raise ConfigError(f"{name} is {value}; expected at least {least}. Give a larger {name}.")
         if channels not in (1, 3):
             raise ConfigError(f"channels is {channels}; the synthetic textures have 1 or 3. Give one of these.")
-        self._surface, self._count, self._channels, self._seed = surface, count, channels, seed
+        super().__init__(count, seed=seed, description="textures", label_names=_KINDS)
+        self._surface, self._channels = surface, channels
         self._ramp = surface.spacing(resolution) * 0.999
-
-    @property
-    def description(self) -> str:
-        return "textures"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return _KINDS
-
-    @property
-    def bad(self) -> int:
-        return 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def __getitem__(self, i: int) -> "SyntheticTexture":
         """Return texture i."""
@@ -82,15 +68,8 @@ class SyntheticTextures(AbstractSource):
         axis = torch.from_numpy(axis / np.linalg.norm(axis) / (root * (0.3 + 0.25 * rng.random())))
         return SyntheticTexture(colours, self._ramp, axis=axis, phase=float(rng.random()))
 
-    def name(self, i: int) -> str:
-        return f"{_KINDS[self.label(i)]}/{i:06d}"
-
     def label(self, i: int) -> int:
         return int(self._rng(i).random() < 0.5)
-
-    def _rng(self, i: int) -> np.random.Generator:
-        self._checked(i)
-        return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
 
 
 @final

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 import torch
 
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError
 from inrgan_modalities.video._clip import AbstractClip
 
@@ -18,7 +18,7 @@ _WALL = 0.95
 
 
 @final
-class SyntheticClips(AbstractSource):
+class SyntheticClips(AbstractSyntheticSource):
     """Films of one disc that drifts or bounces off the border, or of a square that turns, on a gradient that stays.
 
     Film i is a function of (x, y, t) that depends on ``seed`` and i alone: another size, rate or length samples the
@@ -51,30 +51,12 @@ class SyntheticClips(AbstractSource):
             )
         if not (0 < seconds < math.inf and 0 < rate < math.inf):
             raise ConfigError(f"built-in films of {seconds} seconds at {rate} a second; expected positive numbers")
-        self._count, self._size, self._seconds, self._rate = count, size, seconds, rate
-        self._channels, self._seed = channels, seed
-
-    @property
-    def description(self) -> str:
-        return "motions"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return _KINDS
-
-    @property
-    def bad(self) -> int:
-        return 0
-
-    def __len__(self) -> int:
-        return self._count
+        super().__init__(count, seed=seed, description="motions", label_names=_KINDS)
+        self._size, self._seconds, self._rate, self._channels = size, seconds, rate, channels
 
     def __getitem__(self, i: int) -> AbstractClip:
         """Return film i."""
         return _Scene(self.factors(i), size=self._size, seconds=self._seconds, rate=self._rate, channels=self._channels)
-
-    def name(self, i: int) -> str:
-        return f"{_KINDS[self.label(i)]}/{i:06d}"
 
     def label(self, i: int) -> int:
         return int(self.factors(i)["kind"])
@@ -91,8 +73,7 @@ class SyntheticClips(AbstractSource):
             >>> sorted(SyntheticClips().factors(0))[:3]
             ['angle', 'background_angle', 'background_hue']
         """
-        self._checked(i)
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(i,)))
+        rng = self._rng(i)
         u = [float(value) for value in rng.random(11)]
         kind = min(int(3 * u[0]), 2)
         radius = 0.25 + 0.2 * u[1]
