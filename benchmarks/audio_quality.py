@@ -1,18 +1,18 @@
 """Scores over training time of sounds, with parts of the critic of crops left out.
 
 Same data, generator, loss, optimiser, batch and budget; only what the critic of crops sees differs. The budget is CPU
-time of the process on one thread, so that other load on the machine does not change it. Held-out items are scored.
+time of the process on one thread, so that other load on the machine changes little; on a GPU, the clock's. Held-out
+items are scored.
 
     python benchmarks/audio_quality.py --train DIR --test DIR --labels "{label}_*" --method full --out results/
 """
 
 import argparse
 import dataclasses
-import json
-import time
 from pathlib import Path
 
 import torch
+from _marks import about, record, trained_to
 
 from inrgan import AudioModality, Trainer
 from inrgan.evaluation import held_out_source, observe_reals, score_generator
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=8192)
     parser.add_argument("--rate", type=float, default=8000)
     parser.add_argument("--loudness", type=float, default=-20)
-    parser.add_argument("--minutes", default="0,10,30", help="CPU minutes at which to score")
+    parser.add_argument("--minutes", default="0,10,30", help="minutes at which to score")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=512)
     parser.add_argument("--out", type=Path, required=True)
@@ -46,7 +46,6 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    args.out.mkdir(parents=True, exist_ok=True)
     fields, context = METHODS.get(args.method, ({}, True))
     modality = AudioModality(resolution=args.resolution, rate=args.rate, loudness=args.loudness, **fields)
     labels = args.labels is not None and (True if args.labels == "folders" else args.labels)
@@ -54,19 +53,13 @@ def main() -> None:
     metrics = (*modality.default_metrics, *(["labels"] if labels else []))
     file = args.out / f"{args.method}.jsonl"
 
-    def write(scores, **line) -> None:
-        line |= {s.name: s.value for s in scores} | {"protocol": {s.name: s.protocol for s in scores}}
-        with open(file, "a", encoding="utf-8") as out:
-            out.write(json.dumps({"method": args.method, **line}) + "\n")
-        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
-
     if args.method == "reals":  # what a perfect generator would reach: reals of training against held-out ones
         view, train = modality.domain.grid((args.resolution,)), modality.source(args.train, seed=args.seed)
         sets = [observe_reals(x, modality, view, count=args.fakes, seed=args.seed) for x in (test, train)]
         scores = evaluate(
             *sets, metrics=modality.default_metrics, others=modality.metrics(), features=modality.features(), seed=0
         )
-        write(scores)
+        record(file, scores, {"method": args.method})
         return
 
     config = recipe(args.preset, modality)
@@ -77,18 +70,9 @@ def main() -> None:
         views=dataclasses.replace(config.views, context=context, patch_start=0.5, patch_ramp=1.0),
     )  # fmt: skip
     trainer = Trainer(config, outdir=args.out / "runs", quiet=True)
-    counts = {
-        "generator_parameters": sum(p.numel() for p in trainer.G.parameters()),
-        "critic_parameters": sum(p.numel() for p in trainer.D.parameters()),
-    }
-    used = 0.0
-    for mark in (float(m) for m in args.minutes.split(",")):
-        start = time.process_time()
-        while used + time.process_time() - start < 60 * mark:
-            trainer.train_step()
-        used += time.process_time() - start
+    for mark in trained_to(args.minutes, trainer):
         scores = score_generator(trainer.ema, test, metrics=metrics, count=args.fakes, seed=0)
-        write(scores, cpu_minutes=mark, kimg=round(trainer.kimg, 2), **counts)
+        record(file, scores, {"method": args.method, **about(trainer, minutes=mark)})
         trainer.preview(reals=mark == 0)
         trainer.save()
     trainer.snapshot()

@@ -8,11 +8,10 @@ process on one thread, so that other load on the machine does not change it. Hel
 
 import argparse
 import dataclasses
-import json
-import time
 from pathlib import Path
 
 import torch
+from _marks import about, record, trained_to
 from controls import ConvolutionalGenerator
 
 from inrgan import Generator, ImageModality, Trainer
@@ -29,16 +28,17 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--method", choices=["multiscale", "pointwise", "convolutional"], required=True)
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--minutes", default="0,5,15,30", help="CPU minutes at which to score")
+    parser.add_argument("--minutes", default="0,5,15,30", help="minutes at which to score")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=2048)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
     modality = ImageModality(resolution=args.resolution)
     config = dataclasses.replace(
-        recipe(args.preset, modality), data=args.train, seed=args.seed, kimg=1e9, device="cpu", snapshot_kimg=1e9
+        recipe(args.preset, modality), data=args.train, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9
     )
     generator = None
     if args.method == "pointwise":
@@ -52,23 +52,12 @@ def main() -> None:
     name = f"{args.method}-{args.resolution}"
     trainer = Trainer(config, outdir=args.out / "runs", quiet=True, generator=generator)
     test = modality.source(args.test)
-    parameters = sum(p.numel() for p in trainer.G.parameters())
-    used = 0.0
-    for mark in (float(m) for m in args.minutes.split(",")):
-        start = time.process_time()
-        while used + time.process_time() - start < 60 * mark:
-            trainer.train_step()
-        used += time.process_time() - start
+    for mark in trained_to(args.minutes, trainer):
         scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
-        line = {
-            "method": args.method, "resolution": args.resolution, "cpu_minutes": mark, "kimg": round(trainer.kimg, 1),
-            "generator_parameters": parameters, **{s.name: s.value for s in scores}, "protocol": scores[0].protocol,
-        }  # fmt: skip
-        with open(args.out / f"{name}.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        trainer.preview(reals=False)
+        line = {"method": args.method, "resolution": args.resolution, **about(trainer, minutes=mark)}
+        record(args.out / f"{name}.jsonl", scores, line)
+        trainer.preview(reals=mark == 0)
         trainer.save()
-        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
     if isinstance(trainer.ema, Generator):
         trainer.snapshot()
     trainer.close()

@@ -13,11 +13,10 @@ data: what a perfect generator would reach).
 
 import argparse
 import dataclasses
-import json
-import time
 from pathlib import Path
 
 import torch
+from _marks import about, record, trained_to
 from inrgan_modalities.occupancy import shade
 
 from inrgan import Modality, OccupancyModality, Trainer
@@ -46,7 +45,7 @@ def main() -> None:
     parser.add_argument("--method", choices=[*METHODS, "reals"], required=True)
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--minutes", default="0,15,30", help="CPU minutes at which to score")
+    parser.add_argument("--minutes", default="0,15,30", help="minutes at which to score")
     parser.add_argument("--held-out", type=float, default=0.2, help="share of the files that is scored against")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=128)
@@ -63,17 +62,19 @@ def main() -> None:
     train, test, stated = sources(modality, args.data, share=args.held_out, seed=args.seed)
     view = modality.domain.grid((args.resolution,) * 3)
 
-    def write(scores, **line) -> None:
-        line |= {s.name: s.value for s in scores} | {"protocol": {s.name: s.protocol for s in scores}, **stated}
-        with open(args.out / f"{args.method}.jsonl", "a", encoding="utf-8") as out:
-            out.write(json.dumps({"method": args.method, **line}) + "\n")
-        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
-
+    file = args.out / f"{args.method}.jsonl"
     real = observe_reals(test, modality, view, count=args.fakes, seed=args.seed)
     if args.method == "reals":
         other = observe_reals(train, modality, view, count=len(real), seed=args.seed)
-        write(evaluate(real, other, metrics=modality.default_metrics, others=modality.metrics(),
-                       features=modality.features(), seed=0))  # fmt: skip
+        scores = evaluate(
+            real,
+            other,
+            metrics=modality.default_metrics,
+            others=modality.metrics(),
+            features=modality.features(),
+            seed=0,
+        )
+        record(file, scores, {"method": args.method, **stated})
         show(real, args.out / "held-out.png")
         return
 
@@ -88,20 +89,11 @@ def main() -> None:
         ),
     )  # fmt: skip
     trainer = Trainer(config, outdir=args.out / "runs", quiet=True)
-    counts = {
-        "generator_parameters": sum(p.numel() for p in trainer.G.parameters()),
-        "critic_parameters": sum(p.numel() for p in trainer.D.parameters()),
-    }
-    used = 0.0
-    for mark in (float(m) for m in args.minutes.split(",")):
-        start = time.process_time()
-        while used + time.process_time() - start < 60 * mark:
-            trainer.train_step()
-        used += time.process_time() - start
+    for mark in trained_to(args.minutes, trainer):
         scores = score_generator(
             trainer.ema, test, metrics=modality.default_metrics, count=len(real), resolution=args.resolution, seed=0
         )
-        write(scores, cpu_minutes=mark, kimg=round(trainer.kimg, 2), **counts)
+        record(file, scores, {"method": args.method, **about(trainer, minutes=mark), **stated})
         fields = trainer.ema.sample(range(32))
         show(fields.render((2 * args.resolution,) * 3), args.out / f"{args.method}-{mark:g}.png")
         trainer.save()

@@ -8,13 +8,12 @@ thread. Scores are taken against held-out files as training goes on, so that ove
 
 import argparse
 import dataclasses
-import json
 import random
 import shutil
-import time
 from pathlib import Path
 
 import torch
+from _marks import about, record, trained_to
 
 from inrgan import ImageModality, Trainer
 from inrgan.evaluation import score_generator
@@ -43,10 +42,11 @@ def main() -> None:
     parser.add_argument("--augment", choices=("none", "adaptive"), required=True)
     parser.add_argument("--target", type=float, default=0.6)
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--minutes", default="5,10,20,30", help="CPU minutes at which to score")
+    parser.add_argument("--minutes", default="5,10,20,30", help="minutes at which to score")
     parser.add_argument("--fakes", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -54,25 +54,18 @@ def main() -> None:
     modality = ImageModality(resolution=args.resolution)
     data = some(args.train, args.out / f"first-{args.items}", count=args.items)
     config = dataclasses.replace(
-        recipe("tiny", modality), data=str(data), seed=args.seed, kimg=1e9, device="cpu", snapshot_kimg=1e9,
+        recipe("tiny", modality), data=str(data), seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
         augment=args.augment, augment_target=args.target,
     )  # fmt: skip
     trainer, test = Trainer(config, outdir=args.out / "runs", quiet=True), modality.source(args.test)
-    used = 0.0
-    for mark in (float(m) for m in args.minutes.split(",")):
-        start, told = time.process_time(), []
-        while used + time.process_time() - start < 60 * mark:
-            told.append(trainer.train_step()["told_apart/full"])
-        used += time.process_time() - start
+    told: list[torch.Tensor] = []
+    for mark in trained_to(args.minutes, trainer, note=lambda stats: told.append(stats["told_apart/full"])):
         scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
         line = {
-            "augment": args.augment, "items": args.items, "cpu_minutes": mark, "kimg": round(trainer.kimg, 1),
-            "chance": round(trainer.strength.chance, 3), "told_apart": float(torch.stack(told[-100:]).mean()),
-            **{s.name: s.value for s in scores}, "protocol": scores[0].protocol,
+            "augment": args.augment, "items": args.items, "chance": round(trainer.strength.chance, 3),
+            "told_apart": float(torch.stack(told[-100:]).mean()), **about(trainer, minutes=mark),
         }  # fmt: skip
-        with open(args.out / f"{args.augment}-{args.seed}.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
+        record(args.out / f"{args.augment}-{args.seed}.jsonl", scores, line)
         trainer.preview(reals=False)
     trainer.snapshot()
     trainer.close()

@@ -25,13 +25,12 @@ Both files need lat.npy and lon.npy beside them. From annual means of temperatur
 
 import argparse
 import dataclasses
-import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from _marks import about, record, trained_to
 
 from inrgan import Generator, ImageModality, Modality, SphericalModality, Trainer
 from inrgan.evaluation import observe_reals, render_fakes
@@ -60,10 +59,11 @@ def main() -> None:
     parser.add_argument("--method", choices=[*LOSSES, "reals"], required=True)
     parser.add_argument("--rotate", choices=["none", "axis", "any"], default="none")
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--minutes", default="0,5,15,30", help="CPU minutes at which to score")
+    parser.add_argument("--minutes", default="0,5,15,30", help="minutes at which to score")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=1024)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -74,22 +74,18 @@ def main() -> None:
     view = sphere.domain.grid(sphere.domain.shape(args.resolution))
     test = sphere.source(args.test)
     real = observe_reals(test, sphere, view, count=len(test), seed=0)
-    args.out.mkdir(parents=True, exist_ok=True)
 
     def score(fake: torch.Tensor, **line: object) -> None:
         scores = evaluate(
             real, fake, metrics=sphere.default_metrics, view=view, others=sphere.metrics(), features=sphere.features()
         )
-        line |= {s.name: s.value for s in scores}
+        line |= {"method": args.method, "resolution": args.resolution}
         line |= {f"{s.name}_of_reals": s.protocol["of_reals"] for s in scores if "of_reals" in s.protocol}
-        line |= {"protocol": scores[0].protocol}
-        with open(args.out / f"{args.method}-{args.resolution}-{args.seed}.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print({k: v for k, v in line.items() if k != "protocol"}, flush=True)
+        record(args.out / f"{args.method}-{args.resolution}-{args.seed}.jsonl", scores, line)
 
     train = sphere.source(args.train)
     if args.method == "reals":
-        score(observe_reals(train, sphere, view, count=len(train), seed=0), method="reals", resolution=args.resolution)
+        score(observe_reals(train, sphere, view, count=len(train), seed=0))
         return
     modality: Modality = sphere
     data, folder = args.train, args.out / f"plane-data-{args.resolution}-{args.seed}"
@@ -100,24 +96,15 @@ def main() -> None:
             np.save(folder / f"{i:06d}.npy", item.numpy())
         data = str(folder)
     config = dataclasses.replace(
-        recipe(args.preset, modality), data=data, seed=args.seed, kimg=1e9, device="cpu", snapshot_kimg=1e9,
+        recipe(args.preset, modality), data=data, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
         losses=LOSSES[args.method],
         # Patches begin early: half an hour is only some thousand items.
         views=LossOptions(patch_start=1, patch_ramp=2),
     )  # fmt: skip
     trainer = Trainer(config, outdir=args.out / "runs", quiet=True)
     grid = modality.domain.grid(view.shape)
-    parameters = sum(p.numel() for p in trainer.G.parameters())
-    used = 0.0
-    for mark in (float(m) for m in args.minutes.split(",")):
-        start = time.process_time()
-        while used + time.process_time() - start < 60 * mark:
-            trainer.train_step()
-        used += time.process_time() - start
-        score(
-            render_fakes(trainer.ema, grid, count=args.fakes, seed=0), method=args.method, resolution=args.resolution,
-            cpu_minutes=mark, kimg=round(trainer.kimg, 2), generator_parameters=parameters,
-        )  # fmt: skip
+    for mark in trained_to(args.minutes, trainer):
+        score(render_fakes(trainer.ema, grid, count=args.fakes, seed=0), **about(trainer, minutes=mark))
         trainer.preview(reals=False)
         trainer.save()
     if isinstance(trainer.ema, Generator):

@@ -12,11 +12,10 @@ For each method a file of scores, and at each mark a sheet with six reals above 
 
 import argparse
 import dataclasses
-import json
-import time
 from pathlib import Path
 
 import torch
+from _marks import about, record, trained_to
 from inrgan_modalities.video import film_sheet, peak_prominence, temporal_spectrum
 
 from inrgan import Trainer, VideoModality
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--fps", type=float, default=12.5)
     parser.add_argument("--aspect", type=float, nargs=2, default=(4.0, 3.0))
-    parser.add_argument("--minutes", default="0,15,30", help="CPU minutes at which to score")
+    parser.add_argument("--minutes", default="0,15,30", help="minutes at which to score")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=128)
     parser.add_argument("--out", type=Path, required=True)
@@ -52,7 +51,6 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    args.out.mkdir(parents=True, exist_ok=True)
     modality = VideoModality(
         resolution=args.resolution, frames=args.frames, fps=args.fps, aspect=tuple(args.aspect)
     )  # fmt: skip
@@ -62,13 +60,9 @@ def main() -> None:
 
     def write(method, scores, fakes, mark, **line) -> None:
         spectra = {"reals": temporal_spectrum(reals), "fakes": temporal_spectrum(fakes)}
-        line |= {s.name: s.value for s in scores}
         line |= {f"peak_{k}": round(peak_prominence(v), 3) for k, v in spectra.items()}
         line |= {"spectrum_db": {k: [round(x, 2) for x in v.tolist()] for k, v in spectra.items()}}
-        line |= {"protocol": {s.name: s.protocol for s in scores}}
-        with open(args.out / f"{method}.jsonl", "a", encoding="utf-8") as out:
-            out.write(json.dumps({"method": method, "cpu_minutes": mark, **line}) + "\n")
-        print(method, mark, {k: v for k, v in line.items() if k != "protocol"}, flush=True)
+        record(args.out / f"{method}.jsonl", scores, {"method": method, "minutes": mark, **line})
         sheet = torch.cat([reals[:6], fakes[:6]])
         larger = torch.nn.functional.interpolate(film_sheet(sheet)[None], scale_factor=3, mode="nearest")[0]
         write_image(larger, args.out / f"{method}-{mark:g}.png")
@@ -81,7 +75,7 @@ def main() -> None:
         )
         write("reals", scores, others, 0)
 
-    trainers, used = {}, {}
+    trainers = {}
     for method in [m for m in args.method if m != "reals"]:
         fields, losses = METHODS[method]
         config = recipe(args.preset, dataclasses.replace(modality, **fields))
@@ -89,23 +83,17 @@ def main() -> None:
             config, data=args.train, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9, losses=losses,
             views=dataclasses.replace(config.views, patch_start=0.5, patch_ramp=1.0),
         )  # fmt: skip
-        trainers[method], used[method] = Trainer(config, outdir=args.out / "runs", quiet=True), 0.0
-    for mark in (float(m) for m in args.minutes.split(",")):
+        trainers[method] = Trainer(config, outdir=args.out / "runs", quiet=True)
+    for mark, *_ in zip(*(trained_to(args.minutes, t) for t in trainers.values()), strict=True):
         for method, trainer in trainers.items():
-            start = time.process_time()
-            while used[method] + time.process_time() - start < 60 * mark:
-                trainer.train_step()
-            used[method] += time.process_time() - start
             scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
             with torch.no_grad():
                 fakes = trainer.ema.sample(range(args.fakes)).render(view.shape)
                 shape, region = modality.window(seconds=8 * modality.seconds)
                 long = trainer.ema.sample(range(16)).render(shape, region=region)
             write(
-                method, scores, fakes.cpu(), mark, kimg=round(trainer.kimg, 2),
-                peak_of_eight_windows=round(peak_prominence(temporal_spectrum(long)), 3),
-                generator_parameters=sum(p.numel() for p in trainer.G.parameters()),
-                critic_parameters=sum(p.numel() for p in trainer.D.parameters()),
+                method, scores, fakes.cpu(), mark, **about(trainer, minutes=mark),
+                peak_of_eight_windows=round(peak_prominence(temporal_spectrum(long.cpu())), 3),
             )  # fmt: skip
             trainer.save()
             trainer.snapshot()

@@ -64,7 +64,8 @@ class PointCloud:
             sharp: False for a kernel without negative weights, which needs no more points than one a square of the
                 spacing.
         """
-        row, node, weight = self.weights(points, spacing=spacing, sharp=sharp)
+        # Neighbours are looked for where the cloud is.
+        row, node, weight = (x.to(values.device) for x in self.weights(points, spacing=spacing, sharp=sharp))
         B, C, L = values.shape
         N, own = points.shape[1], points.shape[0]
         if own == 1:
@@ -81,7 +82,7 @@ class PointCloud:
         self, values: Float[Tensor, "B C L"], weights: tuple[Tensor, Tensor, Tensor], *, count: int
     ) -> Float[Tensor, "B C N"]:
         """Means by the weights of points that all samples share, fast and without derivatives."""
-        row, node, weight = weights
+        row, node, weight = (x.to(values.device) for x in weights)
         matrix = torch.sparse_coo_tensor(torch.stack([row, node]), weight, (count, len(self)), check_invariants=False)
         out = torch.sparse.mm(matrix, values.detach().flatten(0, 1).T.to(weight.dtype))
         return out.T.unflatten(0, values.shape[:2]).to(values.dtype)

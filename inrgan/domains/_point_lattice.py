@@ -119,4 +119,5 @@ class _PairStencil(AbstractStencil):
         matrix = torch.sparse_coo_tensor(
             index, self._weight.detach(), (rows, table.shape[0]), check_invariants=False, is_coalesced=True
         )
-        return torch.sparse.mm(matrix, table.to(self._weight.dtype)).to(table.dtype)
+        with torch.autocast(table.device.type, enabled=False):  # it would round only one of the product's two factors
+            return torch.sparse.mm(matrix, table.to(self._weight.dtype)).to(table.dtype)

@@ -1,5 +1,6 @@
 """What the networks are shown in a step, made ahead of its time where that helps."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -107,6 +108,7 @@ class Batches:
         self.z_dim, self.pieces, self.device, self.ahead = z_dim, tuple(pieces), device, ahead
         self.used: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
+        self.waited = 0.0
         self._thread: ThreadPoolExecutor | None = None
         self._coming: dict[tuple[int, float], Future[_Prepared]] = {}
 
@@ -120,7 +122,9 @@ class Batches:
         Raises:
             DataError: no item is fine enough for a view, or too many are bad.
         """
+        began = time.perf_counter()
         ready = self._prepare(step, chance) if self.ahead == 0 else self._awaited(step, chance)
+        self.waited += time.perf_counter() - began
         self.used += ready.used
         self.skipped += ready.skipped
         return [
@@ -129,9 +133,10 @@ class Batches:
         ]
 
     def clear_counts(self) -> None:
-        """Count used and skipped items anew."""
+        """Count used and skipped items, and seconds of waiting for a step's data, anew."""
         self.used.clear()
         self.skipped.clear()
+        self.waited = 0.0
 
     def close(self) -> None:
         """End the thread until a step is asked for again."""

@@ -1,0 +1,50 @@
+"""What the benchmarks of quality share: training up to marks of time, and one line of scores for each.
+
+On the CPU the time is the process's own, so that other load on the machine changes little; on a GPU it is the clock's.
+Making fakes and scoring them does not count.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from inrgan import Trainer
+from inrgan.metrics import Score
+
+
+def trained_to(
+    minutes: str, trainer: Trainer, *, note: Callable[[dict[str, torch.Tensor]], object] | None = None
+) -> Iterator[float]:
+    """Train to each of the marks, such as "0,10,30", and stop there for what the caller does; note every step."""
+    clock, used = time.process_time if trainer.device.type == "cpu" else time.perf_counter, 0.0
+    for mark in map(float, minutes.split(",")):
+        start = clock()
+        while used + clock() - start < 60 * mark:
+            stats = trainer.train_step()
+            if note is not None:
+                note(stats)
+        used += clock() - start
+        yield mark
+
+
+def about(trainer: Trainer, *, minutes: float) -> dict[str, object]:
+    """What every line says of a training."""
+    return {
+        "minutes": minutes,
+        "device": trainer.device.type,
+        "kimg": round(trainer.kimg, 2),
+        "generator_parameters": sum(p.numel() for p in trainer.G.parameters()),
+        "critic_parameters": sum(p.numel() for p in trainer.D.parameters()),
+    }
+
+
+def record(file: Path, scores: Sequence[Score], line: dict[str, object]) -> None:
+    """Append a line of JSON with the scores and their protocols, and print it without these."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    line = line | {s.name: s.value for s in scores}
+    print(json.dumps(line), flush=True)
+    with open(file, "a", encoding="utf-8") as out:
+        out.write(json.dumps(line | {"protocol": {s.name: s.protocol for s in scores}}) + "\n")
