@@ -191,8 +191,11 @@ class Trainer:
         """
         self.players.refuse_broken(advice=self.advice())
         self.health.saved()
+        parts: dict[str, Any] = {}
+        if self.source.endless:
+            parts["data"] = self.ranks.gather(self.source.progress(self.step * self.config.batch))
         if self.ranks.first:
-            parts = {name: part.state_dict() for name, part in self._parts().items()}
+            parts |= {name: part.state_dict() for name, part in self._parts().items()}
             save_state(self.run.state, {"step": self.step, "health": self.health.to_plain(), **parts})
 
     def preview(self, *, reals: bool) -> list[Path]:
@@ -204,6 +207,7 @@ class Trainer:
     def close(self) -> None:
         """Let go of the run directory and of the other processes."""
         self.batches.close()
+        self.source.close()
         self.run.close()
         self.ranks.close()
 
@@ -244,6 +248,14 @@ class Trainer:
         state = self.ranks.share(
             load_last_state(self.run.state, device=torch.device("cpu")) if self.ranks.first else {}
         )
+        self.batches.close()  # what was prepared ahead is of the time before
+        if ("data" in state) != self.source.endless:
+            kinds = ("files", "a stream") if self.source.endless else ("a stream", "files")
+            raise CheckpointError(
+                f"{self.run.path} was trained on {kinds[0]}, in another order than that of {kinds[1]}; give --data of "
+                "its kind, or start a new run with --init-from"
+            )
+        self.source.go_on(state.get("data", []))
         try:
             for name, target in self._parts().items():
                 target.load_state_dict(state[name])
@@ -266,6 +278,13 @@ def _source(config: TrainConfig) -> AbstractSource:
     """
     labels = config.labels and (config.label_pattern or True)
     source = config.modality.source(config.data, labels=labels, seed=config.seed)
+    if source.endless:
+        if config.hold_out:
+            raise ConfigError(
+                f"a share of {config.hold_out} of the stream {config.data} was to be held out, whose items are not "
+                "known beforehand; leave out --hold-out, and keep shards for scores apart"
+            )
+        return source
     if len(source) < 1:
         raise ConfigError("the data set is empty; give --data a folder or zip with items")
     return split(source, share=config.hold_out).train if config.hold_out else source
