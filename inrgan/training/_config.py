@@ -8,7 +8,7 @@ from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset
 from inrgan.data import reaches_out
 from inrgan.errors import ConfigError
-from inrgan.losses import LossOptions
+from inrgan.losses import LossOptions, check_names
 from inrgan.modality import Modality
 
 
@@ -102,6 +102,7 @@ class TrainConfig:
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")
+        check_names(self.losses)
         if not 0 <= self.hold_out < 1:
             raise ConfigError(f"the share of items to hold out is {self.hold_out}; expected 0 or more, and below 1")
 
