@@ -218,7 +218,7 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         given["generator"] = modality.generator_sizes(flags.preset, backbone=flags.backbone)
     return dataclasses.replace(
         config,
-        data=None if flags.data is None else str(flags.data),
+        data=flags.data,
         hold_out=flags.hold_out,
         labels=flags.labels is not None,
         label_pattern=flags.labels if flags.labels not in (None, FOLDERS) else "",
@@ -257,14 +257,12 @@ def _resumed(flags: "TrainFlags", modality: Modality, folder: Path) -> TrainConf
     kept = rebuild(str(described["name"]), described.get("arguments"))
     if modality not in (kept, type(kept)()):
         raise ConfigError(f"{folder} was trained with {kept}; resume it with the same flags, or with none")
-    config = TrainConfig.from_json(saved, modality=kept)
+    config = TrainConfig.from_json(saved, modality=kept, given=flags.data)
     changes: dict[str, Any] = {
         name: getattr(flags, name) for name in ("device", "compile", "batch_gpu", "ahead", "watch_every")
     }
     if flags.kimg is not None:
         changes["kimg"] = flags.kimg
-    if flags.data is not None:
-        changes["data"] = str(flags.data)
     return dataclasses.replace(config, **changes)
 
 

@@ -22,8 +22,9 @@ from inrgan.memory import keep_freed_memory
 class TrainFlags:
     """Train a generator."""
 
-    data: Path | None = None
-    """Folder, zip or tar shards of files; the built-in synthetic set when absent."""
+    data: str | None = None
+    """Folder, zip or tar shards of files, or a stream of shards: stream:PATH, https://... or pipe:COMMAND; the built-in
+    synthetic set when absent."""
     hold_out: float = 0.0
     """Share of the items that training does not see; evaluate scores against it under the same flag."""
     outdir: Path = Path("runs")

@@ -35,6 +35,9 @@ SIZES = {
     "image": ["--resolution", "16", "--batch", "8", "--kimg", "0.24"],
     "audio": ["--resolution", "2048", "--rate", "4000", "--batch", "4", "--kimg", "0.12"],
     "spherical": ["--resolution", "16", "--batch", "4", "--kimg", "0.12"],
+    "surface": ["--resolution", "16", "--batch", "4", "--kimg", "0.12"],
+    "video": ["--resolution", "8", "--frames", "4", "--batch", "4", "--kimg", "0.12"],
+    "occupancy": ["--resolution", "8", "--batch", "4", "--kimg", "0.12"],
 }
 # A snapshot after nearly every step, so that many kills come during one.
 _OFTEN, _USUAL = 0.016, 0.08

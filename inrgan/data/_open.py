@@ -1,22 +1,18 @@
 """Pick the archive that fits a path."""
 
-import itertools
-import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from inrgan.data._archive import AbstractArchive
 from inrgan.data._folder import FolderArchive
 from inrgan.data._names import has_suffix, is_visible
 from inrgan.data._shards import CLASSES, ShardArchive
+from inrgan.data._stream_names import expanded, has_range, is_stream, without_range
 from inrgan.data._zip import ZipArchive
 from inrgan.errors import DataError
 
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-_RANGE = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
-_MOST_SHARDS = 100_000
 
 
 def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArchive:
@@ -38,6 +34,11 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
         >>> len(open_archive("flowers.zip", suffixes=(".png", ".jpg")).names)
         8189
     """
+    if is_stream(path):
+        raise DataError(
+            f"{path} is a stream, which is read from its beginning on, and items are wanted one by one here. Give a "
+            "folder, a zip file or tar shards by their path."
+        )
     place = Path(path).expanduser()
     try:
         if place.is_dir():
@@ -45,8 +46,8 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
             if shards:
                 return ShardArchive(shards, suffixes=suffixes, description=place.absolute().name)
             return FolderArchive(place, suffixes=suffixes)
-        if not place.exists() and _RANGE.search(str(place)):
-            return ShardArchive(list(_expanded(str(place))), suffixes=suffixes, description=_RANGE.sub("", place.stem))
+        if not place.exists() and has_range(str(place)):
+            return ShardArchive(list(expanded(str(place))), suffixes=suffixes, description=without_range(place.stem))
         if not place.exists():
             raise DataError(f"There is nothing at {path}; expected a folder, a zip file or tar shards. Check the path.")
         if not place.is_file():
@@ -88,18 +89,3 @@ def _shards_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if outside:
         raise DataError(f"{outside[0]} is a link that leads out of the folder; expected the shard itself.")
     return shards
-
-
-def _expanded(pattern: str) -> Iterator[Path]:
-    """The paths that a pattern with ranges like {0000..0012} stands for, padded as its first number is."""
-    texts, ranges, total = _RANGE.split(pattern)[::3], [], 1
-    for first, last in _RANGE.findall(pattern):
-        low, high = int(first), int(last)
-        total *= max(0, high - low + 1)
-        if not 0 < total <= _MOST_SHARDS:
-            raise DataError(
-                f"The pattern {pattern} runs from {first} to {last}; expected 1 to {_MOST_SHARDS} shards. Correct it."
-            )
-        ranges.append([str(n).zfill(len(first)) for n in range(low, high + 1)])
-    for numbers in itertools.product(*ranges):
-        yield Path("".join(itertools.chain(*zip(texts, numbers, strict=False))) + texts[-1])

@@ -1,11 +1,12 @@
 """A source is a list of decoded items."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, final
 
 from inrgan._typing import Shaped, Tensor
 from inrgan.data._large import AbstractItem
+from inrgan.data._order import epoch_indices
 from inrgan.errors import ConfigError
 
 
@@ -14,7 +15,48 @@ class AbstractSource(ABC):
 
     ``name(i)``, ``source[i]`` and ``label(i)`` speak of the same item and are pure functions of i. An index
     outside 0 to n - 1 raises IndexError, so that a source can be iterated over.
+
+    A training asks for the items of ``order``, and where one does not serve for those of ``stand_ins``. What a source
+    has to know to go on exactly beyond the seed and the step is its ``progress``; a list has to know nothing.
     """
+
+    @property
+    def endless(self) -> bool:
+        """Whether it is a stream: i is then any number from 0 up, no item comes twice, and there is no length."""
+        return False
+
+    def order(self, *, batch: int, step: int, seed: int) -> list[int]:
+        """Which items make up the batch of a step: shuffled epochs, see ``epoch_indices``; of a stream the next ones.
+
+        Args:
+            batch: number of items.
+            step: number of the step.
+            seed: of the order; another one gives another item in every place.
+
+        Raises:
+            ConfigError: a number is out of its range.
+        """
+        return epoch_indices(len(self), batch=batch, step=step, seed=seed)
+
+    def stand_ins(self, i: int) -> Iterable[int]:
+        """Item i, and then those that may take its place, in turn."""
+        return ((i + k) % len(self) for k in range(len(self)))
+
+    def progress(self, position: int) -> dict[str, Any]:
+        """What a resumed run needs to know, where so many items were shown; plain values."""
+        del position
+        return {}
+
+    def go_on(self, progress: Sequence[Mapping[str, Any]]) -> None:
+        """Take up what all processes of an earlier training knew.
+
+        Raises:
+            CheckpointError: it is of other data, or garbled.
+        """
+        del progress
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """Let go of files and processes; reading opens them again."""
 
     @property
     @abstractmethod

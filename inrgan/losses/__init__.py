@@ -10,7 +10,7 @@ from inrgan.losses._base import AbstractTerm
 from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._gradient_penalty import gradient_penalty
 from inrgan.losses._random_resolution import random_resolution
-from inrgan.losses._terms import LOSSES, LossOptions, terms
+from inrgan.losses._terms import LOSSES, LossOptions, check_names, terms
 from inrgan.losses._variable_density import variable_density
 from inrgan.losses._whole import WholeTerm
 
@@ -24,6 +24,7 @@ __all__ = [
     "RelativisticLoss",
     "WholeTerm",
     "adversarial_loss",
+    "check_names",
     "gradient_penalty",
     "random_resolution",
     "terms",

@@ -107,6 +107,18 @@ def _half(resolution: int) -> int:
     return min(64, max(8, resolution // 2))
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that are no losses, or none, or one twice.
+
+    Raises:
+        ConfigError: with the names that there are.
+    """
+    if set(names) - set(LOSSES) or not names or len(set(names)) != len(names):
+        raise ConfigError(
+            f"losses are {', '.join(names) or 'none'}; expected one or more of {', '.join(LOSSES)}, once each"
+        )
+
+
 def terms(
     names: Sequence[str],
     *,
@@ -128,10 +140,7 @@ def terms(
         ConfigError: no name, an unknown one, one given twice, or options that do not fit.
     """
     options = options or LossOptions()
-    if set(names) - set(LOSSES) or not names or len(set(names)) != len(names):
-        raise ConfigError(
-            f"losses are {', '.join(names) or 'none'}; expected one or more of {', '.join(LOSSES)}, once each"
-        )
+    check_names(names)
     if tuple(names) == ("dense-patch",):
         raise ConfigError("losses are dense-patch alone, and no critic would see a whole signal; add full")
     whole = options.whole_resolution(names, resolution)

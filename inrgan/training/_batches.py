@@ -67,6 +67,10 @@ class Shown:
 class Piece:
     """What a process works on at once: a part of the step's batch, and what every term shows of it."""
 
+    step: int
+    """Number of the step."""
+    first: int
+    """Number of the first item in the batch."""
     share: float
     """Of the batch over all processes."""
     shown: tuple[Shown, ...]
@@ -200,7 +204,7 @@ class Batches:
         used, skipped = self.reals.used.copy(), self.reals.skipped.copy()
         self.reals.clear_counts()
         pieces = [
-            Piece(share=len(own) / config.batch, shown=tuple(parts))
+            Piece(step=step, first=own.start, share=len(own) / config.batch, shown=tuple(parts))
             for own, parts in zip(self.pieces, shown, strict=True)
         ]
         return _Prepared(pieces, [_rows(real_moves, own) for own in self.pieces], used, skipped)

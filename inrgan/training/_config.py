@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset
+from inrgan.data import reaches_out
 from inrgan.errors import ConfigError
-from inrgan.losses import LossOptions
+from inrgan.losses import LossOptions, check_names
 from inrgan.modality import Modality
 
 
@@ -26,7 +27,7 @@ class TrainConfig:
     modality: Modality
     """The adapter, with its resolution."""
     data: str | None = None
-    """Folder or zip; None for the built-in synthetic set."""
+    """Folder, zip, shards, or a stream of shards; None for the built-in synthetic set."""
     labels: bool = False
     """Condition on a class: the sub-folder that an item lies in, unless there is a pattern."""
     label_pattern: str = ""
@@ -101,6 +102,7 @@ class TrainConfig:
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")
+        check_names(self.losses)
         if not 0 <= self.hold_out < 1:
             raise ConfigError(f"the share of items to hold out is {self.hold_out}; expected 0 or more, and below 1")
 
@@ -133,13 +135,27 @@ class TrainConfig:
         return plain
 
     @staticmethod
-    def from_json(data: dict[str, Any], *, modality: Modality) -> "TrainConfig":
+    def from_json(data: dict[str, Any], *, modality: Modality, given: str | None = None) -> "TrainConfig":
         """The inverse of ``to_json``, given the rebuilt adapter.
 
+        Data that run a command or ask another machine are taken from their user alone, never from a file.
+
+        Args:
+            data: what was read.
+            modality: the adapter.
+            given: where the data are, by the user's own word; None for where the file says.
+
         Raises:
-            ConfigError: an entry is unknown or has the wrong type.
+            ConfigError: an entry is unknown or has the wrong type, or the file names a command or an address.
         """
         values = {**data, "modality": modality}
+        if given is not None:
+            values["data"] = given
+        elif isinstance(values.get("data"), str) and reaches_out(values["data"]):
+            raise ConfigError(
+                f"the run's configuration asks to read its data by {values['data']!r}, and no file may start a command "
+                "or ask another machine by itself; if that is what you want, say so yourself: --data and the same words"
+            )
         if values.get("generator") is not None:
             values["generator"] = from_plain(GeneratorSizes, values["generator"], what="the run's generator")
         if values.get("critic") is not None:

@@ -30,14 +30,16 @@ def write_preview(
     while math.prod(modality.domain.shape(resolution)) > _POINTS and resolution > 1:
         resolution //= 2  # a training on patches of large signals holds no whole one, and its pictures need not
     view = modality.domain.grid(modality.domain.shape(resolution))
-    (values,), labels = Reals(source, modality, batch=_COUNT, seed=config.seed).draw(0, [view])
-    name = "reals"
-    if ema is not None:
+    if ema is None:
+        (values,), _ = Reals(source, modality, batch=_COUNT, seed=config.seed).draw(0, [view])
+        name = "reals"
+    else:
         rng = step_generator(config.seed, purpose="preview", step=0)
         device = ema.mapping.w_mean.device
         z = torch.randn(_COUNT, ema.z_dim, generator=rng).to(device)
-        field = ema(z, labels.to(device) if config.labels else None)
-        values = field(view.to(device)).float().cpu()
+        # Classes in turn, as seeds have them: the reals of a stream are gone by now.
+        labels = torch.arange(_COUNT, device=device) % max(1, len(source.label_names)) if config.labels else None
+        values = ema(z, labels)(view.to(device)).float().cpu()
         name = f"fakes-{kimg:09.3f}"
     files = [folder / f"{name}{suffix}" for suffix in modality.previews()]
     for file in files:

@@ -9,7 +9,7 @@ import torch
 
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
-from inrgan.data import AbstractSource, epoch_indices
+from inrgan.data import AbstractSource
 from inrgan.errors import DataError
 from inrgan.modality import Modality
 from inrgan.views import View
@@ -23,7 +23,8 @@ class Reals:
     Items too coarse for a view are never upsampled: the next item that can serve it takes the place.
     ``used`` and ``skipped`` count both, by the name of the draw and the octave of the view's resolution, until
     ``clear_counts``.
-    What was seen through a view that never changes is kept, up to 1 GiB, and so are decoded items otherwise.
+    What was seen through a view that never changes is kept, up to 1 GiB, and so are decoded items otherwise; nothing
+    of a stream, where no item comes twice.
 
     Args:
         source: the decoded items.
@@ -73,7 +74,7 @@ class Reals:
             DataError: no item is fine enough for the view, or too many are bad.
         """
         positions = range(self.batch) if positions is None else positions
-        batch = epoch_indices(len(self.source), batch=self.batch, step=step, seed=self.seed)
+        batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
         wanted, count = [batch[p] for p in positions], len(positions)
         looked = list(views)
         if self.augmented:
@@ -102,7 +103,7 @@ class Reals:
             generator: of the places.
         """
         found = []
-        for i in epoch_indices(len(self.source), batch=self.batch, step=step, seed=self.seed + 1):
+        for i in self.source.order(batch=self.batch, step=step, seed=self.seed + 1):
             item = self._items[i] if i in self._items else self.source[i]
             place = self.modality.place(item, generator=generator)
             found.append(torch.full((self.modality.domain.coord_dim,), math.nan) if place is None else place)
@@ -128,17 +129,17 @@ class Reals:
 
     def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Any, int, int]:
         """The first item from an index on that is fine enough, its label, and how many were passed over."""
-        for step in range(len(self.source)):
-            i = (index + step) % len(self.source)
+        passed = 0
+        for passed, i in enumerate(self.source.stand_ins(index)):
             item = self._items[i] if i in self._items else self.source[i]
             if keep and i not in self._items and isinstance(item, Tensor) and self._fits(item):
                 self._items[i] = item
             # Rounding of a spacing is no reason to refuse an item.
             if self.modality.item_spacing(item) <= 1.001 * finest:
-                return item, self.source.label(i), step
+                return item, self.source.label(i), passed
         samples = round(self.modality.domain.spacing(1) / finest)
         raise DataError(
-            f"none of the {len(self.source)} items has the {samples} samples along the shortest side that training "
+            f"none of the {passed + 1} items has the {samples} samples along the shortest side that training "
             "asks for, or its rate where signals have time; choose a lower --resolution or rate (items are never "
             "upsampled)"
         )
@@ -152,6 +153,9 @@ class Reals:
             self.skipped[octave] += passed
 
     def _fits(self, x: Tensor) -> bool:
+        """Whether there is room to keep something, where it may be asked for again."""
+        if self.source.endless:
+            return False
         size = x.numel() * x.element_size()
         if self._bytes + size > _KEPT_BYTES:
             return False

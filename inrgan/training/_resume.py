@@ -1,8 +1,9 @@
 """Where a run is written, and whether it may go on there."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from inrgan._plain import from_plain
 from inrgan.errors import ConfigError
 from inrgan.training._config import TrainConfig
 from inrgan.training._ranks import Ranks
@@ -42,15 +43,29 @@ def open_run(
 def check_same_run(run: RunDirectory, config: TrainConfig, *, ranks: Ranks) -> None:
     """Refuse to go on with a run under another configuration than its own.
 
+    Entries that the run's configuration lacks, since this version of inrgan knows more of them, have their defaults.
+
     Raises:
-        ConfigError: with the entries that differ.
+        ConfigError: with the entries that differ, or that this version does not know.
         RunDirectoryError: the run's configuration cannot be read.
     """
-    mine = json.loads(json.dumps(config.to_json()))
     saved = ranks.share(run.read_config() if ranks.first else {})
-    changed = [k for k in mine if k not in _FREE and saved.get(k) != mine[k]]
+    described = saved.get("modality")
+    if not isinstance(described, dict) or described.get("name") != config.modality.name:
+        raise _another(run, ["modality"])
+    arguments = described.get("arguments")
+    modality = from_plain(type(config.modality), arguments, what=f"the modality of {run.path}")
+    if modality != config.modality:
+        raise _another(run, ["modality"])
+    its = TrainConfig.from_json({**saved, "data": None}, modality=modality).to_json()
+    mine = config.to_json()
+    changed = [name for name in mine if name not in _FREE and its[name] != mine[name]]
     if changed:
-        raise ConfigError(
-            f"{run.path} was trained with another {', '.join(changed)}; resume it as it was, or start a new "
-            "run with --init-from"
-        )
+        raise _another(run, changed)
+
+
+def _another(run: RunDirectory, changed: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"{run.path} was trained with another {', '.join(changed)}; resume it as it was, or start a new "
+        "run with --init-from"
+    )

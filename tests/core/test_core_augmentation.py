@@ -253,20 +253,22 @@ def test_critics_see_transformed_fields_from_untransformed_views(tmp_path):
         augment="fixed", augment_p=0.7,
     )  # fmt: skip
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
-    seen = trainer._make(trainer.batches.at(0, chance=0.7)[0].shown[0])
+    seen = trainer.learner.make(trainer.batches.at(0, chance=0.7)[0].shown[0])
     view = modality.domain.grid((16, 16))
     close(seen.views[0].coords, view.coords)
     from inrgan._random import step_generator
 
-    drawn = trainer.augmentation.draw(4, chance=0.7, generator=step_generator(0, purpose="transform-fakes", step=0))
+    drawn = trainer.learner.augmentation.draw(
+        4, chance=0.7, generator=step_generator(0, purpose="transform-fakes", step=0)
+    )
     assert all(bool(d.any()) for d in drawn[1:])
     z = torch.randn(4, 8, generator=step_generator(0, purpose="z", step=0))
     field = trainer.G(z)
-    coords = trainer.augmentation.look(view, drawn)
+    coords = trainer.learner.augmentation.look(view, drawn)
     plain = field(scattered(coords.coords, spacing=coords.spacing)).reshape(4, 3, 16, 16)
-    close(seen.fakes[0], trainer.augmentation.change(plain, view, drawn), atol=1e-4)
+    close(seen.fakes[0], trainer.learner.augmentation.change(plain, view, drawn), atol=1e-4)
     untouched = Trainer(dataclasses.replace(config, augment="none"), outdir=tmp_path, quiet=True)
-    before = untouched._make(untouched.batches.at(0, chance=0.0)[0].shown[0])
+    before = untouched.learner.make(untouched.batches.at(0, chance=0.0)[0].shown[0])
     assert (before.reals[0] - seen.reals[0]).abs().amax(dim=(1, 2, 3)).gt(1e-3).sum() >= 2
     trainer.close()
     untouched.close()

@@ -108,13 +108,13 @@ def test_pieces_and_processes_are_shown_the_items_of_the_whole(tmp_path):
     trainer = Trainer(changed, outdir=tmp_path, quiet=True)
     batches = trainer.batches
     (whole,) = batches.at(3, chance=0.7)
-    made = [trainer._make(s) for s in whole.shown]
+    made = [trainer.learner.make(s) for s in whole.shown]
     batches.pieces = tuple(p for rank in range(3) for p in Ranks(rank=rank, world=3).positions(8, most=2))
     shares = 0.0
     with torch.no_grad():
         for own, piece in zip(batches.pieces, batches.at(3, chance=0.7), strict=True):
             shares += piece.share
-            for s, all_of_it, shown in zip(map(trainer._make, piece.shown), made, whole.shown, strict=True):
+            for s, all_of_it, shown in zip(map(trainer.learner.make, piece.shown), made, whole.shown, strict=True):
                 assert torch.equal(s.labels, shown.labels[list(own)])
                 for got, expected in zip((*s.reals, *s.fakes), (*all_of_it.reals, *all_of_it.fakes), strict=True):
                     torch.testing.assert_close(got, expected[list(own)], atol=1e-5, rtol=0)
@@ -171,7 +171,7 @@ def test_errors_of_data_made_ahead_arrive(tmp_path, monkeypatch):
     def broken(*args, **kwargs):
         raise ConfigError("no more data")
 
-    monkeypatch.setattr(trainer.reals, "draw", broken)
+    monkeypatch.setattr(trainer.batches.reals, "draw", broken)
     with pytest.raises(ConfigError, match="no more data"):
         trainer.train_step()
     trainer.close()

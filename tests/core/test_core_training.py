@@ -29,7 +29,8 @@ from inrgan.errors import (
     WriteError,
 )
 from inrgan.files import replacing
-from inrgan.training import RunDirectory, _trainer, pick_device, update_ema
+from inrgan.losses import LossOptions
+from inrgan.training import RunDirectory, _loop, pick_device, update_ema
 from inrgan.training._reals import Reals
 from inrgan.training._state import load_state, save_state
 
@@ -75,7 +76,7 @@ def run(tmp_path_factory):
     ids=str,
 )
 def test_resume_equals_never_stopping(changes, tmp_path, monkeypatch):
-    monkeypatch.setattr(_trainer, "_TICK_SECONDS", -1.0)  # a line of statistics for every step
+    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)  # a line of statistics for every step
     straight = trained(tmp_path / "a", **changes)
     first = trained(tmp_path / "b", kimg=0.012, **changes)
     assert first.step == 3
@@ -97,7 +98,7 @@ def test_resume_equals_never_stopping(changes, tmp_path, monkeypatch):
 
 def test_resume_after_a_crash_goes_back(tmp_path, monkeypatch):
     # Oracle: never stopping. A crash leaves statistics past the last state, the last line cut short.
-    monkeypatch.setattr(_trainer, "_TICK_SECONDS", -1.0)
+    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)
     straight = trained(tmp_path / "a")
     crashed = trained(tmp_path / "b", kimg=0.012)
     with open(crashed.run.path / "stats.jsonl", "a") as file:
@@ -234,6 +235,29 @@ def test_resume_refuses_another_configuration(run, tmp_path):
     assert longer.step == 7
 
 
+def test_a_run_of_before_an_entry_existed_goes_on(run, tmp_path):
+    # Oracle: what such a run did is what the entry's default does; any other value is another run.
+    mine = copied(run, tmp_path)
+    saved = json.loads((mine / "config.json").read_text())
+    del saved["hold_out"], saved["watch_every"], saved["views"]["patch_near"], saved["modality"]["arguments"]["aspect"]
+    (mine / "config.json").write_text(json.dumps(saved))
+    for other, named in (
+        ({"hold_out": 0.1}, "hold_out"),
+        ({"views": LossOptions(patch_near=0.5)}, "views"),
+        ({"modality": ImageModality(resolution=16)}, "modality"),
+    ):
+        with pytest.raises(ConfigError, match=f"another {named};"):
+            Trainer(config(**other), resume=mine, quiet=True)
+    again = Trainer(config(kimg=0.028), resume=mine, quiet=True)
+    again.fit()
+    again.close()
+    assert again.step == 7 and json.loads((mine / "config.json").read_text())["hold_out"] == 0.0
+    for strange, message in (({"colour": 1}, "entry 'colour'"), ({"modality": 3}, "another modality")):
+        (mine / "config.json").write_text(json.dumps({**saved, **strange}))
+        with pytest.raises(ConfigError, match=message):
+            Trainer(config(), resume=mine, quiet=True)
+
+
 @pytest.mark.parametrize("text", [None, "{", "[]", "3", "\xff"])
 def test_damaged_configurations_of_runs(text, run, tmp_path):
     mine = copied(run, tmp_path)
@@ -309,7 +333,7 @@ def test_half_precision_trains(precision, tmp_path):
     # Oracle: weights stay in float32, change, and are finite.
     trainer = trained(tmp_path, kimg=0.008, precision=precision)
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in trainer.G.parameters())
-    assert any(v.any() for v in trainer.optimizer_G.state_dict()["state"][0].values())
+    assert any(v.any() for v in trainer.players.optimizer_G.state_dict()["state"][0].values())
 
 
 @pytest.mark.parametrize(
@@ -471,14 +495,14 @@ def test_signal_in_the_middle_of_a_step_waits_for_its_end_and_resumes_exactly(nu
     """Oracle: never stopping. The signal comes between the critic's update and the generator's."""
     whole = trained(tmp_path / "whole")
     trainer = Trainer(config(), outdir=tmp_path / "cut", quiet=True)
-    step = trainer.optimizer_D.step
+    step = trainer.players.optimizer_D.step
 
     def interrupted():
         step()
         if trainer.step == 2:
             signal.raise_signal(number)
 
-    monkeypatch.setattr(trainer.optimizer_D, "step", interrupted)
+    monkeypatch.setattr(trainer.players.optimizer_D, "step", interrupted)
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(raised) as stop:
         trainer.fit()

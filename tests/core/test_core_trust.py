@@ -18,7 +18,7 @@ from toy_modalities import ToneModality, ToySource
 from inrgan import CriticSizes, Generator, GeneratorSizes, TrainConfig, Trainer
 from inrgan.cli import main
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, RunDirectoryError, WriteError
-from inrgan.training import RunDirectory, _health, _state, _trainer
+from inrgan.training import RunDirectory, _health, _loop, _state, _trainer
 from inrgan.training._diagnosis import diagnose
 from inrgan.training._layers import gradient_measures, health_of_layers, measures
 from inrgan.training._state import load_last_state, load_state, previous_state, save_state
@@ -192,7 +192,7 @@ def test_full_disk_beyond_our_own_files(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_trainer.Reporter, "stats", full)
+    monkeypatch.setattr(_loop.Reporter, "stats", full)
     with pytest.raises(WriteError, match="No space left"):
         made.fit()
     made.close()
@@ -204,7 +204,7 @@ def test_full_disk_beyond_our_own_files(tmp_path, monkeypatch):
 
 def spoil(made, monkeypatch, *, calls):
     """Put NaN into the gradient of one of the critic's layers at some calls, and keep everything else."""
-    critic, count = made.losses.critic, [0]
+    critic, count = made.players.losses.critic, [0]
 
     def spoiled(seen, *, penalised):
         loss, stats = critic(seen, penalised=penalised)
@@ -213,7 +213,7 @@ def spoil(made, monkeypatch, *, calls):
             loss = loss + (made.D["whole"].trunk.flat.weight * math.nan).sum()
         return loss, stats
 
-    monkeypatch.setattr(made.losses, "critic", spoiled)
+    monkeypatch.setattr(made.players.losses, "critic", spoiled)
 
 
 def test_a_step_with_nan_gradients_changes_no_weight(tmp_path, monkeypatch):
@@ -221,17 +221,17 @@ def test_a_step_with_nan_gradients_changes_no_weight(tmp_path, monkeypatch):
     spoil(made, monkeypatch, calls={1})
     made.train_step()
     before = [p.clone() for p in made.D.parameters()]
-    moments = [v["exp_avg"].clone() for v in made.optimizer_D.state_dict()["state"].values()]
+    moments = [v["exp_avg"].clone() for v in made.players.optimizer_D.state_dict()["state"].values()]
     made.train_step()
     made.close()
     assert made.health.skipped == 1 and made.health.row == 1 and made.step == 2
     assert all(torch.equal(a, b) for a, b in zip(before, made.D.parameters(), strict=True))
-    after = [v["exp_avg"] for v in made.optimizer_D.state_dict()["state"].values()]
+    after = [v["exp_avg"] for v in made.players.optimizer_D.state_dict()["state"].values()]
     assert all(torch.equal(a, b) for a, b in zip(moments, after, strict=True))
 
 
 def test_skipped_steps_are_counted_and_training_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(_trainer, "_TICK_SECONDS", -1.0)
+    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)
     made = trainer(tmp_path / "run")
     spoil(made, monkeypatch, calls={1, 2})
     made.fit()
@@ -252,11 +252,11 @@ def test_bad_steps_in_a_row_lead_back_and_then_on_more_slowly(tmp_path, monkeypa
     made.fit()
     made.close()
     assert made.step == 6 and made.health.returns == 1 and made.health.rate == 0.5
-    assert made.optimizer_G.param_groups[0]["lr"] == made.config.generator_rate / 2
+    assert made.players.optimizer_G.param_groups[0]["lr"] == made.config.generator_rate / 2
     log = (made.run.path / "log.txt").read_text()
     assert "Back to 0.012 kimg, with 0.5 of the learning rates" in log and "whole.trunk.flat.weight" in log
     again = trainer(made.run.path, snapshot_kimg=0.012)
-    assert again.health.rate == 0.5 and again.optimizer_D.param_groups[0]["lr"] == made.config.critic_rate / 2
+    assert again.health.rate == 0.5 and again.players.optimizer_D.param_groups[0]["lr"] == made.config.critic_rate / 2
     again.close()
 
 
@@ -369,7 +369,7 @@ def test_events_after_the_state_are_hidden(tmp_path, monkeypatch):
     # Oracle: tensorboard's reader. A kill leaves events of steps that are made again.
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.setattr(_trainer, "_TICK_SECONDS", -1.0)
+    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)
     made = fitted(tmp_path / "run", kimg=0.008)
     run = copied(made.run.path, tmp_path)
     fitted(run, kimg=0.016)

@@ -11,7 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from fuzzing import MUTATIONS, fuzz, mutated
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inrgan import Generator
@@ -23,13 +24,6 @@ from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, 
 from inrgan.files import MOST_JSON_BYTES, read_json
 from inrgan.pictures import read_image
 from inrgan.training import RunDirectory
-
-# The same examples in every run, unless tools/fuzz.py asks for many new ones.
-EXAMPLES = os.environ.get("INRGAN_FUZZ_EXAMPLES")
-FUZZ = settings(
-    max_examples=int(EXAMPLES or 60), deadline=None, derandomize=EXAMPLES is None, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
 
 
 class Harm:
@@ -149,25 +143,6 @@ def test_configurations_that_are_pipes_do_not_hang(tmp_path):
         read_json(tmp_path / "config.json")
 
 
-def mutated(data, draw):
-    """Bytes overwritten, cut out or put in at a few places."""
-    data = bytearray(data)
-    for place, kind, new in draw:
-        place %= max(1, len(data))
-        if kind == 0:
-            data[place : place + len(new)] = new
-        elif kind == 1:
-            del data[place : place + len(new)]
-        else:
-            data[place:place] = new
-    return bytes(data)
-
-
-MUTATIONS = st.lists(
-    st.tuples(st.integers(0, 1 << 16), st.integers(0, 2), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4
-)
-
-
 def packed(kind):
     buffer = io.BytesIO()
     if kind == "tar":
@@ -187,7 +162,7 @@ def packed(kind):
 def test_fuzzed_archives(tmp_path, kind):
     good, path = packed(kind), tmp_path / f"x.{kind}"
 
-    @FUZZ
+    @fuzz()
     @given(MUTATIONS)
     def fuzzed(draw):
         path.write_bytes(mutated(good, draw))
@@ -221,7 +196,7 @@ def pictures():
 @pytest.mark.parametrize("name, good", list(pictures()), ids=lambda x: x if isinstance(x, str) else "")
 @pytest.mark.filterwarnings("ignore")  # what Pillow says of damaged files
 def test_fuzzed_pictures(name, good):
-    @FUZZ
+    @fuzz()
     @given(MUTATIONS)
     def fuzzed(draw):
         with contextlib.suppress(InrganError):
@@ -238,7 +213,7 @@ def test_fuzzed_generators(tmp_path):
     weights, config = ((tmp_path / n).read_bytes() for n in ("model.safetensors", "config.json"))
     json.loads(config)
 
-    @FUZZ
+    @fuzz()
     @given(MUTATIONS, st.booleans())
     def fuzzed(draw, which):
         (tmp_path / "config.json").write_bytes(mutated(config, draw) if which else config)

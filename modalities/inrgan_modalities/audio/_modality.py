@@ -10,7 +10,7 @@ import torch
 
 from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, ResidualCritic, View
 from inrgan.augmentation import AbstractTransform, Affine, Polarity
-from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.data import AbstractSource, open_source
 from inrgan.discriminators import AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
 from inrgan.errors import ConfigError
@@ -115,7 +115,7 @@ class AudioModality(Modality):
         reading = Reading(
             rate=self.rate, channels=self.channels, trim=self.trim, loudness=self.loudness, remove_dc=self.remove_dc
         )
-        return ArchiveSource(open_archive(data, suffixes=SUFFIXES), decode=reading, labels=labels)
+        return open_source(data, suffixes=SUFFIXES, decode=reading, labels=labels, seed=seed)
 
     def observe(self, items: Sequence[Clip], view: View) -> torch.Tensor:
         return torch.cat([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])

@@ -9,7 +9,7 @@ import torch
 
 from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Rotation, Scale, Shift, Tint
-from inrgan.data import AbstractLargeItem, AbstractSource, ArchiveSource, open_archive
+from inrgan.data import AbstractLargeItem, AbstractSource, open_source
 from inrgan.errors import ConfigError, DataError
 from inrgan.pictures import SUFFIXES, read_image, tile, write_animation, write_image
 from inrgan_modalities.image._synthetic import SyntheticShapes
@@ -69,8 +69,7 @@ class ImageModality(Modality):
             if self.channels not in (1, 3):
                 raise DataError(f"the built-in images have 1 or 3 channels, not {self.channels}; give --data")
             return SyntheticShapes(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)
-        archive = open_archive(data, suffixes=SUFFIXES)
-        return ArchiveSource(archive, decode=self._decode, labels=labels)
+        return open_source(data, suffixes=SUFFIXES, decode=self._decode, labels=labels, seed=seed)
 
     def _decode(self, name: str, data: bytes) -> torch.Tensor:
         return read_image(name, data, channels=self.channels)

@@ -110,8 +110,9 @@ class OccupancyModality(Modality):
         if data is None:
             return SyntheticSolids(size=self.resolution, signal=kind, seed=seed)
         return open_solids(
-            data, signal=kind, resolution=max(64, self.resolution), margin=self.margin, up=self.up, labels=labels
-        )
+            data, signal=kind, resolution=max(64, self.resolution), margin=self.margin, up=self.up, labels=labels,
+            seed=seed,
+        )  # fmt: skip
 
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B 1 *S"]:
         lower, upper = self.domain.lower, self.domain.upper

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, open_archive
+from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, is_stream, open_archive, open_source
 from inrgan.errors import InrganError
 from inrgan_modalities.occupancy import _volume
 from inrgan_modalities.occupancy._reading import SUFFIXES, Reading, cache_folder
@@ -28,9 +28,10 @@ def open_solids(
     margin: float,
     up: str,
     labels: bool | str = False,
+    seed: int = 0,
     workers: int | None = None,
 ) -> AbstractSource:
-    """A folder or zip of meshes and volumes as signals (1, n, n, n).
+    """A folder, zip or stream of meshes and volumes as signals (1, n, n, n).
 
     Meshes whose signals are not kept yet are computed now, by several processes where there are many; what is finished
     stays when the program is stopped. A mesh that cannot be read or signed is named, skipped and counted.
@@ -42,6 +43,7 @@ def open_solids(
         margin: share of the cube's half side that meshes leave free.
         up: which axis of the files points up.
         labels: as of ``Modality.source``.
+        seed: of the order of a stream, whose meshes are computed as they come.
         workers: processes; as many as there are cores where None, and none at all for 1.
 
     Raises:
@@ -52,8 +54,10 @@ def open_solids(
         >>> open_solids("chairs.zip", signal=Signal("distance", 0.2), resolution=64, margin=0.1, up="z")[0].shape
         torch.Size([1, 64, 64, 64])
     """
-    archive = open_archive(data, suffixes=SUFFIXES)
     reading = Reading(signal, resolution=resolution, margin=margin, up=up, cache=cache_folder())
+    if is_stream(data):
+        return open_source(data, suffixes=SUFFIXES, decode=reading, labels=labels, seed=seed)
+    archive = open_archive(data, suffixes=SUFFIXES)
     workers = (os.cpu_count() or 1) if workers is None else workers
     if workers > 1:
         prepare(archive, reading, workers=workers)

@@ -104,8 +104,9 @@ class SphericalModality(Modality):
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is not None:
             return open_spherical(
-                data, channels=self.channels, low=self.low, high=self.high, variable=self.variable, labels=labels
-            )
+                data, channels=self.channels, low=self.low, high=self.high, variable=self.variable, labels=labels,
+                seed=seed,
+            )  # fmt: skip
         if self.channels not in (1, 3):
             raise DataError(f"the built-in spheres have 1 or 3 channels, not {self.channels}; give --data")
         return SyntheticSkies(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)

@@ -6,7 +6,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from inrgan import Box, resample
-from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.data import AbstractSource, is_stream, open_source
 from inrgan.errors import ConfigError, DataError
 from inrgan.pictures import SUFFIXES, read_image
 from inrgan_modalities.spherical._field_source import FieldSource
@@ -26,11 +26,12 @@ def open_spherical(
     high: float | None = None,
     variable: str = "",
     labels: bool | str = False,
+    seed: int = 0,
 ) -> AbstractSource:
     """Open signals on the whole sphere: items (C, H, 2H) on the canonical equirectangular grid.
 
-    A folder or zip of equirectangular images; a .npy file of fields with lat.npy and lon.npy beside it, or a folder
-    with these three; a NetCDF file (.nc, .nc4), or a folder with one.
+    A folder, zip or stream of equirectangular images; a .npy file of fields with lat.npy and lon.npy beside it, or a
+    folder with these three; a NetCDF file (.nc, .nc4), or a folder with one.
 
     Args:
         data: the path.
@@ -39,6 +40,7 @@ def open_spherical(
         high: of fields, the value that becomes 1.
         variable: of NetCDF files, which variable; several, separated by commas, are the channels.
         labels: label images with the folder that they lie in.
+        seed: of the order of a stream of images.
 
     Returns:
         Images as uint8 as stored, or floats in [-1, 1]; fields as floats in [-1, 1].
@@ -55,12 +57,11 @@ def open_spherical(
     """
     path = Path(data).expanduser()
     units = given_units(low, high)
-    field = _field_path(path)
+    field = None if is_stream(data) else _field_path(path)
     if field is None:
         if units is not None or variable:
             raise ConfigError(f"--low, --high and --variable speak of fields, but {data} holds images; leave them out")
-        archive = open_archive(path, suffixes=SUFFIXES)
-        return ArchiveSource(archive, decode=_Panoramas(channels), labels=labels)
+        return open_source(data, suffixes=SUFFIXES, decode=_Panoramas(channels), labels=labels, seed=seed)
     if labels:
         raise ConfigError(f"--labels was asked for, but the fields of {field} have none; leave it out")
     if field.suffix.lower() in _NETCDF:

@@ -73,7 +73,7 @@ class SurfaceModality(Modality):
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is not None:
-            return open_surface(data, self.domain, channels=self.channels, labels=labels)
+            return open_surface(data, self.domain, channels=self.channels, labels=labels, seed=seed)
         if self.channels not in (1, 3):
             raise DataError(f"the built-in textures have 1 or 3 channels, not {self.channels}; give --data")
         return SyntheticTextures(self.domain, resolution=2 * self.resolution, channels=self.channels, seed=seed)

@@ -10,24 +10,27 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from inrgan import Surface
-from inrgan.data import AbstractSource, ArchiveSource, open_archive
+from inrgan.data import AbstractSource, is_stream, open_source
 from inrgan.errors import ConfigError, DataError, MissingDependency
 from inrgan.pictures import check_floats, load_npy
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
 
 
-def open_surface(data: str | Path, surface: Surface, *, channels: int, labels: bool | str = False) -> AbstractSource:
+def open_surface(
+    data: str | Path, surface: Surface, *, channels: int, labels: bool | str = False, seed: int = 0
+) -> AbstractSource:
     """Open signals on a surface: items (C, V), one value at each vertex of the mesh.
 
-    An array (items, V[, C]) in a .npy file; or a folder or zip of .npy files (V[, C]), or of meshes with coloured
-    vertices, .glb, .ply, .obj or .off, that have the same vertices in the same order.
+    An array (items, V[, C]) in a .npy file; or a folder, zip or stream of .npy files (V[, C]), or of meshes with
+    coloured vertices, .glb, .ply, .obj or .off, that have the same vertices in the same order.
 
     Args:
         data: the path.
         surface: the mesh.
         channels: C.
         labels: label files with the folder that they lie in, or by a pattern of their names.
+        seed: of the order of a stream.
 
     Raises:
         DataError: missing or unreadable data, or data of another mesh.
@@ -40,12 +43,12 @@ def open_surface(data: str | Path, surface: Surface, *, channels: int, labels: b
         torch.Size([3, 5600])
     """
     path = Path(data).expanduser()
-    if path.is_file() and path.suffix.lower() == ".npy":
+    if not is_stream(data) and path.is_file() and path.suffix.lower() == ".npy":
         if labels:
             raise ConfigError(f"--labels was asked for, but the items of {path} have none; leave it out")
         return VertexArray(path, vertices=len(surface.mesh.vertices), channels=channels)
-    archive = open_archive(path, suffixes=(".npy", *MESH_SUFFIXES))
-    return ArchiveSource(archive, decode=_Decode(len(surface.mesh.vertices), channels), labels=labels)
+    decode = _Decode(len(surface.mesh.vertices), channels)
+    return open_source(data, suffixes=(".npy", *MESH_SUFFIXES), decode=decode, labels=labels, seed=seed)
 
 
 @final

@@ -1,0 +1,366 @@
+"""Damaged files and strange words: nothing but an InrganError comes out, and no process ends by a signal.
+
+Seeds are small files that are made here: every kind that the readers of sounds, meshes, fields and films know.
+"""
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fuzzing import EXAMPLES, MUTATIONS, fuzz, mutated
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inrgan import AudioModality, Box, ImageModality, TrainConfig
+from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan.cli import main
+from inrgan.data import write_shards
+from inrgan.data._stream_shard import read_shard
+from inrgan.errors import InrganError
+from inrgan.registry import rebuild
+
+# --- sounds ---
+
+
+def sounds():
+    soundfile = pytest.importorskip("soundfile")
+    samples = 0.5 * np.sin(np.arange(2000) / 5)
+    for kind, subtype in (("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_16"), ("ogg", None), ("mp3", None)):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, 8000, format=kind.upper(), subtype=subtype)
+        yield kind, buffer.getvalue()
+
+
+def test_fuzzed_sounds():
+    reading = pytest.importorskip("inrgan_modalities.audio._read").Reading
+    read = reading(rate=4000.0, channels=1, trim=40.0, loudness=-20.0, remove_dc=True)
+    seeds = list(sounds())
+    for kind, good in seeds:
+        assert read(f"x.{kind}", good).samples.shape[1] > 900
+
+    @fuzz(150)
+    @given(st.sampled_from(seeds), MUTATIONS)
+    def fuzzed(seed, draw):
+        with contextlib.suppress(InrganError):
+            clip = read(f"x.{seed[0]}", mutated(seed[1], draw))
+            assert torch.isfinite(clip.samples).all() and clip.samples.abs().max() <= 1
+
+    fuzzed()
+
+
+# --- meshes, points and volumes ---
+
+
+def solids():
+    trimesh = pytest.importorskip("trimesh")
+    box = trimesh.creation.box()
+    for kind in ("obj", "off", "ply", "stl", "glb"):
+        data = box.export(file_type=kind)
+        yield kind, data.encode() if isinstance(data, str) else data
+    yield "ply", box.export(file_type="ply", encoding="ascii")
+    yield "stl", box.export(file_type="stl_ascii").encode()
+    points = np.random.default_rng(0).normal(size=(64, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    yield "ply", trimesh.PointCloud(points).export(file_type="ply")
+    yield "xyz", "\n".join(" ".join(f"{x:.3f}" for x in (*p, *p)) for p in points).encode()
+    for save, kind, arrays in (
+        (np.save, "npy", ((np.ones((4, 4, 4), np.uint8),), {})),
+        (np.savez_compressed, "npz", ((), {"points": points, "normals": points})),
+        (np.savez, "npz", ((), {"volume": np.zeros((4, 4, 4), np.float32)})),
+    ):
+        buffer = io.BytesIO()
+        save(buffer, *arrays[0], **arrays[1])
+        yield kind, buffer.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore")  # what trimesh and numpy say of damaged files
+def test_fuzzed_solids():
+    occupancy = pytest.importorskip("inrgan_modalities.occupancy._reading")
+    from inrgan_modalities.occupancy._signal import Signal
+
+    read = occupancy.Reading(Signal("distance", truncation=0.2), resolution=8, margin=0.1, up="y", cache=None)
+    seeds = list(solids())
+
+    @fuzz(150)
+    @given(st.sampled_from(seeds), MUTATIONS)
+    def fuzzed(seed, draw):
+        with contextlib.suppress(InrganError):
+            values = read(f"x.{seed[0]}", mutated(seed[1], draw))
+            assert torch.isfinite(values).all() and values.abs().max() <= 1
+
+    fuzzed()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fuzzed_surfaces(tmp_path):
+    trimesh = pytest.importorskip("trimesh")
+    from inrgan_modalities.surface._read import _Decode
+
+    from inrgan.domains._mesh_file import read_mesh
+
+    box = trimesh.creation.box()
+    box.visual.vertex_colors = np.arange(32).reshape(8, 4)
+    seeds = [(kind, box.export(file_type=kind)) for kind in ("obj", "off", "ply", "glb")]
+    seeds = [(kind, data.encode() if isinstance(data, str) else data) for kind, data in seeds]
+
+    @fuzz(80)
+    @given(st.sampled_from(seeds), MUTATIONS)
+    def fuzzed(seed, draw):
+        data, path = mutated(seed[1], draw), tmp_path / f"x.{seed[0]}"
+        with contextlib.suppress(InrganError):
+            assert torch.isfinite(_Decode(8, 3)(path.name, data)).all()
+        path.write_bytes(data)
+        with contextlib.suppress(InrganError):
+            vertices, faces = read_mesh(path)
+            assert torch.isfinite(vertices).all() and faces.min() >= 0 and faces.max() < len(vertices)
+
+    fuzzed()
+
+
+# --- fields ---
+
+
+def fields(folder):
+    """A field in the three formats of NetCDF files, and one of arrays."""
+    library = pytest.importorskip("netCDF4")
+    for kind in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4"):
+        path = folder / f"{kind}.nc"
+        with library.Dataset(str(path), "w", format=kind) as file:
+            for name, values, unit in (
+                ("lat", np.linspace(-80, 80, 8), "degrees_north"), ("lon", np.arange(0, 360, 22.5), "degrees_east"),
+            ):  # fmt: skip
+                file.createDimension(name, len(values))
+                variable = file.createVariable(name, "f4", (name,))
+                variable.units = unit
+                variable[:] = values
+            file.createDimension("time", 2)
+            variable = file.createVariable("t", "i2", ("time", "lat", "lon"), fill_value=-999)
+            variable.scale_factor, variable.add_offset = 0.01, 270.0
+            variable[:] = 270 + np.random.default_rng(0).random((2, 8, 16))
+        yield path.name, path.read_bytes()
+    buffer = io.BytesIO()
+    np.save(buffer, np.random.default_rng(0).random((2, 8, 16)).astype(np.float32) + 270)
+    yield "field.npy", buffer.getvalue()
+
+
+def read_fields(folder, seed):
+    """What a child does: some damaged files of one kind, each read whole."""
+    from inrgan_modalities.spherical._open import open_spherical
+
+    folder = Path(folder)
+    seeds = dict(fields(folder))
+    for name, values in (("lat", np.linspace(-80, 80, 8)), ("lon", np.arange(0, 360, 22.5))):
+        np.save(folder / f"{name}.npy", values)
+    path = folder / "damaged"
+    print("begun", flush=True)
+
+    @fuzz(80)
+    @given(st.sampled_from(sorted(seeds)), MUTATIONS)
+    def fuzzed(name, draw):
+        place = path.with_name(f"x{Path(name).suffix}")
+        data = mutated(seeds[name], draw)
+        place.write_bytes(data)
+        path.write_bytes(data)  # which one it was, if nothing more can be said
+        with contextlib.suppress(InrganError):
+            source = open_spherical(place, channels=1, low=260, high=290)
+            for i in range(min(3, len(source))):
+                assert torch.isfinite(source[i]).all()
+
+    fuzzed()
+    del seed
+
+
+def test_fuzzed_fields(tmp_path):
+    # In a process of its own: HDF5 is written in C, and what ends it by a signal is to be seen.
+    pytest.importorskip("netCDF4")
+    code = f"import sys; sys.path[:0] = {sys.path!r}; import test_data_fuzz as t; t.read_fields({str(tmp_path)!r}, 0)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    if done.returncode:
+        kept = Path("/tmp") / "inrgan-fuzzed-field"
+        kept.write_bytes((tmp_path / "damaged").read_bytes())
+    assert done.returncode == 0, f"{done.returncode}; the file lies at /tmp/inrgan-fuzzed-field\n{done.stderr[-3000:]}"
+
+
+# --- films ---
+
+
+def test_fuzzed_films(tmp_path):
+    av = pytest.importorskip("av")
+    pytest.importorskip("cv2")
+    from inrgan_modalities.video._source import open_clips
+
+    seeds = []
+    for suffix, codec in (("mp4", "libx264"), ("avi", "mpeg4"), ("gif", "gif")):
+        path = tmp_path / f"seed.{suffix}"
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream(codec, rate=8)
+            stream.width, stream.height, stream.pix_fmt = 32, 16, "rgb8" if suffix == "gif" else "yuv420p"
+            for k in range(8):
+                frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), 30 * k, np.uint8), format="rgb24")
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode())
+        seeds.append((suffix, path.read_bytes()))
+
+    from inrgan_modalities.video._decoder import Decoder
+
+    decoder = Decoder(index_seconds=20, read_seconds=20)
+    folder = tmp_path / "films"
+    folder.mkdir()
+
+    @fuzz(20)
+    @given(st.sampled_from(seeds), MUTATIONS)
+    def fuzzed(seed, draw):
+        for old in folder.iterdir():
+            old.unlink()
+        (folder / f"x.{seed[0]}").write_bytes(mutated(seed[1], draw))
+        with contextlib.suppress(InrganError):
+            source = open_clips(
+                folder, channels=3, side=16, seconds=0.0, still_fps=25.0, labels=False, decoder=decoder, progress=False
+            )
+            clip = source[0]
+            assert clip.seconds > 0 and clip.nbytes >= 0
+
+    fuzzed()
+    decoder.close()
+
+
+# --- streams ---
+
+
+def test_fuzzed_streams(tmp_path):
+    from inrgan.data import FolderArchive
+
+    for i in range(3):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (tmp_path / "files" / f"{i}.bin").write_bytes(bytes([i]) * 700)
+    (shard,) = write_shards(FolderArchive(tmp_path / "files", suffixes=(".bin",)), tmp_path / "shards")
+    good = shard.read_bytes()
+
+    @fuzz()
+    @given(MUTATIONS)
+    def fuzzed(draw):
+        shard.write_bytes(mutated(good, draw))
+        with contextlib.suppress(InrganError):
+            list(read_shard(str(shard), suffixes=(".bin",)))
+
+    fuzzed()
+
+
+# --- configurations ---
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8)
+    | st.sampled_from(["image", "tiny", "pipe:true", "full", "style"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+MODALITIES = [ImageModality(resolution=16), AudioModality(resolution=512)]
+
+
+def places(data, where=()):
+    """Every place in nested tables, innermost last."""
+    yield where
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from places(value, (*where, key))
+
+
+def changed(data, where, value):
+    """The tables with something else in one place."""
+    if not where:
+        return value
+    return {**data, where[0]: changed(data[where[0]], where[1:], value)}
+
+
+@pytest.mark.parametrize("modality", MODALITIES, ids=lambda m: m.name)
+def test_fuzzed_configurations(modality):
+    from dataclasses import replace
+
+    from inrgan import recipes
+
+    config = recipes.tiny(modality)
+    config = replace(config, generator=modality.generator_sizes("tiny"), critic=config.sizes(classes=0)[1])
+    saved = json.loads(json.dumps(config.to_json()))
+
+    @fuzz(60)
+    @given(st.lists(st.tuples(st.sampled_from(list(places(saved))[1:]), PLAIN), min_size=1, max_size=2))
+    def fuzzed(changes):
+        data = saved
+        for where, value in changes:
+            with contextlib.suppress(KeyError, TypeError):  # of a place that the change before took away
+                data = changed(data, where, value)
+        with contextlib.suppress(InrganError):
+            described = data["modality"]
+            described = described if isinstance(described, dict) else {}
+            rebuilt = rebuild(str(described.get("name")), described.get("arguments"))
+            json.dumps(TrainConfig.from_json(data, modality=rebuilt).to_json())
+
+    fuzzed()
+
+
+# --- the command line ---
+
+WORDS = st.sampled_from(
+    ["", "0", "-1", "1", "8", "16", "1e400", "nan", "inf", "-0.0", "x", "16x", "x16", "8x8x8", "1,2", "-1,-1,1,1", ",",
+     "٣", "1_000", "0-3", "3-0", "0x10", "99999999999999999999", "full,full", "dense-patch", "{label}_*", "\udcff",
+     "\0", "~", "tiny", "None", "True", "--", "-", "=", "a=b"]
+) | st.text(max_size=6)  # fmt: skip
+
+
+def flags_of(command, capsys):
+    """The flags that a command's help lists."""
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    found = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
+    return sorted(found - {"--help", "--outdir", "--run-dir", "--init-from", "--backbone", "--dry-run", "--preset"})
+
+
+def test_fuzzed_training_flags(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("inrgan._commands._sizes", lambda config: "")
+    flags = flags_of(["train", "image"], capsys)
+    assert {"--resolution", "--data", "--losses", "--seed"} <= set(flags)
+
+    # As a terminal's are: what cannot be encoded is shown by its number.
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace"))
+
+    @fuzz(15)
+    @given(st.lists(st.tuples(st.sampled_from(flags), WORDS), min_size=1, max_size=3))
+    def fuzzed(given_flags):
+        argv = ["train", "image", "--dry-run", *(part for flag in given_flags for part in flag)]
+        try:
+            main(argv)
+        except SystemExit as stop:
+            assert stop.code in (0, 2), argv
+
+    fuzzed()
+    assert not list(tmp_path.iterdir())
+
+
+def test_fuzzed_words():
+    """Seeds, shapes, numbers, windows and views, as all commands read them."""
+
+    @fuzz(150)
+    @given(WORDS, st.sampled_from(MODALITIES))
+    def fuzzed(word, modality):
+        readers = (
+            parse_seeds, lambda w: parse_numbers(w, what="region"), modality.array_shape,
+            lambda w: parse_shape(w, domain=Box(2), default=8), lambda w: modality.window(resolution=w, rate=8.0),
+            lambda w: modality.named_view(w, resolution=8),
+        )  # fmt: skip
+        for read in readers:
+            with contextlib.suppress(InrganError):
+                read(word)
+
+    fuzzed()
+
+
+assert EXAMPLES is None or int(EXAMPLES) > 0
