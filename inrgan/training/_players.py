@@ -58,8 +58,12 @@ class Players:
             self.D, adversarial_loss(config.adversarial), gamma=config.gamma, every=config.penalty_every,
             autocast=self.autocast, backend="inductor" if config.compile else None,
         )  # fmt: skip
-        self.optimizer_G = torch.optim.Adam(self.G.parameters(), lr=config.generator_rate, betas=config.betas)
-        self.optimizer_D = torch.optim.Adam(self.D.parameters(), lr=config.critic_rate, betas=config.betas)
+        # One pass over the weights instead of ten.
+        fused = device.type in ("cpu", "cuda")
+        self.optimizer_G, self.optimizer_D = (
+            torch.optim.Adam(network.parameters(), lr=rate, betas=config.betas, fused=fused)
+            for network, rate in ((self.G, config.generator_rate), (self.D, config.critic_rate))
+        )
         self.descent_G = Descent(self.optimizer_G, ranks=ranks)
         self.descent_D = Descent(self.optimizer_D, ranks=ranks)
         if config.compile:
