@@ -30,6 +30,8 @@ class GeneratorSizes:
     """Rank of the factorized modulation."""
     modulation: Literal["linear", "plain", "tanh", "sigmoid"] = "linear"
     """Form of the factorized modulation."""
+    demodulated: bool = True
+    """Rows of modulated weights to unit length; off only to study what happens then, and of factorized modulation."""
     backbone: Backbone = "multiscale"
     """What the weights are the weights of."""
     lattices: tuple[int, ...] = ()
@@ -54,6 +56,11 @@ class GeneratorSizes:
         for name, value in sizes.items():
             if value < 1:
                 raise ConfigError(f"{name} of the generator is {getattr(self, name)}; expected 1 or more")
+        if not self.demodulated and self.hypernetwork != "factorized":
+            raise ConfigError(
+                f"weights without demodulation were asked of a {self.hypernetwork} hypernetwork, which has none; "
+                "use factorized"
+            )
         if not 0 < self.mapping_rate < float("inf") or self.classes < 0:
             raise ConfigError(f"mapping_rate is {self.mapping_rate}, classes {self.classes}; expected positive numbers")
 

@@ -39,6 +39,7 @@ class Generator(nn.Module):
         hypernetwork: ``factorized``, ``style`` or ``full``.
         rank: of the factorized modulation.
         modulation: form of the factorized modulation.
+        demodulated: whether rows of its weights are brought to unit length.
         backbone: ``multiscale``, ``pointwise``, ``polynomial`` or ``carriers``; the modality's where None.
         lattices: cells along the shortest side of each lattice (multiscale and carriers).
         widths: layer widths per stage.
@@ -67,6 +68,7 @@ class Generator(nn.Module):
         hypernetwork: Hypernetwork | None = None,
         rank: int | None = None,
         modulation: Literal["linear", "plain", "tanh", "sigmoid"] | None = None,
+        demodulated: bool | None = None,
         backbone: Backbone | None = None,
         lattices: Sequence[int] | None = None,
         widths: Sequence[int] | None = None,
@@ -79,8 +81,8 @@ class Generator(nn.Module):
             sizes,
             {
                 "z_dim": z_dim, "w_dim": w_dim, "mapping_depth": mapping_depth, "mapping_rate": mapping_rate,
-                "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "lattices": lattices,
-                "widths": widths, "depths": depths, "backbone": backbone, "classes": len(labels),
+                "hypernetwork": hypernetwork, "rank": rank, "modulation": modulation, "demodulated": demodulated,
+                "lattices": lattices, "widths": widths, "depths": depths, "backbone": backbone, "classes": len(labels),
             },
         )  # fmt: skip
         self.modality, self.labels = modality, tuple(labels)
@@ -268,8 +270,9 @@ def _hypernetwork(sizes: GeneratorSizes, inr: AbstractINR, modality: Modality) -
     parts = dict.fromkeys(modality.latent_parts, sizes.part_dims[1])
     if sizes.hypernetwork == "factorized":
         return FactorizedHypernetwork(
-            inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, parts=parts, modulation=sizes.modulation
-        )
+            inr.layers, w_dim=sizes.w_dim, rank=sizes.rank, parts=parts, modulation=sizes.modulation,
+            demodulated=sizes.demodulated,
+        )  # fmt: skip
     if sizes.hypernetwork == "style":
         return StyleHypernetwork(inr.layers, w_dim=sizes.w_dim, parts=parts)
     if sizes.hypernetwork == "full":

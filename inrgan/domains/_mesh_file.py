@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from inrgan._typing import Float, Int, Tensor
-from inrgan.errors import DataError, MissingDependency
+from inrgan.errors import DataError, MissingDependency, NonFiniteError
 
 
 def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:
@@ -14,6 +14,7 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
 
     Raises:
         DataError: the file is missing or damaged, its kind is unknown, or it holds no triangles.
+        NonFiniteError: a vertex is NaN or infinite.
         MissingDependency: trimesh is not installed.
     """
     try:
@@ -33,4 +34,12 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
         ) from error
     if vertices.ndim != 2 or faces.ndim != 2 or len(faces) == 0:
         raise DataError(f"{path} holds {len(vertices)} vertices and no triangles; expected a surface. Export it anew.")
-    return vertices.float(), faces.long()
+    vertices, faces = vertices.float(), faces.long()
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise DataError(f"{path} has triangles with vertices that are not there; the file is damaged. Export it anew.")
+    bad = int((~torch.isfinite(vertices)).any(dim=1).sum())
+    if bad:
+        raise NonFiniteError(
+            f"{path} has {bad} vertices that are NaN or infinite; expected finite ones. Mend the file."
+        )
+    return vertices, faces

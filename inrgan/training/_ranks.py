@@ -1,13 +1,16 @@
 """The processes that train one generator together."""
 
 import datetime
+import logging
 import math
 import os
 from collections.abc import Sequence
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import torch
 from torch import distributed, nn
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from inrgan._typing import Tensor
 from inrgan.errors import ConfigError
@@ -15,6 +18,25 @@ from inrgan.errors import ConfigError
 T = TypeVar("T")
 _PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for the others, which may be writing a snapshot or compiling."""
+
+
+def _meeting(world: int) -> Any:
+    """Where the processes tell each other their addresses.
+
+    torchrun keeps one such place over its restarts, in which those of processes that died still stand
+    (pytorch/pytorch#135712). On one machine all know how often they were restarted, and each time meet under a name of
+    its own; on several they do not.
+    """
+    store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or os.environ.get("TORCHELASTIC_MAX_RESTARTS") == "0":
+        return store
+    if int(os.environ.get("LOCAL_WORLD_SIZE", "0")) == world:
+        return PrefixStore(f"inrgan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    logging.getLogger("inrgan").warning(
+        "torchrun was told to restart processes on several machines, which then do not find each other; start it with "
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in the environment of all of them"
+    )
+    return store
 
 
 @final
@@ -48,7 +70,10 @@ class Ranks:
         ranks = Ranks(rank=int(os.environ["RANK"]), world=world, local=int(os.environ.get("LOCAL_RANK", "0")))
         if not distributed.is_initialized():
             both = device != "cpu" and torch.cuda.is_available() and distributed.is_nccl_available()
-            distributed.init_process_group("cpu:gloo,cuda:nccl" if both else "gloo", timeout=_PATIENCE)
+            distributed.init_process_group(
+                "cpu:gloo,cuda:nccl" if both else "gloo", timeout=_PATIENCE, store=_meeting(ranks.world),
+                rank=ranks.rank, world_size=ranks.world,
+            )  # fmt: skip
             ranks._mine = True
         return ranks
 

@@ -68,6 +68,14 @@ def test_two_processes_learn_what_one_does(name, together, alone):
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
+def test_two_processes_are_one_with_two_pieces_bit_for_bit(name, together, tmp_path):
+    # Oracle: one process that works on the items of the first, then on those of the second, and adds up.
+    changed = steps(name, tmp_path, Ranks(), batch_gpu={"image": 4, "audio": 3}[name])
+    ours, its = tensors(together[0][name]), tensors(changed)
+    assert len(changed.pieces) == 2 and all(torch.equal(ours[k], its[k]) for k in ours)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_processes_stay_equal_bit_for_bit(name, together):
     mine, other = tensors(together[0][name]), together[1][name]
     assert mine.keys() == other.keys() and all(torch.equal(mine[k], other[k]) for k in mine)
@@ -97,6 +105,24 @@ def test_pieces_of_a_batch_add_up(name, alone, tmp_path):
     changed = steps(name, tmp_path, Ranks(), batch_gpu=2)
     assert len(changed.pieces) == {"image": 4, "audio": 3}[name]
     assert difference(tensors(changed), tensors(alone[name])) < 1e-5
+
+
+def test_gradients_of_pieces_add_up_in_every_single_weight(tmp_path, monkeypatch):
+    # Plain gradient descent passes on what gradients differ by, and adds nothing. The slowest layers are held a hundred
+    # times larger than others, so that a difference is seen beside the scale of its layer.
+    monkeypatch.setattr(torch.optim, "Adam", lambda weights, lr, betas: torch.optim.SGD(weights, lr=0.1))
+    learned = []
+    for most in (0, 2):
+        trainer = Trainer(replace(SCENARIOS["image"], batch_gpu=most), outdir=tmp_path, quiet=True)
+        before = tensors(trainer)["G.hypernetwork.head.weight"].clone()
+        for _ in range(8):
+            trainer.train_step()
+        trainer.close()
+        learned.append(tensors(trainer))
+        assert (learned[-1]["G.hypernetwork.head.weight"] - before).abs().max() > 1e-3
+    for key, x in learned[0].items():
+        scale = max(1.0, float(x.square().mean().sqrt()))
+        assert float((x - learned[1][key]).abs().max()) < 1e-5 * scale, key
 
 
 def test_pieces_and_processes_are_shown_the_items_of_the_whole(tmp_path):

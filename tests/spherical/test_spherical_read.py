@@ -126,8 +126,8 @@ def test_a_truncated_array_is_refused(tmp_path):
         opened(path)
 
 
-def write_nc(path, fields, *, lat=LAT, lon=LON, order=("time", "lat", "lon"), fill=None, packed=False):
-    with netCDF4.Dataset(path, "w") as file:
+def write_nc(path, fields, *, lat=LAT, lon=LON, order=("time", "lat", "lon"), fill=None, packed=False, kind="NETCDF4"):
+    with netCDF4.Dataset(path, "w", format=kind) as file:
         sizes = {"time": 3, "level": 2, "lat": len(lat), "lon": len(lon)}
         for name in set(order) | {"lat", "lon"}:
             file.createDimension(name, sizes[name])
@@ -197,6 +197,16 @@ def picture(path, width, height):
     ramp = np.linspace(0, 255, width * height * 3).reshape(height, width, 3).astype(np.uint8)
     Image.fromarray(ramp).save(path)
     return ramp
+
+
+@pytest.mark.parametrize("kind", ["NETCDF3_CLASSIC", "NETCDF4"])
+def test_netcdf_with_names_that_are_no_text(tmp_path, kind):
+    """Found by fuzzing: the library raises UnicodeDecodeError while it opens such a file."""
+    path = write_nc(tmp_path / "a.nc", {"t": FIELD}, packed=True, kind=kind)
+    assert path.read_bytes().count(b"scale_factor") == 1
+    path.write_bytes(path.read_bytes().replace(b"scale_factor", b"\x80cale_factor"))
+    with pytest.raises(DataError, match=r"a\.nc cannot be read as NetCDF"):
+        opened(path)
 
 
 def test_images(tmp_path):

@@ -15,7 +15,7 @@ from surface_meshes import ball, square, surface
 from inrgan import CriticSizes, Generator, Surface, SurfaceModality
 from inrgan.cli import main
 from inrgan.domains import TriangleMesh
-from inrgan.errors import ConfigError, DataError, ShapeError
+from inrgan.errors import ConfigError, DataError, NonFiniteError, ShapeError
 from inrgan.testing import check_modality
 
 
@@ -148,6 +148,18 @@ def test_arrays_are_read_as_they_were_written(of_ball, tmp_path):
     (tmp_path / "folder").mkdir()
     np.save(tmp_path / "folder/a.npy", (np.arange(V) % 256).astype(np.uint8))
     assert grey.source(tmp_path / "folder")[0].shape == (1, V)
+
+
+def test_meshes_with_corners_at_infinity(tmp_path):
+    """Found by fuzzing: such a mesh was taken as it was."""
+    corners = "0 0 0\n1 0 0\n0 {} 0\n0 0 1\n"
+    for y, error, says in (
+        ("inf", NonFiniteError, "1 vertices that are NaN"),
+        ("nan", NonFiniteError, "NaN"),
+    ):
+        (tmp_path / "x.off").write_text(f"OFF\n4 1 0\n{corners.format(y)}3 0 1 2\n")
+        with pytest.raises(error, match=says):
+            SurfaceModality(mesh=str(tmp_path / "x.off"))
 
 
 def test_errors(of_ball, tmp_path):

@@ -1,13 +1,15 @@
 """Fields of a NetCDF file, by its own description of the axes."""
 
+import contextlib
 import importlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from inrgan.errors import ConfigError, DataError, MissingDependency
+from inrgan.errors import ConfigError, DataError, InrganError, MissingDependency
 from inrgan_modalities.spherical._field_file import AbstractFieldFile
 
 # Of the CF conventions: units, standard name; then names in use.
@@ -39,7 +41,25 @@ class NetcdfFile(AbstractFieldFile):
 
     def __init__(self, path: Path, *, variable: str, channels: int):
         self._path, self._dataset = path, None
+        with _reading(str(path)):
+            self._describe(self._open(), variable, channels)
+
+    def read(self, i: int) -> np.ndarray:
+        where = iter(np.unravel_index(i, self._leading) if self._leading else ())
+        rank = len(self._leading) + 2
+        index = tuple(slice(None) if d in (self._row, self._column) else int(next(where)) for d in range(rank))
         dataset = self._open()
+        parts = []
+        for name in self._names:
+            with _reading(f"item {i} of {self.where}"):
+                part = dataset.variables[name][index]
+                part = np.ma.filled(np.ma.asarray(part).astype(np.promote_types(part.dtype, np.float32)), np.nan)
+            parts.append(part if self._row < self._column else part.T)
+        return np.stack(parts)
+
+    def _describe(self, dataset: Any, variable: str, channels: int) -> None:
+        """Find the variables and the axes that are meant."""
+        path = self._path
         latitude, longitude = (_dimensions(dataset, *kind) for kind in (_LATITUDE, _LONGITUDE))
         candidates = {
             name: v.dimensions
@@ -70,23 +90,6 @@ class NetcdfFile(AbstractFieldFile):
             raise DataError(f"{self.where} has shape {sizes} and holds no item; expected at least one")
         self.shape = (items, channels, sizes[self._row], sizes[self._column])
 
-    def read(self, i: int) -> np.ndarray:
-        where = iter(np.unravel_index(i, self._leading) if self._leading else ())
-        rank = len(self._leading) + 2
-        index = tuple(slice(None) if d in (self._row, self._column) else int(next(where)) for d in range(rank))
-        dataset = self._open()
-        parts = []
-        for name in self._names:
-            try:
-                part = dataset.variables[name][index]
-            except (RuntimeError, OSError) as error:
-                raise DataError(
-                    f"item {i} of {self.where} cannot be read ({error}); copy or make the file again"
-                ) from error
-            part = np.ma.filled(np.ma.asarray(part).astype(np.promote_types(part.dtype, np.float32)), np.nan)
-            parts.append(part if self._row < self._column else part.T)
-        return np.stack(parts)
-
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_dataset": None}
 
@@ -97,11 +100,22 @@ class NetcdfFile(AbstractFieldFile):
                 library = importlib.import_module("netCDF4")
             except ImportError as error:
                 raise MissingDependency("netCDF4", extra="spherical", why="Reading NetCDF files") from error
-            try:
+            with _reading(str(self._path)):
                 self._dataset = library.Dataset(str(self._path), "r")
-            except (OSError, RuntimeError) as error:
-                raise DataError(f"{self._path} cannot be read as NetCDF ({error}); copy or make it again") from error
         return self._dataset
+
+
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turn what the library says into an error of inrgan's own: on damaged files it raises anything."""
+    try:
+        yield
+    except InrganError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{what} cannot be read as NetCDF ({type(error).__name__}: {error}); copy or make it again"
+        ) from error
 
 
 def _dimensions(dataset: Any, units: set[str], standard: str, names: set[str]) -> dict[str, str]:

@@ -1,0 +1,168 @@
+"""The highest learning rate at which a training stays healthy, by the form of the modulation.
+
+From the recipe's own rates (both networks') on, each try doubles them, until one does not stay healthy. A try is
+healthy when over all its steps
+
+- no loss and no gradient was NaN or infinite,
+
+and at nine looks, after two tenths of the steps and every tenth from there on,
+
+- the critic's mean scores stay within ±1000 (at the usual rates they stay within some tens),
+- fakes of 64 fixed latents differ from each other: their standard deviation over items, averaged over places, is at
+  least a twentieth of that of as many reals,
+- fewer than half of their values lie beyond ±0.99, where the last layer has lost its slope, and no more than twice as
+  many as of the reals where those are saturated themselves.
+
+Every try adds a row to a file, with the numbers of every look, so that other limits can be put on them; tries that the
+file has are not made again.
+
+    python benchmarks/stable_rate.py --modality image --steps 2000 --out rates.jsonl
+    python benchmarks/stable_rate.py --modality audio --steps 100 --batch 4 --out /tmp/rates.jsonl   # minutes
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inrgan import AudioModality, ImageModality, Modality, Trainer, recipes
+from inrgan.memory import keep_freed_memory
+from inrgan.training._reals import Reals
+
+KINDS: dict[str, tuple[str, bool]] = {
+    "demodulated": ("linear", True),  # the default
+    "plain": ("plain", False),
+    "tanh": ("tanh", False),
+    "sigmoid": ("sigmoid", False),
+    "linear": ("linear", False),
+}
+LOOKS, ITEMS = 10, 64
+MOST_SCORE, LEAST_VARIETY, MOST_SATURATED = 1000.0, 0.05, 0.5
+
+
+def modality_of(name: str, resolution: int | None) -> Modality:
+    if name == "image":
+        return ImageModality(resolution=resolution or 32)
+    return AudioModality(resolution=resolution or 4096, rate=8000)
+
+
+def spread(x: torch.Tensor) -> dict[str, float]:
+    """How much items differ, and how many values are saturated."""
+    return {"variety": float(x.std(dim=0).mean()), "saturated": float((x.abs() > 0.99).float().mean())}
+
+
+@torch.no_grad()
+def look(trainer: Trainer, reals: dict[str, float], stats: dict[str, torch.Tensor]) -> tuple[dict[str, float], str]:
+    """Numbers of a moment, and what is wrong with them."""
+    domain, resolution = trainer.config.modality.domain, trainer.config.modality.resolution
+    z = torch.randn(ITEMS, trainer.G.z_dim, generator=torch.Generator().manual_seed(0)).to(trainer.device)
+    fakes = trainer.G(z)(domain.grid(domain.shape(resolution), device=trainer.device)).float()
+    if not torch.isfinite(fakes).all():
+        return {}, "fakes are not finite"
+    scores = [abs(float(v)) for name, v in stats.items() if name.startswith("score/")]
+    numbers = {"kimg": round(trainer.kimg, 3), "score": max(scores), **spread(fakes)}
+    numbers = {name: float(f"{value:.4g}") for name, value in numbers.items()}
+    if numbers["score"] > MOST_SCORE:
+        return numbers, f"scores reach {numbers['score']:.3g}"
+    if numbers["variety"] < LEAST_VARIETY * reals["variety"]:
+        return numbers, f"fakes differ by {numbers['variety']:.3g}, reals by {reals['variety']:.3g}"
+    if numbers["saturated"] > max(MOST_SATURATED, 2 * reals["saturated"]):
+        return numbers, f"{numbers['saturated']:.0%} of the values are saturated"
+    return numbers, ""
+
+
+def tried(args: argparse.Namespace, kind: str, multiple: int) -> dict[str, Any]:
+    """One training."""
+    modality = modality_of(args.modality, args.resolution)
+    modulation, demodulated = KINDS[kind]
+    config = recipes.tiny(modality)
+    config = replace(
+        config, batch=args.batch or config.batch, seed=args.seed, kimg=1e9, snapshot_kimg=1e9, device=args.device,
+        generator=replace(modality.generator_sizes("tiny"), modulation=modulation, demodulated=demodulated),
+        generator_rate=multiple * config.generator_rate, critic_rate=multiple * config.critic_rate, watch_every=0,
+    )  # fmt: skip
+    began, why, looks = time.perf_counter(), "", list[dict[str, float]]()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(config, outdir=folder, quiet=True)
+        view = modality.domain.grid(modality.domain.shape(modality.resolution))
+        (values,), _ = Reals(trainer.source, modality, batch=ITEMS, seed=args.seed).draw(0, [view])
+        reals = spread(values)
+        for step in range(1, args.steps + 1):
+            stats = trainer.train_step()
+            if trainer.health.skipped:
+                why = "a loss or a gradient was not finite"
+            elif step * LOOKS // args.steps > max(1, (step - 1) * LOOKS // args.steps):
+                numbers, why = look(trainer, reals, stats)
+                looks.append(numbers)
+            if why:
+                break
+        done = trainer.step
+        trainer.close()
+    return {
+        "modality": args.modality, "resolution": modality.resolution, "kind": kind, "multiple": multiple,
+        "steps": args.steps, "batch": config.batch, "seed": args.seed, "healthy": not why, "why": why, "done": done,
+        "generator_rate": config.generator_rate, "critic_rate": config.critic_rate,
+        "reals": {name: float(f"{value:.4g}") for name, value in reals.items()}, "looks": looks,
+        "seconds": round(time.perf_counter() - began, 1), "device": str(trainer.device),
+    }  # fmt: skip
+
+
+def known(path: Path, row: dict[str, Any]) -> dict[str, Any] | None:
+    """The same try, where the file has it."""
+    if path.exists():
+        for line in path.read_text().splitlines():
+            found = json.loads(line)
+            if all(found.get(name) == value for name, value in row.items()):
+                return found
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--modality", choices=("image", "audio"), default="image")
+    parser.add_argument("--kinds", default="demodulated,plain,tanh,sigmoid", help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--most", type=int, default=64, help="largest multiple")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch", type=int, help="the recipe's when absent")
+    parser.add_argument("--resolution", type=int, help="32 pixels or 4096 samples when absent")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="a file of rows that grows")
+    args = parser.parse_args()
+    if args.steps < LOOKS or unknown(args.kinds):
+        raise SystemExit(f"expected {LOOKS} steps or more, and kinds of {', '.join(KINDS)}; got {args.kinds}")
+    torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    for kind in args.kinds.split(","):
+        best = 0
+        for multiple in (2**k for k in range(int(math.log2(args.most)) + 1)):
+            wanted = {"modality": args.modality, "kind": kind, "multiple": multiple, "steps": args.steps,
+                      "seed": args.seed}  # fmt: skip
+            wanted["resolution"] = modality_of(args.modality, args.resolution).resolution
+            wanted["batch"] = args.batch or recipes.tiny(modality_of(args.modality, args.resolution)).batch
+            row = known(args.out, wanted)
+            if row is None:
+                row = tried(args, kind, multiple)
+                with open(args.out, "a") as file:
+                    file.write(json.dumps(row) + "\n")
+            print(f"{args.modality} {kind:<12} {multiple:>3}x: {row['why'] or 'healthy'}", flush=True)
+            if not row["healthy"]:
+                break
+            best = multiple
+        print(json.dumps({"modality": args.modality, "kind": kind, "highest_healthy_multiple": best}), flush=True)
+
+
+def unknown(kinds: str) -> set[str]:
+    return set(kinds.split(",")) - set(KINDS)
+
+
+if __name__ == "__main__":
+    main()
