@@ -174,6 +174,8 @@ class Interpolate:
     """As for sample."""
     loop: bool = False
     """Come back to the first stop."""
+    path: Literal["line", "arc"] = "line"
+    """Between stops: straight lines of mapped latents, or great circles of latents."""
     pace: Literal["latent", "uniform"] = "latent"
     """uniform removes abrupt changes: constant speed measured in the signal instead of the latent."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -210,6 +212,34 @@ class Evaluate:
 
 
 @dataclass(kw_only=True)
+class Analyze:
+    """Measure what a generator does between latents and signals; writes a report with plots, and JSON."""
+
+    run: Positional[str]
+    """Run directory, save_pretrained folder or Hub id."""
+    study: Positional[Literal["interpolation"]]
+    """interpolation: where walks between samples jump, and which stage makes them."""
+    out: Path | None = None
+    """Folder of the report; analysis in RUN when absent."""
+    paths: int = 32
+    """Walks between samples."""
+    steps: int = 64
+    """Of each walk."""
+    points: int = 1024
+    """Of the domain, at which signals are compared."""
+    seed: int = 0
+    """The first of the samples."""
+    truncation: float = 1.0
+    """As for sample."""
+    label: str | None = None
+    """As for sample; the first class when absent."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    quiet: bool = False
+    """No progress bar."""
+
+
+@dataclass(kw_only=True)
 class Shard:
     """Write the files of a folder or zip to tar shards in WebDataset layout, whole or not at all."""
 
@@ -237,6 +267,7 @@ _COMMANDS: dict[str, type] = {
     "render": Render,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
+    "analyze": Analyze,
     "shard": Shard,
     "info": Info,
 }
@@ -257,7 +288,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(args: list[str]) -> None:
-    from inrgan import _commands, _render_command, _shard_command
+    from inrgan import _analyze_command, _commands, _render_command, _shard_command
 
     if not args or args[0] in ("-h", "--help"):
         print(_overview())
@@ -272,6 +303,7 @@ def _dispatch(args: list[str]) -> None:
             "render": _render_command.render,
             "interpolate": _commands.interpolate,
             "evaluate": _commands.evaluate,
+            "analyze": _analyze_command.analyze,
             "shard": _shard_command.shard,
             "info": lambda _: _commands.info(),
         }

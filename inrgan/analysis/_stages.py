@@ -1,0 +1,109 @@
+"""A generator taken apart into the stages from a latent to a signal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.domains import Box
+from inrgan.errors import ConfigError
+from inrgan.field import Field
+from inrgan.generator import Generator
+from inrgan.inr import Weights
+from inrgan.modality import Modality
+from inrgan.views import View, scattered
+
+SPACES = ("z", "w", "θ", "signal")
+"""The latent, the mapped latent, the generated weights, and the values at points of the domain."""
+STAGES = ("z→w", "w→θ", "θ→signal")
+"""What leads from one to the next: mapping network, hypernetwork, function."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """z → w → θ → signal, as three functions: all that an instrument knows of a generator.
+
+    Attributes:
+        z_dim: Z.
+        mapping: latents (B, Z) to mapped latents (B, W).
+        weights: mapped latents to generated weights, one entry per layer.
+        signal: generated weights and a view to values (B, C, *S).
+
+    Example:
+        >>> stages = stages_of(G)
+        >>> stages.mapping(torch.zeros(2, stages.z_dim)).shape
+        torch.Size([2, 128])
+    """
+
+    z_dim: int
+    mapping: Callable[[Tensor], Tensor]
+    weights: Callable[[Tensor], Weights]
+    signal: Callable[[Weights, View], Tensor]
+
+
+def stages_of(G: Generator, *, label: int | str | None = None, truncation: float = 1.0) -> Stages:
+    """The stages of a generator.
+
+    Args:
+        G: the generator.
+        label: class of a conditional generator; its first where None.
+        truncation: 1 for the model as it is.
+
+    Raises:
+        ConfigError: a label of a generator without labels, or one that is not among them.
+
+    Example:
+        >>> stages_of(G).z_dim
+        64
+    """
+    if label is not None and not G.labels:
+        raise ConfigError(f"label {label!r} was asked of a generator without labels; train with labels first")
+    index = G.label_index(0 if label is None else label) if G.labels else 0
+
+    def mapping(z: Tensor) -> Tensor:
+        labels = torch.full((len(z),), index, device=z.device) if G.labels else None
+        return G.mapping.truncate(G.mapping(z, labels), truncation)
+
+    def signal(weights: Weights, view: View) -> Tensor:
+        return Field(G.inr, weights, domain=G.modality.domain)(view)
+
+    return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
+
+
+def flat(weights: Weights) -> Float[Tensor, "B T"]:
+    """All generated weights and biases of each sample, side by side.
+
+    Example:
+        >>> flat([LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))]).shape
+        torch.Size([2, 16])
+    """
+    return torch.cat([x.flatten(1) for layer in weights for x in (layer.weight, layer.bias)], dim=1)
+
+
+def probe_view(modality: Modality, *, points: int, seed: int = 0) -> View:
+    """Points of a modality's domain, uniform by measure, that see what a grid of the training resolution sees.
+
+    The mean over them estimates the mean over the domain, whatever its shape.
+
+    Args:
+        modality: decides the domain and, by its resolution, the band limit.
+        points: how many.
+        seed: of the places.
+
+    Raises:
+        ConfigError: fewer than one point.
+
+    Example:
+        >>> probe_view(ImageModality(resolution=32), points=100).coords.shape
+        torch.Size([1, 100, 2])
+    """
+    if points < 1:
+        raise ConfigError(f"signals were to be measured at {points} points; expected 1 or more")
+    domain = modality.domain
+    places = domain.sample(points, generator=torch.Generator().manual_seed(seed), dtype=domain.precision)
+    if isinstance(domain, Box):  # axes may differ in their units and their spacing
+        return scattered(places, spacing=domain.grid(domain.shape(modality.resolution)).spacing.to(places.dtype))
+    return scattered(places, spacing=domain.spacing(modality.resolution))
