@@ -132,9 +132,7 @@ def _course(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K 
     return nodes, t.to(stops.device)
 
 
-def _lengths(
-    nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Field], view: View
-) -> Float[Tensor, "T"]:
+def _lengths(nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Field], view: View) -> Float[Tensor, "T"]:
     """Length of the walk up to each of its points."""
     points = along(nodes, t.to(nodes.dtype))
     seen = torch.cat([field(part)(view).flatten(1) for part in points.split(16)])
@@ -142,9 +140,7 @@ def _lengths(
     return torch.cat([change.new_zeros(1), change.cumsum(0)])
 
 
-def _at_lengths(
-    t: Float[Tensor, "T"], length: Float[Tensor, "T"], wanted: Float[Tensor, "S"]
-) -> Float[Tensor, "S"]:
+def _at_lengths(t: Float[Tensor, "T"], length: Float[Tensor, "T"], wanted: Float[Tensor, "S"]) -> Float[Tensor, "S"]:
     """The times at which a walk has reached shares of its whole length; even times where nothing changes."""
     if not float(length[-1]) > 0:
         return t[0] + (t[-1] - t[0]) * wanted.to(t)

@@ -8,9 +8,11 @@ from inrgan.analysis._interpolation_page import interpolation_page
 from inrgan.analysis._intervals import Interval, bootstrap
 from inrgan.analysis._page import Page, Plot, require_plots
 from inrgan.analysis._speed import SpeedProfile, jump_score, measure_speed
-from inrgan.analysis._stages import Stages, flat, probe_view, stages_of
+from inrgan.analysis._stages import SPACES, STAGES, Stages, flat, probe_view, stages_of
 
 __all__ = [
+    "SPACES",
+    "STAGES",
     "InterpolationStudy",
     "Interval",
     "Page",

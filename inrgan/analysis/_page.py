@@ -62,7 +62,7 @@ class Plot:
     def svg(self) -> str:
         """The picture as SVG to stand inside a page."""
         out = io.StringIO()
-        self._figure.savefig(out, format="svg", metadata={"Date": None})
+        self._figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         text = out.getvalue()
         return text[text.index("<svg") :]
 

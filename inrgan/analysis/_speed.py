@@ -49,19 +49,19 @@ class SpeedProfile:
         return self.speeds.mean(dim=1)
 
     @property
-    def gains(self) -> Float[Tensor, "K-1 T"]:
+    def gains(self) -> Float[Tensor, "J T"]:
         """How much faster each space moves than the one before it; NaN where that one stands still."""
         before, after = self.speeds[:-1], self.speeds[1:]
         still = before <= before.amax(dim=1, keepdim=True) / HIGHEST
         return torch.where(still, torch.nan, after / before)
 
     @property
-    def stage_jumps(self) -> Float[Tensor, "K-1"]:
+    def stage_jumps(self) -> Float[Tensor, "J"]:
         """Jump score of each stage's gain: what the stage itself adds, however the space before it moves."""
         return torch.stack([jump_score(g[g.isfinite()]) if g.isfinite().any() else g.new_ones(()) for g in self.gains])
 
     @property
-    def excess(self) -> Float[Tensor, "K-1"]:
+    def excess(self) -> Float[Tensor, "J"]:
         """Gain of each stage over its median, at the step at which the signal moves fastest: who is to blame there."""
         step = int(self.speeds[-1].argmax())
         ratio = self.gains[:, step] / self.gains.nanmedian(dim=1).values.clamp(min=1e-30)
