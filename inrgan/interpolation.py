@@ -7,7 +7,6 @@ import torch
 
 from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
-from inrgan.field import Field
 from inrgan.views import View
 
 
@@ -81,7 +80,7 @@ def along(nodes: Float[Tensor, "K W"], t: Float[Tensor, "T"]) -> Float[Tensor, "
 @torch.no_grad()
 def uniform_pace(
     path: Float[Tensor, "T W"],
-    field: Callable[[Tensor], Field],
+    field: Callable[[Tensor], Callable[[View], Tensor]],
     view: View,
     *,
     steps: int,
@@ -90,14 +89,14 @@ def uniform_pace(
 ) -> Float[Tensor, "S W"]:
     """Walk the same path so that the signal changes at a constant speed.
 
-    The change between neighbouring points of the path is measured as the root mean square over the view, and its running
-    sum inverted: arc length, measured in the signal. Each round measures anew at the points that the one before found,
-    which lie close where the signal changes fast: a change between two points of the first round is walked through in
-    the next.
+    The change between neighbouring points of the path is measured as the root mean square over the view, and its
+    running sum inverted: arc length, measured in the signal. Each round measures anew at the points that the one before
+    found, which lie close where the signal changes fast: a change between two points of the first round is walked
+    through in the next.
 
     Args:
         path: the walk, finely sampled.
-        field: mapped latents to fields.
+        field: mapped latents to fields, or to whatever gives values at a view.
         view: from which the change is measured; scattered points will do.
         steps: S, points wanted.
         loop: the path's end is its beginning.
@@ -132,7 +131,9 @@ def _course(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K 
     return nodes, t.to(stops.device)
 
 
-def _lengths(nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Field], view: View) -> Float[Tensor, "T"]:
+def _lengths(
+    nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Callable[[View], Tensor]], view: View
+) -> Float[Tensor, "T"]:
     """Length of the walk up to each of its points."""
     points = along(nodes, t.to(nodes.dtype))
     seen = torch.cat([field(part)(view).flatten(1) for part in points.split(16)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -102,9 +103,14 @@ class InterpolationStudy:
             "signal_jump_by_walk": table(self.walks()),
             "length": table(self.lengths()),
             "length_over_distance": table(self.detours()),
-            "arcs": [{name: p.speeds[k].tolist() for k, name in enumerate(SPACES)} for p in self.arcs],
-            "lines": [{name: p.speeds[k].tolist() for k, name in enumerate(SPACES[1:])} for p in self.lines],
+            "arcs": [_speeds(p, SPACES) for p in self.arcs],
+            "lines": [_speeds(p, SPACES[1:]) for p in self.lines],
         }
+
+
+def _speeds(profile: SpeedProfile, names: Sequence[str]) -> dict[str, list[float]]:
+    """Rounded to what can be told apart."""
+    return {name: [float(f"{x:.5g}") for x in row] for name, row in zip(names, profile.speeds.tolist(), strict=True)}
 
 
 @torch.no_grad()
@@ -139,18 +145,8 @@ def study_interpolation(
         arcs.append(measure_speed(stages, view, z=arc(pair, steps=steps + 1)))
         line = walk(stages.mapping(pair), steps=steps + 1)
         lines.append(measure_speed(stages, view, w=line))
-        even = uniform_pace(line, lambda w: _Shown(stages, w), view, steps=steps + 1)
+        even = uniform_pace(line, lambda w: partial(stages.signal, stages.weights(w)), view, steps=steps + 1)
         paced.append(float(jump_score(measure_speed(stages, view, w=even).speeds[-1])))
         after_path()
     protocol = {"paths": len(ends), "steps": steps, "points": view.count, "abrupt_above": ABRUPT}
     return InterpolationStudy(arcs=arcs, lines=lines, paced=paced, protocol=protocol)
-
-
-class _Shown:
-    """Mapped latents, to be seen from a view."""
-
-    def __init__(self, stages: Stages, w: Tensor):
-        self._stages, self._w = stages, w
-
-    def __call__(self, view: View) -> Tensor:
-        return self._stages.signal(self._stages.weights(self._w), view)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from planted import eased, ends, planted
 from scipy.spatial import geometric_slerp
 from toy_modalities import BumpModality
@@ -173,8 +174,9 @@ def test_command(run, tmp_path, capsys):
     page = (run / "analysis" / "interpolation.html").read_text()
     assert "<svg" in page and "θ→signal" in page and not re.search("(src|href)=.?http", page)
     for more in (["--path", "arc", "--pace", "uniform"], ["--path", "arc", "--loop"]):
-        main(["interpolate", str(run), "--seeds", "1,2", "--frames", "3", "--out", str(tmp_path / "w.npy"), *more])
-        assert np.load(tmp_path / "w.npy").shape[0] == 3
+        main(["interpolate", str(run), "--seeds", "1,2", "--frames", "3", "--out", str(tmp_path / "w.gif"), *more])
+        with Image.open(tmp_path / "w.gif") as gif:
+            assert gif.n_frames == 3
     with pytest.raises(SystemExit) as stop:
         main(["analyze", str(run), "interpolation", "--paths", "1"])
     err = capsys.readouterr().err.splitlines()
