@@ -1,7 +1,7 @@
 """A source is a list of decoded items."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from inrgan._typing import Shaped, Tensor
@@ -45,6 +45,11 @@ class AbstractSource(ABC):
     @abstractmethod
     def label(self, i: int) -> int:
         """Return the item's index into ``label_names``, or 0 when unlabelled."""
+
+    def factors(self, i: int) -> Mapping[str, float]:
+        """Return the numbers that item i was drawn from, by name; none, as by default, where nobody knows them."""
+        self._checked(i)
+        return {}
 
     def _checked(self, i: int) -> int:
         if not 0 <= i < len(self):
@@ -106,3 +111,6 @@ class SubsetSource(AbstractSource):
 
     def label(self, i: int) -> int:
         return self._source.label(self._indices[self._checked(i)])
+
+    def factors(self, i: int) -> Mapping[str, float]:
+        return self._source.factors(self._indices[self._checked(i)])
