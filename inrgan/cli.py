@@ -217,14 +217,17 @@ class Analyze:
 
     run: Positional[str]
     """Run directory, save_pretrained folder or Hub id."""
-    study: Positional[Literal["interpolation"]]
-    """interpolation: where walks between samples jump, and which stage makes them."""
+    study: Positional[Literal["interpolation", "geometry"]]
+    """interpolation: where walks between samples jump, and which stage makes them. geometry: what linear maps read off
+    the latents, and how much of a walk is motion."""
     out: Path | None = None
     """Folder of the report; analysis in RUN when absent."""
     paths: int = 32
     """Walks between samples."""
-    steps: int = 64
-    """Of each walk."""
+    steps: int | None = None
+    """Of each walk; 64, of geometry 8, when absent."""
+    samples: int = 1024
+    """Of geometry: samples that are probed."""
     points: int = 1024
     """Of the domain, at which signals are compared."""
     seed: int = 0

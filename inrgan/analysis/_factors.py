@@ -1,5 +1,6 @@
 """Numbers that say where in its domain a signal is, how large it is and how it lies: moments."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def moments(values: Float[Tensor, "B C *S"], view: View) -> dict[str, Float[Tens
     return out
 
 
-def exact_factors(source: AbstractSource, numbers: list[int]) -> dict[str, np.ndarray]:
+def exact_factors(source: AbstractSource, numbers: Sequence[int]) -> dict[str, np.ndarray]:
     """The numbers that built-in items were drawn from; nothing where a set does not know them.
 
     Example:

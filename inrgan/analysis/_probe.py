@@ -17,9 +17,7 @@ _PENALTIES = 10.0 ** np.arange(-8, 3)
 _FEWEST = 20
 
 
-def linear_probe(
-    features: np.ndarray, targets: np.ndarray, *, held_out: float = 0.25, seed: int = 0
-) -> Interval:
+def linear_probe(features: np.ndarray, targets: np.ndarray, *, held_out: float = 0.25, seed: int = 0) -> Interval:
     """R² of the best linear map from features to a number, on samples that it was not fitted to.
 
     Ridge regression (Hoerl and Kennard 1970) in its dual form, which does not mind more features than samples. The
@@ -56,12 +54,24 @@ def linear_probe(
     offset = y[train].mean()
     predicted = offset + x[test] @ (x[train].T @ _dual(x[train] @ x[train].T, y[train] - offset))
 
+    return r2_of(np.stack([y[test], y[test] - predicted], axis=1), seed=seed)
+
+
+def r2_of(pairs: np.ndarray, *, seed: int = 0) -> Interval:
+    """R² of predictions, given as rows of truth and error.
+
+    Example:
+        >>> r2_of(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])).value
+        1.0
+    """
+
     def r2(rows: np.ndarray, axis: int) -> np.ndarray:
         truth, error = rows[..., 0], rows[..., 1]
+        # Rows are along an axis before the pair's own, which is gone here.
         total = np.square(truth - truth.mean(axis=axis, keepdims=True)).sum(axis=axis)
         return 1 - np.square(error).sum(axis=axis) / np.maximum(total, 1e-300)
 
-    return bootstrap(np.stack([y[test], y[test] - predicted], axis=1), statistic=r2, seed=seed)
+    return bootstrap(pairs, statistic=r2, seed=seed)
 
 
 def _dual(gram: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -72,8 +82,10 @@ def _dual(gram: np.ndarray, y: np.ndarray) -> np.ndarray:
     for penalty in _PENALTIES:
         inverse = 1 / (np.maximum(values, 0) + penalty)
         coefficients = vectors @ (inverse * rotated)
-        # The residual of a sample that is left out is its coefficient over the diagonal of the inverse.
-        error = float(np.square(coefficients / (squared @ inverse)).mean())
+        # The residual of a sample that is left out is penalty times its coefficient, over 1 less the share that the
+        # sample has in its own prediction: by the features, and by the mean that was taken off.
+        left = np.maximum(penalty * (squared @ inverse) - 1 / len(y), 1e-12)
+        error = float(np.square(penalty * coefficients / left).mean())
         if error < least:
             best, least = coefficients, error
     return best
@@ -96,18 +108,6 @@ def sketch(weights: Weights, *, size: int = SKETCH, seed: int = 0) -> Float[Tens
     bucket = torch.randint(size, (count,), generator=generator).to(all_BT.device)
     sign = (2 * torch.randint(2, (count,), generator=generator) - 1).to(all_BT)
     return all_BT.new_zeros(len(all_BT), size).index_add(1, bucket, all_BT * sign)
-
-
-def quadratic(features: np.ndarray) -> np.ndarray:
-    """Features, standardised, and all products of two of them.
-
-    Example:
-        >>> quadratic(np.random.rand(5, 3)).shape
-        (5, 9)
-    """
-    x = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-12)
-    rows, columns = np.triu_indices(x.shape[1])
-    return np.concatenate([x, x[:, rows] * x[:, columns]], axis=1)
 
 
 def fit_reader(features: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

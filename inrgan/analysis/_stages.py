@@ -1,12 +1,12 @@
 """A generator taken apart into the stages from a latent to a signal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 
-from inrgan._typing import Float, Tensor
+from inrgan._typing import Float, Int, Tensor
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.field import Field
@@ -81,6 +81,41 @@ def flat(weights: Weights) -> Float[Tensor, "B T"]:
         torch.Size([2, 16])
     """
     return torch.cat([x.flatten(1) for layer in weights for x in (layer.weight, layer.bias)], dim=1)
+
+
+def some_points(view: View, *, points: int, seed: int = 0) -> tuple[View, Int[Tensor, "N"]]:
+    """Some samples of a grid as scattered points, each with its own spacing and weight, and which they are.
+
+    Args:
+        view: one for all signals.
+        points: how many, drawn without replacement; all where there are no more.
+        seed: of the draw.
+
+    Raises:
+        ConfigError: fewer than one point.
+
+    Example:
+        >>> some_points(Box(2).grid((64, 64)), points=100)[0].coords.shape
+        torch.Size([1, 100, 2])
+    """
+    if points < 1:
+        raise ConfigError(f"signals were to be measured at {points} points; expected 1 or more")
+    chosen = torch.arange(view.count)
+    if points < view.count:
+        chosen = torch.randperm(view.count, generator=torch.Generator().manual_seed(seed))[:points].sort().values
+    return at_points(view, chosen), chosen
+
+
+def at_points(view: View, chosen: Int[Tensor, "N"]) -> View:
+    """Samples of a grid, by their numbers in the flattened array, as scattered points.
+
+    Example:
+        >>> at_points(Box(2).grid((4, 4)), torch.tensor([0, 15])).coords.shape
+        torch.Size([1, 2, 2])
+    """
+    spacing = view.spacing if view.spacing.shape[1] == 1 else view.spacing[:, chosen]
+    weights = None if view.weights is None else view.weights[:, chosen]
+    return replace(scattered(view.coords[:, chosen], spacing=spacing), weights=weights)
 
 
 def probe_view(modality: Modality, *, points: int, seed: int = 0) -> View:

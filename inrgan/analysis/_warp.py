@@ -47,7 +47,7 @@ def explained_by_warp(
 
     Minimises the mean of |after(x) − before(x + u(x))|² over the points, where u is in the span of
     ``displacement_basis``: damped Gauss–Newton (Marquardt 1963), first on signals that are band-limited to four times
-    the spacing, then on the signals themselves. Functions know their values and their derivatives everywhere: nothing is
+    the spacing, then on the signals themselves. Functions know their values and derivatives everywhere: nothing is
     interpolated, and x + u may leave the domain. No displacement at all is among the candidates, so that the rest is
     never more than the change.
 
@@ -79,11 +79,14 @@ def explained_by_warp(
         goal = after(x, level).detach()
         coefficients, damping = found, x.new_full((batch,), 1e-3)
         rest, J = _residual(before, goal, x, basis, coefficients, level, slopes=True)
-        energy = rest.square().mean(dim=(1, 2))
+        energy = _energy(rest, view)
+        # One weight a point, for every channel of its residual.
+        share = 1.0 if view.weights is None else view.weights.repeat_interleave(rest.shape[2], dim=1)[..., None]
         for _ in range(_ITERATIONS):
             assert J is not None
-            H = torch.einsum("bnp,bnq->bpq", J, J)
-            g = torch.einsum("bnp,bn->bp", J, rest.flatten(1))
+            weighted = J * share
+            H = torch.einsum("bnp,bnq->bpq", weighted, J)
+            g = torch.einsum("bnp,bn->bp", weighted, rest.flatten(1))
             scale = H.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-30)
             eye = torch.eye(total, dtype=x.dtype, device=x.device)
             step = torch.linalg.solve(H + (damping * scale)[:, None, None] * eye, g)
@@ -91,7 +94,7 @@ def explained_by_warp(
             # A step far beyond the domain says that there is nothing to follow.
             tried = tried.clamp(-float(size), float(size))
             next_rest, next_J = _residual(before, goal, x, basis, tried, level, slopes=True)
-            next_energy = next_rest.square().mean(dim=(1, 2))
+            next_energy = _energy(next_rest, view)
             better = next_energy < energy
             coefficients = torch.where(better[:, None], tried, coefficients)
             energy = torch.where(better, next_energy, energy)
@@ -101,9 +104,15 @@ def explained_by_warp(
             damping = torch.where(better, damping / 5, damping * 5).clamp(1e-9, 1e9)
         found = coefficients
     goal = after(x, 1.0).detach()
-    change = (goal - before(x.expand(batch, -1, -1), 1.0).detach()).square().mean(dim=(1, 2))
+    change = _energy(goal - before(x.expand(batch, -1, -1), 1.0).detach(), view)
     left, _ = _residual(before, goal, x, basis, found, 1.0, slopes=False)
-    return change, torch.minimum(left.square().mean(dim=(1, 2)), change)
+    return change, torch.minimum(_energy(left, view), change)
+
+
+def _energy(x: Float[Tensor, "B N C"], view: View) -> Float[Tensor, "B"]:
+    """Mean square by measure."""
+    squares = x.square().mean(dim=2)
+    return (squares if view.weights is None else squares * view.weights).mean(dim=1)
 
 
 def _residual(

@@ -52,7 +52,7 @@ ALLOWED = {
     "generator": {"field", "inr", "hypernetwork", "modality", "_sizes", "_pretrained"},
     "interpolation": {"field", "views"},
     "rendering": {"domains", "field", "generator"},
-    "analysis": {"views", "domains", "field", "inr", "modality", "generator", "interpolation"},
+    "analysis": {"views", "domains", "data", "field", "inr", "modality", "generator", "interpolation"},
 }
 # Adapters may use these and what the package's own __init__ offers.
 PUBLIC = {"inrgan"} | {
