@@ -15,7 +15,7 @@ from inrgan.analysis._page import Page, Plot, require_plots
 from inrgan.analysis._probe import linear_probe
 from inrgan.analysis._speed import SpeedProfile, jump_score, measure_speed
 from inrgan.analysis._stages import SPACES, STAGES, Stages, at_points, flat, probe_view, some_points, stages_of
-from inrgan.analysis._warp import explained_by_warp
+from inrgan.analysis._warp import Warped, explained_by_warp
 
 __all__ = [
     "SPACES",
@@ -29,6 +29,7 @@ __all__ = [
     "Plot",
     "SpeedProfile",
     "Stages",
+    "Warped",
     "at_points",
     "bootstrap",
     "exact_factors",

@@ -10,7 +10,7 @@ _LEVELS, _ITERATIONS, _POLY = 3, 5, (5, 1.1)
 
 
 def explained_by_flow(
-    before: Float[Tensor, "B C H W"], after: Float[Tensor, "B C H W"]
+    before: Float[Tensor, "..."], after: Float[Tensor, "..."]
 ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
     """Mean squared change from ``before`` to ``after``, and what is left of it after the flow between them.
 
@@ -20,7 +20,7 @@ def explained_by_flow(
     change is left of a perfect motion, too.
 
     Args:
-        before: pictures.
+        before: pictures (B, C, H, W).
         after: as many.
 
     Returns:

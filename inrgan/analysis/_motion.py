@@ -41,7 +41,7 @@ class Explained:
     def score(self) -> Interval:
         """(share − share of fades) / (1 − share of fades): 1 is motion alone, 0 what a cross-fade would give."""
 
-        def score(rows: np.ndarray, axis: int) -> np.ndarray:
+        def score(rows: np.ndarray, axis: int) -> Any:
             total = rows.sum(axis=axis)
             fade = _share(total, 2)
             return (_share(total, 0) - fade) / np.maximum(1 - fade, 1e-6)
@@ -79,9 +79,11 @@ def measure_motion(
     with torch.no_grad():
         weights = stages.weights(walk(w, steps=steps + 1))
     own, fade = _walk(stages, weights, view), _fade(stages, weights, view)
+    warped = [explained_by_warp(*pair, view) for pair in (own, fade)]
+    rests = {"smooth displacement": [x.smooth for x in warped], "affine map": [x.affine for x in warped]}
     out = {}
-    for name, smooth in (("smooth displacement", True), ("affine map", False)):
-        parts = [x.sum() for pair in (own, fade) for x in explained_by_warp(*pair, view, smooth=smooth)]
+    for name, left in rests.items():
+        parts = [x.sum() for both in zip((x.change for x in warped), left, strict=True) for x in both]
         out[name] = torch.stack(parts).double().cpu()
     if frames is not None:
         # Flow works in 8 bits, and does not see a motion of a tenth of a sample.
@@ -95,7 +97,7 @@ def measure_motion(
     return out
 
 
-def _share(total: np.ndarray, first: int) -> np.ndarray:
+def _share(total: np.ndarray, first: int) -> Any:
     return 1 - total[..., first + 1] / np.maximum(total[..., first], 1e-300)
 
 

@@ -1,6 +1,7 @@
 """Linear probes: how much of a known factor a linear map reads off a representation."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +66,7 @@ def r2_of(pairs: np.ndarray, *, seed: int = 0) -> Interval:
         1.0
     """
 
-    def r2(rows: np.ndarray, axis: int) -> np.ndarray:
+    def r2(rows: np.ndarray, axis: int) -> Any:
         truth, error = rows[..., 0], rows[..., 1]
         # Rows are along an axis before the pair's own, which is gone here.
         total = np.square(truth - truth.mean(axis=axis, keepdims=True)).sum(axis=axis)

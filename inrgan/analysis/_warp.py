@@ -3,6 +3,8 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
 
 import torch
 
@@ -15,8 +17,11 @@ Signals = Callable[[Tensor, float], Tensor]
 
 ORDERS = {1: 8, 2: 4, 3: 2}
 """Highest sum of half periods across the domain in a smooth displacement, by the number of coordinates."""
-_LEVELS = (4.0, 1.0)
+COARSE = 4.0
+"""Times the spacing: the band limit of signals at first."""
 _ITERATIONS = 8
+_STALE = 0.999
+"""Where every signal's rest falls by less in an iteration, the search is over."""
 
 
 def displacement_basis(view: View, *, smooth: bool) -> Float[Tensor, "#B N K"]:
@@ -40,73 +45,95 @@ def displacement_basis(view: View, *, smooth: bool) -> Float[Tensor, "#B N K"]:
     return torch.cat(columns, dim=-1)
 
 
-def explained_by_warp(
-    before: Signals, after: Signals, view: View, *, smooth: bool = True
-) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
-    """Mean squared change from ``before`` to ``after``, and what is left of it after the best displacement.
+@final
+@dataclass(frozen=True)
+class Warped:
+    """Mean squared change from one signal to another, and what is left of it, per pair.
+
+    Attributes:
+        change: without any displacement.
+        affine: after the best affine map of the coordinates.
+        smooth: after the best smooth displacement.
+    """
+
+    change: Float[Tensor, "B"]
+    affine: Float[Tensor, "B"]
+    smooth: Float[Tensor, "B"]
+
+
+def explained_by_warp(before: Signals, after: Signals, view: View) -> Warped:
+    """What is left of the change from ``before`` to ``after`` after the best displacements of the coordinates.
 
     Minimises the mean of |after(x) − before(x + u(x))|² over the points, where u is in the span of
-    ``displacement_basis``: damped Gauss–Newton (Marquardt 1963), first on signals that are band-limited to four times
-    the spacing, then on the signals themselves. Functions know their values and derivatives everywhere: nothing is
-    interpolated, and x + u may leave the domain. No displacement at all is among the candidates, so that the rest is
-    never more than the change.
+    ``displacement_basis``: damped Gauss–Newton (Marquardt 1963); first for affine u, on signals that are band-limited to
+    four times the spacing, then on the signals themselves; from there for smooth u. Functions know their values and
+    derivatives everywhere: nothing is interpolated, and x + u may leave the domain. A rest is never more than that of
+    the search's start, and so than the change.
 
     Args:
         before: signals, differentiable in the coordinates.
         after: as many.
         view: where they are compared; one for all.
-        smooth: False for affine displacements alone.
-
-    Returns:
-        The change and the rest, per signal.
 
     Raises:
         ConfigError: too few points for as many coefficients.
 
     Example:
-        >>> change, rest = explained_by_warp(lambda x, _: x.sin(), lambda x, _: (x + 0.1).sin(), Box(1).grid((64,)))
-        >>> bool(rest < 1e-6 * change)
+        >>> warped = explained_by_warp(lambda x, _: x.sin(), lambda x, _: (x + 0.1).sin(), Box(1).grid((64,)))
+        >>> bool(warped.affine < 1e-6 * warped.change)
         True
     """
-    x, basis = view.coords, displacement_basis(view, smooth=smooth)
+    x, basis = view.coords, displacement_basis(view, smooth=True)
     D, K = x.shape[-1], basis.shape[-1]
     if x.shape[1] < 2 * K:
         raise ConfigError(f"{x.shape[1]} points are too few for a displacement of {K} terms; expected {2 * K} or more")
-    batch = after(x, 1.0).shape[0]
-    total, size = K * D, view.extent.amax().clamp(min=1e-12)
-    found = x.new_zeros(batch, total)
-    for level in _LEVELS:
-        goal = after(x, level).detach()
-        coefficients, damping = found, x.new_full((batch,), 1e-3)
-        rest, J = _residual(before, goal, x, basis, coefficients, level, slopes=True)
-        energy = _energy(rest, view)
-        # One weight a point, for every channel of its residual.
-        share = 1.0 if view.weights is None else view.weights.repeat_interleave(rest.shape[2], dim=1)[..., None]
-        for _ in range(_ITERATIONS):
-            assert J is not None
-            weighted = J * share
-            H = torch.einsum("bnp,bnq->bpq", weighted, J)
-            g = torch.einsum("bnp,bn->bp", weighted, rest.flatten(1))
-            scale = H.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-30)
-            eye = torch.eye(total, dtype=x.dtype, device=x.device)
-            step = torch.linalg.solve(H + (damping * scale)[:, None, None] * eye, g)
-            tried = coefficients + step
-            # A step far beyond the domain says that there is nothing to follow.
-            tried = tried.clamp(-float(size), float(size))
-            next_rest, next_J = _residual(before, goal, x, basis, tried, level, slopes=True)
-            next_energy = _energy(next_rest, view)
-            better = next_energy < energy
-            coefficients = torch.where(better[:, None], tried, coefficients)
-            energy = torch.where(better, next_energy, energy)
-            rest = torch.where(better[:, None, None], next_rest, rest)
-            assert next_J is not None
-            J = torch.where(better[:, None, None], next_J, J)
-            damping = torch.where(better, damping / 5, damping * 5).clamp(1e-9, 1e9)
-        found = coefficients
-    goal = after(x, 1.0).detach()
-    change = _energy(goal - before(x.expand(batch, -1, -1), 1.0).detach(), view)
-    left, _ = _residual(before, goal, x, basis, found, 1.0, slopes=False)
-    return change, torch.minimum(_energy(left, view), change)
+    few = basis[..., : D + 1]
+    with torch.no_grad():
+        goal = after(x, 1.0).to(x.dtype)
+        change = _energy(goal - before(x.expand(len(goal), -1, -1), 1.0), view)
+        coarse = after(x, COARSE).to(x.dtype)
+    still = x.new_zeros(len(goal), (D + 1) * D)
+    roughly, _ = _descend(before, coarse, view, few, still, COARSE)
+    affine, affine_rest = _descend(before, goal, view, few, roughly, 1.0)
+    # A displacement that suits the coarse signals may not suit the fine ones.
+    lost = affine_rest > change
+    affine, affine_rest = torch.where(lost[:, None], still, affine), torch.where(lost, change, affine_rest)
+    start = torch.cat([affine, x.new_zeros(len(goal), (K - D - 1) * D)], dim=1)
+    _, smooth_rest = _descend(before, goal, view, basis, start, 1.0)
+    return Warped(change, affine_rest, torch.minimum(smooth_rest, affine_rest))
+
+
+def _descend(
+    before: Signals, goal: Tensor, view: View, basis: Tensor, start: Float[Tensor, "B P"], level: float
+) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B"]]:
+    """Coefficients of the displacement that leaves least, and what it leaves."""
+    x, size = view.coords, float(view.extent.amax())
+    found, damping = start, x.new_full(start.shape[:1], 1e-3)
+    rest, J = _residual(before, goal, x, basis, found, level)
+    energy = _energy(rest, view)
+    # One weight a point, for every channel of its residual.
+    share = 1.0 if view.weights is None else view.weights.repeat_interleave(rest.shape[2], dim=1)[..., None]
+    eye = torch.eye(start.shape[1], dtype=torch.float64, device=x.device)
+    for _ in range(_ITERATIONS):
+        weighted = (J * share).double()
+        H = torch.einsum("bnp,bnq->bpq", weighted, J.double())
+        g = torch.einsum("bnp,bn->bp", weighted, rest.flatten(1).double())
+        scale = H.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
+        step = torch.linalg.solve(H + (damping * scale)[:, None, None] * eye, g).to(x.dtype)
+        # A step far beyond the domain says that there is nothing to follow.
+        tried = (found + step).clamp(-size, size)
+        next_rest, next_J = _residual(before, goal, x, basis, tried, level)
+        next_energy = _energy(next_rest, view)
+        better = next_energy < energy
+        done = bool((better & (next_energy > _STALE * energy)).all())
+        found = torch.where(better[:, None], tried, found)
+        energy = torch.where(better, next_energy, energy)
+        rest = torch.where(better[:, None, None], next_rest, rest)
+        J = torch.where(better[:, None, None], next_J, J)
+        damping = torch.where(better, damping / 5, damping * 10).clamp(1e-6, 1e9)
+        if done:
+            break
+    return found, energy
 
 
 def _energy(x: Float[Tensor, "B N C"], view: View) -> Float[Tensor, "B"]:
@@ -116,17 +143,13 @@ def _energy(x: Float[Tensor, "B N C"], view: View) -> Float[Tensor, "B"]:
 
 
 def _residual(
-    before: Signals, goal: Tensor, x: Tensor, basis: Tensor, coefficients: Tensor, level: float, *, slopes: bool
-) -> tuple[Float[Tensor, "B N C"], Float[Tensor, "B NC P"] | None]:
+    before: Signals, goal: Tensor, x: Tensor, basis: Tensor, coefficients: Tensor, level: float
+) -> tuple[Float[Tensor, "B N C"], Float[Tensor, "B NC P"]]:
     """What is left, and how displaced values change with the coefficients."""
     K, D = basis.shape[-1], x.shape[-1]
-    moved = (x + basis @ coefficients.unflatten(1, (K, D))).detach()
-    if not slopes:
-        with torch.no_grad():
-            return goal - before(moved, level), None
     with torch.enable_grad():
-        moved.requires_grad_()
-        values = before(moved, level)
+        moved = (x + basis @ coefficients.unflatten(1, (K, D))).detach().requires_grad_()
+        values = before(moved, level).to(x.dtype)
         channels = range(values.shape[-1])
         slope = [torch.autograd.grad(values[..., c].sum(), moved, retain_graph=True)[0] for c in channels]
     slope_BNCD = torch.stack(slope, dim=2)
