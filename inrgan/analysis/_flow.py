@@ -48,10 +48,10 @@ def explained_by_flow(
     rows, columns = a.shape[2:]
     window = max(5, min(rows, columns) // 8)
     y, x = np.mgrid[:rows, :columns].astype(np.float32)
-    change, rest = [], []
+    change, rest, unknown = [], [], np.zeros((rows, columns, 2), np.float32)
     for i in range(len(a)):
         flow = cv2.calcOpticalFlowFarneback(
-            bytes_[1, i], bytes_[0, i], None, 0.5, _LEVELS, window, _ITERATIONS, *_POLY, 0
+            bytes_[1, i], bytes_[0, i], unknown.copy(), 0.5, _LEVELS, window, _ITERATIONS, *_POLY, 0
         )  # fmt: skip
         moved = [
             cv2.remap(channel, x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

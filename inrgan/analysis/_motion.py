@@ -107,7 +107,10 @@ def _rows(weights: Weights, rows: slice) -> Weights:
 
 def _signals(stages: Stages, weights: Weights, view: View) -> Signals:
     def seen(x: Tensor, level: float) -> Tensor:
-        return stages.signal(weights, scattered(x, spacing=view.spacing * level)).flatten(2).transpose(1, 2)
+        own = view.spacing * level
+        if own.shape[1] > 1:  # each point's own; several places may be asked of each
+            own = own.repeat(1, x.shape[1] // own.shape[1], 1)
+        return stages.signal(weights, scattered(x, spacing=own)).flatten(2).transpose(1, 2)
 
     return seen
 

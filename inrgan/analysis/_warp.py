@@ -20,6 +20,8 @@ ORDERS = {1: 8, 2: 4, 3: 2}
 COARSE = 4.0
 """Times the spacing: the band limit of signals at first."""
 _ITERATIONS = 8
+_ASIDE = 1 / 8
+"""Of the spacing: how far from a point its slope is taken."""
 _STALE = 0.999
 """Where every signal's rest falls by less in an iteration, the search is over."""
 
@@ -65,13 +67,13 @@ def explained_by_warp(before: Signals, after: Signals, view: View) -> Warped:
     """What is left of the change from ``before`` to ``after`` after the best displacements of the coordinates.
 
     Minimises the mean of |after(x) − before(x + u(x))|² over the points, where u is in the span of
-    ``displacement_basis``: damped Gauss–Newton (Marquardt 1963); first for affine u, on signals that are band-limited to
-    four times the spacing, then on the signals themselves; from there for smooth u. Functions know their values and
-    derivatives everywhere: nothing is interpolated, and x + u may leave the domain. A rest is never more than that of
-    the search's start, and so than the change.
+    ``displacement_basis``: damped Gauss–Newton (Marquardt 1963); first for affine u, on signals that are band-limited
+    to four times the spacing, then on the signals themselves; from there for smooth u. Functions know their values
+    everywhere: nothing is interpolated, and x + u may leave the domain, by a quarter of its sides. A rest
+    is never more than the change.
 
     Args:
-        before: signals, differentiable in the coordinates.
+        before: signals.
         after: as many.
         view: where they are compared; one for all.
 
@@ -109,7 +111,7 @@ def _descend(
     """Coefficients of the displacement that leaves least, and what it leaves."""
     x, size = view.coords, float(view.extent.amax())
     found, damping = start, x.new_full(start.shape[:1], 1e-3)
-    rest, J = _residual(before, goal, x, basis, found, level)
+    rest, J = _residual(before, goal, view, basis, found, level)
     energy = _energy(rest, view)
     # One weight a point, for every channel of its residual.
     share = 1.0 if view.weights is None else view.weights.repeat_interleave(rest.shape[2], dim=1)[..., None]
@@ -122,7 +124,7 @@ def _descend(
         step = torch.linalg.solve(H + (damping * scale)[:, None, None] * eye, g).to(x.dtype)
         # A step far beyond the domain says that there is nothing to follow.
         tried = (found + step).clamp(-size, size)
-        next_rest, next_J = _residual(before, goal, x, basis, tried, level)
+        next_rest, next_J = _residual(before, goal, view, basis, tried, level)
         next_energy = _energy(next_rest, view)
         better = next_energy < energy
         done = bool((better & (next_energy > _STALE * energy)).all())
@@ -142,16 +144,20 @@ def _energy(x: Float[Tensor, "B N C"], view: View) -> Float[Tensor, "B"]:
     return (squares if view.weights is None else squares * view.weights).mean(dim=1)
 
 
+@torch.no_grad()
 def _residual(
-    before: Signals, goal: Tensor, x: Tensor, basis: Tensor, coefficients: Tensor, level: float
+    before: Signals, goal: Tensor, view: View, basis: Tensor, coefficients: Tensor, level: float
 ) -> tuple[Float[Tensor, "B N C"], Float[Tensor, "B NC P"]]:
     """What is left, and how displaced values change with the coefficients."""
-    K, D = basis.shape[-1], x.shape[-1]
-    with torch.enable_grad():
-        moved = (x + basis @ coefficients.unflatten(1, (K, D))).detach().requires_grad_()
-        values = before(moved, level).to(x.dtype)
-        channels = range(values.shape[-1])
-        slope = [torch.autograd.grad(values[..., c].sum(), moved, retain_graph=True)[0] for c in channels]
-    slope_BNCD = torch.stack(slope, dim=2)
+    x, K, D = view.coords, basis.shape[-1], view.dim
+    # No point goes further than a quarter beyond the domain: lattices have to reach as far as any point.
+    low, high = x.amin(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
+    beyond = (high - low) / 4
+    moved = torch.minimum(torch.maximum(x + basis @ coefficients.unflatten(1, (K, D)), low - beyond), high + beyond)
+    # Central differences, not derivatives: a function knows them, but they can cost thirty times its values.
+    aside = level * view.spacing.amax(dim=1)[0].clamp(min=1e-3 * float(view.extent.amax())) * _ASIDE
+    places = [moved] + [moved + sign * e for e in torch.diag(aside) for sign in (1, -1)]
+    values = before(torch.cat(places, dim=1), level).to(x.dtype).unflatten(1, (2 * D + 1, -1))
+    slope_BNCD = torch.stack([(values[:, 1 + 2 * d] - values[:, 2 + 2 * d]) / (2 * aside[d]) for d in range(D)], dim=-1)
     J = (slope_BNCD[:, :, :, None, :] * basis[:, :, None, :, None]).flatten(3)
-    return goal - values.detach(), J.flatten(1, 2)
+    return goal - values[:, 0], J.flatten(1, 2)
