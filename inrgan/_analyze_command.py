@@ -31,6 +31,8 @@ from inrgan.views import View
 
 WALKED = 1 << 20
 """Added to the seeds of walks: far from those of samples."""
+REALS = 512
+"""Built-in items on which it is tested how well moments tell their exact factors."""
 FLOW_SIDE = 64
 """Samples along the shorter side of the pictures between which optical flow is sought."""
 
@@ -92,7 +94,7 @@ def _known(flags: "Analyze", G: Generator, grid: View, chosen: Tensor) -> Known 
     if not (run / "stats.jsonl").exists() or RunDirectory(run, held=False).read_config().get("data", "") is not None:
         return None
     source = held_out_source(G.modality, None, seed=flags.seed)
-    numbers = range(min(512, len(source)))
+    numbers = range(min(REALS, len(source)))
     factors = exact_factors(source, numbers)
     if not factors:
         return None

@@ -83,6 +83,7 @@ def study_geometry(
     ends: Float[Tensor, "P 2 Z"],
     steps: int = 8,
     frames: View | None = None,
+    iterations: int = 8,
     known: Known | None = None,
     seed: int = 0,
     after_path: Callable[[], object] = lambda: None,
@@ -100,6 +101,7 @@ def study_geometry(
         ends: first and last latent of each walk.
         steps: of each walk.
         frames: a grid of two axes for optical flow, where there is one.
+        iterations: at most, of each search for a displacement.
         known: reals with exact factors.
         seed: of the choice of samples held out.
         after_path: called when a walk is done.
@@ -127,7 +129,9 @@ def study_geometry(
     for pair in ends:
         with torch.no_grad():
             w = stages.mapping(pair)
-        for method, parts in measure_motion(stages, view, w=w, steps=steps, frames=frames).items():
+        for method, parts in measure_motion(
+            stages, view, w=w, steps=steps, frames=frames, iterations=iterations
+        ).items():
             energies.setdefault(method, []).append(parts.numpy())
         after_path()
     protocol = {

@@ -55,7 +55,13 @@ class Explained:
 
 
 def measure_motion(
-    stages: Stages, view: View, *, w: Float[Tensor, "2 W"], steps: int, frames: View | None = None
+    stages: Stages,
+    view: View,
+    *,
+    w: Float[Tensor, "2 W"],
+    steps: int,
+    frames: View | None = None,
+    iterations: int = 8,
 ) -> dict[str, Float[Tensor, "4"]]:
     """Change, step by step along a line between two mapped latents, and what motion leaves of it.
 
@@ -68,6 +74,7 @@ def measure_motion(
         w: the ends.
         steps: of the walk.
         frames: where they are compared by optical flow; None to leave it out.
+        iterations: at most, of each search for a displacement.
 
     Returns:
         By method: summed change and rest of the generator, then of the fade.
@@ -79,7 +86,7 @@ def measure_motion(
     with torch.no_grad():
         weights = stages.weights(walk(w, steps=steps + 1))
     own, fade = _walk(stages, weights, view), _fade(stages, weights, view)
-    warped = [explained_by_warp(*pair, view) for pair in (own, fade)]
+    warped = [explained_by_warp(*pair, view, iterations=iterations) for pair in (own, fade)]
     rests = {"smooth displacement": [x.smooth for x in warped], "affine map": [x.affine for x in warped]}
     out = {}
     for name, left in rests.items():

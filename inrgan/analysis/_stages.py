@@ -19,6 +19,8 @@ SPACES = ("z", "w", "θ", "signal")
 """The latent, the mapped latent, the generated weights, and the values at points of the domain."""
 STAGES = ("z→w", "w→θ", "θ→signal")
 """What leads from one to the next: mapping network, hypernetwork, function."""
+_POINTS = 1 << 14
+"""Of all samples together, that are evaluated at once where they are scattered and nothing is differentiated."""
 
 
 @final
@@ -68,7 +70,13 @@ def stages_of(G: Generator, *, label: int | str | None = None, truncation: float
         return G.mapping.truncate(G.mapping(z, labels), truncation)
 
     def signal(weights: Weights, view: View) -> Tensor:
-        return Field(G.inr, weights, domain=G.modality.domain)(view)
+        field = Field(G.inr, weights, domain=G.modality.domain)
+        together = max(1, _POINTS // len(field))
+        if view.axes is not None or view.count <= together or torch.is_grad_enabled():
+            return field(view)
+        # Points far apart share little: what many of them need of a lattice together can be very much.
+        parts = torch.arange(view.count).split(together)
+        return torch.cat([field(at_points(view, part)).flatten(2) for part in parts], dim=2)
 
     return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
 

@@ -19,7 +19,6 @@ ORDERS = {1: 8, 2: 4, 3: 2}
 """Highest sum of half periods across the domain in a smooth displacement, by the number of coordinates."""
 COARSE = 4.0
 """Times the spacing: the band limit of signals at first."""
-_ITERATIONS = 8
 _ASIDE = 1 / 8
 """Of the spacing: how far from a point its slope is taken."""
 _STALE = 0.999
@@ -63,19 +62,20 @@ class Warped:
     smooth: Float[Tensor, "B"]
 
 
-def explained_by_warp(before: Signals, after: Signals, view: View) -> Warped:
+def explained_by_warp(before: Signals, after: Signals, view: View, *, iterations: int = 8) -> Warped:
     """What is left of the change from ``before`` to ``after`` after the best displacements of the coordinates.
 
     Minimises the mean of |after(x) − before(x + u(x))|² over the points, where u is in the span of
     ``displacement_basis``: damped Gauss–Newton (Marquardt 1963); first for affine u, on signals that are band-limited
     to four times the spacing, then on the signals themselves; from there for smooth u. Functions know their values
-    everywhere: nothing is interpolated, and x + u may leave the domain, by a quarter of its sides. A rest
-    is never more than the change.
+    everywhere: nothing is interpolated, and x + u may leave the domain, by a quarter of its sides. A rest is never more
+    than the change.
 
     Args:
         before: signals.
         after: as many.
         view: where they are compared; one for all.
+        iterations: at most, of each of the three searches.
 
     Raises:
         ConfigError: too few points for as many coefficients.
@@ -95,19 +95,20 @@ def explained_by_warp(before: Signals, after: Signals, view: View) -> Warped:
         change = _energy(goal - before(x.expand(len(goal), -1, -1), 1.0), view)
         coarse = after(x, COARSE).to(x.dtype)
     still = x.new_zeros(len(goal), (D + 1) * D)
-    roughly, _ = _descend(before, coarse, view, few, still, COARSE)
-    affine, affine_rest = _descend(before, goal, view, few, roughly, 1.0)
+    roughly, _ = _descend(before, coarse, view, few, still, level=COARSE, iterations=iterations)
+    affine, affine_rest = _descend(before, goal, view, few, roughly, level=1.0, iterations=iterations)
     # A displacement that suits the coarse signals may not suit the fine ones.
     lost = affine_rest > change
     affine, affine_rest = torch.where(lost[:, None], still, affine), torch.where(lost, change, affine_rest)
     start = torch.cat([affine, x.new_zeros(len(goal), (K - D - 1) * D)], dim=1)
-    _, smooth_rest = _descend(before, goal, view, basis, start, 1.0)
+    _, smooth_rest = _descend(before, goal, view, basis, start, level=1.0, iterations=iterations)
     return Warped(change, affine_rest, torch.minimum(smooth_rest, affine_rest))
 
 
 def _descend(
-    before: Signals, goal: Tensor, view: View, basis: Tensor, start: Float[Tensor, "B P"], level: float
-) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B"]]:
+    before: Signals, goal: Tensor, view: View, basis: Tensor, start: Float[Tensor, "B P"], *, level: float,
+    iterations: int,
+) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B"]]:  # fmt: skip
     """Coefficients of the displacement that leaves least, and what it leaves."""
     x, size = view.coords, float(view.extent.amax())
     found, damping = start, x.new_full(start.shape[:1], 1e-3)
@@ -116,7 +117,7 @@ def _descend(
     # One weight a point, for every channel of its residual.
     share = 1.0 if view.weights is None else view.weights.repeat_interleave(rest.shape[2], dim=1)[..., None]
     eye = torch.eye(start.shape[1], dtype=torch.float64, device=x.device)
-    for _ in range(_ITERATIONS):
+    for _ in range(iterations):
         weighted = (J * share).double()
         H = torch.einsum("bnp,bnq->bpq", weighted, J.double())
         g = torch.einsum("bnp,bn->bp", weighted, rest.flatten(1).double())
