@@ -16,7 +16,9 @@ from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
 from inrgan._typing import Tensor
 from inrgan.errors import ConfigError, InrganError, RunDirectoryError
+from inrgan.field import Field
 from inrgan.generator import Generator
+from inrgan.latents import load_latents
 from inrgan.losses import LossOptions
 from inrgan.modality import Modality
 from inrgan.registry import modality_class, modality_names, rebuild
@@ -61,11 +63,7 @@ def sample(flags: "Sample") -> None:
         raise ConfigError(
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
-    parts = _parts(flags.part_seeds)
-    seeds = parse_seeds(flags.seeds)
-    if len(seeds) == 1:  # one sample with many of a part
-        seeds = seeds * max([1, *map(len, parts.values())])
-    fields = G.sample(seeds, truncation=flags.truncation, label=flags.label, parts=parts)
+    fields = _fields(flags, G)
     if suffix in modality.field_suffixes:
         modality.write_field(fields, flags.out, shape=shape)
         return
@@ -81,6 +79,19 @@ def sample(flags: "Sample") -> None:
         if view.weights is not None:
             values = values.masked_fill(view.weights.reshape(view.shape) == 0, math.inf)
     modality.write(values.cpu(), flags.out)
+
+
+def _fields(flags: "Sample", G: Generator) -> Field:
+    """The functions that the flags ask for."""
+    parts = _parts(flags.part_seeds)
+    if flags.latents is not None:
+        if parts or flags.label is not None or flags.truncation != 1:
+            raise ConfigError("--latents are functions as they are; leave out --label, --truncation and seeds of parts")
+        return load_latents(flags.latents, G)
+    seeds = parse_seeds(flags.seeds)
+    if len(seeds) == 1:  # one sample with many of a part
+        seeds = seeds * max([1, *map(len, parts.values())])
+    return G.sample(seeds, truncation=flags.truncation, label=flags.label, parts=parts)
 
 
 def interpolate(flags: "Interpolate") -> None:

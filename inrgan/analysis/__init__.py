@@ -11,8 +11,10 @@ from inrgan.analysis._interpolation import InterpolationStudy, study_interpolati
 from inrgan.analysis._interpolation_page import interpolation_page
 from inrgan.analysis._intervals import Interval, bootstrap
 from inrgan.analysis._motion import Explained, measure_motion
+from inrgan.analysis._observations import Observations, observe_item, read_observations
 from inrgan.analysis._page import Page, Plot, require_plots
 from inrgan.analysis._probe import linear_probe
+from inrgan.analysis._project import Projection, project
 from inrgan.analysis._speed import SpeedProfile, jump_score, measure_speed
 from inrgan.analysis._stages import SPACES, STAGES, Stages, at_points, flat, probe_view, some_points, stages_of
 from inrgan.analysis._warp import Warped, explained_by_warp
@@ -25,8 +27,10 @@ __all__ = [
     "InterpolationStudy",
     "Interval",
     "Known",
+    "Observations",
     "Page",
     "Plot",
+    "Projection",
     "SpeedProfile",
     "Stages",
     "Warped",
@@ -43,7 +47,10 @@ __all__ = [
     "measure_motion",
     "measure_speed",
     "moments",
+    "observe_item",
     "probe_view",
+    "project",
+    "read_observations",
     "require_plots",
     "some_points",
     "stages_of",
