@@ -111,15 +111,15 @@ def project(
     errors["w"] = target.errors(stages, weights)
     tuned = None
     if tune:
-        tuned = [
+        free = [
             LayerWeights(x.weight.detach().clone().requires_grad_(), x.bias.detach().clone().requires_grad_())
             for x in weights
         ]
-        numbers = [x for layer in tuned for x in (layer.weight, layer.bias)]
+        numbers = [x for layer in free for x in (layer.weight, layer.bias)]
         _minimise(
-            numbers, lambda: target.loss(stages, tuned), target, steps=tune, rate=_RATE_WEIGHTS, after_step=after_step
+            numbers, lambda: target.loss(stages, free), target, steps=tune, rate=_RATE_WEIGHTS, after_step=after_step
         )
-        tuned = [LayerWeights(x.weight.detach(), x.bias.detach()) for x in tuned]
+        tuned = [LayerWeights(x.weight.detach(), x.bias.detach()) for x in free]
         errors["weights"] = target.errors(stages, tuned)
     protocol = {
         "samples": observed.view.count, "seen": int(observed.seen.sum()), "steps": steps, "tune": tune,
