@@ -14,8 +14,11 @@ from inrgan._parse import parse_numbers, parse_seeds
 from inrgan._plain import to_plain
 from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
+from inrgan._typing import Tensor
 from inrgan.errors import ConfigError, InrganError, RunDirectoryError
+from inrgan.field import Field
 from inrgan.generator import Generator
+from inrgan.latents import load_latents
 from inrgan.losses import LossOptions
 from inrgan.modality import Modality
 from inrgan.registry import modality_class, modality_names, rebuild
@@ -60,11 +63,7 @@ def sample(flags: "Sample") -> None:
         raise ConfigError(
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
-    parts = _parts(flags.part_seeds)
-    seeds = parse_seeds(flags.seeds)
-    if len(seeds) == 1:  # one sample with many of a part
-        seeds = seeds * max([1, *map(len, parts.values())])
-    fields = G.sample(seeds, truncation=flags.truncation, label=flags.label, parts=parts)
+    fields = _fields(flags, G)
     if suffix in modality.field_suffixes:
         modality.write_field(fields, flags.out, shape=shape)
         return
@@ -82,26 +81,55 @@ def sample(flags: "Sample") -> None:
     modality.write(values.cpu(), flags.out)
 
 
+def _fields(flags: "Sample", G: Generator) -> Field:
+    """The functions that the flags ask for."""
+    parts = _parts(flags.part_seeds)
+    if flags.latents is not None:
+        if parts or flags.label is not None or flags.truncation != 1:
+            raise ConfigError("--latents are functions as they are; leave out --label, --truncation and seeds of parts")
+        return load_latents(flags.latents, G)
+    seeds = parse_seeds(flags.seeds)
+    if len(seeds) == 1:  # one sample with many of a part
+        seeds = seeds * max([1, *map(len, parts.values())])
+    return G.sample(seeds, truncation=flags.truncation, label=flags.label, parts=parts)
+
+
 def interpolate(flags: "Interpolate") -> None:
     """Render a walk between seeds and write it."""
-    from inrgan.interpolation import uniform_pace, walk
+    from inrgan.analysis import probe_view
+    from inrgan.interpolation import uniform_pace
 
     G = load(flags.run, flags.device)
     modality = G.modality
     shape, region = where(flags, modality, region=None)
-    stops = G.sample_w(parse_seeds(flags.seeds), truncation=flags.truncation, label=flags.label)
     if flags.pace == "uniform":
-        fine = walk(stops, steps=4 * flags.frames, loop=flags.loop)
-        coarse = modality.domain.grid(modality.domain.shape(min(32, modality.resolution)), device=G.device)
-        path = uniform_pace(fine, G.field, coarse, steps=flags.frames, loop=flags.loop)
+        fine = _course(flags, G, steps=4 * flags.frames)
+        view = probe_view(modality, points=1024).to(G.device)
+        path = uniform_pace(fine, G.field, view, steps=flags.frames, loop=flags.loop)
     else:
-        path = walk(stops, steps=flags.frames, loop=flags.loop)
+        path = _course(flags, G, steps=flags.frames)
     frames = []
     with progress_bar(len(path), unit="frame") as bar:
         for w in path:
             frames.append(G.field(w[None]).render(shape, region=region).cpu())
             bar.update()
     modality.over(shape, region).write_walk(torch.cat(frames), flags.out, rate=flags.fps)
+
+
+def _course(flags: "Interpolate", G: Generator, *, steps: int) -> Tensor:
+    """The points of the walk that the flags ask for."""
+    from inrgan.analysis import stages_of
+    from inrgan.interpolation import arc, walk
+
+    seeds = parse_seeds(flags.seeds)
+    if flags.path == "line":
+        stops = G.sample_w(seeds, truncation=flags.truncation, label=flags.label)
+        return walk(stops, steps=steps, loop=flags.loop)
+    if G.labels and flags.label is None:
+        raise ConfigError("an arc of latents has one class; give it with --label, or walk along a line")
+    stages = stages_of(G, label=flags.label, truncation=flags.truncation)
+    with torch.no_grad():
+        return stages.mapping(arc(G.latents(seeds), steps=steps, loop=flags.loop))
 
 
 def evaluate(flags: "Evaluate") -> None:

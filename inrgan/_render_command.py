@@ -14,6 +14,7 @@ from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.files import replacing
 from inrgan.generator import Generator
+from inrgan.latents import one_function
 from inrgan.rendering import partial_folder, render_file
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def render(flags: "Render") -> None:
     try:
         render_file(
             G, flags.out, seed=flags.seed, shape=shape, region=region, truncation=flags.truncation, label=flags.label,
-            quiet=flags.quiet,
+            latents=flags.latents, quiet=flags.quiet,
         )  # fmt: skip
     except KeyboardInterrupt:
         folder = partial_folder(flags.out)
@@ -49,7 +50,10 @@ def _render_density(flags: "Render", G: Generator, shape: tuple[int, ...], regio
     domain = G.modality.domain
     if not isinstance(domain, Box):
         raise ConfigError(f"--density needs a domain that is a box; that of {G.modality.name} is none")
-    field = G.sample([flags.seed], truncation=flags.truncation, label=flags.label)
+    if flags.latents is None:
+        field = G.sample([flags.seed], truncation=flags.truncation, label=flags.label)
+    else:
+        field = one_function(flags.latents, G)
     density = named_density(flags.density, field=field)
     points = max(1, math.prod(shape) // 10) if flags.points is None else flags.points
     view = sample_density(density, domain, points=points, generator=torch.Generator().manual_seed(flags.seed))

@@ -94,6 +94,8 @@ class Sample:
     """File to write."""
     seeds: str = "0-15"
     """Like 0-15 or 1,4,9."""
+    latents: Path | None = None
+    """File of project: its functions, instead of seeds."""
     resolution: str | None = None
     """Samples on the shortest side, or a whole shape like 512x1024 (rows x columns); the training resolution
     when absent."""
@@ -127,6 +129,8 @@ class Render:
     of sounds; with --density any of sample's suffixes, or .npz for the points themselves."""
     seed: int = 0
     """Of the sample."""
+    latents: Path | None = None
+    """As for sample: one function, instead of a seed."""
     resolution: str | None = None
     """As for sample: 65536, or 32768x65536 (rows x columns)."""
     rate: Annotated[float | None, tyro.conf.arg(aliases=["--fps"])] = None
@@ -175,6 +179,8 @@ class Interpolate:
     """As for sample."""
     loop: bool = False
     """Come back to the first stop."""
+    path: Literal["line", "arc"] = "line"
+    """Between stops: straight lines of mapped latents, or great circles of latents."""
     pace: Literal["latent", "uniform"] = "latent"
     """uniform removes abrupt changes: constant speed measured in the signal instead of the latent."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -211,6 +217,77 @@ class Evaluate:
 
 
 @dataclass(kw_only=True)
+class Analyze:
+    """Measure what a generator does between latents and signals; writes a report with plots, and JSON."""
+
+    run: Positional[str]
+    """Run directory, save_pretrained folder or Hub id."""
+    study: Positional[Literal["interpolation", "geometry"]]
+    """interpolation: where walks between samples jump, and which stage makes them. geometry: what linear maps read off
+    the latents, and how much of a walk is motion."""
+    out: Path | None = None
+    """Folder of the report; analysis in RUN when absent."""
+    paths: int = 32
+    """Walks between samples."""
+    steps: int | None = None
+    """Of each walk; 64, of geometry 8, when absent."""
+    samples: int = 1024
+    """Of geometry: samples that are probed."""
+    points: int = 1024
+    """Of the domain, at which signals are compared."""
+    seed: int = 0
+    """The first of the samples."""
+    truncation: float = 1.0
+    """As for sample."""
+    label: str | None = None
+    """As for sample; the first class when absent."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    quiet: bool = False
+    """No progress bar."""
+
+
+@dataclass(kw_only=True)
+class Project:
+    """Find the latent, and the function, nearest to a real signal that is known as a whole or in part."""
+
+    run: Positional[str]
+    """Run directory, save_pretrained folder or Hub id."""
+    data: Positional[Path]
+    """File, or data set as for train; or observations: an .npz file with coords (N, D) and values (N, C)."""
+    out: Path | None = None
+    """File of the latents, .safetensors, for sample --latents; named as DATA when absent. A .json beside it reports."""
+    item: int = 0
+    """Of a data set."""
+    points: int | None = None
+    """See so many of the samples alone, chosen by chance."""
+    region: str | None = None
+    """See what lies inside alone: lower corner, then upper corner, x first."""
+    mask: Path | None = None
+    """See alone where this .npy array, of the grid's shape, is not 0."""
+    resolution: int | None = None
+    """Samples on the shortest side; the training resolution when absent."""
+    steps: int = 300
+    """Of the search for the latent."""
+    tune: int = 0
+    """Steps that tune the function's own weights beyond what the generator makes; 0 for none."""
+    prior: float = 1e-3
+    """Weight of being probable; more where little is known."""
+    starts: int = 64
+    """Random latents of which the search starts with the best."""
+    sheet: Path | None = None
+    """Also write the signal, what was seen of it, and what was found, to one file, by its suffix as for sample."""
+    label: str | None = None
+    """As for sample; the first class when absent."""
+    seed: int = 0
+    """Of every chance."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    quiet: bool = False
+    """No progress bar."""
+
+
+@dataclass(kw_only=True)
 class Shard:
     """Write the files of a folder or zip to tar shards in WebDataset layout, whole or not at all."""
 
@@ -238,6 +315,8 @@ _COMMANDS: dict[str, type] = {
     "render": Render,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
+    "analyze": Analyze,
+    "project": Project,
     "shard": Shard,
     "info": Info,
 }
@@ -258,7 +337,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(args: list[str]) -> None:
-    from inrgan import _commands, _render_command, _shard_command
+    from inrgan import _analyze_command, _commands, _project_command, _render_command, _shard_command
 
     if not args or args[0] in ("-h", "--help"):
         print(_overview())
@@ -273,6 +352,8 @@ def _dispatch(args: list[str]) -> None:
             "render": _render_command.render,
             "interpolate": _commands.interpolate,
             "evaluate": _commands.evaluate,
+            "analyze": _analyze_command.analyze,
+            "project": _project_command.run_project,
             "shard": _shard_command.shard,
             "info": lambda _: _commands.info(),
         }

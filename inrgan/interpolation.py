@@ -1,12 +1,12 @@
 """Walks through latent space."""
 
+import math
 from collections.abc import Callable
 
 import torch
 
 from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
-from inrgan.field import Field
 from inrgan.views import View
 
 
@@ -25,12 +25,44 @@ def walk(stops: Float[Tensor, "K W"], *, steps: int, loop: bool = False) -> Floa
         >>> walk(torch.zeros(3, 16), steps=10).shape
         torch.Size([10, 16])
     """
-    if stops.shape[0] < 2 or steps < 2:
-        raise ConfigError(f"a walk of {steps} steps through {stops.shape[0]} seeds; expected 2 or more of each")
-    nodes = torch.cat([stops, stops[:1]]) if loop else stops
-    legs = nodes.shape[0] - 1
-    t = torch.linspace(0, legs, steps + 1)[:-1] if loop else torch.linspace(0, legs, steps)
-    return along(nodes, t.to(stops.device))
+    nodes, t = _course(stops, steps=steps, loop=loop)
+    return along(nodes, t)
+
+
+def arc(stops: Float[Tensor, "K Z"], *, steps: int, loop: bool = False) -> Float[Tensor, "T Z"]:
+    """Great circles between latents, equal time for each: slerp (Shoemake 1985, sec. 3.3).
+
+    A latent of a normal distribution has a length of about √Z, and only its direction counts to a mapping network. A
+    straight line passes through lengths that no latent has, and turns fastest in its middle; an arc does neither.
+    Lengths change in proportion to the time.
+
+    Args:
+        stops: latents to pass through, two or more; those that point the same way are joined by a straight line.
+        steps: T, as for ``walk``.
+        loop: as for ``walk``.
+
+    Raises:
+        ConfigError: fewer than two stops or steps, or two stops that point in opposite directions.
+
+    Example:
+        >>> arc(torch.eye(2), steps=3)[1]
+        tensor([0.7071, 0.7071])
+    """
+    nodes, t = _course(stops, steps=steps, loop=loop)
+    leg = t.floor().clamp(0, nodes.shape[0] - 2).long()
+    part = (t - leg).double()[:, None]
+    a, b = nodes[leg].double(), nodes[leg + 1].double()
+    length_a, length_b = a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
+    cosine = (a * b).sum(dim=1, keepdim=True) / (length_a * length_b).clamp(min=1e-30)
+    angle = torch.acos(cosine.clamp(-1, 1))
+    if bool((angle > math.pi - 1e-4).any()):
+        raise ConfigError("two latents of the walk point in opposite directions; choose other seeds, or go straight")
+    same = angle < 1e-4
+    sine = torch.where(same, torch.ones_like(angle), torch.sin(angle))
+    onto_a = torch.where(same, 1 - part, torch.sin((1 - part) * angle) / sine)
+    onto_b = torch.where(same, part, torch.sin(part * angle) / sine)
+    unit = onto_a * a / length_a.clamp(min=1e-30) + onto_b * b / length_b.clamp(min=1e-30)
+    return (unit * (length_a * (1 - part) + length_b * part)).to(stops)
 
 
 def along(nodes: Float[Tensor, "K W"], t: Float[Tensor, "T"]) -> Float[Tensor, "T W"]:
@@ -48,35 +80,73 @@ def along(nodes: Float[Tensor, "K W"], t: Float[Tensor, "T"]) -> Float[Tensor, "
 @torch.no_grad()
 def uniform_pace(
     path: Float[Tensor, "T W"],
-    field: Callable[[Tensor], Field],
+    field: Callable[[Tensor], Callable[[View], Tensor]],
     view: View,
     *,
     steps: int,
     loop: bool = False,
+    rounds: int = 3,
 ) -> Float[Tensor, "S W"]:
     """Walk the same path so that the signal changes at a constant speed.
 
-    The change between neighbouring points of a fine path is measured as the root mean square over the view,
-    and its running sum inverted: arc length, measured in the signal.
+    The change between neighbouring points of the path is measured as the root mean square over the view, and its
+    running sum inverted: arc length, measured in the signal. Each round measures anew at the points that the one before
+    found, which lie close where the signal changes fast: a change between two points of the first round is walked
+    through in the next.
 
     Args:
         path: the walk, finely sampled.
-        field: mapped latents to fields.
-        view: from which the change is measured; a coarse one will do.
+        field: mapped latents to fields, or to whatever gives values at a view.
+        view: from which the change is measured; scattered points will do.
         steps: S, points wanted.
         loop: the path's end is its beginning.
+        rounds: measurements.
+
+    Raises:
+        ConfigError: fewer than one round.
 
     Example:
         >>> uniform_pace(path, G.field, Box(2).grid((16, 16)), steps=10).shape
         torch.Size([10, 256])
     """
+    if rounds < 1:
+        raise ConfigError(f"the pace was to be measured {rounds} times; expected 1 or more")
     nodes = torch.cat([path, path[:1]]) if loop else path
-    seen = torch.cat([field(part)(view).flatten(1) for part in nodes.split(16)])
-    change = (seen[1:] - seen[:-1]).square().mean(dim=1).sqrt()
-    length = torch.cat([change.new_zeros(1), change.cumsum(0)])
-    wanted = torch.linspace(0, 1, steps + 1)[:-1] if loop else torch.linspace(0, 1, steps)
-    wanted = wanted.to(length) * length[-1]
-    after = torch.searchsorted(length, wanted, right=True).clamp(1, len(length) - 1)
+    t = torch.arange(len(nodes), device=path.device, dtype=torch.float64)
+    for _ in range(rounds - 1):
+        length = _lengths(nodes, t, field, view)
+        t = _at_lengths(t, length, torch.linspace(0, 1, len(nodes), dtype=torch.float64))
+    wanted = torch.linspace(0, 1, steps + 1 if loop else steps, dtype=torch.float64)
+    t = _at_lengths(t, _lengths(nodes, t, field, view), wanted)
+    return along(nodes, t[:steps].to(path.dtype))
+
+
+def _course(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K W"], Float[Tensor, "T"]]:
+    """The nodes of a walk, and the times of its points, measured in nodes."""
+    if stops.shape[0] < 2 or steps < 2:
+        raise ConfigError(f"a walk of {steps} steps through {stops.shape[0]} seeds; expected 2 or more of each")
+    nodes = torch.cat([stops, stops[:1]]) if loop else stops
+    legs = nodes.shape[0] - 1
+    t = torch.linspace(0, legs, steps + 1)[:-1] if loop else torch.linspace(0, legs, steps)
+    return nodes, t.to(stops.device)
+
+
+def _lengths(
+    nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Callable[[View], Tensor]], view: View
+) -> Float[Tensor, "T"]:
+    """Length of the walk up to each of its points."""
+    points = along(nodes, t.to(nodes.dtype))
+    seen = torch.cat([field(part)(view).flatten(1) for part in points.split(16)])
+    change = (seen[1:] - seen[:-1]).double().square().mean(dim=1).sqrt()
+    return torch.cat([change.new_zeros(1), change.cumsum(0)])
+
+
+def _at_lengths(t: Float[Tensor, "T"], length: Float[Tensor, "T"], wanted: Float[Tensor, "S"]) -> Float[Tensor, "S"]:
+    """The times at which a walk has reached shares of its whole length; even times where nothing changes."""
+    if not float(length[-1]) > 0:
+        return t[0] + (t[-1] - t[0]) * wanted.to(t)
+    goal = wanted.to(length) * length[-1]
+    after = torch.searchsorted(length, goal, right=True).clamp(1, len(length) - 1)
     low, high = length[after - 1], length[after]
-    part = torch.where(high > low, (wanted - low) / (high - low).clamp(min=1e-12), torch.zeros_like(low))
-    return along(nodes, after - 1 + part)
+    part = torch.where(high > low, (goal - low) / (high - low).clamp(min=1e-12), torch.zeros_like(low))
+    return t[after - 1] + (t[after] - t[after - 1]) * part.clamp(0, 1)

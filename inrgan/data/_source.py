@@ -88,6 +88,11 @@ class AbstractSource(ABC):
     def label(self, i: int) -> int:
         """Return the item's index into ``label_names``, or 0 when unlabelled."""
 
+    def factors(self, i: int) -> Mapping[str, float]:
+        """Return the numbers that item i was drawn from, by name; none, as by default, where nobody knows them."""
+        self._checked(i)
+        return {}
+
     def _checked(self, i: int) -> int:
         if not 0 <= i < len(self):
             raise IndexError(f"index {i} is outside 0 to {len(self) - 1}")
@@ -148,3 +153,6 @@ class SubsetSource(AbstractSource):
 
     def label(self, i: int) -> int:
         return self._source.label(self._indices[self._checked(i)])
+
+    def factors(self, i: int) -> Mapping[str, float]:
+        return self._source.factors(self._indices[self._checked(i)])

@@ -1,6 +1,7 @@
 """Render one sample of a generator to a file of any size."""
 
 import errno
+import hashlib
 import math
 import shutil
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError, NonFiniteError, WriteError
 from inrgan.field import block_sides
 from inrgan.generator import Generator
+from inrgan.latents import one_function
 from inrgan.rendering._job import describe
 from inrgan.rendering._pyramid import Index, Pyramid
 from inrgan.rendering._result import assemble, check_free, publish
@@ -36,6 +38,7 @@ def render_file(
     region: Sequence[float] | None = None,
     truncation: float = 1.0,
     label: int | str | None = None,
+    latents: str | Path | None = None,
     quiet: bool = False,
 ) -> Path:
     """Render one sample of any size to a file, in tiles, in memory that does not depend on the size.
@@ -54,6 +57,7 @@ def render_file(
         region: lower corner, then upper corner, x first; may reach outside the domain.
         truncation: 1 for the model as it is; less trades variety for quality.
         label: class of a conditional generator.
+        latents: a file of ``inrgan.latents.save_latents`` with one function, instead of the seed.
         quiet: no progress bar, which is drawn on terminals only anyway.
 
     Returns:
@@ -66,6 +70,7 @@ def render_file(
         ShapeError: ``shape`` is not one positive size per axis.
         NonFiniteError: the model gives NaN or infinity.
         WriteError: the disk is full; what was rendered is kept.
+        CheckpointError: the latents are missing, corrupt, several, or of another generator.
         MissingDependency: the format's library is not installed.
 
     Example:
@@ -75,12 +80,17 @@ def render_file(
     path, shape = Path(path), tuple(int(n) for n in shape)
     writer = writer_for(path)
     writer.check(shape, channels=G.modality.signal_channels)
-    field = G.sample([seed], truncation=truncation, label=label)
+    if latents is None:
+        field = G.sample([seed], truncation=truncation, label=label)
+    else:
+        field = one_function(latents, G)
     dtype = torch.promote_types(field.weights[0].weight.dtype, G.modality.domain.precision)
     G.modality.domain.grid(shape, region=region, dtype=dtype)  # refuses what makes no grid
     place = _place(G.modality.domain, shape, region)
     sides = block_sides(shape)
     job = describe(G, seed=seed, shape=shape, region=region, truncation=truncation, label=label)
+    if latents is not None:
+        job["latents"] = hashlib.sha256(Path(latents).read_bytes()).hexdigest()
     convert = _as_bytes if writer.dtype == np.uint8 else _as_values
 
     def render(window: tuple[slice, ...]) -> NDArray[np.generic]:

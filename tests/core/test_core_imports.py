@@ -51,7 +51,9 @@ ALLOWED = {
     "_pretrained": {"modality", "registry", "_sizes"},
     "generator": {"field", "inr", "hypernetwork", "modality", "_sizes", "_pretrained"},
     "interpolation": {"field", "views"},
-    "rendering": {"domains", "field", "generator"},
+    "rendering": {"domains", "field", "generator", "latents"},
+    "latents": {"field", "inr", "generator"},
+    "analysis": {"views", "domains", "data", "pictures", "field", "inr", "modality", "generator", "interpolation"},
 }
 # Adapters may use these and what the package's own __init__ offers.
 PUBLIC = {"inrgan"} | {

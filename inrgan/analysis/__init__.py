@@ -1,0 +1,59 @@
+"""Instruments: what a trained generator does between its latents and its signals.
+
+They know a generator as ``Stages`` only, and domains by their points: no kind of signal is named here.
+"""
+
+from inrgan.analysis._factors import exact_factors, moments
+from inrgan.analysis._flow import explained_by_flow
+from inrgan.analysis._geometry import GeometryStudy, Known, study_geometry
+from inrgan.analysis._geometry_page import geometry_page
+from inrgan.analysis._interpolation import InterpolationStudy, study_interpolation
+from inrgan.analysis._interpolation_page import interpolation_page
+from inrgan.analysis._intervals import Interval, bootstrap
+from inrgan.analysis._motion import Explained, measure_motion
+from inrgan.analysis._observations import Observations, observe_item, read_observations
+from inrgan.analysis._page import Page, Plot, require_plots
+from inrgan.analysis._probe import linear_probe
+from inrgan.analysis._project import Projection, project
+from inrgan.analysis._speed import SpeedProfile, jump_score, measure_speed
+from inrgan.analysis._stages import SPACES, STAGES, Stages, at_points, flat, probe_view, some_points, stages_of
+from inrgan.analysis._warp import Warped, explained_by_warp
+
+__all__ = [
+    "SPACES",
+    "STAGES",
+    "Explained",
+    "GeometryStudy",
+    "InterpolationStudy",
+    "Interval",
+    "Known",
+    "Observations",
+    "Page",
+    "Plot",
+    "Projection",
+    "SpeedProfile",
+    "Stages",
+    "Warped",
+    "at_points",
+    "bootstrap",
+    "exact_factors",
+    "explained_by_flow",
+    "explained_by_warp",
+    "flat",
+    "geometry_page",
+    "interpolation_page",
+    "jump_score",
+    "linear_probe",
+    "measure_motion",
+    "measure_speed",
+    "moments",
+    "observe_item",
+    "probe_view",
+    "project",
+    "read_observations",
+    "require_plots",
+    "some_points",
+    "stages_of",
+    "study_geometry",
+    "study_interpolation",
+]

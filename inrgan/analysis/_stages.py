@@ -1,0 +1,152 @@
+"""A generator taken apart into the stages from a latent to a signal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains import Box
+from inrgan.errors import ConfigError
+from inrgan.field import Field
+from inrgan.generator import Generator
+from inrgan.inr import Weights
+from inrgan.modality import Modality
+from inrgan.views import View, scattered
+
+SPACES = ("z", "w", "θ", "signal")
+"""The latent, the mapped latent, the generated weights, and the values at points of the domain."""
+STAGES = ("z→w", "w→θ", "θ→signal")
+"""What leads from one to the next: mapping network, hypernetwork, function."""
+_POINTS = 1 << 14
+"""Of all samples together, that are evaluated at once where they are scattered and nothing is differentiated."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """z → w → θ → signal, as three functions: all that an instrument knows of a generator.
+
+    Attributes:
+        z_dim: Z.
+        mapping: latents (B, Z) to mapped latents (B, W).
+        weights: mapped latents to generated weights, one entry per layer.
+        signal: generated weights and a view to values (B, C, *S).
+
+    Example:
+        >>> stages = stages_of(G)
+        >>> stages.mapping(torch.zeros(2, stages.z_dim)).shape
+        torch.Size([2, 128])
+    """
+
+    z_dim: int
+    mapping: Callable[[Tensor], Tensor]
+    weights: Callable[[Tensor], Weights]
+    signal: Callable[[Weights, View], Tensor]
+
+
+def stages_of(G: Generator, *, label: int | str | None = None, truncation: float = 1.0) -> Stages:
+    """The stages of a generator.
+
+    Args:
+        G: the generator.
+        label: class of a conditional generator; its first where None.
+        truncation: 1 for the model as it is.
+
+    Raises:
+        ConfigError: a label of a generator without labels, or one that is not among them.
+
+    Example:
+        >>> stages_of(G).z_dim
+        64
+    """
+    if label is not None and not G.labels:
+        raise ConfigError(f"label {label!r} was asked of a generator without labels; train with labels first")
+    index = G.label_index(0 if label is None else label) if G.labels else 0
+
+    def mapping(z: Tensor) -> Tensor:
+        labels = torch.full((len(z),), index, device=z.device) if G.labels else None
+        return G.mapping.truncate(G.mapping(z, labels), truncation)
+
+    def signal(weights: Weights, view: View) -> Tensor:
+        field = Field(G.inr, weights, domain=G.modality.domain)
+        together = max(1, _POINTS // len(field))
+        if view.axes is not None or view.count <= together or torch.is_grad_enabled():
+            return field(view)
+        # Points far apart share little: what many of them need of a lattice together can be very much.
+        parts = torch.arange(view.count).split(together)
+        return torch.cat([field(at_points(view, part)).flatten(2) for part in parts], dim=2)
+
+    return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
+
+
+def flat(weights: Weights) -> Float[Tensor, "B T"]:
+    """All generated weights and biases of each sample, side by side.
+
+    Example:
+        >>> flat([LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))]).shape
+        torch.Size([2, 16])
+    """
+    return torch.cat([x.flatten(1) for layer in weights for x in (layer.weight, layer.bias)], dim=1)
+
+
+def some_points(view: View, *, points: int, seed: int = 0) -> tuple[View, Int[Tensor, "N"]]:
+    """Some samples of a grid as scattered points, each with its own spacing and weight, and which they are.
+
+    Args:
+        view: one for all signals.
+        points: how many, drawn without replacement; all where there are no more.
+        seed: of the draw.
+
+    Raises:
+        ConfigError: fewer than one point.
+
+    Example:
+        >>> some_points(Box(2).grid((64, 64)), points=100)[0].coords.shape
+        torch.Size([1, 100, 2])
+    """
+    if points < 1:
+        raise ConfigError(f"signals were to be measured at {points} points; expected 1 or more")
+    chosen = torch.arange(view.count)
+    if points < view.count:
+        chosen = torch.randperm(view.count, generator=torch.Generator().manual_seed(seed))[:points].sort().values
+    return at_points(view, chosen), chosen
+
+
+def at_points(view: View, chosen: Int[Tensor, "N"]) -> View:
+    """Samples of a grid, by their numbers in the flattened array, as scattered points.
+
+    Example:
+        >>> at_points(Box(2).grid((4, 4)), torch.tensor([0, 15])).coords.shape
+        torch.Size([1, 2, 2])
+    """
+    spacing = view.spacing if view.spacing.shape[1] == 1 else view.spacing[:, chosen]
+    weights = None if view.weights is None else view.weights[:, chosen]
+    return replace(scattered(view.coords[:, chosen], spacing=spacing), weights=weights)
+
+
+def probe_view(modality: Modality, *, points: int, seed: int = 0) -> View:
+    """Points of a modality's domain, uniform by measure, that see what a grid of the training resolution sees.
+
+    The mean over them estimates the mean over the domain, whatever its shape.
+
+    Args:
+        modality: decides the domain and, by its resolution, the band limit.
+        points: how many.
+        seed: of the places.
+
+    Raises:
+        ConfigError: fewer than one point.
+
+    Example:
+        >>> probe_view(ImageModality(resolution=32), points=100).coords.shape
+        torch.Size([1, 100, 2])
+    """
+    if points < 1:
+        raise ConfigError(f"signals were to be measured at {points} points; expected 1 or more")
+    domain = modality.domain
+    places = domain.sample(points, generator=torch.Generator().manual_seed(seed), dtype=domain.precision)
+    if isinstance(domain, Box):  # axes may differ in their units and their spacing
+        return scattered(places, spacing=domain.grid(domain.shape(modality.resolution)).spacing.to(places.dtype))
+    return scattered(places, spacing=domain.spacing(modality.resolution))
