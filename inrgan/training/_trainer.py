@@ -24,7 +24,7 @@ from inrgan.losses import adversarial_loss, terms
 from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
-from inrgan.training._critics import check_term, critics
+from inrgan.training._critics import check_term, critics, smallest
 from inrgan.training._descent import Descent
 from inrgan.training._diagnosis import diagnose, refuse_broken
 from inrgan.training._ema import frozen_copy, update_ema
@@ -118,7 +118,7 @@ class Trainer:
             self.ranks.align(network)
         self.ema: Any = frozen_copy(self.G)
         self.terms = terms(
-            config.losses, resolution=modality.resolution, smallest=int(self.D["whole"].smallest),  # type: ignore[arg-type]
+            config.losses, resolution=modality.resolution, smallest=smallest(self.D),
             options=config.looks, through=modality.whole_sampler,
         )  # fmt: skip
         self.losses = StepLosses(
@@ -134,7 +134,7 @@ class Trainer:
         self.step, self.health, self.pieces = 0, Health(), list[Piece]()
         for term in self.terms:
             self.reals.check(term.finest(modality.domain))
-            check_term(term, config, smallest=int(self.D["whole"].smallest))  # type: ignore[arg-type]
+            check_term(term, config, smallest=smallest(self.D))
         ahead = config.ahead if config.ahead is not None else 2 if self.device.type == "cuda" else 0
         self.batches = Batches(
             config, self.terms, self.reals, augmentation=self.augmentation, z_dim=self.G.z_dim, pieces=pieces,
@@ -262,7 +262,7 @@ class Trainer:
             total = total + self._backward(loss, more, stats, share=piece.share)
             if len(pieces) == 1:
                 kept.append(seen)
-        told = torch.stack([stats[f"told_apart/{s.term.name}"] for s in pieces[0].shown if s.term.critic == "whole"])
+        told = torch.stack([stats[f"told_apart/{s.term.name}"] for s in pieces[0].shown if s.term.critic != "patch"])
         critic = self.descent_D.finish(total, extra=told)
         if critic.made:
             self.strength.update(critic.extra.mean().cpu(), items=config.batch)

@@ -163,11 +163,12 @@ class OccupancyModality(Modality):
     def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
         if not self.mirror:
             return view
-        assert view.axes is not None
         sign = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
+        signs = torch.cat([sign, torch.ones(batch, 2)], dim=1)
+        if view.axes is None:
+            return replace(view, points=view.coords * signs[:, None], center=view.center * signs)
         x, *others = view.axes
-        center = view.center * torch.cat([sign, torch.ones(batch, 2)], dim=1)
-        return replace(view, axes=(sign * x, *others), center=center)
+        return replace(view, axes=(sign * x, *others), center=view.center * signs)
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         # Up stays up, and distances stay distances. Moves stay within the margin, so that no solid is cut or mirrored
@@ -175,16 +176,18 @@ class OccupancyModality(Modality):
         box = self.domain
         return (Flip(box, axis=0), *([Shift(box, most=self.margin / 2)] if self.margin else []))
 
-    def place(self, item: Tensor, *, generator: torch.Generator) -> Float[Tensor, "3"] | None:
-        """Near the surface: of many samples anywhere, the one whose value is nearest to 0."""
+    def places(self, item: Tensor, *, count: int, generator: torch.Generator) -> Float[Tensor, "K 3"] | None:
+        """Near the surface: of many samples anywhere, the one whose value is nearest to 0, and a place in its cell."""
         shape = item.shape[1:]
-        index = torch.randint(item[0].numel(), (_LOOKED_AT,), generator=generator)
-        values = item.flatten()[index].abs()
-        best = int(values.argmin())
-        if values[best] >= 1:
+        index = torch.randint(item[0].numel(), (count, _LOOKED_AT), generator=generator)
+        values, best = item.flatten()[index].abs().min(dim=1)
+        if values.min() >= 1:
             return None
-        where = torch.unravel_index(index[best], shape)
-        return torch.stack([(2 * i + 1) / n - 1 for i, n in zip(reversed(where), reversed(shape), strict=True)])
+        where = torch.unravel_index(index.gather(1, best[:, None])[:, 0], shape)
+        cell = 2 * torch.stack([i / n for i, n in zip(reversed(where), reversed(shape), strict=True)], dim=1) - 1
+        sides = torch.tensor([2 / n for n in reversed(shape)])
+        places = cell + sides * torch.rand(count, 3, generator=generator)
+        return torch.where(values[:, None] < 1, places, torch.nan)
 
     def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
         if not self.eikonal:
