@@ -54,7 +54,7 @@ class PointBlock(nn.Module):
         self.skip = EqualizedLinear(inputs, outputs, bias=False, gain=1 / math.sqrt(2))
 
     def forward(
-        self, x: Float[Tensor, "B N I"], groups: Groups, place: Float[Tensor, "B M D"]
+        self, x: Float[Tensor, "B N I"], groups: Groups, place: Float[Tensor, "#B M D"]
     ) -> Float[Tensor, "B M O"]:
         near = _taken(x, groups.near)
         kernel = self.basis(F.leaky_relu(self.hidden(groups.offset.to(x.dtype)), SLOPE))
@@ -144,7 +144,8 @@ class ScatteredCritic(AbstractCritic):
         place = coords / self.half_period
         shares = coords.new_ones(1, 1) if view.weights is None else view.weights
         own = max(len(coords), len(shares))  # stations may be the same and their gaps not, or the other way round
-        points, shares = (coords / unit).expand(own, -1, -1), shares.expand(own, N)
+        points, place = (p.expand(own, -1, -1) for p in (coords / unit, place))
+        shares = shares.expand(own, N)
         shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
         sets = max(len(place), len(density))
         told = torch.cat([place.expand(sets, -1, -1), density.expand(sets, N, -1)], dim=-1).to(values.dtype)
