@@ -29,8 +29,8 @@ class PointBlock(nn.Module):
     """Features of some points of a set, from those of the points around each.
 
     A continuous convolution: the features of the neighbours are weighed by smooth functions of where they lie, which
-    are learned, and these sums are mixed (Wu et al. 2019, "PointConv", in the factorized form of their sec. 3.3); beside
-    it, the neighbours' mean. Each neighbour counts by its share of the measure. No normalisation over the batch.
+    are learned, and these sums are mixed (Wu et al. 2019, "PointConv", in its efficient form); beside it, the
+    neighbours' mean. Each neighbour counts by its share of the measure. No normalisation over the batch.
 
     Args:
         coordinates: D.
@@ -132,7 +132,7 @@ class ScatteredCritic(AbstractCritic):
         Raises:
             ShapeError: the values have the wrong channels, or another number of points than the view.
         """
-        B, N = len(values), view.count
+        N = view.count
         if values.ndim < 3 or values.shape[1] != self.channels or values[0, 0].numel() != N or N < 1:
             raise ShapeError(
                 f"the critic got values of shape {tuple(values.shape)} for {N} points; expected (B, {self.channels}, "

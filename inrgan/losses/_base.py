@@ -19,7 +19,7 @@ class AbstractTerm(abc.ABC):
     """As on the command line and in the statistics."""
 
     critic: Literal["whole", "patch", "points"]
-    """Which critic judges: of whole signals, of patches in the light of the whole, or of signals at scattered points."""
+    """Which critic judges: of whole signals, of patches in the light of the whole, or of scattered points."""
 
     fixed: bool
     """Whether the views are the same in every step at one resolution, so that what was seen can be kept."""

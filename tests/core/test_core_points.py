@@ -164,7 +164,7 @@ def test_penalty_by_either_way_is_the_same():
 
 
 def test_penalty_hardly_depends_on_the_number_of_points():
-    # Oracle: of one smooth signal the functional derivative is the same. Averaged over first weights and sets of points.
+    # Oracle: of one smooth signal the functional derivative is the same. Averaged over first weights.
     norms = {}
     for count in (256, 1024):
         view = ScatteredPoints(count, resolution=32).draw(Box(2), batch=4, generator=rng())

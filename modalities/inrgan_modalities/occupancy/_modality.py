@@ -115,7 +115,7 @@ class OccupancyModality(Modality):
 
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B 1 *S"]:
         lower, upper = self.domain.lower, self.domain.upper
-        if view.batch > 1:  # every item from a place of its own
+        if view.batch > 1 and view.axes is not None:  # a patch of each item, which reaches little of it
             parts = [resample(item[None], view.row(i), lower=lower, upper=upper) for i, item in enumerate(items)]
             return torch.cat(parts)
         out = torch.empty(len(items), 1, *view.shape)
@@ -123,7 +123,7 @@ class OccupancyModality(Modality):
         for i, item in enumerate(items):
             by_size.setdefault(tuple(item.shape), []).append(i)
         for rows in by_size.values():
-            out[rows] = resample(torch.stack([items[i] for i in rows]), view, lower=lower, upper=upper)
+            out[rows] = resample(torch.stack([items[i] for i in rows]), view.rows(rows), lower=lower, upper=upper)
         return out
 
     def item_spacing(self, item: Tensor) -> float:
