@@ -53,7 +53,7 @@ class QuarterTurn(AbstractTransform):
         spacing = torch.where(crossed[:, None, None], _exchanged(spacing, i, j), spacing)
         weights = None if view.weights is None else self._laid_out(view, view.weights[..., None], crossed)[..., 0]
         if view.axes is not None:
-            axes = list(view.axes)
+            axes = [a.expand(len(drawn), -1) for a in view.axes]  # as many as there are spacings
             axes[i], axes[j] = self._turned(axes[i], axes[j], quarters)
             return replace(view, axes=tuple(axes), spacing=spacing, weights=weights)
         columns = list(view.coords.unbind(-1))

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan import Backbone, Box, CriticSizes, Field, GeneratorSizes, Modality, View, resample
-from inrgan.augmentation import AbstractTransform, Flip, Shift
+from inrgan.augmentation import AbstractTransform, Flip, QuarterTurn, Rotation, Scale, Shift
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, FourierEncoding
@@ -66,6 +66,9 @@ class OccupancyModality(Modality):
     """Which axis of the files points up."""
     mirror: bool = False
     """Flip reals left to right (x) by chance: for data without a handedness."""
+    turns: Literal["quarter", "any"] = "quarter"
+    """How augmentation turns solids about the vertical axis: by right angles, or by any, which takes several times as
+    long."""
     normals: bool = True
     """Show the critics the field's normalised gradient beside the field."""
     eikonal: float = 0.0
@@ -79,6 +82,8 @@ class OccupancyModality(Modality):
         if self.signal not in ("distance", "occupancy") or self.up not in UP:
             raise ConfigError(f"the signal is {self.signal!r} and up {self.up!r}; expected distance or occupancy, and "
                               f"one of {' '.join(UP)}")  # fmt: skip
+        if self.turns not in ("quarter", "any"):
+            raise ConfigError(f"turns of solids are {self.turns!r}; expected quarter or any")
         if not 0 < self.truncation <= 2 or not 0 <= self.margin < 1:
             raise ConfigError(
                 f"truncation is {self.truncation} and margin {self.margin}; expected above 0 and up to 2, and 0 to 1"
@@ -171,10 +176,15 @@ class OccupancyModality(Modality):
         return replace(view, axes=(sign * x, *others), center=view.center * signs)
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
-        # Up stays up, and distances stay distances. Moves stay within the margin, so that no solid is cut or mirrored
-        # at the border; turns would be scattered points, of which each takes a thousand samples of a volume.
+        # Up stays up. Shifts stay within the margin, so that no solid is cut; beyond the cube there is nothing, as at
+        # its border, where a mirror would show the solid's other side.
         box = self.domain
-        return (Flip(box, axis=0), *([Shift(box, most=self.margin / 2)] if self.margin else []))
+        turn = QuarterTurn(box, plane=(0, 2))
+        if self.turns == "any":
+            turn = Rotation(box, plane=(0, 2), beyond="border")
+        scale = Scale(box, octaves=0.1, stretch=0.05, beyond="border")
+        shift = [Shift(box, most=self.margin / 2, beyond="border")] if self.margin else []
+        return (Flip(box, axis=0), turn, scale, *shift)
 
     def places(self, item: Tensor, *, count: int, generator: torch.Generator) -> Float[Tensor, "K 3"] | None:
         """Near the surface: of many samples anywhere, the one whose value is nearest to 0, and a place in its cell."""
