@@ -148,7 +148,7 @@ def test_beyond_the_border():
 
 @pytest.mark.parametrize("plane", [(0, 1), (1, 0), (0, 2)])
 def test_quarter_turns_of_grids(plane):
-    # Oracle: numpy's turn of the array, with axes in its order; and the rotation by that angle, on a box off the origin.
+    # Oracle: numpy's turn of the array, with axes in its order; the rotation by that angle. The box is off the origin.
     box = Box(3, lower=(1, 2, -1), upper=(3, 4, 1))
     x, view = torch.rand(4, 1, 6, 6, 6, generator=rng()), box.grid((6, 6, 6))
     drawn, turn = torch.arange(4.0)[:, None], QuarterTurn(box, plane=plane)
