@@ -7,8 +7,9 @@ fixed share is held out, chosen by a hash of the files' names, and scored agains
     python benchmarks/shape_quality.py --data chairs.zip --up z --mirror --method full --out results/
 
 Methods: full (whole solids and sub-cubes near surfaces, in context), no-normals (the critics see the field alone),
-no-context (cubes alone), uniform-patches (cubes anywhere), whole-only (no cubes), reals (training data against held-out
-data: what a perfect generator would reach).
+no-context (cubes alone), uniform-patches (cubes anywhere), whole-only (no cubes), points (whole solids, and scattered
+points in place of cubes), points-only (scattered points and nothing else), reals (training data against held-out data:
+what a perfect generator would reach).
 """
 
 import argparse
@@ -33,7 +34,11 @@ METHODS = {
     "no-context": {"context": False},
     "uniform-patches": {"patch_near": 0.0},
     "whole-only": {},
+    "points": {},
+    "points-only": {},
 }
+LOSSES = {"whole-only": ("full",), "points": ("full", "points"), "points-only": ("points",)}
+"""Of the methods without sub-cubes."""
 
 
 def main() -> None:
@@ -82,10 +87,11 @@ def main() -> None:
     config = dataclasses.replace(
         config, data=args.data, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
         hold_out=args.held_out if args.data else 0.0,
-        losses=("full",) if args.method == "whole-only" else ("full", "dense-patch"),
+        losses=LOSSES.get(args.method, ("full", "dense-patch")),
         # Patches begin early: half an hour is only some thousand items. The whole stays what every method looks at.
         views=dataclasses.replace(
-            LossOptions(patch_start=0.5, patch_ramp=1.0, patch_near=0.75, whole=args.resolution), **METHODS[args.method]
+            LossOptions(patch_start=0.5, patch_ramp=1.0, patch_near=0.75, whole=args.resolution, points_near=0.5),
+            **METHODS[args.method],
         ),
     )  # fmt: skip
     trainer = Trainer(config, outdir=args.out / "runs", quiet=True)

@@ -15,7 +15,7 @@ from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes, generator_prese
 from inrgan._typing import Float, Tensor
 from inrgan.augmentation import AbstractTransform
 from inrgan.data import AbstractSource
-from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic
+from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic, ScatteredCritic
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, AxisPaths, FourierEncoding
 from inrgan.errors import ConfigError
@@ -167,6 +167,21 @@ class Modality(abc.ABC):
             max_width=sizes.max_width, classes=sizes.classes, context=context,
         )  # fmt: skip
 
+    def points_critic(self, sizes: CriticSizes, *, count: int) -> AbstractCritic:
+        """A critic for signals at points that lie anywhere; a continuous convolution over neighbours by default.
+
+        Args:
+            sizes: of the network.
+            count: nominal number of points.
+
+        Raises:
+            ConfigError: this kind of signal is not looked at from scattered points.
+        """
+        return ScatteredCritic(
+            self.domain, self.signal_channels, count=count, resolution=self.resolution, width=sizes.width,
+            max_width=sizes.max_width, classes=sizes.classes,
+        )  # fmt: skip
+
     def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
         """From where to look at reals instead, by the data's chance symmetries; the view itself by default.
 
@@ -176,14 +191,17 @@ class Modality(abc.ABC):
         del batch, generator
         return view
 
-    def place(self, item: Any, *, generator: torch.Generator) -> Float[Tensor, "D"] | None:
-        """A place of an item that is worth a close look by a patch of a training; None, as by default, where none is.
+    def places(self, item: Any, *, count: int, generator: torch.Generator) -> Float[Tensor, "K D"] | None:
+        """Places of an item that are worth a close look in training; None, as by default, where there are none.
+
+        Places that were looked for and not found are NaN.
 
         Args:
             item: decoded.
-            generator: draws the place.
+            count: K, how many.
+            generator: draws the places.
         """
-        del item, generator
+        del item, count, generator
         return None
 
     def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:

@@ -4,13 +4,13 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from inrgan._axis_maps import NARROW, BandedMap
 from inrgan._typing import Float, Shaped, Tensor
-from inrgan.views import View, product_view
+from inrgan.views import View, product_view, scattered
 
 
 def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
@@ -117,6 +117,9 @@ def carry(
         torch.Size([2, 3, 4, 4])
     """
     if view.axes is None:
+        alone = _alone(view)
+        if alone is not None:
+            return _carry_alone(values, view, alone, lower=lower, upper=upper)
         return _carry_scattered(values, view, lower=lower, upper=upper)
     for d, positions in enumerate(view.axes):
         axis = values.ndim - 1 - d
@@ -137,6 +140,48 @@ def carry(
             folded = folded[..., 0] @ matrix_BMK.transpose(1, 2)
         values = folded.reshape(folded.shape[0], *before, positions.shape[1], *after)
     return values
+
+
+def _alone(view: View) -> tuple[int, int] | None:
+    """A coordinate and an array axis of a view of points that change with each other and with nothing else, if any.
+
+    As of a grid that was turned about the coordinate.
+    """
+    rank = len(view.shape)
+    if rank < 2 or view.dim < 2 or view.spacing.shape[1] > 1 or 0 in view.shape:
+        return None
+    grid = view.coords.detach().unflatten(1, view.shape)
+    for axis in range(rank):
+        first = grid.narrow(1 + axis, 0, 1)
+        changing = [d for d in range(view.dim) if not torch.equal(grid[..., d], first[..., d].expand(grid.shape[:-1]))]
+        if len(changing) != 1:
+            continue
+        along = grid[..., changing[0]].movedim(1 + axis, 1).flatten(2)
+        if torch.equal(along, along[..., :1].expand_as(along)):
+            return changing[0], axis
+    return None
+
+
+def _carry_alone(
+    values: Tensor, view: View, alone: tuple[int, int], *, lower: Sequence[float], upper: Sequence[float]
+) -> Tensor:
+    """``carry`` by a matrix along that coordinate, and from points of the others."""
+    (d, axis), rank = alone, len(view.shape)
+    grid = view.coords.unflatten(1, view.shape).select(1 + axis, 0)
+    positions = view.coords[..., d].unflatten(1, view.shape).movedim(1 + axis, 1).flatten(2)[..., 0]
+    source = values.ndim - 1 - d
+    matrix_BMK = axis_matrix(
+        positions, count=values.shape[source], lower=lower[d], upper=upper[d], spacing=view.spacing[..., d]
+    ).to(values.dtype)
+    across = values.movedim(source, 2)
+    C, rest = across.shape[1], across.shape[3:]
+    across = (matrix_BMK[:, None] @ across.flatten(3)).flatten(1, 2).unflatten(2, rest)
+    others = [o for o in range(view.dim) if o != d]
+    points = grid[..., others].flatten(1, rank - 1)
+    shape = view.shape[:axis] + view.shape[axis + 1 :]
+    reduced = replace(scattered(points, spacing=view.spacing[..., others]), shape=shape)
+    seen = carry(across, reduced, lower=[lower[o] for o in others], upper=[upper[o] for o in others])
+    return seen.unflatten(1, (C, -1)).movedim(2, 2 + axis)
 
 
 def _carry_scattered(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:

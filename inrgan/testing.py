@@ -17,6 +17,7 @@ from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.losses import gradient_penalty
 from inrgan.modality import Modality
+from inrgan.samplers import ScatteredPoints
 from inrgan.views import View, scattered
 
 
@@ -33,6 +34,7 @@ def check_modality(m: Modality) -> None:
     _check_domain(m)
     _check_encoding(m)
     _check_critic(m, values := _check_data(m))
+    _check_points(m)
     _check_field(m)
     _check_files(m, values)
 
@@ -147,6 +149,24 @@ def _check_critic(m: Modality, values: Tensor) -> None:
         gradient_penalty(lambda x, c=critic, v=view: c(x, v), seen, view).backward()
         slopes = torch.cat([p.grad.flatten() for p in critic.parameters() if p.grad is not None])
         _require(bool(torch.isfinite(slopes).all() and slopes.any()), "critic: the gradient penalty has no gradient")
+
+
+def _check_points(m: Modality) -> None:
+    sizes, rng = CriticSizes(width=4, max_width=8), torch.Generator().manual_seed(0)
+    try:
+        critic = m.points_critic(sizes, count=32)
+    except ConfigError:  # this kind of signal is not looked at from scattered points
+        return
+    items = [m.source(None, seed=0)[i] for i in range(2)]
+    view = ScatteredPoints(32, resolution=m.resolution).draw(m.domain, batch=2, generator=rng)
+    seen = m.observe(items, m.augment(view, batch=2, generator=rng))
+    expected = (2, m.signal_channels, 32)
+    _require(seen.shape == expected, f"observe gave {tuple(seen.shape)} for scattered points; expected {expected}")
+    alone = m.observe(items[1:], view.row(1))
+    _close(m.observe(items, view)[1:], alone, 1e-5, "observe: points of an item depend on its batch")
+    scores = critic(seen, view)
+    _require(scores.shape == (2,), f"points_critic: scores of shape {tuple(scores.shape)} for 2 items")
+    _close(critic(seen[:1], view.row(0)), scores[:1], 1e-4, "points_critic: a score depends on the batch")
 
 
 def _check_field(m: Modality) -> None:

@@ -2,6 +2,7 @@
 
 from inrgan.augmentation._base import AbstractTransform, Augmentation
 from inrgan.augmentation._box import Flip, Rotation, Scale, Shift
+from inrgan.augmentation._quarter import QuarterTurn
 from inrgan.augmentation._values import Affine, Polarity, Tint
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Augmentation",
     "Flip",
     "Polarity",
+    "QuarterTurn",
     "Rotation",
     "Scale",
     "Shift",

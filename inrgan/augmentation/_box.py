@@ -4,7 +4,7 @@ import abc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import final
+from typing import Literal, final
 
 import torch
 
@@ -14,22 +14,27 @@ from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.views import View
 
+Beyond = Literal["mirror", "border"]
+"""What signals are beyond the border of their box: their mirror's image, or what they are at the border."""
+
 
 class AbstractBoxMove(AbstractTransform):
-    """A move of signals on a box; beyond its border they are seen mirrored at it.
+    """A move of signals on a box; beyond its border they are seen mirrored at it, or as they are there.
 
     The views handed in keep their centre: it is where a critic is told that it looks.
 
     Args:
         box: the domain.
+        beyond: what is seen beyond its border.
     """
 
-    def __init__(self, box: Box):
-        self.box = box
+    def __init__(self, box: Box, *, beyond: Beyond = "mirror"):
+        self.box, self.beyond = box, beyond
 
     def look(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
-        mirrors = [_mirror(a, b) for a, b in zip(self.box.lower, self.box.upper, strict=True)]
-        return _mapped(self.moved(view, drawn), mirrors)
+        back = _mirror if self.beyond == "mirror" else _border
+        maps = [back(a, b) for a, b in zip(self.box.lower, self.box.upper, strict=True)]
+        return _mapped(self.moved(view, drawn), maps)
 
     @abc.abstractmethod
     def moved(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
@@ -70,6 +75,7 @@ class Shift(AbstractBoxMove):
     Args:
         box: the domain.
         most: the largest move, as a fraction of the sides; one number, or one for each coordinate, x first.
+        beyond: what is seen beyond the border.
 
     Raises:
         ConfigError: a number of moves that is not that of the coordinates.
@@ -81,8 +87,8 @@ class Shift(AbstractBoxMove):
 
     name = "shift"
 
-    def __init__(self, box: Box, *, most: float | Sequence[float] = 0.125):
-        super().__init__(box)
+    def __init__(self, box: Box, *, most: float | Sequence[float] = 0.125, beyond: Beyond = "mirror"):
+        super().__init__(box, beyond=beyond)
         self.most = _each(most, box, what="shifts")
 
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B D"]:
@@ -105,6 +111,7 @@ class Scale(AbstractBoxMove):
         octaves: standard deviation of log₂ of the size.
         stretch: standard deviation of log₂ of what every coordinate has beside that.
         scaled: for each coordinate, x first, whether it is scaled; all where None.
+        beyond: what is seen beyond the border.
 
     Raises:
         ConfigError: a number of entries that is not that of the coordinates.
@@ -116,8 +123,11 @@ class Scale(AbstractBoxMove):
 
     name = "scale"
 
-    def __init__(self, box: Box, *, octaves: float = 0.2, stretch: float = 0.1, scaled: Sequence[bool] | None = None):
-        super().__init__(box)
+    def __init__(
+        self, box: Box, *, octaves: float = 0.2, stretch: float = 0.1, scaled: Sequence[bool] | None = None,
+        beyond: Beyond = "mirror",
+    ):  # fmt: skip
+        super().__init__(box, beyond=beyond)
         self.octaves, self.stretch = octaves, stretch
         self.scaled = _each(1.0 if scaled is None else [float(s) for s in scaled], box, what="entries of scaled")
 
@@ -142,14 +152,15 @@ class Rotation(AbstractBoxMove):
         box: the domain.
         plane: the two coordinates.
         most: largest angle, in radians.
+        beyond: what is seen beyond the border.
 
     Example:
         >>> Rotation(Box(2)).look(Box(2).grid((8, 8)), torch.ones(4, 1)).points.shape
         torch.Size([4, 64, 2])
     """
 
-    def __init__(self, box: Box, *, plane: tuple[int, int] = (0, 1), most: float = math.pi):
-        super().__init__(box)
+    def __init__(self, box: Box, *, plane: tuple[int, int] = (0, 1), most: float = math.pi, beyond: Beyond = "mirror"):
+        super().__init__(box, beyond=beyond)
         self.plane, self.most, self.name = plane, most, f"rotation-{plane[0]}{plane[1]}"
 
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B 1"]:
@@ -200,6 +211,11 @@ def _mirror(lower: float, upper: float) -> _Map:
         return torch.where((x >= lower) & (x <= upper), x, folded)
 
     return fold
+
+
+def _border(lower: float, upper: float) -> _Map:
+    """Back into [lower, upper], to the nearer end."""
+    return lambda x: x.clamp(lower, upper)
 
 
 def _mapped(view: View, maps: Sequence[_Map]) -> View:

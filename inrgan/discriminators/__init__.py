@@ -6,6 +6,7 @@ from inrgan.discriminators._conv import EqualizedConv, Padding, fold, halve, poo
 from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
 from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
+from inrgan.discriminators._scattered import PointBlock, ScatteredCritic
 from inrgan.discriminators._slices import SlicesCritic
 from inrgan.discriminators._slopes import slope_channels
 
@@ -17,9 +18,11 @@ __all__ = [
     "Padding",
     "PatchCritic",
     "PeriodTrunk",
+    "PointBlock",
     "ResidualBlock",
     "ResidualCritic",
     "ResidualTrunk",
+    "ScatteredCritic",
     "SlicesCritic",
     "SpectrumTrunk",
     "complex_spectrogram",

@@ -79,6 +79,15 @@ class AbstractDomain(abc.ABC):
     def spacing(self, resolution: int) -> float:
         """Distance between neighbours, in coordinate units, at ``resolution`` samples on the shortest side."""
 
+    def spacings(self, resolution: int) -> tuple[float, ...]:
+        """Distance between neighbours along each coordinate, at ``resolution`` samples on the shortest side.
+
+        Example:
+            >>> Box(2).spacings(4)
+            (0.5, 0.5)
+        """
+        return (self.spacing(resolution),) * self.coord_dim
+
     @abc.abstractmethod
     def shape(self, resolution: int) -> tuple[int, ...]:
         """Array shape of the whole domain with ``resolution`` samples on the shortest side.

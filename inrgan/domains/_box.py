@@ -153,6 +153,9 @@ class Box(AbstractDomain):
         _check_resolution(resolution)
         return self._shortest / resolution
 
+    def spacings(self, resolution: int) -> tuple[float, ...]:
+        return tuple(self.spacing(resolution) * u for u in self.units)
+
     def shape(self, resolution: int) -> tuple[int, ...]:
         _check_resolution(resolution)
         return tuple(max(1, round(resolution * s / self._shortest)) for s in reversed(self.lengths))

@@ -9,6 +9,7 @@ from inrgan.losses._adversarial import (
 from inrgan.losses._base import AbstractTerm
 from inrgan.losses._dense_patch import DensePatchTerm
 from inrgan.losses._gradient_penalty import gradient_penalty
+from inrgan.losses._points import PointsTerm
 from inrgan.losses._random_resolution import random_resolution
 from inrgan.losses._terms import LOSSES, LossOptions, check_names, terms
 from inrgan.losses._variable_density import variable_density
@@ -21,6 +22,7 @@ __all__ = [
     "DensePatchTerm",
     "LossOptions",
     "NonSaturatingLoss",
+    "PointsTerm",
     "RelativisticLoss",
     "WholeTerm",
     "adversarial_loss",

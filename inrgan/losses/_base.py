@@ -18,14 +18,17 @@ class AbstractTerm(abc.ABC):
     name: str
     """As on the command line and in the statistics."""
 
-    critic: Literal["whole", "patch"]
-    """Which critic judges: of whole signals, or of patches in the light of the whole."""
+    critic: Literal["whole", "patch", "points"]
+    """Which critic judges: of whole signals, of patches in the light of the whole, or of scattered points."""
 
     fixed: bool
     """Whether the views are the same in every step at one resolution, so that what was seen can be kept."""
 
     near: float = 0.0
-    """Share of the samples of a step that are looked at from places which the modality found; see ``toward``."""
+    """Share of what a step looks at that lies at places which the modality found; see ``toward``."""
+
+    places: int = 1
+    """How many of them ``toward`` is given for every sample."""
 
     @abc.abstractmethod
     def strength(self, kimg: float) -> float:
@@ -51,7 +54,7 @@ class AbstractTerm(abc.ABC):
     def toward(
         self,
         views: tuple[View, ...],
-        places: Float[Tensor, "B D"],
+        places: Float[Tensor, "B K D"],
         *,
         domain: AbstractDomain,
         generator: torch.Generator,
@@ -60,7 +63,7 @@ class AbstractTerm(abc.ABC):
 
         Args:
             views: of the step.
-            places: one a sample, NaN where there is none. They come from reals that the step does not look at: a
+            places: K for each sample, NaN where there are none. They come from reals that the step does not look at: a
                 generator that knows the distribution is then not given away by what lies at its places.
             domain: of the signals.
             generator: of every chance.

@@ -71,13 +71,14 @@ class DensePatchTerm(AbstractTerm):
     def toward(
         self,
         views: tuple[View, ...],
-        places: Float[Tensor, "B D"],
+        places: Float[Tensor, "B K D"],
         *,
         domain: AbstractDomain,
         generator: torch.Generator,
     ) -> tuple[View, ...]:
-        chosen = (torch.rand(len(places), generator=generator) < self.near) & torch.isfinite(places).all(dim=1)
-        return (domain.patches_toward(views[0], places, chosen=chosen, generator=generator), *views[1:])
+        place = places[:, 0]
+        chosen = (torch.rand(len(place), generator=generator) < self.near) & torch.isfinite(place).all(dim=1)
+        return (domain.patches_toward(views[0], place, chosen=chosen, generator=generator), *views[1:])
 
     def score(
         self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],

@@ -49,6 +49,7 @@ def gradient_penalty(
         if gradient is not None:
             squared = gradient.float().square().sum(dim=1).flatten(1)
             if v.weights is not None:
-                squared = squared / v.weights
+                # Of points of weight 0 the critic knows nothing.
+                squared = torch.where(v.weights > 0, squared / v.weights.clamp(min=1e-12), torch.zeros_like(squared))
             total = total + squared.sum(dim=1).mean() * v.count
     return total

@@ -8,12 +8,13 @@ from inrgan._plain import to_plain
 from inrgan.errors import ConfigError
 from inrgan.losses._base import AbstractTerm
 from inrgan.losses._dense_patch import DensePatchTerm
+from inrgan.losses._points import PointsTerm
 from inrgan.losses._random_resolution import random_resolution
 from inrgan.losses._variable_density import variable_density
 from inrgan.losses._whole import WholeTerm
 from inrgan.samplers import AbstractSampler, FullGrid
 
-LOSSES = ("full", "random-resolution", "variable-density", "dense-patch")
+LOSSES = ("full", "random-resolution", "variable-density", "points", "dense-patch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,10 @@ class LossOptions:
     """Dense patches: thousand reals over which they then gain their weight."""
     patch_near: float = 0.0
     """Dense patches: share of them that lie where the modality finds signals worth a look, as near surfaces."""
+    points: int = 512
+    """Scattered points: how many of them every signal is seen at."""
+    points_near: float = 0.0
+    """Scattered points: share of them that lie where the modality finds signals worth a look, as near surfaces."""
     grow_from: int = 0
     """Progressive growing: samples along the shortest side at first; 0 for none."""
     grow_kimg: float = 0.0
@@ -64,8 +69,11 @@ class LossOptions:
         for name, value in numbers.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} of the losses is {value}; expected a number of 0 or more")
-        if self.patch_near > 1:
-            raise ConfigError(f"the share of patches near surfaces is {self.patch_near}; expected 0 to 1")
+        for what, near in (("patches", self.patch_near), ("points", self.points_near)):
+            if near > 1:
+                raise ConfigError(f"the share of {what} near surfaces is {near}; expected 0 to 1")
+        if self.points < 1:
+            raise ConfigError(f"the number of scattered points is {self.points}; expected 1 or more")
         if not 1 <= self.stretch <= 16:
             raise ConfigError(f"the stretch of random resolutions is {self.stretch}; expected 1 to 16")
         if (self.grow_from > 0) != (self.grow_kimg > 0):
@@ -159,6 +167,8 @@ def terms(
         made["variable-density"] = variable_density(
             whole, strength=options.foveation, shift=options.shift, weight=weight, through=through
         )
+    if "points" in names:
+        made["points"] = PointsTerm(resolution, count=options.points, near=options.points_near, weight=weight)
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(
             resolution, patch=options.patch_side(resolution), whole=options.context_resolution(names, resolution),

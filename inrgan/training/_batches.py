@@ -186,7 +186,7 @@ class Batches:
             rng = step_generator(config.seed, purpose=f"v:{term.name}", step=step)
             views = term.views(domain, batch=config.batch, generator=rng, resolution=resolution)
             if term.near > 0:
-                worth = self.reals.places(step, generator=rng)
+                worth = self.reals.places(step, count=term.places, generator=rng)
                 views = term.toward(views, worth, domain=domain, generator=rng)
             asked = term.reals_views(views, domain=domain)
             looked = [self.augmentation.look(v, real_moves) for v in asked]

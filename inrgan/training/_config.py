@@ -51,7 +51,7 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast; weights, optimisers and penalties stay in fp32."""
     losses: tuple[str, ...] = ("full",)
-    """Terms: full, random-resolution, variable-density, dense-patch."""
+    """Terms: full, random-resolution, variable-density, points, dense-patch."""
     views: LossOptions = field(default_factory=LossOptions)
     """From where the terms look."""
     adversarial: Literal["relativistic", "non-saturating"] = "relativistic"

@@ -95,7 +95,7 @@ class Learner:
             total = total + _backward(loss, more, stats, share=piece.share)
             if len(pieces) == 1:
                 kept.append(seen)
-        told = torch.stack([stats[f"told_apart/{s.term.name}"] for s in pieces[0].shown if s.term.critic == "whole"])
+        told = torch.stack([stats[f"told_apart/{s.term.name}"] for s in pieces[0].shown if s.term.critic != "patch"])
         done = players.descent_D.finish(total, extra=told)
         if done.made:
             self.strength.update(done.extra.mean().cpu(), items=self.config.batch)

@@ -12,7 +12,7 @@ from inrgan._pretrained import load_generator, resolve
 from inrgan.generator import Generator
 from inrgan.losses import adversarial_loss
 from inrgan.training._config import TrainConfig
-from inrgan.training._critics import critics
+from inrgan.training._critics import critics, smallest
 from inrgan.training._descent import Descent
 from inrgan.training._diagnosis import refuse_broken
 from inrgan.training._ema import frozen_copy, update_ema
@@ -71,8 +71,8 @@ class Players:
 
     @property
     def smallest(self) -> int:
-        """Fewest samples along a side that the critic of wholes accepts."""
-        return int(self.D["whole"].smallest)  # type: ignore[arg-type]
+        """Fewest samples along a side that the critic of wholes accepts; 1 where there is none."""
+        return smallest(self.D)
 
     def parts(self) -> dict[str, Any]:
         """What a state holds of them, by name."""

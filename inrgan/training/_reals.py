@@ -95,18 +95,20 @@ class Reals:
         items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
         return tuple(self.modality.observe(items, v) for v in looked), labels
 
-    def places(self, step: int, *, generator: torch.Generator) -> Float[Tensor, "B D"]:
+    def places(self, step: int, *, count: int = 1, generator: torch.Generator) -> Float[Tensor, "B K D"]:
         """Places worth a look in a batch of other reals than those of the step; NaN where an item has none.
 
         Args:
             step: number of the step.
+            count: K, how many of every item.
             generator: of the places.
         """
         found = []
         for i in self.source.order(batch=self.batch, step=step, seed=self.seed + 1):
             item = self._items[i] if i in self._items else self.source[i]
-            place = self.modality.place(item, generator=generator)
-            found.append(torch.full((self.modality.domain.coord_dim,), math.nan) if place is None else place)
+            places = self.modality.places(item, count=count, generator=generator)
+            none = torch.full((count, self.modality.domain.coord_dim), math.nan)
+            found.append(none if places is None else places)
         return torch.stack(found)
 
     def _from_kept(self, wanted: Sequence[int], view: View, finest: float, name: str) -> tuple[tuple[Tensor], Tensor]:

@@ -9,10 +9,11 @@ import torch
 from toy_modalities import ToneModality
 
 from inrgan import Box, CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
-from inrgan.augmentation import Affine, Augmentation, Flip, Polarity, Rotation, Scale, Shift, Tint
+from inrgan.augmentation import Affine, Augmentation, Flip, Polarity, QuarterTurn, Rotation, Scale, Shift, Tint
 from inrgan.errors import ConfigError
 from inrgan.losses import NonSaturatingLoss, RelativisticLoss
 from inrgan.resampling import resample
+from inrgan.samplers import VariableDensity
 from inrgan.training._strength import AugmentStrength
 from inrgan.views import scattered
 
@@ -110,8 +111,8 @@ def test_points_and_products_are_seen_alike():
     x = picture()
     for shape in ((12, 12), (30, 20), (8, 6)):
         product = BOX.grid(shape)
-        points = dataclasses.replace(product, axes=None, points=product.coords)
-        close(*(resample(x, v, lower=(-1, -1.5), upper=(1, 1)) for v in (product, points)))
+        points = scattered(product.coords, spacing=product.spacing)
+        close(*(resample(x, v, lower=(-1, -1.5), upper=(1, 1)).flatten(2) for v in (product, points)))
 
 
 @pytest.mark.parametrize("size", [40, 200])
@@ -120,9 +121,79 @@ def test_fine_data_are_seen_at_points_as_on_products(size):
     # the second filter leaves within 2% of one filter alone.
     x = torch.nn.functional.interpolate(picture(20), size=(size, size), mode="bicubic").clamp(-1, 1)
     product = BOX.grid((16, 16))
-    points = dataclasses.replace(product, axes=None, points=product.coords)
-    a, b = (resample(x, v, lower=(-1, -1), upper=(1, 1)) for v in (product, points))
+    points = scattered(product.coords, spacing=product.spacing)
+    a, b = (resample(x, v, lower=(-1, -1), upper=(1, 1)).flatten(2) for v in (product, points))
     assert float((a - b).square().mean().sqrt() / a.std()) < 0.02
+
+
+@pytest.mark.parametrize("plane", [(0, 1), (0, 2), (2, 1)])
+def test_turned_grids_of_a_solid_are_seen_as_their_points(plane):
+    # Oracle: the same points without an order, of which each is filtered by itself along all coordinates.
+    x = torch.rand(2, 2, 9, 10, 11, generator=rng(3)) - 0.5
+    grid = Scale(Box(3), beyond="border").look(Box(3).grid((6, 8, 7)), 0.2 * torch.randn(2, 3, generator=rng()))
+    turned = Rotation(Box(3), plane=plane, beyond="border").look(grid, torch.tensor([[0.4], [0.0]]))
+    got = resample(x, turned, lower=(-1, -1, -1), upper=(1, 1, 1))
+    points = scattered(turned.coords, spacing=turned.spacing)
+    close(got.flatten(2), resample(x, points, lower=(-1, -1, -1), upper=(1, 1, 1)))
+    assert got.shape == (2, 2, 6, 8, 7)
+
+
+def test_beyond_the_border():
+    # Oracle: the nearest point of the box; the mirror's image is another one.
+    view = scattered(torch.tensor([[[0.9, 0.0], [-0.5, 0.95]]]))
+    drawn = torch.tensor([[-0.3, 0.2]])
+    close(Shift(BOX, beyond="border").look(view, drawn).coords[0], torch.tensor([[1.0, -0.2], [-0.2, 0.75]]))
+    close(Shift(BOX).look(view, drawn).coords[0], torch.tensor([[0.8, -0.2], [-0.2, 0.75]]))
+
+
+@pytest.mark.parametrize("plane", [(0, 1), (1, 0), (0, 2)])
+def test_quarter_turns_of_grids(plane):
+    # Oracle: numpy's turn of the array, with axes in its order; the rotation by that angle. The box is off the origin.
+    box = Box(3, lower=(1, 2, -1), upper=(3, 4, 1))
+    x, view = torch.rand(4, 1, 6, 6, 6, generator=rng()), box.grid((6, 6, 6))
+    drawn, turn = torch.arange(4.0)[:, None], QuarterTurn(box, plane=plane)
+    looked = turn.look(view, drawn)
+    assert looked.axes is not None
+    got = turn.change(resample(x, looked, lower=box.lower, upper=box.upper), view, drawn)
+    axes = [2 - d for d in plane]  # of the array: x is the last
+    for k in range(4):
+        close(got[k, 0], torch.from_numpy(np.rot90(x[k, 0].numpy(), k, axes).copy()))
+    rotated = Rotation(box, plane=plane).look(view, drawn * math.pi / 2)
+    close(got, resample(x, rotated, lower=box.lower, upper=box.upper), atol=1e-4)
+    # Points are turned by themselves, and what is seen there stays in its order.
+    points = scattered(view.coords, spacing=view.spacing)
+    flat = turn.change(resample(x, turn.look(points, drawn), lower=box.lower, upper=box.upper), points, drawn)
+    close(flat.flatten(2), got.flatten(2))
+    assert torch.equal(turn.look(view, torch.zeros(4, 1)).coords, view.coords.expand(4, -1, -1))
+
+
+def test_quarter_turns_carry_spacing_and_weights():
+    # Oracle: the list of points: a sample's spacing, weight and place go together.
+    view = VariableDensity(24, strength=3.0).draw(Box(2), batch=1, generator=rng())
+    drawn = torch.arange(4.0)[:, None]
+    looked = QuarterTurn(BOX).look(view, drawn)
+    order = torch.arange(view.count).reshape(view.shape)
+    for k in range(4):
+        points = dataclasses.replace(view, axes=None, points=view.coords)
+        back = Rotation(BOX).look(points, drawn[k : k + 1] * math.pi / 2)
+        arranged = order.T.flatten() if k % 2 else order.flatten()
+        close(looked.coords[k], back.coords[0, arranged], atol=1e-5)
+        spacing = view.spacing[0, arranged]
+        close(looked.spacing.expand(4, -1, -1)[k], spacing.flip(-1) if k % 2 else spacing)
+        close(looked.weights.expand(4, -1)[k], view.weights[0, arranged])
+
+
+def test_uneven_grids_are_turned_by_half_turns():
+    x, view, turn = picture(12), BOX.grid((12, 9)), QuarterTurn(BOX)
+    got = turn.change(resample(x, turn.look(view, torch.tensor([[1.0], [3.0]])), lower=(-1, -1), upper=(1, 1)), view,
+                      torch.tensor([[1.0], [3.0]]))  # fmt: skip
+    straight = resample(x, view, lower=(-1, -1), upper=(1, 1))
+    close(got, torch.stack([straight[0], straight[1].flip(1, 2)]))
+    drawn = turn.draw(4000, generator=rng())
+    counts = torch.stack([(drawn == k).sum() for k in range(4)])
+    assert (counts - 1000).abs().max() < 5 * (4000 * 3 / 16) ** 0.5
+    with pytest.raises(ConfigError, match="right angles"):
+        QuarterTurn(Box(2, aspect=(2, 1)))
 
 
 def test_points_do_not_depend_on_others_of_a_batch():
@@ -172,9 +243,11 @@ def test_colours():
     close(Polarity().change(x, view, torch.tensor([[1.0], [0.0]])), torch.stack([-x[0], x[1]]))
 
 
-@pytest.mark.parametrize("transform", [Affine(), Polarity(), Tint()], ids=lambda t: t.name)
+@pytest.mark.parametrize("transform", [Affine(), Polarity(), Tint(), QuarterTurn(BOX)], ids=lambda t: t.name)
 def test_twice_differentiable(transform):
-    drawn = transform.draw(2, generator=rng(1)) + 0.1
+    drawn = (
+        transform.draw(2, generator=rng(1)) + 0.1 if transform.name != "quarter-turn-01" else torch.tensor([[1.0], [2]])
+    )
     x = picture(2).double().requires_grad_()
     # A cube behind it, so that second derivatives are not all zero.
     assert torch.autograd.gradgradcheck(lambda v: transform.change(v, BOX.grid((2, 2)), drawn) ** 3, x)

@@ -21,7 +21,9 @@ def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("fields", [{}, {"signal": "occupancy", "mirror": True, "normals": False}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{}, {"signal": "occupancy", "mirror": True, "normals": False, "turns": "any"}], ids=str
+)
 def test_contract(fields):
     check_modality(OccupancyModality(resolution=16, **fields))
 
@@ -93,24 +95,67 @@ def test_mirror_flips_left_and_right():
         torch.testing.assert_close(s, item if same else item.flip(-1), atol=1e-4, rtol=0)
 
 
+def closed(solid, n):
+    return torch.from_numpy((sample_grid(solid, n) / 0.2).clip(-1, 1)).float()[None]
+
+
 def test_transforms_move_solids():
-    # Oracle: the closed form of the moved solid; everywhere as to what is inside, with no mirror's image at the border.
+    # Oracle: the closed form of the moved solid; everywhere as to what is inside.
     m = OccupancyModality(resolution=16, margin=0.1)
-    flip, shift = m.transforms()
+    flip, _, _, shift = m.transforms()
     ball = Ball(0.7, (0.2, 0.1, -0.2))  # reaches the margin on three sides
-    item = torch.from_numpy((sample_grid(ball, 64) / 0.2).clip(-1, 1)).float()[None]
     view = m.domain.grid((32,) * 3)
     moves = shift.draw(8, generator=rng())
     assert moves.abs().max() <= 0.1 and moves.abs().min() > 0 and moves.std() > 0.03
-    seen = m.observe([item] * 8, shift.look(view, moves))
-    mirrored = m.observe([item], flip.look(view, torch.ones(1, 1)))
+    seen = m.observe([closed(ball, 64)] * 8, shift.look(view, moves))
+    mirrored = m.observe([closed(ball, 64)], flip.look(view, torch.ones(1, 1)))
     centers = [*(torch.tensor(ball.center) + moves).tolist(), (-0.2, 0.1, -0.2)]
     for values, center in zip([*seen, *mirrored], centers, strict=True):
-        exact = torch.from_numpy((sample_grid(Ball(0.7, tuple(center)), 32) / 0.2).clip(-1, 1)).float()[None]
-        within = (view.coords[0].abs().amax(dim=1) < 0.9).reshape(1, 32, 32, 32)  # beyond, distances are mirrored ones
+        exact = closed(Ball(0.7, tuple(center)), 32)
+        within = (view.coords[0].abs().amax(dim=1) < 0.9).reshape(1, 32, 32, 32)  # beyond, it is that of the border
         assert (values - exact)[within].abs().max() < 0.1
         assert torch.equal(values[exact.abs() > 0.1] < 0, exact[exact.abs() > 0.1] < 0)
-    assert len(OccupancyModality(margin=0.0).transforms()) == 1
+    assert len(OccupancyModality(margin=0.0).transforms()) == 3
+
+
+def test_solids_are_scaled():
+    # Oracle: the closed form of a larger and of a smaller ball, of which each distance is that factor of the old one.
+    m = OccupancyModality(resolution=16)
+    _, _, scale, _ = m.transforms()
+    drawn = torch.tensor([[0.2] * 3, [-0.3] * 3])
+    seen = m.observe([closed(Ball(0.5), 64)] * 2, scale.look(m.domain.grid((32,) * 3), drawn))
+    for values, octaves in zip(seen, (0.2, -0.3), strict=True):
+        size = 2**octaves
+        exact = torch.from_numpy((sample_grid(Ball(0.5 * size), 32) / (0.2 * size)).clip(-1, 1)).float()
+        near = exact.abs() < 0.6
+        assert (values[0] - exact)[near].abs().max() < 0.05
+
+
+@pytest.mark.parametrize("turns", ["quarter", "any"])
+@pytest.mark.parametrize("shape", [(32, 32, 32), (16, 24, 32), None], ids=["cube", "uneven", "patches"])
+def test_solids_are_turned_about_the_vertical_axis(turns, shape):
+    # Oracle: the closed form of the turned block, which sides tell apart, off the middle, all inside the cube.
+    m = OccupancyModality(resolution=16, turns=turns)
+    turn = m.transforms()[1]
+    turns_ = torch.tensor([0.0, 1.0, 2.0, 3.0])[:, None]
+    drawn = turns_ if turns == "quarter" else turns_ * np.pi / 2 + torch.tensor([0.0, 0.3, -0.2, 0.7])[:, None]
+    view = m.domain.patches(12, torch.full((4,), 1 / 16), generator=rng()) if shape is None else m.domain.grid(shape)
+    item = closed(Cuboid((0.45, 0.5, 0.2), (0.2, 0.1, 0.1)), 64)
+    seen = turn.change(m.observe([item] * 4, turn.look(view, drawn)), view, drawn)
+    assert seen.shape == (4, 1, *view.shape)
+    for values, k, points in zip(
+        seen, drawn[:, 0].tolist(), view.coords.double().expand(4, -1, -1).numpy(), strict=True
+    ):
+        if turns == "quarter":
+            k = k if shape != (16, 24, 32) else 2.0 * (k >= 2)  # uneven grids are turned by half turns alone
+        angle = k * np.pi / 2 if turns == "quarter" else k
+        # A turn takes x towards z.
+        x, z = 0.2 * np.cos(angle) - 0.1 * np.sin(angle), 0.2 * np.sin(angle) + 0.1 * np.cos(angle)
+        exact = Cuboid((0.45, 0.5, 0.2), (x, 0.1, z), turn=-angle).distance(points) / 0.2
+        near = np.abs(exact) < 0.4
+        off = np.abs(values.flatten().numpy() - exact)
+        assert near.sum() > 50 and off[near].mean() < 0.02 and off[near].max() < 0.2
+        assert ((values.flatten().numpy() < 0) == (exact < 0))[np.abs(exact) > 0.15].all()
 
 
 def test_critic_of_patches_looks_at_the_context():

@@ -25,20 +25,20 @@ def test_places_are_near_the_surface_and_all_over_it():
     # Oracle: a ball's distance in closed form; by Archimedes, heights on a sphere are uniform.
     m, solid = OccupancyModality(resolution=16), Ball(0.6, (0.1, -0.1, 0.2))
     ball, generator = item(solid), rng()
-    found = torch.stack([m.place(ball, generator=generator) for _ in range(400)]).double().numpy()
+    found = m.places(ball, count=400, generator=generator).double().numpy()
     assert np.abs(solid.distance(found)).max() < 0.2 and np.abs(solid.distance(found)).mean() < 0.02
     for axis, middle in enumerate(solid.center):
         heights = (found[:, axis] - middle) / 0.6
         counts, _ = np.histogram(heights, bins=4, range=(-1, 1))
         assert (np.abs(counts - 100) < 4.5 * (400 * 0.25 * 0.75) ** 0.5).all()
-    assert m.place(torch.ones(1, 16, 16, 16), generator=generator) is None
+    assert m.places(torch.ones(1, 16, 16, 16), count=2, generator=generator) is None
 
 
 def test_occupancy_has_places_too():
     m = OccupancyModality(resolution=16, signal="occupancy")
     solid = m.source(None)[0]
-    place = m.place(solid, generator=rng())
-    assert place is not None and place.abs().max() < 1
+    places = m.places(solid, count=20, generator=rng())
+    assert places is not None and places.shape == (20, 3) and places.abs().max() < 1
 
 
 @pytest.mark.parametrize("dim", [1, 3])
@@ -69,7 +69,7 @@ def test_a_share_of_a_term():
     views = term.views(domain, batch=1000, generator=rng(), resolution=64)
     places = torch.full((1000, 3), 0.5)
     places[500:] = torch.nan
-    moved = term.toward(views, places, domain=domain, generator=rng(1))
+    moved = term.toward(views, places[:, None], domain=domain, generator=rng(1))
     assert moved[1] is views[1]
     changed = (moved[0].center - views[0].center).abs().amax(dim=1) > 0
     assert not changed[500:].any() and abs(int(changed.sum()) - 150) < 5 * (500 * 0.3 * 0.7) ** 0.5
@@ -78,10 +78,10 @@ def test_a_share_of_a_term():
 def test_places_are_of_other_items():
     # Oracle: the same draws by hand; an order of items of its own.
     m, source = OccupancyModality(resolution=16), SyntheticSolids(64, size=16)
-    got = Reals(source, m, batch=16, seed=5).places(3, generator=rng())
+    got = Reals(source, m, batch=16, seed=5).places(3, count=2, generator=rng())
     order = epoch_indices(64, batch=16, step=3, seed=6)
     again = rng()
-    assert torch.equal(got, torch.stack([m.place(source[i], generator=again) for i in order]))
+    assert torch.equal(got, torch.stack([m.places(source[i], count=2, generator=again) for i in order]))
     assert list(order) != list(epoch_indices(64, batch=16, step=3, seed=5))
 
 

@@ -10,11 +10,13 @@ import trimesh
 from inrgan_modalities.occupancy import Ball, Cuboid, sample_grid
 from inrgan_modalities.occupancy import _open as opening
 from inrgan_modalities.occupancy import _reading as reading
-from inrgan_modalities.occupancy._mesh_read import read_mesh
+from inrgan_modalities.occupancy._face_count import stated_faces
+from inrgan_modalities.occupancy._mesh_read import merged, read_mesh
 from inrgan_modalities.occupancy._open import open_solids, prepare
 from inrgan_modalities.occupancy._reading import Reading, cache_folder
 from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._volume import read_volume, voxel_distances
+from inrgan_modalities.occupancy._write import write_solids
 
 from inrgan.data import open_archive
 from inrgan.errors import DataError, NonFiniteError
@@ -52,9 +54,12 @@ def test_formats(kind, tmp_path):
     assert (turned - exact).abs().max() < 0.01
 
 
-@pytest.mark.parametrize("name", ["none.obj", "points.ply", "nan.off", "flat.off", "text.stl", "cut.glb", "far.off"])
+@pytest.mark.parametrize("name", ["none.obj", "empty.glb", "points.ply", "nan.off", "flat.off", "dot.off",
+                                  "text.stl", "cut.glb", "far.off"])  # fmt: skip
 def test_bad_meshes_are_named(name):
     data = {
+        "empty.glb": b"",
+        "dot.off": b"OFF\n3 1 0\n1 1 1\n1 1 1\n1 1 1\n3 0 1 2\n",
         "none.obj": b"# nothing\n",
         "points.ply": exported(trimesh.PointCloud(np.eye(3)), "ply"),
         "nan.off": b"OFF\n3 1 0\n0 0 0\nnan 0 0\n0 1 0\n3 0 1 2\n",
@@ -67,10 +72,54 @@ def test_bad_meshes_are_named(name):
         Reading(SIGNAL, resolution=16, margin=0.1, up="y", cache=None)(name, data)
 
 
-def test_too_many_faces(monkeypatch):
+@pytest.mark.parametrize("name", ["ball", "ring", "block"])
+def test_from_a_file_to_a_file(name, tmp_path):
+    # Oracle: trimesh's volume, area and Euler number of the mesh that was read, brought into the cube.
+    whole = {
+        "ball": lambda: trimesh.creation.icosphere(4),
+        "ring": lambda: trimesh.creation.torus(0.55, 0.25, major_sections=96, minor_sections=48),
+        "block": lambda: trimesh.creation.box((1.2, 0.8, 1.0)),
+    }[name]()
+    given = Reading(SIGNAL, resolution=48, margin=0.1, up="z", cache=None)
+    data = exported(whole, "ply")
+    lies = given.mesh("a.ply", data)
+    before = trimesh.Trimesh(lies.vertices, lies.faces)
+    write_solids(given("a.ply", data)[None], tmp_path / "a.ply")
+    after = trimesh.load_mesh(tmp_path / "a.ply")
+    assert after.is_watertight and after.euler_number == before.euler_number == (0 if name == "ring" else 2)
+    assert after.volume == pytest.approx(before.volume, rel=0.01)  # above zero: it looks outwards
+    assert after.area == pytest.approx(before.area, rel=0.02)  # marching cubes cuts the block's edges
+
+
+@pytest.mark.parametrize("kind", ["obj", "off", "ply", "stl", "glb"])
+def test_too_many_faces_are_refused_unread(kind, monkeypatch):
+    # Oracle: the mesh that was written; trimesh is not asked.
+    data = exported(block(), kind)
+    assert stated_faces(kind, data) == 12 and len(read_mesh(f"a.{kind}", data).faces) == 12
     monkeypatch.setattr("inrgan_modalities.occupancy._mesh_read._MOST_FACES", 10)
+    monkeypatch.setattr(trimesh, "load_scene", None)
     with pytest.raises(DataError, match="12 faces"):
-        read_mesh("a.off", exported(block(), "off"))
+        read_mesh(f"a.{kind}", data)
+
+
+def test_faces_stated_by_odd_files():
+    # What says nothing is read, and refused by what is in it; text stl has no count of its own.
+    assert stated_faces("stl", trimesh.exchange.stl.export_stl_ascii(block()).encode()) == 12
+    assert stated_faces("off", b"COFF # colours\n# more\n4 7 0\n") == 7 and stated_faces("off", b"8 12 0\n") == 12
+    for kind in ("obj", "off", "ply", "stl", "glb"):
+        for data in (b"", b"x", b"OFF", b"glTF" + bytes(30), b"ply\nelement face many\n"):
+            assert stated_faces(kind, data) == 0
+
+
+def test_meshes_far_from_the_origin():
+    # Oracle: the same mesh at the origin. A single point is no solid, and vertices that no face has do not count.
+    near, far = block(), block()
+    far.vertices += np.array([1e9, -2e9, 3e9])
+    a, b = (merged(np.asarray(m.vertices), np.asarray(m.faces)) for m in (near, far))
+    assert a.vertices.shape == b.vertices.shape == (8, 3) and a.faces.shape == b.faces.shape == (12, 3)
+    assert len(merged(np.ones((3, 3)), np.array([[0, 1, 2]])).faces) == 0
+    stray = np.concatenate([np.asarray(near.vertices), [[1e30, np.nan, -1e300]]])
+    assert merged(stray, np.asarray(near.faces)).faces.shape == (12, 3)
 
 
 def test_a_zip_with_one_broken(tmp_path, caplog):

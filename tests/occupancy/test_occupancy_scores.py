@@ -1,18 +1,21 @@
 """Scores of sets of solids. Oracles: slow plain versions, closed forms, sets split in two."""
 
 import itertools
+import sys
+import types
 
 import numpy as np
 import pytest
 import torch
 from inrgan_modalities.occupancy import Ball, SyntheticSolids, Torus, extract, sample_grid, shade
-from inrgan_modalities.occupancy._metrics import pieces, solid_metrics, volumetric_iou
+from inrgan_modalities.occupancy._metrics import PairScores, pieces, solid_metrics, volumetric_iou
 from inrgan_modalities.occupancy._points import chamfer, earth_mover, surface_points
 from inrgan_modalities.occupancy._set_scores import set_scores
 from inrgan_modalities.occupancy._shade import sheet, turntable
 
-from inrgan.errors import NonFiniteError, ShapeError
-from inrgan.metrics import evaluate
+from inrgan.errors import DataError, MissingDependency, NonFiniteError, ShapeError
+from inrgan.metrics import Comparison, evaluate, frechet_distance
+from inrgan.values import to_bytes
 
 
 def sets(count, points, seed):
@@ -154,3 +157,60 @@ def test_sheets_and_turns():
         shade(torch.ones(1, 2, 8, 8, 8))
     with pytest.raises(NonFiniteError):
         shade(torch.full((1, 1, 8, 8, 8), torch.nan))
+
+
+class FakeNetwork(torch.nn.Module):
+    """Stands for torch-fidelity's: the same constructor, bytes in, a tuple with (N, F) out."""
+
+    def __init__(self, name, features_list, feature_extractor_weights_path=None):
+        super().__init__()
+        assert feature_extractor_weights_path is not None, "would download"
+
+    def forward(self, x):
+        return (x.float().mean(dim=3)[:, 0, ::16],)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    module = types.ModuleType("torch_fidelity")
+    module.FeatureExtractorInceptionV3, module.__version__ = FakeNetwork, "9.9"
+    monkeypatch.setitem(sys.modules, "torch_fidelity", module)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path / "checkpoints"
+
+
+def test_shaded_fid_is_the_mean_over_sides(hub):
+    # Oracle: our own distances, on the rows' means that the fake network hands back, one side after the other.
+    torch.save({}, hub / "weights-inception-2015-12-05-6726825d.pth")
+    source = SyntheticSolids(8, size=16)
+    real, fake = (torch.stack([source[i] for i in part]) for part in (range(4), range(4, 8)))
+    found = {s.name: s for s in evaluate(real, fake, metrics=["shaded-fid"], others=solid_metrics())}["shaded-fid"]
+    each = [
+        [to_bytes(shade(v, azimuth=side, size=128)).float().mean(dim=3)[:, 0, ::16] for v in (real, fake)]
+        for side in (35.0, 125.0, 215.0, 305.0)
+    ]
+    assert found.value == pytest.approx(sum(frechet_distance(*pair) for pair in each) / 4, rel=1e-4) and found.value > 1
+    assert "torch-fidelity 9.9" in found.protocol["extractor"] and not found.protocol["covariance_full_rank"]
+    assert evaluate(real, real, metrics=["shaded-fid"], others=solid_metrics())[0].value == pytest.approx(0, abs=1e-3)
+
+
+def test_shaded_fid_without_weights_says_so(hub, monkeypatch):
+    values = torch.ones(2, 1, 8, 8, 8)
+    with pytest.raises(DataError, match="no Inception weights"):
+        solid_metrics()["shaded-fid"].measure(Comparison(values, values))
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    with pytest.raises(MissingDependency, match="torch-fidelity"):
+        solid_metrics()["shaded-fid"].measure(Comparison(values, values))
+
+
+def test_solids_split_in_two_cannot_be_told_apart():
+    # Oracle: 50%, within four of the stated standard errors; balls of one size are told apart from them.
+    source = SyntheticSolids(48, size=16, seed=5)
+    values = torch.stack([source[i] for i in range(48)])
+    scores = PairScores(chamfer, items=24, points=96)
+    found, stated = scores.accuracy(Comparison(values[::2], values[1::2]))
+    assert stated["standard_error"] == pytest.approx(0.5 / 48**0.5, abs=1e-4)
+    assert abs(found - 0.5) < 4 * stated["standard_error"]
+    few = grids(*(Ball(0.3 + 0.001 * i) for i in range(24)), n=16)
+    assert scores.accuracy(Comparison(values[::2], few))[0] > 0.5 + 4 * stated["standard_error"]

@@ -11,7 +11,7 @@ import torch
 from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, ResidualCritic, View
 from inrgan.augmentation import AbstractTransform, Affine, Polarity
 from inrgan.data import AbstractSource, open_source
-from inrgan.discriminators import AbstractPatchCritic
+from inrgan.discriminators import AbstractCritic, AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
 from inrgan.errors import ConfigError
 from inrgan.metrics import AbstractFeatures, Metric
@@ -178,6 +178,9 @@ class AudioModality(Modality):
             1, self.channels, resolution=self.resolution, spacing=(1 / self.rate,), width=max(1, sizes.width // 2),
             max_width=sizes.max_width, classes=sizes.classes, kernel=9, stride=4,
         )  # fmt: skip
+
+    def points_critic(self, sizes: CriticSizes, *, count: int) -> AbstractCritic:
+        raise ConfigError("sounds are heard on a grid of samples alone; leave points out of --losses")
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
         # It has many parts; each of them is half as wide as the critic of wholes.

@@ -9,6 +9,7 @@ import numpy as np
 
 from inrgan.errors import DataError, NonFiniteError
 from inrgan_modalities.occupancy._extract import Mesh
+from inrgan_modalities.occupancy._face_count import stated_faces
 from inrgan_modalities.occupancy._mesh_file import load_trimesh
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb")
@@ -35,6 +36,9 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     """
     trimesh = load_trimesh(why="Reading meshes")
     kind = PurePosixPath(name).suffix.lower()[1:]
+    if not data:
+        raise DataError(f"{name} is empty; expected a mesh")
+    _refuse_many(name, stated_faces(kind, data))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -48,8 +52,7 @@ def read_mesh(name: str, data: bytes) -> Mesh:
         ) from error
     if not len(faces):
         raise DataError(f"{name} has {len(vertices)} points and no faces; expected a mesh of triangles")
-    if len(faces) > _MOST_FACES:
-        raise DataError(f"{name} has {len(faces)} faces; expected at most {_MOST_FACES}. Decimate it")
+    _refuse_many(name, len(faces))
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise DataError(f"{name} has faces with vertices that are not there; the file is damaged")
     used = vertices[np.unique(faces)]
@@ -57,6 +60,11 @@ def read_mesh(name: str, data: bytes) -> Mesh:
         bad = int((~np.isfinite(used)).any(axis=1).sum())
         raise NonFiniteError(f"{name} has {bad} vertices that are NaN or infinite; mend the file")
     return merged(vertices, faces)
+
+
+def _refuse_many(name: str, faces: int) -> None:
+    if faces > _MOST_FACES:
+        raise DataError(f"{name} has {faces} faces; expected at most {_MOST_FACES}. Decimate it")
 
 
 def merged(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
@@ -67,11 +75,12 @@ def merged(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
         >>> merged(corners, np.array([[0, 1, 2], [3, 1, 2]])).vertices.shape
         (3, 3)
     """
-    scale = max(float(np.ptp(vertices[np.unique(faces)], axis=0).max()), 1e-300)
-    _, first, number = np.unique(
-        np.round(np.nan_to_num(vertices) / scale * 1e7).astype(np.int64), axis=0, return_index=True,
-        return_inverse=True,
-    )  # fmt: skip
+    used = vertices[np.unique(faces)]
+    lower = used.min(axis=0)
+    scale = max(float((used.max(axis=0) - lower).max()), 1e-300)
+    # From the corner of the mesh: far from the origin, and of vertices that no face has, numbers would not do.
+    steps = np.round((np.nan_to_num(vertices) - lower) / scale * 1e7).clip(-1e18, 1e18).astype(np.int64)
+    _, first, number = np.unique(steps, axis=0, return_index=True, return_inverse=True)
     triangles = number.reshape(-1)[faces]
     flat = (triangles == np.roll(triangles, 1, axis=1)).any(axis=1)
     return Mesh(vertices[first], triangles[~flat])

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan import Backbone, Box, CriticSizes, Field, GeneratorSizes, Modality, View, resample
-from inrgan.augmentation import AbstractTransform, Flip, Shift
+from inrgan.augmentation import AbstractTransform, Flip, QuarterTurn, Rotation, Scale, Shift
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractPatchCritic
 from inrgan.encodings import AbstractEncoding, FourierEncoding
@@ -66,6 +66,9 @@ class OccupancyModality(Modality):
     """Which axis of the files points up."""
     mirror: bool = False
     """Flip reals left to right (x) by chance: for data without a handedness."""
+    turns: Literal["quarter", "any"] = "quarter"
+    """How augmentation turns solids about the vertical axis: by right angles, or by any, which takes several times as
+    long."""
     normals: bool = True
     """Show the critics the field's normalised gradient beside the field."""
     eikonal: float = 0.0
@@ -79,6 +82,8 @@ class OccupancyModality(Modality):
         if self.signal not in ("distance", "occupancy") or self.up not in UP:
             raise ConfigError(f"the signal is {self.signal!r} and up {self.up!r}; expected distance or occupancy, and "
                               f"one of {' '.join(UP)}")  # fmt: skip
+        if self.turns not in ("quarter", "any"):
+            raise ConfigError(f"turns of solids are {self.turns!r}; expected quarter or any")
         if not 0 < self.truncation <= 2 or not 0 <= self.margin < 1:
             raise ConfigError(
                 f"truncation is {self.truncation} and margin {self.margin}; expected above 0 and up to 2, and 0 to 1"
@@ -116,7 +121,7 @@ class OccupancyModality(Modality):
 
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B 1 *S"]:
         lower, upper = self.domain.lower, self.domain.upper
-        if view.batch > 1:  # every item from a place of its own
+        if view.batch > 1 and view.axes is not None:  # a patch of each item, which reaches little of it
             parts = [resample(item[None], view.row(i), lower=lower, upper=upper) for i, item in enumerate(items)]
             return torch.cat(parts)
         out = torch.empty(len(items), 1, *view.shape)
@@ -124,7 +129,7 @@ class OccupancyModality(Modality):
         for i, item in enumerate(items):
             by_size.setdefault(tuple(item.shape), []).append(i)
         for rows in by_size.values():
-            out[rows] = resample(torch.stack([items[i] for i in rows]), view, lower=lower, upper=upper)
+            out[rows] = resample(torch.stack([items[i] for i in rows]), view.rows(rows), lower=lower, upper=upper)
         return out
 
     def item_spacing(self, item: Tensor) -> float:
@@ -164,28 +169,36 @@ class OccupancyModality(Modality):
     def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
         if not self.mirror:
             return view
-        assert view.axes is not None
         sign = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
+        signs = torch.cat([sign, torch.ones(batch, 2)], dim=1)
+        if view.axes is None:
+            return replace(view, points=view.coords * signs[:, None], center=view.center * signs)
         x, *others = view.axes
-        center = view.center * torch.cat([sign, torch.ones(batch, 2)], dim=1)
-        return replace(view, axes=(sign * x, *others), center=center)
+        return replace(view, axes=(sign * x, *others), center=view.center * signs)
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
-        # Up stays up, and distances stay distances. Moves stay within the margin, so that no solid is cut or mirrored
-        # at the border; turns would be scattered points, of which each takes a thousand samples of a volume.
+        # Up stays up. Shifts stay within the margin, so that no solid is cut; beyond the cube there is nothing, as at
+        # its border, where a mirror would show the solid's other side.
         box = self.domain
-        return (Flip(box, axis=0), *([Shift(box, most=self.margin / 2)] if self.margin else []))
+        turn = QuarterTurn(box, plane=(0, 2))
+        if self.turns == "any":
+            turn = Rotation(box, plane=(0, 2), beyond="border")
+        scale = Scale(box, octaves=0.1, stretch=0.05, beyond="border")
+        shift = [Shift(box, most=self.margin / 2, beyond="border")] if self.margin else []
+        return (Flip(box, axis=0), turn, scale, *shift)
 
-    def place(self, item: Tensor, *, generator: torch.Generator) -> Float[Tensor, "3"] | None:
-        """Near the surface: of many samples anywhere, the one whose value is nearest to 0."""
+    def places(self, item: Tensor, *, count: int, generator: torch.Generator) -> Float[Tensor, "K 3"] | None:
+        """Near the surface: of many samples anywhere, the one whose value is nearest to 0, and a place in its cell."""
         shape = item.shape[1:]
-        index = torch.randint(item[0].numel(), (_LOOKED_AT,), generator=generator)
-        values = item.flatten()[index].abs()
-        best = int(values.argmin())
-        if values[best] >= 1:
+        index = torch.randint(item[0].numel(), (count, _LOOKED_AT), generator=generator)
+        values, best = item.flatten()[index].abs().min(dim=1)
+        if values.min() >= 1:
             return None
-        where = torch.unravel_index(index[best], shape)
-        return torch.stack([(2 * i + 1) / n - 1 for i, n in zip(reversed(where), reversed(shape), strict=True)])
+        where = torch.unravel_index(index.gather(1, best[:, None])[:, 0], shape)
+        cell = 2 * torch.stack([i / n for i, n in zip(reversed(where), reversed(shape), strict=True)], dim=1) - 1
+        sides = torch.tensor([2 / n for n in reversed(shape)])
+        places = cell + sides * torch.rand(count, 3, generator=generator)
+        return torch.where(values[:, None] < 1, places, torch.nan)
 
     def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
         if not self.eikonal:

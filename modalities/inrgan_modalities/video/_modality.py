@@ -12,7 +12,7 @@ import torch
 from inrgan import Box, CriticSizes, Modality, View, resample
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Scale, Shift, Tint
 from inrgan.data import AbstractSource
-from inrgan.discriminators import SlicesCritic
+from inrgan.discriminators import AbstractCritic, SlicesCritic
 from inrgan.encodings import AxisPaths, TravellingEncoding
 from inrgan.errors import ConfigError, DataError
 from inrgan.metrics import Metric
@@ -204,6 +204,9 @@ class VideoModality(Modality):
             3, self.channels, axis=2, count=self.looked_at, resolution=self.resolution,
             spacing=(step, step, 1 / self.fps), width=sizes.width, max_width=sizes.max_width, classes=sizes.classes,
         )  # fmt: skip
+
+    def points_critic(self, sizes: CriticSizes, *, count: int) -> AbstractCritic:
+        raise ConfigError("films are looked at frame by frame, on grids; leave points out of --losses")
 
     def look_sizes(self) -> dict[str, int]:
         half = max(8, self.resolution // 2)
