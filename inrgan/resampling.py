@@ -117,10 +117,21 @@ def carry(
         torch.Size([2, 3, 4, 4])
     """
     if view.axes is None:
-        alone = _alone(view)
-        if alone is not None:
-            return _carry_alone(values, view, alone, lower=lower, upper=upper)
-        return _carry_scattered(values, view, lower=lower, upper=upper)
+        # Each sample goes its own way, so that it does not matter beside which others it is seen.
+        ways = _alone(view)
+        parts, order = list[Tensor](), list[int]()
+        for way in dict.fromkeys(ways):
+            rows = [i for i, other in enumerate(ways) if other == way]
+            x = values if len(values) == 1 or len(ways) == 1 else values[rows]
+            seen_from = view if len(ways) == 1 else view.rows(rows)
+            if way is None:
+                parts.append(_carry_scattered(x, seen_from, lower=lower, upper=upper))
+            else:
+                parts.append(_carry_alone(x, seen_from, way, lower=lower, upper=upper))
+            order += rows
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat(parts)[torch.tensor(order, device=values.device).argsort()]
     for d, positions in enumerate(view.axes):
         axis = values.ndim - 1 - d
         count, spacing = values.shape[axis], view.axis_spacing[d]
@@ -142,24 +153,24 @@ def carry(
     return values
 
 
-def _alone(view: View) -> tuple[int, int] | None:
-    """A coordinate and an array axis of a view of points that change with each other and with nothing else, if any.
+def _alone(view: View) -> list[tuple[int, int] | None]:
+    """Of each sample, a coordinate and an array axis that change with each other and with nothing else, if any.
 
     As of a grid that was turned about the coordinate.
     """
-    rank = len(view.shape)
+    rank, grid = len(view.shape), view.coords.detach()
+    found: list[tuple[int, int] | None] = [None] * len(grid)
     if rank < 2 or view.dim < 2 or view.spacing.shape[1] > 1 or 0 in view.shape:
-        return None
-    grid = view.coords.detach().unflatten(1, view.shape)
+        return found
+    grid = grid.unflatten(1, view.shape)
     for axis in range(rank):
-        first = grid.narrow(1 + axis, 0, 1)
-        changing = [d for d in range(view.dim) if not torch.equal(grid[..., d], first[..., d].expand(grid.shape[:-1]))]
-        if len(changing) != 1:
-            continue
-        along = grid[..., changing[0]].movedim(1 + axis, 1).flatten(2)
-        if torch.equal(along, along[..., :1].expand_as(along)):
-            return changing[0], axis
-    return None
+        changing = (grid != grid.narrow(1 + axis, 0, 1)).flatten(1, rank).any(dim=1)  # (B, D)
+        for i, row in enumerate(changing.tolist()):
+            if found[i] is None and sum(row) == 1:
+                along = grid[i, ..., row.index(True)].movedim(axis, 0).flatten(1)
+                if torch.equal(along, along[:, :1].expand_as(along)):
+                    found[i] = row.index(True), axis
+    return found
 
 
 def _carry_alone(

@@ -40,9 +40,9 @@ def test_a_sample_of_the_generator_is_found_again(G, part):
     if part == "scattered":
         seen = torch.rand(16, 16, generator=torch.Generator().manual_seed(0)) < 0.2
     observed = of_itself(G, seen=seen)
-    found = project(stages_of(G), observed, steps=150, starts=1, prior=0)
+    found = project(stages_of(G), observed, prior=0)
     variance = float(observed.values.var())
-    assert found.errors["w"]["seen"] < 0.01 * variance < 0.1 * found.errors["start"]["seen"]
+    assert found.errors["w"]["seen"] < min(0.01 * variance, 0.5 * found.errors["start"]["seen"])
     assert ("hidden" in found.errors["w"]) == (part != "all")
     assert part == "all" or found.errors["w"]["hidden"] < 0.05 * variance
     # Oracle: the error by numpy, of the function that the latent makes.

@@ -110,7 +110,7 @@ def test_pieces_of_a_batch_add_up(name, alone, tmp_path):
 def test_gradients_of_pieces_add_up_in_every_single_weight(tmp_path, monkeypatch):
     # Plain gradient descent passes on what gradients differ by, and adds nothing. The slowest layers are held a hundred
     # times larger than others, so that a difference is seen beside the scale of its layer.
-    monkeypatch.setattr(torch.optim, "Adam", lambda weights, lr, betas: torch.optim.SGD(weights, lr=0.1))
+    monkeypatch.setattr(torch.optim, "Adam", lambda weights, lr, betas, fused: torch.optim.SGD(weights, lr=0.1))
     learned = []
     for most in (0, 2):
         trainer = Trainer(replace(SCENARIOS["image"], batch_gpu=most), outdir=tmp_path, quiet=True)

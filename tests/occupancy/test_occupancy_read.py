@@ -1,6 +1,7 @@
 """Files of solids. Oracles: closed forms, trimesh's writer, what was kept."""
 
 import io
+import math
 import zipfile
 
 import numpy as np
@@ -88,7 +89,9 @@ def test_from_a_file_to_a_file(name, tmp_path):
     after = trimesh.load_mesh(tmp_path / "a.ply")
     assert after.is_watertight and after.euler_number == before.euler_number == (0 if name == "ring" else 2)
     assert after.volume == pytest.approx(before.volume, rel=0.01)  # above zero: it looks outwards
-    assert after.area == pytest.approx(before.area, rel=0.02)  # marching cubes cuts the block's edges
+    # Marching cubes cuts edges by up to a sample on both sides: (2 - sqrt 2) samples of area for each length.
+    edges = 0 if name != "block" else 4 * float(before.extents.sum())
+    assert -0.01 * before.area - (2 - math.sqrt(2)) * (2 / 48) * edges < after.area - before.area < 0.01 * before.area
 
 
 @pytest.mark.parametrize("kind", ["obj", "off", "ply", "stl", "glb"])
