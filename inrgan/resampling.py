@@ -117,21 +117,7 @@ def carry(
         torch.Size([2, 3, 4, 4])
     """
     if view.axes is None:
-        # Each sample goes its own way, so that it does not matter beside which others it is seen.
-        ways = _alone(view)
-        parts, order = list[Tensor](), list[int]()
-        for way in dict.fromkeys(ways):
-            rows = [i for i, other in enumerate(ways) if other == way]
-            x = values if len(values) == 1 or len(ways) == 1 else values[rows]
-            seen_from = view if len(ways) == 1 else view.rows(rows)
-            if way is None:
-                parts.append(_carry_scattered(x, seen_from, lower=lower, upper=upper))
-            else:
-                parts.append(_carry_alone(x, seen_from, way, lower=lower, upper=upper))
-            order += rows
-        if len(parts) == 1:
-            return parts[0]
-        return torch.cat(parts)[torch.tensor(order, device=values.device).argsort()]
+        return _carry_points(values, view, lower=lower, upper=upper)
     for d, positions in enumerate(view.axes):
         axis = values.ndim - 1 - d
         count, spacing = values.shape[axis], view.axis_spacing[d]
@@ -151,6 +137,22 @@ def carry(
             folded = folded[..., 0] @ matrix_BMK.transpose(1, 2)
         values = folded.reshape(folded.shape[0], *before, positions.shape[1], *after)
     return values
+
+
+def _carry_points(values: Tensor, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Tensor:
+    """``carry`` of views that are no product: each sample its own way, beside whichever others it is seen."""
+    ways = _alone(view)
+    parts, order = list[Tensor](), list[int]()
+    for way in dict.fromkeys(ways):
+        rows = [i for i, other in enumerate(ways) if other == way]
+        x = values if len(values) == 1 or len(ways) == 1 else values[rows]
+        seen_from = view if len(ways) == 1 else view.rows(rows)
+        if way is None:
+            parts.append(_carry_scattered(x, seen_from, lower=lower, upper=upper))
+        else:
+            parts.append(_carry_alone(x, seen_from, way, lower=lower, upper=upper))
+        order += rows
+    return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.tensor(order, device=values.device).argsort()]
 
 
 def _alone(view: View) -> list[tuple[int, int] | None]:

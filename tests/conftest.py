@@ -1,6 +1,8 @@
 """Every annotated signature is checked while tests run."""
 
 import os
+import sys
+import types
 import warnings
 
 import pytest
@@ -32,3 +34,36 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     return _required((yield))
+
+
+@pytest.fixture
+def inception(monkeypatch):
+    """Puts a stand-in in the place of torch-fidelity, whose network hands back a function of the bytes it gets."""
+
+    def install(features):
+        class Network(torch.nn.Module):
+            def __init__(self, name, features_list, feature_extractor_weights_path=None, **kwargs):
+                super().__init__()
+                assert features_list == ["2048"]
+                assert feature_extractor_weights_path is not None, "would download"
+                self.batches = []
+
+            def forward(self, x):
+                assert x.dtype == torch.uint8
+                self.batches.append(len(x))
+                return (features(x.float()),)
+
+        module = types.ModuleType("torch_fidelity")
+        module.FeatureExtractorInceptionV3, module.__version__ = Network, "9.9"
+        monkeypatch.setitem(sys.modules, "torch_fidelity", module)
+        return module
+
+    return install
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Where weights are looked for; empty."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path / "checkpoints"

@@ -13,6 +13,8 @@ from inrgan.errors import DataError
 
 CLASSES = "classes.txt"
 """Beside the shards: the names of the classes that ``.cls`` members give by number, one a line."""
+TAR_FAULTS = (OSError, tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError)
+"""What tarfile raises on damaged files: mostly ReadError, and what its parts raise, as UnicodeDecodeError."""
 _MOST_CLASS_BYTES = 1 << 20
 
 
@@ -188,8 +190,7 @@ class ShardArchive(AbstractArchive):
                     )
         except DataError:
             raise
-        # tarfile says most things by ReadError, and some by what its parts raise: UnicodeDecodeError, OverflowError.
-        except (OSError, tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
+        except TAR_FAULTS as error:
             raise DataError(
                 f"{path} is not a whole, uncompressed tar file ({error}). Make or copy it again; unpack what is "
                 "compressed."

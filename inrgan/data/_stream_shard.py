@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, final
 
 from inrgan.data._names import has_suffix, is_visible, refuse_climbing
-from inrgan.data._shards import key_of
+from inrgan.data._shards import TAR_FAULTS, key_of
 from inrgan.errors import DataError, MissingDependency
 
 _MOST_BYTES = 1 << 30
@@ -71,8 +71,7 @@ def read_shard(url: str, *, suffixes: tuple[str, ...]) -> Generator[Blob, None, 
         stream.close()
     except DataError:
         raise
-    # tarfile says most things by ReadError, and some by what its parts raise: UnicodeDecodeError, OverflowError.
-    except (OSError, tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
+    except TAR_FAULTS as error:
         raise DataError(
             f"The shard {shown} cannot be read: {_failure(stream) or f'it is no whole plain tar file ({error})'}. "
             "Check the address or the command, and whether the file is whole."

@@ -1,19 +1,17 @@
 """The loss of signals at points that lie anywhere."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
 
-from inrgan._typing import Float, Int, Tensor
+from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
-from inrgan.losses._base import AbstractTerm
+from inrgan.losses._sampled import AbstractSampledTerm
 from inrgan.samplers import ScatteredPoints
 from inrgan.views import View, scattered
 
 
-class PointsTerm(AbstractTerm):
+class PointsTerm(AbstractSampledTerm):
     """Whole signals at scattered points, judged by the critic of scattered points.
 
     A step looks at every signal from as many points as it can afford, at full density, and elsewhere in every step. A
@@ -43,18 +41,6 @@ class PointsTerm(AbstractTerm):
         self.near = near if self.places else 0.0
         self.weight = weight
 
-    def strength(self, kimg: float) -> float:
-        del kimg
-        return self.weight
-
-    def finest(self, domain: AbstractDomain) -> float:
-        return self.sampler.finest(domain)
-
-    def views(
-        self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
-    ) -> tuple[View, ...]:
-        return (self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator),)
-
     def toward(
         self,
         views: tuple[View, ...],
@@ -69,9 +55,3 @@ class PointsTerm(AbstractTerm):
         near = torch.where(found, places.to(points.dtype), points[:, : self.places])
         moved = scattered(torch.cat([near, points[:, self.places :]], dim=1), spacing=views[0].spacing)
         return (replace(moved, weights=views[0].weights),)
-
-    def score(
-        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],
-        labels: Int[Tensor, "B"] | None,
-    ) -> Float[Tensor, "B"]:  # fmt: skip
-        return critic(values[0], views[0], labels)

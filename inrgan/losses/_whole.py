@@ -1,18 +1,14 @@
 """The full-extent loss: whole signals, seen from the views that a sampler draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import torch
-from torch import nn
-
-from inrgan._typing import Float, Int, Tensor
 from inrgan.domains import AbstractDomain
-from inrgan.losses._base import AbstractTerm
+from inrgan.losses._sampled import AbstractSampledTerm
 from inrgan.samplers import AbstractSampler, Shifted
 from inrgan.views import View
 
 
-class WholeTerm(AbstractTerm):
+class WholeTerm(AbstractSampledTerm):
     """Whole signals, judged by the critic of whole signals.
 
     Args:
@@ -39,23 +35,5 @@ class WholeTerm(AbstractTerm):
         self.sampler = Shifted(sampler, shift=shift) if shift > 0 else sampler
         self.fixed = sampler.fixed
 
-    def strength(self, kimg: float) -> float:
-        del kimg
-        return self.weight
-
-    def finest(self, domain: AbstractDomain) -> float:
-        return self.sampler.finest(domain)
-
-    def views(
-        self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
-    ) -> tuple[View, ...]:
-        return (self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator),)
-
     def reals_views(self, views: tuple[View, ...], *, domain: AbstractDomain) -> tuple[View, ...]:
         return tuple(self.sampler.reals_view(v, domain=domain) for v in views)
-
-    def score(
-        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],
-        labels: Int[Tensor, "B"] | None,
-    ) -> Float[Tensor, "B"]:  # fmt: skip
-        return critic(values[0], views[0], labels)

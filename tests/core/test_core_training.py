@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 import torch
 from bitwise import same
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
+from small_runs import CPU, config, copied, trained
 from toy_modalities import ToneModality, ToySource
 
-from inrgan import Box, CriticSizes, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
+from inrgan import Box, Generator, ImageModality, TrainConfig, Trainer
 from inrgan._random import step_generator
 from inrgan.errors import (
     CheckpointError,
     ConfigError,
     DataError,
     DeviceError,
-    InrganError,
     NonFiniteError,
     RunDirectoryError,
     WriteError,
@@ -33,24 +33,6 @@ from inrgan.losses import LossOptions
 from inrgan.training import RunDirectory, _loop, pick_device, update_ema
 from inrgan.training._reals import Reals
 from inrgan.training._state import load_state, save_state
-
-CPU = torch.device("cpu")
-SMALL = {
-    "generator": GeneratorSizes(z_dim=8, w_dim=16, rank=2, lattices=(4,), widths=(12, 8), depths=(1, 1)),
-    "critic": CriticSizes(width=4, max_width=8),
-}
-
-
-def config(**changes):
-    base = {"modality": ImageModality(resolution=16, mirror=True), "kimg": 0.024, "batch": 4, "penalty_every": 2}
-    return TrainConfig(**{**base, **SMALL, **changes})
-
-
-def trained(folder, *, kimg=None, **changes):
-    trainer = Trainer(config(**changes), outdir=folder, quiet=True)
-    trainer.fit(kimg=kimg)
-    trainer.close()
-    return trainer
 
 
 def lines(run):
@@ -202,14 +184,6 @@ def test_foreign_states_are_refused(run, tmp_path):
         torch.save(foreign, path)
         with pytest.raises(CheckpointError, match="not a training state"):
             load_state(path, device=CPU)
-
-
-def copied(run, folder):
-    import shutil
-
-    target = folder / run.name
-    shutil.copytree(run, target)
-    return target
 
 
 def test_a_state_of_another_network_is_refused(run, tmp_path):
@@ -414,80 +388,6 @@ def test_what_is_kept_is_what_would_be_seen():
     for step in (0, 1, 2, 3, 0):
         a, b = kept.draw(step, [view], fixed=True), fresh.draw(step, [view])
         assert torch.equal(a[0][0], b[0][0]) and torch.equal(a[1], b[1])
-
-
-# --- generators on disk ---
-
-
-def test_round_trip(run, tmp_path):
-    G = Generator.from_pretrained(run)
-    assert G.modality == ImageModality(resolution=16, mirror=True) and G.sizes == SMALL["generator"]
-    assert same(dict(G.state_dict()), load_file(run / "snapshot-00000.024" / "model.safetensors"))
-    G.save_pretrained(tmp_path / "folder")
-    again = Generator.from_pretrained(tmp_path / "folder")
-    assert torch.equal(G.sample([3]).render((20, 30)), again.sample([3]).render((20, 30)))
-
-
-def test_round_trip_of_labels(tmp_path):
-    G = Generator(ImageModality(resolution=16), preset="tiny", labels=("a", "b"), mapping_rate=0.5, modulation="tanh")
-    G.save_pretrained(tmp_path)
-    again = Generator.from_pretrained(tmp_path)
-    assert again.labels == ("a", "b") and again.sizes == G.sizes
-    assert torch.equal(G.sample([3], label="b").render((8, 8)), again.sample([3], label="b").render((8, 8)))
-
-
-def test_newest_whole_snapshot_of_a_run(run, tmp_path):
-    mine = copied(run, tmp_path)
-    (mine / "snapshot-00001.000").mkdir()  # begun, not finished
-    (mine / "snapshot-00001.000" / "model.safetensors").write_bytes(b"")
-    assert Generator.from_pretrained(mine).modality.name == "image"
-
-
-@pytest.mark.parametrize(
-    "what", ["nan", "cut", "missing", "config", "foreign", "version", "shape", "arguments", "sizes"]
-)
-def test_damaged_generators_are_refused(what, run, tmp_path):
-    folder = copied(run / "snapshot-00000.024", tmp_path)
-    weights, text = folder / "model.safetensors", folder / "config.json"
-    tensors, described = load_file(weights), json.loads(text.read_text())
-    if what == "nan":
-        tensors["mapping.w_mean"][3] = float("nan")
-        save_file(tensors, weights)
-    elif what == "cut":
-        weights.write_bytes(weights.read_bytes()[:-40])
-    elif what == "missing":
-        weights.unlink()
-    elif what == "config":
-        text.write_text("{")
-    elif what == "shape":
-        tensors["mapping.w_mean"] = torch.zeros(3)
-        save_file(tensors, weights)
-    else:
-        changes = {
-            "foreign": {"format": "bert"},
-            "version": {"version": 99},
-            "arguments": {"modality": {"name": "image", "arguments": {"colour": 1}}},
-            "sizes": {"generator": {**described["generator"], "w_dim": -3}},
-        }
-        text.write_text(json.dumps({**described, **changes[what]}))
-    with pytest.raises((CheckpointError, ConfigError)) as error:
-        Generator.from_pretrained(folder)
-    assert isinstance(error.value, InrganError)
-
-
-def test_nothing_there(tmp_path, monkeypatch):
-    with pytest.raises(CheckpointError, match="nothing at"):
-        Generator.from_pretrained(tmp_path / "no")
-    with pytest.raises(CheckpointError, match="neither"):
-        Generator.from_pretrained(tmp_path)
-    import huggingface_hub
-
-    def unreachable(*args, **kwargs):
-        raise OSError("no network")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(CheckpointError, match="Hub"):
-        Generator.from_pretrained("someone/something")
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])

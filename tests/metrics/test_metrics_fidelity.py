@@ -1,5 +1,4 @@
 import sys
-import types
 
 import pytest
 import torch
@@ -18,35 +17,9 @@ from inrgan.values import to_bytes
 CPU = torch.device("cpu")
 
 
-class FakeNetwork(torch.nn.Module):
-    """Stands for torch-fidelity's: the same constructor, bytes in, a tuple with (N, 2048) out."""
-
-    def __init__(self, name, features_list, feature_extractor_weights_path=None, **kwargs):
-        super().__init__()
-        assert features_list == ["2048"]
-        assert feature_extractor_weights_path is not None, "would download"
-        self.batches = []
-
-    def forward(self, x):
-        assert x.dtype == torch.uint8
-        self.batches.append(len(x))
-        return (x.float().flatten(1)[:, :2048],)
-
-
 @pytest.fixture
-def fidelity(monkeypatch):
-    module = types.ModuleType("torch_fidelity")
-    module.FeatureExtractorInceptionV3 = FakeNetwork
-    module.__version__ = "9.9"
-    monkeypatch.setitem(sys.modules, "torch_fidelity", module)
-    return module
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    return tmp_path / "checkpoints"
+def fidelity(inception):
+    return inception(lambda x: x.flatten(1)[:, :2048])
 
 
 def test_features_come_from_the_network_in_batches(fidelity, hub):
@@ -115,7 +88,7 @@ def test_a_broken_file_of_weights(fidelity, tmp_path, content):
 
 def test_weights_of_another_network(fidelity, tmp_path):
     # torch-fidelity loads strictly, so foreign keys raise RuntimeError.
-    class Strict(FakeNetwork):
+    class Strict(fidelity.FeatureExtractorInceptionV3):
         def __init__(self, name, features_list, feature_extractor_weights_path=None, **kwargs):
             super().__init__(name, features_list, feature_extractor_weights_path)
             self.load_state_dict(torch.load(feature_extractor_weights_path))

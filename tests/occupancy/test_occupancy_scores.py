@@ -2,7 +2,6 @@
 
 import itertools
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -159,28 +158,12 @@ def test_sheets_and_turns():
         shade(torch.full((1, 1, 8, 8, 8), torch.nan))
 
 
-class FakeNetwork(torch.nn.Module):
-    """Stands for torch-fidelity's: the same constructor, bytes in, a tuple with (N, F) out."""
-
-    def __init__(self, name, features_list, feature_extractor_weights_path=None):
-        super().__init__()
-        assert feature_extractor_weights_path is not None, "would download"
-
-    def forward(self, x):
-        return (x.float().mean(dim=3)[:, 0, ::16],)
-
-
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    module = types.ModuleType("torch_fidelity")
-    module.FeatureExtractorInceptionV3, module.__version__ = FakeNetwork, "9.9"
-    monkeypatch.setitem(sys.modules, "torch_fidelity", module)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    return tmp_path / "checkpoints"
+def fidelity(inception):
+    return inception(lambda x: x.mean(dim=3)[:, 0, ::16])
 
 
-def test_shaded_fid_is_the_mean_over_sides(hub):
+def test_shaded_fid_is_the_mean_over_sides(fidelity, hub):
     # Oracle: our own distances, on the rows' means that the fake network hands back, one side after the other.
     torch.save({}, hub / "weights-inception-2015-12-05-6726825d.pth")
     source = SyntheticSolids(8, size=16)
@@ -195,7 +178,7 @@ def test_shaded_fid_is_the_mean_over_sides(hub):
     assert evaluate(real, real, metrics=["shaded-fid"], others=solid_metrics())[0].value == pytest.approx(0, abs=1e-3)
 
 
-def test_shaded_fid_without_weights_says_so(hub, monkeypatch):
+def test_shaded_fid_without_weights_says_so(fidelity, hub, monkeypatch):
     values = torch.ones(2, 1, 8, 8, 8)
     with pytest.raises(DataError, match="no Inception weights"):
         solid_metrics()["shaded-fid"].measure(Comparison(values, values))

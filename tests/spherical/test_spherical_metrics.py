@@ -1,8 +1,6 @@
 """Scores on the sphere. Oracles: scipy's spherical harmonics, closed forms, and what must not change or must."""
 
 import math
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -204,28 +202,12 @@ def test_other_grids_are_refused(name):
         spherical_metrics()[name].measure(Comparison(square, square))
 
 
-class FakeNetwork(torch.nn.Module):
-    """Stands for torch-fidelity's: the same constructor, bytes in, a tuple with (N, F) out."""
-
-    def __init__(self, name, features_list, feature_extractor_weights_path=None):
-        super().__init__()
-        assert feature_extractor_weights_path is not None, "would download"
-
-    def forward(self, x):
-        return (x.float().mean(dim=(2, 3)),)
-
-
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    module = types.ModuleType("torch_fidelity")
-    module.FeatureExtractorInceptionV3, module.__version__ = FakeNetwork, "9.9"
-    monkeypatch.setitem(sys.modules, "torch_fidelity", module)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    return tmp_path / "checkpoints"
+def fidelity(inception):
+    return inception(lambda x: x.mean(dim=(2, 3)))
 
 
-def test_omnifid_is_the_mean_over_groups(hub):
+def test_omnifid_is_the_mean_over_groups(fidelity, hub):
     # Oracle: our own distances, on the means of faces that the fake network hands back.
     torch.save({}, hub / "weights-inception-2015-12-05-6726825d.pth")
     real, fake = (fields(6, seed=s).float().expand(-1, 3, -1, -1) / 20 for s in (0, 30))
@@ -236,7 +218,7 @@ def test_omnifid_is_the_mean_over_groups(hub):
     assert "torch-fidelity 9.9" in stated["extractor"] and stated["covariance_full_rank"]
 
 
-def test_omnifid_without_weights_says_so(hub):
+def test_omnifid_without_weights_says_so(fidelity, hub):
     values = torch.zeros(8, 3, H, 2 * H)
     with pytest.raises(DataError, match="no Inception weights"):
         spherical_metrics()["omnifid"].measure(Comparison(values, values))
