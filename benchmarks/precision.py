@@ -3,7 +3,9 @@
 All variants of a preset run one after another in one process, so that their ratios hold. Every round of the lazy
 penalty counts; compiling and the first rounds do not.
 
-    python benchmarks/precision.py --device cuda --presets tiny,base,large --resolution 64
+    python benchmarks/precision.py --device cuda --presets tiny,base,large
+    python benchmarks/precision.py --device cuda --presets base --losses full,dense-patch \\
+        --modality audio --arguments '{"resolution": 8192, "rate": 8000}'
 """
 
 import argparse
@@ -14,8 +16,9 @@ import time
 
 import torch
 
-from inrgan import ImageModality, Trainer
+from inrgan import Trainer
 from inrgan.recipes import recipe
+from inrgan.registry import rebuild
 
 VARIANTS = {
     "fp32": {},
@@ -29,24 +32,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", default="tiny,base")
     parser.add_argument("--variants", default=",".join(VARIANTS))
-    parser.add_argument("--resolution", type=int, default=64)
+    parser.add_argument("--modality", default="image")
+    parser.add_argument("--arguments", type=json.loads, default={"resolution": 64}, help="of the modality, as JSON")
+    parser.add_argument("--losses", default="full", help="separated by commas; patches from the first step on")
     parser.add_argument("--batch", type=int, help="the preset's when absent")
-    parser.add_argument("--data", help="folder or zip; the built-in shapes when absent")
+    parser.add_argument("--data", help="folder or zip; the built-in set when absent")
     parser.add_argument("--seconds", type=float, default=5.0, help="to time each variant for")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
     for preset in args.presets.split(","):
         for variant in args.variants.split(","):
-            config = recipe(preset, ImageModality(resolution=args.resolution))
+            config = recipe(preset, rebuild(args.modality, args.arguments))
             config = dataclasses.replace(
-                config,
-                batch=args.batch or config.batch,
-                data=args.data,
-                kimg=1e9,
-                device=args.device,
-                **VARIANTS[variant],
-            )
+                config, data=args.data, kimg=1e9, device=args.device, batch=args.batch or config.batch,
+                losses=tuple(args.losses.split(",")),
+                views=dataclasses.replace(config.views, patch_start=0.0, patch_ramp=0.0), **VARIANTS[variant],
+            )  # fmt: skip
             if args.device == "cuda":
                 torch.cuda.reset_peak_memory_stats()
             with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +67,7 @@ def main() -> None:
                         torch.cuda.synchronize()
                 seconds = time.perf_counter() - began
                 row = {
-                    "preset": preset, "variant": variant, "resolution": args.resolution, "batch": config.batch,
+                    "modality": args.modality, "preset": preset, "variant": variant, "batch": config.batch,
                     "items_per_second": round(steps * config.batch / seconds, 1),
                     "ms_per_step": round(1e3 * seconds / steps, 1),
                     "waiting_for_data": round(trainer.batches.waited / seconds, 3),
