@@ -81,6 +81,10 @@ class Players:
             "optimizer_G": self.optimizer_G, "optimizer_D": self.optimizer_D,
         }  # fmt: skip
 
+    def moved(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Adam]]:
+        """The networks that are trained, and their optimisers, by the names of both."""
+        return {"G": self.G, "D": self.D}, {"G": self.optimizer_G, "D": self.optimizer_D}
+
     def average(self, *, step: int) -> None:
         """Move the averaged generator towards the one that has made so many steps."""
         config = self.config
