@@ -12,7 +12,8 @@ import numpy as np
 from inrgan.errors import DataError, RunDirectoryError
 
 Kind = Literal["activations", "gradients", "updates"]
-_PREFIXES: dict[str, Kind] = {"gradient/": "gradients", "update/": "updates"}
+_KINDS: dict[str, Kind] = {"gradient": "gradients", "update": "updates"}
+"""By the first part of a name; names of layers have no slash."""
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "activations": ("mean", "std", "dead", "saturated"), "gradients": ("norm",), "updates": ("norm",),
 }  # fmt: skip
@@ -39,8 +40,7 @@ class LayerSeries:
 
     @property
     def size(self) -> np.ndarray:
-        """One number for each time: the root mean square of an output, the norm of a gradient, the share of a
-        parameter's norm by which a step moved it."""
+        """Root mean square of outputs, norm of gradients, or share of a parameter's norm that a step moved it by."""
         if self.kind == "activations":
             return np.hypot(self.values["mean"], self.values["std"])
         if self.kind == "gradients":
@@ -106,7 +106,7 @@ def read_records(run: Path) -> TrainingRecords:
 
 
 def _lines(path: Path) -> tuple[dict[float, dict[str, dict[str, float]]], list[int]]:
-    """What the lines say by time, the later one where two are of one time, and the numbers of those that say nothing."""
+    """What the lines say, by time, the later one of two of one time; and the numbers of those that are unreadable."""
     lines, bad = {}, []
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -135,7 +135,7 @@ def _numbers(name: str, row: Any) -> dict[str, float]:
 
 
 def _kind(name: str) -> Kind:
-    return next((kind for prefix, kind in _PREFIXES.items() if name.startswith(prefix)), "activations")
+    return _KINDS.get(name.partition("/")[0], "activations")
 
 
 def _series(name: str, times: list[float], rows: list[dict[str, float]]) -> LayerSeries:

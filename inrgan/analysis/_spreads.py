@@ -65,9 +65,7 @@ def read_spreads(run: Path) -> dict[str, list[Spread]]:
     return {name: [rows[step] for step in sorted(rows)] for name, rows in found.items() if rows}
 
 
-def histogram_quantiles(
-    limits: np.ndarray, counts: np.ndarray, *, low: float, high: float
-) -> tuple[float, ...] | None:
+def histogram_quantiles(limits: np.ndarray, counts: np.ndarray, *, low: float, high: float) -> tuple[float, ...] | None:
     """``QUANTILES`` of what a histogram counts, each exact to the width of its bucket; None where it counts nothing.
 
     Args:

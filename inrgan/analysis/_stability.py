@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 
@@ -92,9 +92,15 @@ class StabilityStudy:
         known = [x for x in self.layers[kind] if x.growth is not None]
         return sorted(known, key=lambda x: -x.growth.factor.value if x.growth else 0.0)
 
-    def past(self, share: str) -> list[LayerHealth]:
-        """Layers that are ``dead``, or ``saturated``, by half or more at the end."""
-        found = [(x, getattr(x, share)) for x in self.layers["activations"]]
+    @property
+    def hidden(self) -> list[LayerHealth]:
+        """Outputs but the last of every network and of what a critic is shown, of which no unit can be lost."""
+        last = {(x.series.name[:1], x.series.name.partition(" ")[2]): x for x in self.layers["activations"]}
+        return [x for x in self.layers["activations"] if not any(x is y for y in last.values())]
+
+    def past(self, share: Literal["dead", "saturated"]) -> list[LayerHealth]:
+        """Hidden layers that are dead, or saturated, by half or more at the end."""
+        found = [(x, x.dead if share == "dead" else x.saturated) for x in self.hidden]
         return [x for x, shares in found if shares is not None and shares[1] >= DEAD]
 
     @property
@@ -114,7 +120,7 @@ class StabilityStudy:
         if ends:
             told.append(f"At the end a step moves a parameter by {np.median(ends):.2g} of its norm in the median.")
         told.append(
-            f"{len(self.past('dead'))} of {len(self.layers['activations'])} outputs are dead by half or more, "
+            f"{len(self.past('dead'))} of {len(self.hidden)} hidden layers are dead by half or more, "
             f"{len(self.past('saturated'))} saturated."
         )
         factor = self.protocol["factor"]
@@ -207,9 +213,9 @@ def first_to_diverge(layers: Sequence[LayerSeries], *, factor: float) -> Diverge
                 continue
             first = int(len(over) - np.argmin(over[::-1])) if not over.all() else 0
             place = layers.index(x)
-            order = (0, place) if kind == "activations" else (1, -place)
+            later, place = (0, place) if kind == "activations" else (1, -place)
             there = Diverged(x.name, x.kind, float(x.kimg[first]), bool(np.isfinite(size[first])))
-            found.append((there.kimg, *order, there))
+            found.append((there.kimg, later, place, there))
     return min(found, key=lambda row: row[:3])[3] if found else None
 
 

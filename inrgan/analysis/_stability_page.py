@@ -6,7 +6,7 @@ import numpy as np
 
 from inrgan.analysis._page import Page, Plot
 from inrgan.analysis._records import Kind
-from inrgan.analysis._spreads import QUANTILES, Spread
+from inrgan.analysis._spreads import Spread
 from inrgan.analysis._stability import KINDS, LayerHealth, StabilityStudy
 
 _SHOWN = 10
@@ -89,10 +89,11 @@ def _shares(page: Page, study: StabilityStudy) -> None:
     page.text(
         "The share of channels that are nowhere above 0 in the few items that are looked at, and of values beyond ±3; "
         "medians of the first and the last quarter of the records, and the most. Of outputs that are as often below 0 "
-        "as above, four items and one sample leave a sixteenth of the channels dead by chance."
+        "as above, four items and one sample leave a sixteenth of the channels dead by chance. The last output of a "
+        "network is left out: no unit of it can be lost."
     )
     for name in ("dead", "saturated"):
-        known = [(x.series.name, s) for x in study.layers["activations"] if (s := getattr(x, name)) is not None]
+        known = [(x.series.name, s) for x in study.hidden if (s := getattr(x, name)) is not None]
         known.sort(key=lambda row: -row[1][1])
         rows = [(layer, *(f"{x:.1%}" for x in shares)) for layer, shares in known[:_SHOWN] if shares[2] > 0]
         page.table((f"most {name}", "at first", "at last", "the most"), rows)
@@ -109,13 +110,15 @@ def _spreads(page: Page, kind: str, spreads: dict[str, Sequence[Spread]]) -> Non
     )
     plot = Plot(height=1 + 0.16 * len(spreads))
     (axes,) = plot.axes
-    for k, rows in enumerate(spreads.values()):
-        scale = max(abs(q) for row in (rows[0], rows[-1]) for q in row.quantiles[1:-1]) or 1.0
-        for row, colour, shift in ((rows[0], "0.55", -0.18), (rows[-1], "tab:blue", 0.18)):
-            q = dict(zip(QUANTILES, (x / scale for x in row.quantiles), strict=True))
-            axes.plot([q[0.05], q[0.95]], [k + shift] * 2, color=colour, lw=0.6)
-            axes.plot([q[0.25], q[0.75]], [k + shift] * 2, color=colour, lw=1.8)
-            axes.plot(q[0.5], k + shift, ".", color=colour, ms=2.5)
+    places = np.arange(len(spreads))
+    both = [(rows[0].quantiles, rows[-1].quantiles) for rows in spreads.values()]
+    inner = np.array(both)[..., 1:-1]
+    inner = inner / np.maximum(np.abs(inner).max(axis=(1, 2), keepdims=True), 1e-300)
+    for k, (colour, shift) in enumerate((("0.55", -0.18), ("tab:blue", 0.18))):
+        low, quarter, median, three_quarters, high = inner[:, k].T
+        axes.hlines(places + shift, low, high, color=colour, lw=0.6)
+        axes.hlines(places + shift, quarter, three_quarters, color=colour, lw=1.8)
+        axes.plot(median, places + shift, ".", color=colour, ms=2.5)
     axes.set_yticks(range(len(spreads)), list(spreads), fontsize=5)
     axes.set_ylim(len(spreads) - 0.4, -0.6)
     axes.tick_params(axis="x", labelsize=8)
