@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
@@ -58,12 +58,14 @@ class TrainingRecords:
         kimg: when the layers were looked at.
         ignored: unreadable lines.
         health: the last numbers of skipped steps, returns and learning rate, where there are any.
+        said: what the training's log says of steps that were not finite, with what it found to be the first cause.
     """
 
     layers: tuple[LayerSeries, ...]
     kimg: np.ndarray
     ignored: int
     health: Mapping[str, float]
+    said: tuple[str, ...] = ()
 
 
 def read_records(run: Path) -> TrainingRecords:
@@ -102,7 +104,9 @@ def read_records(run: Path) -> TrainingRecords:
             times.append(kimg)
             rows.append(numbers)
     layers = tuple(_series(name, times, rows) for name, (times, rows) in found.items())
-    return TrainingRecords(layers=layers, kimg=np.array(moments), ignored=len(bad), health=_health(run))
+    return TrainingRecords(
+        layers=layers, kimg=np.array(moments), ignored=len(bad), health=_health(run), said=_said(run / "log.txt")
+    )
 
 
 def _lines(path: Path) -> tuple[dict[float, dict[str, dict[str, float]]], list[int]]:
@@ -148,14 +152,22 @@ def _series(name: str, times: list[float], rows: list[dict[str, float]]) -> Laye
 def _health(run: Path) -> dict[str, float]:
     """The last line of the statistics that says how the numbers were."""
     found: dict[str, float] = {}
-    try:
-        with open(run / "stats.jsonl", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                try:
-                    data = json.loads(line)
-                    found |= {k.partition("/")[2]: _number(x) for k, x in data.items() if k.startswith("health/")}
-                except (ValueError, AttributeError, RecursionError):
-                    continue
-    except OSError:
-        pass  # a run of before its first line
+    for line in _text(run / "stats.jsonl"):
+        try:
+            data = json.loads(line)
+            found |= {k.partition("/")[2]: _number(x) for k, x in data.items() if k.startswith("health/")}
+        except (ValueError, AttributeError, RecursionError):
+            continue
     return found
+
+
+def _said(path: Path) -> tuple[str, ...]:
+    """The log's lines about steps that were not finite, without their times."""
+    return tuple(line.partition(" INFO ")[2].strip() for line in _text(path) if "in a row were not finite" in line)
+
+
+def _text(path: Path) -> Iterator[str]:
+    """Lines of a file; none where it is missing."""
+    if path.is_file():
+        with open(path, encoding="utf-8", errors="replace") as file:
+            yield from file

@@ -78,6 +78,7 @@ class StabilityStudy:
         diverged: the first layer to leave its size, if any did.
         spreads: quantiles of activations, weights, gradients and updates, where histograms were recorded.
         health: skipped steps and the like.
+        said: what the training's log says of steps that were not finite.
         protocol: how it was measured.
     """
 
@@ -85,6 +86,7 @@ class StabilityStudy:
     diverged: Diverged | None
     spreads: Mapping[str, Sequence[Spread]]
     health: Mapping[str, float]
+    said: Sequence[str]
     protocol: dict[str, Any]
 
     def grown(self, kind: Kind) -> list[LayerHealth]:
@@ -130,7 +132,10 @@ class StabilityStudy:
             else f"{str(self.diverged)[0].upper()}{str(self.diverged)[1:]}."
         )
         if self.health.get("skipped", 0) > 0:
-            told.append(f"Training skipped {self.health['skipped']:g} steps that were not finite.")
+            told.append(
+                f"Training skipped {self.health['skipped']:g} steps that were not finite and went back to an earlier "
+                f"state {self.health.get('returns', 0):g} times; records of what it went back from are gone."
+            )
         return " ".join(told)
 
     def to_plain(self) -> dict[str, Any]:
@@ -141,6 +146,7 @@ class StabilityStudy:
             "verdict": self.verdict,
             "first_to_diverge": None if self.diverged is None else self.diverged.to_plain(),
             "health": dict(self.health),
+            "log": list(self.said),
             **{kind: {x.series.name: x.to_plain() for x in layers} for kind, layers in self.layers.items()},
             "histograms": {name: [x.to_plain() for x in rows] for name, rows in self.spreads.items()},
         }
@@ -167,8 +173,8 @@ def study_stability(
         raise ConfigError(f"the factor of growth is {factor}; expected a number above 1")
     if len(records.kimg) < 2:
         raise ConfigError(
-            f"the run has {len(records.kimg)} record of its layers, and growth needs two; train longer, or with a "
-            "smaller --watch-every"
+            f"the run has {len(records.kimg)} record{'' if len(records.kimg) == 1 else 's'} of its layers, and growth "
+            "needs two; train longer, or with a smaller --watch-every"
         )
     layers: dict[Kind, list[LayerHealth]] = {kind: [] for kind in KINDS}
     for x in records.layers:
@@ -180,7 +186,7 @@ def study_stability(
     }  # fmt: skip
     return StabilityStudy(
         layers=layers, diverged=first_to_diverge(records.layers, factor=factor), spreads=spreads or {},
-        health=records.health, protocol=protocol,
+        health=records.health, said=records.said, protocol=protocol,
     )  # fmt: skip
 
 

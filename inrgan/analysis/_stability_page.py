@@ -46,6 +46,8 @@ def stability_page(study: StabilityStudy, *, title: str) -> Page:
     if study.health:
         page.heading("Health of the run")
         page.table(("", "at the end"), [(name, f"{x:g}") for name, x in study.health.items()])
+        for line in study.said:
+            page.text(f"The log: {line}")
     page.heading("Protocol")
     page.table(("", ""), list(study.protocol.items()))
     return page
