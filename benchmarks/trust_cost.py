@@ -17,6 +17,7 @@ import torch
 from inrgan import ImageModality, Trainer, recipes
 from inrgan.training import update_ema
 from inrgan.training._layers import health_of_layers, spread_of_layers
+from inrgan.training._updates import last_updates, update_measures
 
 
 def measured(what: Callable[[], object], *, repeats: int) -> tuple[float, float]:
@@ -53,8 +54,10 @@ def main() -> None:
                     lambda: update_ema(trainer.ema, trainer.G, images=1000, batch=16, half_life=1000), 1,
                 ),
                 "layers": (lambda: health_of_layers(trainer.G, trainer.D, shown), config.watch_every),
+                "updates": (lambda: update_measures(*trainer.players.moved()), config.watch_every),
                 "tensors for histograms": (
-                    lambda: spread_of_layers(trainer.G, trainer.D, shown), 1000 * config.snapshot_kimg / config.batch,
+                    lambda: (spread_of_layers(trainer.G, trainer.D, shown), [*last_updates(*trainer.players.moved())]),
+                    1000 * config.snapshot_kimg / config.batch,
                 ),
                 "state": (trainer.save, 1000 * config.snapshot_kimg / config.batch),
             }  # fmt: skip

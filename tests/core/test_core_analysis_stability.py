@@ -279,15 +279,10 @@ def test_command(tmp_path, capsys):
     assert not (run / "analysis").exists()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "tone",
-        "bump",
-        "blob",
-        *(pytest.param(n, marks=() if n == "spherical" else pytest.mark.slow) for n in MODALITIES),
-    ],
-)
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in MODALITIES if name != "spherical"]
+
+
+@pytest.mark.parametrize("name", ["tone", "bump", "blob", "spherical", *SLOW])
 def test_every_modality(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "preview", lambda self, *, reals: [])
     toys = {"tone": ToneModality, "bump": BumpModality, "blob": BlobModality}
