@@ -109,15 +109,18 @@ class StabilityStudy:
     def verdict(self) -> str:
         """A few sentences."""
         told = []
+        factor = self.protocol["factor"]
         for kind in ("activations", "gradients"):
             grown = self.grown(kind)
             factors = [x.growth.factor.value for x in grown if x.growth is not None]
             if factors:
-                worst = grown[0]
                 told.append(
                     f"{'Outputs of layers' if kind == 'activations' else 'Gradients'} grew by a factor of "
-                    f"{np.median(factors):.3g} in the median and of {factors[0]:.3g} at most ({worst.series.name})."
+                    f"{np.median(factors):.3g} in the median and of {factors[0]:.3g} at most ({grown[0].series.name})."
                 )
+            if kind == "gradients" and factors:
+                fallen = sum(x <= 1 / factor for x in factors)
+                told.append(f"{fallen} of {len(factors)} gradients fell to 1/{factor:g} or less.")
         ends = [x.growth.end for x in self.layers["updates"] if x.growth is not None]
         if ends:
             told.append(f"At the end a step moves a parameter by {np.median(ends):.2g} of its norm in the median.")
@@ -125,7 +128,6 @@ class StabilityStudy:
             f"{len(self.past('dead'))} of {len(self.hidden)} hidden layers are dead by half or more, "
             f"{len(self.past('saturated'))} saturated."
         )
-        factor = self.protocol["factor"]
         told.append(
             f"No output or gradient grew {factor:g}-fold and stayed there."
             if self.diverged is None

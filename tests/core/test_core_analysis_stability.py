@@ -109,6 +109,8 @@ def test_what_is_no_divergence(tmp_path):
     grown = {x.series.name: x.growth for x in study.layers["activations"]}
     assert grown[LAYERS[2]].worst == pytest.approx(100, rel=0.3) and grown[LAYERS[2]].worst_at == 16
     assert study.grown("activations")[0].series.name == LAYERS[4]
+    fallen = written(tmp_path, gradients={name: rising(10, by=0.5) for name in LAYERS[:2]})
+    assert "2 of 6 gradients fell to 1/10 or less" in study_stability(read_records(fallen)).verdict
 
 
 def test_a_factor_of_ones_own(tmp_path):
