@@ -51,6 +51,10 @@ class TrainFlags:
     "{label}_*"."""
     gamma: float | None = None
     """Strength of the gradient penalties; the preset's when absent."""
+    path_length: float = 0.0
+    """Strength of the path-length regularisation of the generator, for even interpolations; 0 for none."""
+    path_every: int = 8
+    """Steps between its penalties."""
     augment: Literal["none", "fixed", "adaptive"] = "none"
     """Transform reals and fakes by chance, where there are few items."""
     augment_p: float = 0.0

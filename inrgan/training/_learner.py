@@ -10,9 +10,11 @@ from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
 from inrgan.augmentation import Augmentation
 from inrgan.field import Field
+from inrgan.losses import path_lengths
 from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
+from inrgan.training._path_length import PathLength
 from inrgan.training._players import Players
 from inrgan.training._ranks import Ranks
 from inrgan.training._step import Seen
@@ -39,15 +41,16 @@ class Learner:
         batches: what they are shown.
         augmentation: transforms fakes as reals are.
         strength: of it; told how surely the critic judges.
+        path: what path lengths of the generator cost.
         ranks: the processes.
     """
 
     def __init__(
         self, config: TrainConfig, players: Players, batches: Batches, *, augmentation: Augmentation,
-        strength: AugmentStrength, ranks: Ranks,
+        strength: AugmentStrength, path: PathLength, ranks: Ranks,
     ):  # fmt: skip
         self.config, self.players, self.batches, self.ranks = config, players, batches, ranks
-        self.augmentation, self.strength = augmentation, strength
+        self.augmentation, self.strength, self.path = augmentation, strength, path
         self.pieces: list[Piece] = []
         """What was shown in the last step."""
 
@@ -106,7 +109,7 @@ class Learner:
         players = self.players
         players.D.requires_grad_(False)
         players.descent_G.begin()
-        total, means = torch.zeros((), device=players.device), torch.zeros((), device=players.device)
+        total, means, length = (torch.zeros((), device=players.device) for _ in range(3))
         for i, piece in enumerate(self.pieces):
             seen = kept[i] if kept else [self.make(s) for s in piece.shown]
             loss, more = players.losses.generator(seen)
@@ -115,18 +118,42 @@ class Learner:
                 loss, more = loss + extra, more | {"loss/field": extra.detach()}
             total = total + _backward(loss, more, stats, share=piece.share)
             means = means + piece.share * torch.stack([s.w.detach().float().mean(dim=0) for s in seen])
-        done = players.descent_G.finish(total, extra=means.flatten())
+            if self.path.due(piece.step):
+                lengths = self._path_lengths(piece)
+                loss = self.path.loss(lengths)
+                if loss is not None:
+                    told = {"penalty/path": loss.detach(), "path/length": lengths.detach().mean()}
+                    total = total + _backward(loss, told, stats, share=piece.share)
+                length = length + piece.share * lengths.detach().mean()
+        done = players.descent_G.finish(total, extra=torch.cat([means.flatten(), length[None]]))
         if done.made:
-            for mean in done.extra.unflatten(0, means.shape):
+            for mean in done.extra[:-1].unflatten(0, means.shape):
                 players.G.mapping.track(mean[None])
+            if self.path.due(self.pieces[0].step):
+                self.path.update(float(done.extra[-1]))
         return done.made, done.norm
 
     def _field_loss(self, seen: Seen, piece: Piece) -> Float[Tensor, ""] | None:
         """The modality's own loss of a piece's fields; in fp32."""
         if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
             return None
-        rng = step_generator(self.config.seed, purpose="field", step=piece.step, rank=piece.first)
+        rng = step_generator(self.config.seed, purpose="field", step=piece.step, rank=piece.positions.start)
         return self.config.modality.field_loss(seen.field, generator=rng)
+
+    def _path_lengths(self, piece: Piece) -> Float[Tensor, "B"]:
+        """Of a piece's signals as the first term sees them.
+
+        They are made once more: in fp32, and by code that is not compiled, which can be differentiated only once.
+        """
+        shown, G, seed = piece.shown[0], self.players.G, self.config.seed
+        view = shown.places[0]
+        with self.players.eager():
+            w = G.mapping(shown.z, shown.labels).requires_grad_(True)
+            values = G.field(w)(view)
+        # Every item has noise of its own, whichever process and piece it is in.
+        rngs = [step_generator(seed, purpose="path", step=piece.step, rank=i) for i in piece.positions]
+        noise = torch.stack([torch.randn(values.shape[1:], generator=rng) for rng in rngs]).to(values)
+        return path_lengths(values, w, view, noise=noise, create_graph=self.path.mean is not None)
 
 
 def _backward(loss: Tensor, parts: dict[str, Tensor], stats: dict[str, Tensor], *, share: float) -> Tensor:
