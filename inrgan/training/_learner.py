@@ -116,15 +116,15 @@ class Learner:
             extra = self._field_loss(seen[0], piece)
             if extra is not None:
                 loss, more = loss + extra, more | {"loss/field": extra.detach()}
-            total = total + _backward(loss, more, stats, share=piece.share)
-            means = means + piece.share * torch.stack([s.w.detach().float().mean(dim=0) for s in seen])
             if self.path.due(piece.step):
                 lengths = self._path_lengths(piece)
-                loss = self.path.loss(lengths)
-                if loss is not None:
-                    told = {"penalty/path": loss.detach(), "path/length": lengths.detach().mean()}
-                    total = total + _backward(loss, told, stats, share=piece.share)
                 length = length + piece.share * lengths.detach().mean()
+                penalty = self.path.loss(lengths)
+                if penalty is not None:  # in one backward pass, so that pieces add up alike on any processes
+                    told = {"penalty/path": penalty.detach(), "path/length": lengths.detach().mean()}
+                    loss, more = loss + penalty, more | told
+            total = total + _backward(loss, more, stats, share=piece.share)
+            means = means + piece.share * torch.stack([s.w.detach().float().mean(dim=0) for s in seen])
         done = players.descent_G.finish(total, extra=torch.cat([means.flatten(), length[None]]))
         if done.made:
             for mean in done.extra[:-1].unflatten(0, means.shape):

@@ -54,7 +54,7 @@ def test_the_mean_square_is_the_change_of_the_signal_at_any_resolution():
 def test_the_penalty_is_differentiated_through_the_generator(modality):
     torch.manual_seed(0)
     G = Generator(modality, sizes=SIZES).double()
-    view = modality.domain.grid(modality.domain.shape(modality.resolution))
+    view = modality.domain.grid(modality.domain.shape(modality.resolution), dtype=torch.float64)
     noise = normal(2, modality.signal_channels, *view.shape)
 
     def penalty(w):
@@ -80,7 +80,7 @@ def test_lengths_become_even():
     # Descent on the penalty alone: lengths differ from one another by less of their mean than before.
     torch.manual_seed(0)
     G, view, path = Generator(BumpModality(resolution=8), sizes=SIZES), Box(2).grid((8, 8)), PathLength(1.0, every=1)
-    optimizer = torch.optim.Adam(G.parameters(), lr=3e-3, betas=(0, 0.99))
+    optimizer = torch.optim.Adam(G.parameters(), lr=3e-3, betas=(0.0, 0.99))
     spread = []
     for step in range(60):
         w = G.mapping(normal(16, 4, seed=step, dtype=torch.float32))

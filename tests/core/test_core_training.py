@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import pickle
 import signal
@@ -215,14 +216,9 @@ def test_a_run_of_before_an_entry_existed_goes_on(run, tmp_path):
     # Oracle: what such a run did is what the entry's default does; any other value is another run.
     mine = copied(run, tmp_path)
     saved = json.loads((mine / "config.json").read_text())
-    del (
-        saved["path_length"],
-        saved["path_every"],
-        saved["hold_out"],
-        saved["watch_every"],
-        saved["views"]["patch_near"],
-        saved["modality"]["arguments"]["aspect"],
-    )
+    for name in ("hold_out", "watch_every", "path_length", "path_every"):
+        del saved[name]
+    del saved["views"]["patch_near"], saved["modality"]["arguments"]["aspect"]
     (mine / "config.json").write_text(json.dumps(saved))
     for other, named in (
         ({"hold_out": 0.1}, "hold_out"),
@@ -323,18 +319,11 @@ def test_half_precision_trains(precision, tmp_path):
 @pytest.mark.parametrize(
     "bad",
     [
-        {"kimg": 0},
-        {"batch": 0},
-        {"gamma": -1.0},
-        {"seed": -1},
-        {"penalty_every": 0},
-        {"generator_rate": float("nan")},
-        {"path_length": -1.0},
-        {"path_length": float("inf")},
-        {"path_every": 0},
-    ],  # fmt: skip
+        {"kimg": 0}, {"batch": 0}, {"gamma": -1.0}, {"seed": -1}, {"penalty_every": 0}, {"generator_rate": math.nan},
+        {"path_length": -1.0}, {"path_length": math.inf}, {"path_every": 0},
+    ],
     ids=str,
-)
+)  # fmt: skip
 def test_bad_configurations(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         config(**bad)
