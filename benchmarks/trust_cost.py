@@ -48,6 +48,7 @@ def main() -> None:
         if trainer.ranks.world == 1:
             shown = trainer.pieces[0].shown[0].head(4)
             gradients = [p.grad for net in (trainer.G, trainer.D) for p in net.parameters() if p.grad is not None]
+            trainer.path.update(1.0)  # what follows the first look, which differentiates once only
             parts: dict[str, tuple[Callable[[], object], float]] = {
                 "norms of gradients": (lambda: float(torch.nn.utils.get_total_norm(gradients)), 1),
                 "averaged weights": (
@@ -58,6 +59,9 @@ def main() -> None:
                 "tensors for histograms": (
                     lambda: (spread_of_layers(trainer.G, trainer.D, shown), [*last_updates(*trainer.players.moved())]),
                     1000 * config.snapshot_kimg / config.batch,
+                ),
+                "path lengths and their gradients (off by default)": (
+                    lambda: trainer.learner.path_lengths(trainer.pieces[0]).sum().backward(), config.path_every,
                 ),
                 "state": (trainer.save, 1000 * config.snapshot_kimg / config.batch),
             }  # fmt: skip

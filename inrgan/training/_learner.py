@@ -117,7 +117,7 @@ class Learner:
             if extra is not None:
                 loss, more = loss + extra, more | {"loss/field": extra.detach()}
             if self.path.due(piece.step):
-                lengths = self._path_lengths(piece)
+                lengths = self.path_lengths(piece)
                 length = length + piece.share * lengths.detach().mean()
                 penalty = self.path.loss(lengths)
                 if penalty is not None:  # in one backward pass, so that pieces add up alike on any processes
@@ -140,12 +140,13 @@ class Learner:
         rng = step_generator(self.config.seed, purpose="field", step=piece.step, rank=piece.positions.start)
         return self.config.modality.field_loss(seen.field, generator=rng)
 
-    def _path_lengths(self, piece: Piece) -> Float[Tensor, "B"]:
-        """Of a piece's signals as the first term sees them.
+    def path_lengths(self, piece: Piece) -> Float[Tensor, "B"]:
+        """Path lengths of a piece's signals, as the first term but that of patches sees them.
 
         They are made once more: in fp32, and by code that is not compiled, which can be differentiated only once.
         """
-        shown, G, seed = piece.shown[0], self.players.G, self.config.seed
+        shown = next(s for s in piece.shown if s.term.critic != "patch")
+        G, seed = self.players.G, self.config.seed
         view = shown.places[0]
         with self.players.eager():
             w = G.mapping(shown.z, shown.labels).requires_grad_(True)

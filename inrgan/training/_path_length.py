@@ -1,5 +1,6 @@
 """The long-running mean of path lengths, towards which they are drawn."""
 
+import math
 from typing import Any, final
 
 from inrgan._typing import Float, Tensor
@@ -44,7 +45,9 @@ class PathLength:
         return path_length_penalty(lengths, mean=self.mean) * (self.strength * self.every)
 
     def update(self, mean: float) -> None:
-        """Take note of the mean length of a whole batch."""
+        """Take note of the mean length of a whole batch, unless it is not finite, as it would then stay."""
+        if not math.isfinite(mean):
+            return
         self.mean = mean if self.mean is None else _KEPT * self.mean + (1 - _KEPT) * mean
 
     def state_dict(self) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def test_the_running_mean():
     assert path.loss(torch.ones(2)) is None
     for length in (2.0, 3.0, 5.0):
         path.update(length)
+    path.update(math.inf)
     assert path.mean == pytest.approx(0.99 * (0.99 * 2 + 0.01 * 3) + 0.01 * 5)
     again = PathLength(0.5, every=8)
     again.load_state_dict(path.state_dict())
