@@ -64,8 +64,8 @@ class Players:
             torch.optim.Adam(network.parameters(), lr=rate, betas=config.betas, fused=fused)
             for network, rate in ((self.G, config.generator_rate), (self.D, config.critic_rate))
         )
-        self.descent_G = Descent(self.optimizer_G, ranks=ranks)
-        self.descent_D = Descent(self.optimizer_D, ranks=ranks)
+        self.descent_G = Descent(self.optimizer_G, ranks=ranks, largest=config.largest_step)
+        self.descent_D = Descent(self.optimizer_D, ranks=ranks, largest=config.largest_step)
         if config.compile:
             self.G.inr.compile_layers()
 
@@ -81,9 +81,9 @@ class Players:
             "optimizer_G": self.optimizer_G, "optimizer_D": self.optimizer_D,
         }  # fmt: skip
 
-    def moved(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Adam]]:
-        """The networks that are trained, and their optimisers, by the names of both."""
-        return {"G": self.G, "D": self.D}, {"G": self.optimizer_G, "D": self.optimizer_D}
+    def moved(self) -> tuple[dict[str, nn.Module], dict[str, Descent]]:
+        """The networks that are trained, and what moves them, by the names of both."""
+        return {"G": self.G, "D": self.D}, {"G": self.descent_G, "D": self.descent_D}
 
     def average(self, *, step: int) -> None:
         """Move the averaged generator towards the one that has made so many steps."""

@@ -147,9 +147,13 @@ def test_a_stationary_record_has_a_growth_of_one_within_its_noise(tmp_path):
 # --- what training records ---
 
 
-@pytest.mark.parametrize("betas", [(0.0, 0.99), (0.9, 0.95)])
-def test_updates_are_differences_of_weights(betas, tmp_path):
-    made = Trainer(config(betas=betas), run_dir=tmp_path / "run", quiet=True)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"generator_rate": 0.3, "critic_rate": 0.3, "betas": (0.9, 0.95)}, {"largest_step": 0.0}],
+    ids=["some limited", "all limited", "none"],
+)
+def test_updates_are_differences_of_weights(changes, tmp_path):
+    made = Trainer(config(**changes), run_dir=tmp_path / "run", quiet=True)
     for _ in range(3):
         before = {f"{n}.{k}": p.detach().clone() for n, net in made.players.moved()[0].items()
                   for k, p in net.named_parameters()}  # fmt: skip
