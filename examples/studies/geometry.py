@@ -2,7 +2,7 @@
 
 Built-in shapes of 16 pixels, whose place and size are known exactly. Same critic, data, loss, optimiser, batch and
 time; only the generator differs. All of them are known to the instruments by their 16×16 pixels alone, so that none has
-an advantage from the way it is read; what the INR scores where it is asked at points itself stands in a line of its own.
+an advantage from the way it is read; what the INR scores where it is asked at points itself is a line of its own.
 """
 
 from pathlib import Path
