@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from inrgan.analysis import Interval
 
+TRIAL = 1.0
+"""Studies of fewer minutes than this for an arm and a seed measure little, to see that everything works."""
+
 Numbers = Mapping[str, float]
 """One line of a table, by the names of its columns; NaN where something could not be measured."""
 

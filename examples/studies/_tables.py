@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from _study import Study, over_seeds
+from _study import TRIAL, Study, over_seeds
 
 from inrgan.analysis import Interval
 from inrgan.files import replacing, write_json
@@ -84,7 +84,24 @@ def _markdown(
     if differences and seeds > 1:
         out += ["", "Differences, seed by seed:", ""]
         out += _grid(study, [[n, *(_judged(x) for x in row.values())] for n, row in differences.items()])
+        out += ["", *(f"- {verdict(name, row, study.columns)}" for name, row in differences.items())]
+    if rows and rows[0]["minutes"] < TRIAL:
+        out += ["", "**A trial**: less was measured than is said above; not to be read."]
     return "\n".join(out) + "\n"
+
+
+def verdict(name: str, row: Mapping[str, Interval], columns: Mapping[str, str]) -> str:
+    """In words, what differs between two lines.
+
+    Example:
+        >>> verdict("a − b", {"n": Interval(1.0, 0.5, 1.5)}, {"n": "number"})
+        'a − b: higher: number.'
+    """
+    parts = []
+    for kind in ("higher", "lower", "not told apart"):
+        known = [columns[c] for c, x in row.items() if told_apart(x) == kind]
+        parts += [f"{kind}: {', '.join(known)}"] if known else []
+    return f"{name}: {'; '.join(parts) or 'nothing is known'}."
 
 
 def _grid(study: Study, lines: Sequence[Sequence[str]]) -> list[str]:

@@ -6,14 +6,13 @@ from typing import Any
 
 import torch
 from _benchmarks import trained_to
+from _study import TRIAL
 from torch import nn
 
 from inrgan import TrainConfig, Trainer
 from inrgan.data import AbstractSource
 from inrgan.evaluation import held_out_source, score_generator
 
-TRIAL = 1.0
-"""Studies of fewer minutes than this for an arm and a seed measure little, to see that everything works."""
 TRAINED = 0.8
 """Of an arm's minutes go into training, where instruments come after it."""
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from _benchmarks import ConvolutionalGenerator
 from _convolutional import conv_stages, pixel_stages
-from _study import Study
-from _training import TRAINED, TRIAL, scores, trained
+from _study import TRIAL, Study
+from _training import TRAINED, scores, trained
 
 from inrgan import ImageModality, recipes
 from inrgan.analysis import Known, Stages, exact_factors, some_points, stages_of, study_geometry

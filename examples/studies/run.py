@@ -20,7 +20,9 @@ from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
+import abrupt
 import geometry
+import stability
 import torch
 from _rows import Job, jobs_of, read_row, write_row
 from _study import Study, divided
@@ -28,7 +30,7 @@ from _tables import write_tables
 
 from inrgan.memory import keep_freed_memory
 
-STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in (geometry,)}
+STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in (geometry, abrupt, stability)}
 """Each module has one function that measures, and says about itself what is needed here."""
 
 
