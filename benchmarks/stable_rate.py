@@ -81,7 +81,7 @@ def config_of(
     modality: Modality, kind: str, *, rank: int | None = None, deeper: int = 0, batch: int | None = None, seed: int = 0,
     device: str = "cpu",
 ) -> TrainConfig:  # fmt: skip
-    """A training of the recipe ``tiny`` with a kind of modulation, and perhaps another rank and more layers per stage."""
+    """A training of the recipe ``tiny`` with a kind of modulation, perhaps of another rank, or with deeper stages."""
     modulation, demodulated = KINDS[kind]
     config, sizes = recipes.tiny(modality), modality.generator_sizes("tiny")
     sizes = replace(

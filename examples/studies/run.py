@@ -56,9 +56,7 @@ def main() -> None:
 def made(jobs: list[Job], args: argparse.Namespace) -> int:
     """Make jobs side by side; how many failed."""
     failed = 0
-    with ProcessPoolExecutor(
-        args.processes, mp_context=get_context("spawn"), initializer=alone, max_tasks_per_child=1
-    ) as pool:
+    with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn"), initializer=alone) as pool:
         waiting = {pool.submit(make, job, args.out, args.device): job for job in jobs}
         try:
             for done in as_completed(waiting):

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from _benchmarks import stable_rate
-from _study import Study
+from _study import TRIAL, Study
 
 from inrgan import ImageModality
 
@@ -26,7 +26,8 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
     steps = max(stable_rate.LOOKS, int(60 * minutes / (SECONDS * TRIES)))
     usual = stable_rate.config_of(ImageModality(resolution=16), kind, seed=seed, device=device, **sizes)
     best, made = 0, 0
-    for multiple in (2**k for k in range(int(math.log2(MOST)) + 1)):
+    most = 2 if minutes < TRIAL else MOST
+    for multiple in (2**k for k in range(int(math.log2(most)) + 1)):
         made += 1
         if not stable_rate.tried(usual, multiple=multiple, steps=steps)["healthy"]:
             break
@@ -48,8 +49,8 @@ STUDY = Study(
     },
     protocol=(
         "Built-in shapes of 16 pixels, recipe `tiny`, learning rates of both networks doubled from the recipe's 0.004 "
-        "on until a training does not stay healthy: nothing was NaN or infinite; and, at nine looks, the critic's scores "
-        "stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than half of their values "
+        "on until a training does not stay healthy: nothing was NaN or infinite; and, at nine looks, the critic's "
+        "scores stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than half of their values "
         "are saturated (`benchmarks/stable_rate.py`). 0 (−1 doublings): not even the recipe's rate. M is the low-rank "
         "pattern that multiplies the shared weights. Deeper: two more layers in each of three stages."
     ),
