@@ -22,6 +22,7 @@ from pathlib import Path
 
 import abrupt
 import geometry
+import irregular
 import stability
 import torch
 from _rows import Job, jobs_of, read_row, write_row
@@ -30,7 +31,7 @@ from _tables import write_tables
 
 from inrgan.memory import keep_freed_memory
 
-STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in (geometry, abrupt, stability)}
+STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in (geometry, abrupt, stability, irregular)}
 """Each module has one function that measures, and says about itself what is needed here."""
 
 
