@@ -96,14 +96,14 @@ STUDY = Study(
         "length": "length in the signal",
     },
     protocol=(
-        "Built-in shapes of 16 pixels (the last two: built-in sounds of 2,048 samples at 8 kHz), `tiny` preset; the "
-        "recipe as it is (mapping network of 2 layers at a hundredth of the learning rate, modulation of rank 4, γ "
-        "0.001, three kinds of shapes), and one thing changed at a time; four fifths of the time for training. "
-        "Predicted waves: every sample has its own frequencies and phases. 32 walks between latents in 64 steps, "
-        "signals at 256 points; medians over walks of the largest over the median speed (1 is an even pace), of the "
-        "signal and of stages' gains along arcs; lengths are means, along arcs. Abrupt: the signal's score is over 3. "
-        "SWD of 1,024 fakes to items of the same kind that no training saw. `abrupt.json` has more: Fréchet distances, "
-        "which stages are to blame, path lengths in w."
+        "Built-in shapes of 16 pixels (the last two: built-in sounds of 2,048 samples at 8 kHz), `tiny` preset; "
+        "the recipe as it is (mapping network of 2 layers at a hundredth of the learning rate, modulation of rank "
+        "4, γ 0.001, three kinds of shapes), and one thing changed at a time; four fifths of the time for "
+        "training. Predicted waves: every sample has its own frequencies and phases. 32 walks between latents in "
+        "64 steps, signals at 256 points; medians over walks of the largest over the median speed (1 is an even "
+        "pace), of the signal and of stages' gains along arcs; lengths are means, along arcs. Abrupt: the signal's "
+        "score is over 3. SWD of 1,024 fakes to items of the same kind that no training saw. `abrupt.json` has "
+        "more: Fréchet distances, which stages are to blame, path lengths in w."
     ),
     compare=(
         *((arm, "as it is") for arm in list(ARMS)[1:-2]),

@@ -94,16 +94,16 @@ STUDY = Study(
         "affine residual": "rest after affine maps",
     },
     protocol=(
-        "Built-in shapes of 16 pixels, `tiny` preset: same critic, data, loss, optimiser, batch and time, four fifths "
-        "of it for training; only the generator differs (the INR's hypernetwork and function; the control's "
+        "Built-in shapes of 16 pixels, `tiny` preset: same critic, data, loss, optimiser, batch and time, four "
+        "fifths of it for training; only the generator differs (the INR's hypernetwork and function; the control's "
         "convolutions, modulated by style, 3×3 or 1×1). SWD and Fréchet distance of 1,024 fakes to shapes that no "
         "training saw: the other numbers mean little where these are bad. R² on held-out samples (256 of 1,024) of "
-        "linear maps from w, and from the generated weights θ (of the control: its modulated kernels), to the shape's "
-        "place and size, which are read off the pictures by a map fitted to reals. Motion: share of the change along "
-        "16 walks of 8 steps that displacements explain, less what they explain of cross-fades (1 is motion alone, 0 a "
-        "cross-fade). Rest after affine maps: share of a step's change that no affine map of the coordinates makes. "
-        "Pictures of all generators are known by their 16×16 pixels alone and read between them by Lanczos-3, as reals "
-        "are; in the last line the INR is asked at the points themselves."
+        "linear maps from w, and from the generated weights θ (of the control: its modulated kernels), to the "
+        "shape's place and size, which are read off the pictures by a map fitted to reals. Motion: share of the "
+        "change along 16 walks of 8 steps that displacements explain, less what they explain of cross-fades (1 is "
+        "motion alone, 0 a cross-fade). Rest after affine maps: share of a step's change that no affine map of the "
+        "coordinates makes. Pictures of all generators are known by their 16×16 pixels alone and read between them "
+        "by Lanczos-3, as reals are; in the last line the INR is asked at the points themselves."
     ),
     compare=((INR, CONV3), (INR, CONV1), (CONV3, CONV1)),
 )

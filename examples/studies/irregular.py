@@ -175,10 +175,10 @@ STUDY = Study(
     protocol=(
         "Built-in shapes of 16 pixels and built-in skies; 2,048 items; `tiny` preset; loss `points` throughout. "
         "Complete: 256 places (all pixels; Fibonacci points). Seen: of pictures half of the pixels outside a "
-        "rectangular hole of a quarter to over a half of the area, of skies 64 stations, other ones for each item; the "
-        "critic sees reals and fakes at these places alone. Filled: at all 256 places, by inverse squared distance "
-        "from the four nearest that were seen. SWD and Fréchet distance of 1,024 fakes to complete items that no "
-        "training saw."
+        "rectangular hole of a quarter to over a half of the area, of skies 64 stations, other ones for each item; "
+        "the critic sees reals and fakes at these places alone. Filled: at all 256 places, by inverse squared "
+        "distance from the four nearest that were seen. SWD and Fréchet distance of 1,024 fakes to complete items "
+        "that no training saw."
     ),
     compare=(
         ("pictures, seen", "pictures, filled"), ("pictures, seen", "pictures, complete"),

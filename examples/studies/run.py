@@ -21,8 +21,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import abrupt
+import compression
+import derivatives
+import editing
 import geometry
 import irregular
+import mixed_sizes
 import stability
 import torch
 from _rows import Job, jobs_of, read_row, write_row
@@ -31,7 +35,8 @@ from _tables import write_tables
 
 from inrgan.memory import keep_freed_memory
 
-STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in (geometry, abrupt, stability, irregular)}
+_MODULES = (geometry, abrupt, stability, irregular, mixed_sizes, derivatives, compression, editing)
+STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
 """Each module has one function that measures, and says about itself what is needed here."""
 
 

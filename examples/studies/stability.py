@@ -48,11 +48,12 @@ STUDY = Study(
         "steps": "steps of each",
     },
     protocol=(
-        "Built-in shapes of 16 pixels, recipe `tiny`, learning rates of both networks doubled from the recipe's 0.004 "
-        "on until a training does not stay healthy: nothing was NaN or infinite; and, at nine looks, the critic's "
-        "scores stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than half of their "
-        "values are saturated (`benchmarks/stable_rate.py`). 0 (−1 doublings): not even the recipe's rate. M is the "
-        "low-rank pattern that multiplies the shared weights. Deeper: two more layers in each of three stages."
+        "Built-in shapes of 16 pixels, recipe `tiny`, learning rates of both networks doubled from the recipe's "
+        "0.004 on until a training does not stay healthy: nothing was NaN or infinite; and, at nine looks, the "
+        "critic's scores stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than "
+        "half of their values are saturated (`benchmarks/stable_rate.py`). 0 (−1 doublings): not even the recipe's "
+        "rate. M is the low-rank pattern that multiplies the shared weights. Deeper: two more layers in each of "
+        "three stages."
     ),
     compare=tuple((f"1+M, demodulated, {shape}", f"{kind}, {shape}") for shape in SHAPES for kind in list(KINDS)[1:]),
 )
