@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from _benchmarks import stable_rate
 from _study import TRIAL, Study
@@ -15,8 +16,10 @@ MOST = 64
 KINDS = {
     "1+M, demodulated": "demodulated", "1+M": "linear", "M": "plain", "1+tanh M": "tanh", "2 sigmoid M": "sigmoid",
 }  # fmt: skip
-SHAPES: dict[str, dict[str, int]] = {"rank 4": {}, "rank 16": {"rank": 16}, "rank 4, deeper": {"deeper": 2}}
+SHAPES: dict[str, dict[str, Any]] = {"rank 4": {}, "rank 16": {"rank": 16}, "rank 4, deeper": {"deeper": 2}}
 ARMS = {f"{kind}, {shape}": (KINDS[kind], SHAPES[shape]) for shape in SHAPES for kind in KINDS}
+UNLIMITED = "1+M, demodulated, rank 4, steps as Adam makes them"
+ARMS[UNLIMITED] = ("demodulated", {"largest_step": 0.0})
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
@@ -55,5 +58,8 @@ STUDY = Study(
         "rate. M is the low-rank pattern that multiplies the shared weights. Deeper: two more layers in each of "
         "three stages."
     ),
-    compare=tuple((f"1+M, demodulated, {shape}", f"{kind}, {shape}") for shape in SHAPES for kind in list(KINDS)[1:]),
+    compare=(
+        *((f"1+M, demodulated, {shape}", f"{kind}, {shape}") for shape in SHAPES for kind in list(KINDS)[1:]),
+        ("1+M, demodulated, rank 4", UNLIMITED),
+    ),
 )
