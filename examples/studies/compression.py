@@ -142,7 +142,8 @@ def _flac(values: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
 
     samples = np.round(values.T * 32767).clip(-32768, 32767).astype(np.int32)
     for dropped in range(15):
-        coarse = ((samples + (1 << dropped >> 1)) >> dropped << dropped).clip(-32768, 32767).astype(np.int16)
+        rounded = (samples + (1 << dropped >> 1)) >> dropped << dropped
+        coarse = rounded.clip(-32768, 32767 >> dropped << dropped).astype(np.int16)
         file = io.BytesIO()
         soundfile.write(file, coarse, 8000, format="FLAC", subtype="PCM_16")
         yield len(file.getvalue()), (coarse.astype(np.float32) / 32767).T

@@ -83,11 +83,11 @@ def edited(
 
     for _ in range(steps):
         loss = (share * (stages.signal(weights(), view) - target).square()).sum() / share.sum()
-        for x, slope in zip(moved, torch.autograd.grad(loss, moved), strict=True):
+        for x, slope in zip(moved, torch.autograd.grad(loss, moved, allow_unused=True), strict=True):
             x.grad = slope
         optimizer.step()
     with torch.no_grad():
-        return stages.signal(weights(), view)
+        return stages.signal(weights(), view).detach()
 
 
 def rms(x: torch.Tensor, where: torch.Tensor) -> float:

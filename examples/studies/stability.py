@@ -29,7 +29,7 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
     steps = max(stable_rate.LOOKS, int(60 * minutes / (SECONDS * TRIES)))
     usual = stable_rate.config_of(ImageModality(resolution=16), kind, seed=seed, device=device, **sizes)
     best, made = 0, 0
-    most = 2 if minutes < TRIAL else MOST
+    most = 1 if minutes < TRIAL else MOST
     for multiple in (2**k for k in range(int(math.log2(most)) + 1)):
         made += 1
         if not stable_rate.tried(usual, multiple=multiple, steps=steps)["healthy"]:
