@@ -39,7 +39,8 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
     trainer = trained(config, seed=seed, minutes=TRAINED * minutes, device=device, folder=folder, generator=generator)
     G = trainer.ema
     test = held_out_source(modality, None)
-    about = {"kimg": trainer.kimg, **scores(G, minutes=minutes, source=test)}
+    millions = sum(p.numel() for p in G.parameters()) / 1e6
+    about = {"millions": millions, "kimg": trainer.kimg, **scores(G, minutes=minutes, source=test)}
     if arm != INR:
         return {arm: about | measured(conv_stages(G), modality, test, minutes=minutes, device=device)}
     own = stages_of(G)
@@ -85,6 +86,7 @@ STUDY = Study(
     share=3.0,
     measure=study,
     columns={
+        "millions": "parameters, millions",
         "kimg": "kimg seen",
         "swd": "SWD",
         "frechet": "Fréchet",
