@@ -74,6 +74,7 @@ def measured(
     motion = found.motion
     return out | {
         "smooth": motion["smooth displacement"].score().value,
+        "affine": motion["affine map"].score().value,
         "flow": motion["optical flow"].score().value,
         "affine residual": 1 - motion["affine map"].share().value,
     }
@@ -92,6 +93,7 @@ STUDY = Study(
         "frechet": "Fréchet",
         **{f"{factor} from {space}": f"R² of {factor} from {space}" for factor in FACTORS for space in ("w", "θ")},
         "smooth": "motion, smooth displacement",
+        "affine": "motion, affine maps",
         "flow": "motion, optical flow",
         "affine residual": "rest after affine maps",
     },
