@@ -37,13 +37,19 @@ def read_row(out: Path, job: Job) -> dict[str, Any] | None:
     """What was measured earlier, if it was.
 
     Raises:
-        SystemExit: it was, with another budget: tables do not mix them.
+        SystemExit: it was, with another budget, which tables do not mix; or the file is damaged.
     """
     path = row_path(out, job)
     if not path.exists():
         return None
-    row = json.loads(path.read_text(encoding="utf-8"))
-    if abs(row["minutes"] - job.minutes) > _SAME * job.minutes:
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        told = (row["minutes"], row["spent"], row["seed"], row["lines"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SystemExit(
+            f"cannot read {path}: {type(error).__name__}: {error}; delete it to measure it again"
+        ) from None
+    if abs(told[0] - job.minutes) > _SAME * job.minutes:
         raise SystemExit(
             f"{path} was measured with {row['minutes']:.3g} minutes for each arm and seed, and now there are "
             f"{job.minutes:.3g}; give the same --budget, --seeds and --only, or another --out"

@@ -16,7 +16,7 @@ sys.path.append(str(ROOT / "examples" / "studies"))
 
 import run  # noqa: E402
 from _convolutional import conv_stages, pixel_stages  # noqa: E402
-from _rows import Job, jobs_of, read_row, write_row  # noqa: E402
+from _rows import Job, jobs_of, read_row, row_path, write_row  # noqa: E402
 from _study import Study, divided, over_seeds  # noqa: E402
 from _tables import told_apart, write_tables  # noqa: E402
 from geometry import ConvolutionalGenerator  # noqa: E402
@@ -64,6 +64,27 @@ def test_what_was_measured_is_found_again(tmp_path):
     assert read_row(tmp_path, Job(study="one", arm="convolutional 1×1", seed=1, minutes=2.0)) is None
     with pytest.raises(SystemExit, match="another --out"):
         read_row(tmp_path, Job(study="one", arm=job.arm, seed=1, minutes=3.0))
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"minutes": 2.0}', '{"minutes": "2", "spent": 1, "seed": 0, "lines": []}']
+)
+def test_a_damaged_row_is_named(tmp_path, text):
+    job = Job(study="one", arm="a", seed=0, minutes=2.0)
+    row_path(tmp_path, job).parent.mkdir(parents=True)
+    row_path(tmp_path, job).write_text(text)
+    with pytest.raises(SystemExit, match="a-0.json.*delete it"):
+        read_row(tmp_path, job)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--only", "geometry,nothing"], ["--only", "editing,editing"], ["--seeds", "0"], ["--processes", "0"]]
+)
+def test_flags_that_make_no_sense(flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run.py", "--budget", "1", "--out", str(tmp_path / "out"), *flags])
+    with pytest.raises(SystemExit):
+        run.main()
+    assert "expected" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_every_arm_has_its_turn_before_the_next_seed():
