@@ -188,6 +188,8 @@ class Batches:
             if term.near > 0:
                 worth = self.reals.places(step, count=term.places, generator=rng)
                 views = term.toward(views, worth, domain=domain, generator=rng)
+            if config.modality.known_in_part:
+                views = tuple(self.reals.known(step, v) for v in views)
             asked = term.reals_views(views, domain=domain)
             looked = [self.augmentation.look(v, real_moves) for v in asked]
             still = all(a is b for a, b in zip(looked, asked, strict=True))
