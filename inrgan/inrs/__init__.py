@@ -1,0 +1,8 @@
+"""Data sets of functions: signals of any kind, each fitted by a function with a generator's backbone."""
+
+from inrgan.inrs._convert import ConvertReport, convert
+from inrgan.inrs._folder import Entry
+from inrgan.inrs._options import FitOptions
+from inrgan.inrs._source import InrSource, unflat
+
+__all__ = ["ConvertReport", "Entry", "FitOptions", "InrSource", "convert", "unflat"]
