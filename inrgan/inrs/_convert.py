@@ -10,6 +10,7 @@ from typing import Any, final
 import torch
 
 from inrgan._plain import to_plain
+from inrgan._progress import progress_bar
 from inrgan._random import step_generator
 from inrgan._sizes import GeneratorSizes
 from inrgan._typing import Float, Tensor
@@ -62,7 +63,7 @@ def convert(
     count: int | None = None,
     data: str = "",
     device: torch.device | str = "cpu",
-    after_steps: Callable[[int, int], object] = lambda done, total: None,
+    progress: bool = False,
 ) -> ConvertReport:
     """Fit a function to every item of a data set, all with a generator's backbone; goes on where it was after a stop.
 
@@ -75,8 +76,7 @@ def convert(
         count: so many items, the first ones; all where None.
         data: says in the folder where the items are from.
         device: where to compute.
-        after_steps: told how many batches are done, counting a beginning that is learned as one, and how many there
-            are.
+        progress: whether to show a progress bar.
 
     Raises:
         DataError: there are no items, or none that can be fitted.
@@ -104,18 +104,16 @@ def convert(
     with folder.held(settings):
         done = folder.batches()
         total = -(-number // options.batch)
-        warm = options.init == "meta"
         items = _Items(source, modality, torch.device(device))
-        G = _generator(folder, items, modality, sizes, options, number)
-        after_steps(len(done) + warm, total + warm)
-        names = {e.name: e.item for batch in done.values() for e in batch.fitted}
-        for k in range(total):
-            if k in done:
-                continue
-            wanted = range(k * options.batch, min((k + 1) * options.batch, number))
-            done[k] = _fit(folder, k, items, wanted, names, G, options)
-            names |= {e.name: e.item for e in done[k].fitted}
-            after_steps(len(done) + warm, total + warm)
+        warm = options.warm_rounds * options.warm_steps if options.init == "meta" else 0
+        before = len(done) * options.steps + (warm if folder.has_generator else 0)
+        with progress_bar(warm + total * options.steps, unit="step", quiet=not progress, done=before) as bar:
+            G = _generator(folder, items, modality, sizes, options, number, bar.update)
+            names = {e.name: e.item for batch in done.values() for e in batch.fitted}
+            for k in (k for k in range(total) if k not in done):
+                wanted = range(k * options.batch, min((k + 1) * options.batch, number))
+                done[k] = _fit(folder, k, items, wanted, names, G, options, bar.update)
+                names |= {e.name: e.item for e in done[k].fitted}
         fitted = tuple(e for k in range(total) for e in done[k].fitted)
         skipped = {item: why for k in range(total) for item, why in done[k].skipped.items()}
         if not fitted:
@@ -173,11 +171,12 @@ class _Items:
 
 
 def _generator(
-    folder: InrFolder, items: _Items, modality: Modality, sizes: GeneratorSizes, options: FitOptions, number: int
-) -> Generator:
+    folder: InrFolder, items: _Items, modality: Modality, sizes: GeneratorSizes, options: FitOptions, number: int,
+    after: Callable[[int], object],
+) -> Generator:  # fmt: skip
     """The generator whose backbone is fitted: from the folder, or new and, where asked for, warm."""
-    if (folder.path / "config.json").exists():
-        return folder.generator().to(items.device)
+    if folder.has_generator:
+        return folder.generator(modality).to(items.device)
     state = torch.random.get_rng_state()
     torch.manual_seed(options.seed)  # networks draw from the one global generator, which is put back
     G = Generator(modality, sizes=sizes).to(items.device)
@@ -186,7 +185,7 @@ def _generator(
         learn = reptile if options.fit == "weights" else learn_network
         learn(
             G, lambda r: items.some(number, count=options.batch, round_=r, seed=options.seed), options,
-            after_round=lambda: None,
+            after_round=lambda: after(options.warm_steps),
         )  # fmt: skip
     G.save_pretrained(folder.path)
     return G.eval()
@@ -194,7 +193,7 @@ def _generator(
 
 def _fit(
     folder: InrFolder, number: int, items: _Items, wanted: Sequence[int], names: dict[str, int], G: Generator,
-    options: FitOptions,
+    options: FitOptions, after: Callable[[int], object],
 ) -> Batch:  # fmt: skip
     """Fit and write one batch."""
     chosen: dict[int, tuple[str, Tensor]] = {}
@@ -216,11 +215,15 @@ def _fit(
         return done
     targets = items.targets([values for _, values in chosen.values()])
     unknowns = _begin(G, list(chosen), options)
-    descend(G, unknowns, targets, steps=options.steps, rate=options.rate, fall=True, seed=options.seed)
+    descend(
+        G, unknowns, targets, steps=options.steps, rate=options.learning_rate, fall=True, seed=options.seed,
+        after_step=lambda: after(1),
+    )  # fmt: skip
     quality = psnr(final_errors(G, unknowns, targets)).tolist()
     good = [i for i, value in enumerate(quality) if math.isfinite(value)]
     entries = [
-        Entry(item=item, name=name, psnr=value) for (item, (name, _)), value in zip(chosen.items(), quality, strict=True)
+        Entry(item=item, name=name, psnr=value)
+        for (item, (name, _)), value in zip(chosen.items(), quality, strict=True)
     ]
     for i in sorted(set(range(len(entries))) - set(good)):
         skipped[entries[i].item] = "its fit left the finite numbers; lower the rate"

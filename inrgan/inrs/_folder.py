@@ -15,6 +15,7 @@ from inrgan.files import read_json, write_json
 from inrgan.generator import Generator
 from inrgan.inr import Weights
 from inrgan.latents import save_latents
+from inrgan.modality import Modality
 
 FORMAT = "inrgan-inrs"
 VERSION = 1
@@ -122,7 +123,9 @@ class InrFolder:
         Raises:
             DataError: a report is garbled.
         """
-        numbers = [int(m[1]) for p in self.path.glob("items-*.json") if (m := re.fullmatch(r"items-(\d+)\.json", p.name))]
+        numbers = [
+            int(m[1]) for p in self.path.glob("items-*.json") if (m := re.fullmatch(r"items-(\d+)\.json", p.name))
+        ]
         return {number: self.batch(number) for number in sorted(numbers)}
 
     def batch(self, number: int) -> Batch:
@@ -163,16 +166,26 @@ class InrFolder:
         """The file of a batch's functions."""
         return self._items(number)
 
-    def generator(self) -> Generator:
+    @property
+    def has_generator(self) -> bool:
+        """Whether the generator is there; its configuration is written last."""
+        return (self.path / "config.json").exists()
+
+    def generator(self, modality: Modality | None = None) -> Generator:
         """The generator whose backbone the functions have.
+
+        Args:
+            modality: the adapter, where it is not one that ``inrgan info`` lists.
 
         Raises:
             DataError: it is missing or broken.
         """
         try:
-            return Generator.from_pretrained(self.path)
+            return Generator.from_pretrained(self.path, modality=modality)
         except CheckpointError as error:
-            raise DataError(f"{self.path} has no whole generator ({error}); convert the data once more") from None
+            raise DataError(
+                f"{self.path} has no whole generator ({error}); delete config.json there, and convert the data once more"
+            ) from None
 
     def _items(self, number: int) -> Path:
         return self.path / f"items-{number:06d}.safetensors"

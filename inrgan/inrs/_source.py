@@ -15,6 +15,7 @@ from inrgan.generator import Generator
 from inrgan.inr import LayerWeights, Weights
 from inrgan.inrs._folder import Entry, InrFolder
 from inrgan.latents import load_latents
+from inrgan.modality import Modality
 
 
 @final
@@ -26,6 +27,7 @@ class InrSource(AbstractSource):
 
     Args:
         folder: of the functions.
+        modality: the adapter, where it is not one that ``inrgan info`` lists.
 
     Raises:
         DataError: missing, incomplete or garbled.
@@ -35,10 +37,10 @@ class InrSource(AbstractSource):
         torch.Size([21635])
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, *, modality: Modality | None = None):
         self._folder = InrFolder(folder)
         self.settings = self._folder.settings()
-        self.generator: Generator = self._folder.generator()
+        self.generator: Generator = self._folder.generator(modality)
         """The generator whose backbone the functions have, and whose modulations they are where they are."""
         entries: list[Entry] = []
         parts: list[Tensor] = []

@@ -36,7 +36,7 @@ def reptile(
         targets = draw(r)
         unknowns = FreeWeights(repeated(base, len(targets.values)), w_dim=G.sizes.w_dim, unit=unit)
         descend(
-            G, unknowns, targets, steps=options.warm_steps, rate=options.rate, fall=False,
+            G, unknowns, targets, steps=options.warm_steps, rate=options.learning_rate, fall=False,
             seed=options.seed + r, purpose="warm",
         )  # fmt: skip
         epsilon = 1 - r / options.warm_rounds
@@ -68,7 +68,7 @@ def learn_network(
         targets = draw(r)
         unknowns = Codes(G, count=len(targets.values), prior=options.prior)
         descend(
-            G, unknowns, targets, steps=options.warm_steps, rate=options.rate, fall=False,
+            G, unknowns, targets, steps=options.warm_steps, rate=options.learning_rate, fall=False,
             seed=options.seed + r, purpose="warm",
         )  # fmt: skip
         now = targets.at(options.warm_steps, seed=options.seed + r, purpose="warm")

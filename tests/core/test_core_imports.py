@@ -53,6 +53,19 @@ ALLOWED = {
     "interpolation": {"field", "views"},
     "rendering": {"domains", "field", "generator", "latents"},
     "latents": {"field", "inr", "generator"},
+    "inrs": {
+        "domains",
+        "views",
+        "data",
+        "analysis",
+        "field",
+        "inr",
+        "hypernetwork",
+        "latents",
+        "modality",
+        "generator",
+        "_sizes",
+    },
     "analysis": {"views", "domains", "data", "pictures", "field", "inr", "modality", "generator", "interpolation"},
 }
 # Adapters may use these and what the package's own __init__ offers.
