@@ -184,7 +184,7 @@ class InrFolder:
             return Generator.from_pretrained(self.path, modality=modality)
         except CheckpointError as error:
             raise DataError(
-                f"{self.path} has no whole generator ({error}); delete config.json there, and convert the data once more"
+                f"{self.path} has no whole generator ({error}); delete its config.json, and convert the data once more"
             ) from None
 
     def _items(self, number: int) -> Path:

@@ -90,7 +90,7 @@ class Codes(AbstractUnknowns):
 
 
 def base_numbers(G: Generator) -> list[tuple[Tensor, Tensor]]:
-    """v and b of the network that a generator's samples are modulations of: what it makes of w = 0.
+    """Numbers v and b of the network that a generator's samples are modulations of: what it makes of w = 0.
 
     Example:
         >>> base_numbers(G)[0][0].shape[0]
