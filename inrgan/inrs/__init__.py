@@ -4,5 +4,6 @@ from inrgan.inrs._convert import ConvertReport, convert
 from inrgan.inrs._folder import Entry
 from inrgan.inrs._options import FitOptions
 from inrgan.inrs._source import InrSource, unflat
+from inrgan.inrs._space import NumberSpace
 
-__all__ = ["ConvertReport", "Entry", "FitOptions", "InrSource", "convert", "unflat"]
+__all__ = ["ConvertReport", "Entry", "FitOptions", "InrSource", "NumberSpace", "convert", "unflat"]

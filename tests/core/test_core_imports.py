@@ -26,7 +26,7 @@ ALLOWED = {
     "inr": {"views", "domains", "encodings", "_layers"},
     "hypernetwork": {"inr", "_layers"},
     "field": {"views", "domains", "inr"},
-    "discriminators": {"views", "domains", "_layers"},
+    "discriminators": {"views", "domains", "inr", "_layers"},
     "losses": {"views", "samplers", "domains"},
     "augmentation": {"views", "domains"},
     "data": {"views", "resampling"},
@@ -54,6 +54,7 @@ ALLOWED = {
     "rendering": {"domains", "field", "generator", "latents"},
     "latents": {"field", "inr", "generator"},
     "inrs": {
+        "discriminators",
         "domains",
         "views",
         "data",
