@@ -86,11 +86,13 @@ class UnitSums(nn.Module):
     Args:
         wiring: of the backbone.
         features: of a weight.
+        centred: whether features are spread about 0, as weights themselves are: sums over n of them then grow as √n, and
+            are divided by that instead of by n.
     """
 
-    def __init__(self, wiring: Wiring, features: int):
+    def __init__(self, wiring: Wiring, features: int, *, centred: bool):
         super().__init__()
-        self.wiring = wiring
+        self.wiring, self.power = wiring, 0.5 if centred else 1.0
 
         def linears(count: int) -> nn.ModuleList:
             return nn.ModuleList(EqualizedLinear(features, features) for _ in range(count))
@@ -103,8 +105,8 @@ class UnitSums(nn.Module):
         """Blocks (B, J, K, F) and biases (B, J, F) to the sets' units, by name."""
         sums: dict[str, list[Tensor]] = {name: [] for name in self.wiring.counts}
         for b, e, row, column in zip(self.wiring.blocks, edges, self.rows, self.columns, strict=True):
-            sums[b.above].append(row(e.mean(dim=2)))
-            sums[b.below].append(column(e.mean(dim=1)))
+            sums[b.above].append(row(e.sum(dim=2) / e.shape[2] ** self.power))
+            sums[b.below].append(column(e.sum(dim=1) / e.shape[1] ** self.power))
         for (_, _, name), f, to in zip(self.wiring.biases, biases, self.biases, strict=True):
             sums[name].append(to(f))
         return {
@@ -127,11 +129,12 @@ class UnitLayer(nn.Module):
     Args:
         wiring: of the backbone.
         features: of a weight.
+        centred: as of ``UnitSums``.
     """
 
-    def __init__(self, wiring: Wiring, features: int):
+    def __init__(self, wiring: Wiring, features: int, *, centred: bool):
         super().__init__()
-        self.wiring, self.sums = wiring, UnitSums(wiring, features)
+        self.wiring, self.sums = wiring, UnitSums(wiring, features, centred=centred)
 
         def linears(count: int) -> nn.ModuleList:
             return nn.ModuleList(EqualizedLinear(features, features) for _ in range(count))

@@ -90,20 +90,23 @@ def test_only_true_symmetries_are_ignored():
     # A row that moves alone makes another function, and another score; so does an input that moves.
     torch.manual_seed(0)
     G = GENERATORS["two lattices"]().eval()
-    weights, critic = G.sample([0]).weights, unit_critic(G)
+    critic = unit_critic(G).double()
+    weights = [LayerWeights(x.weight.double(), x.bias.double()) for x in G.sample([0]).weights]
     score = critic(flat(weights)[:, None], nowhere(flat(weights).shape[1]))
+    same = permuted(weights, G.inr.units(), shuffles(G.inr.units()))
+    assert float((critic(flat(same)[:, None], nowhere(flat(same).shape[1])) - score).detach().abs()) < 1e-12
     for k, axis in ((1, 1), (0, 2), (2, 2)):
         changed = list(weights)
         changed[k] = LayerWeights(weights[k].weight.flip(axis), weights[k].bias)
         other = critic(flat(changed)[:, None], nowhere(flat(weights).shape[1]))
-        assert float((other - score).detach().abs()) > 1e-4
+        assert float((other - score).detach().abs()) > 1e-6  # not by rounding
 
 
 def test_a_layer_by_its_formula():
     # Oracle: loops over units, by the formula of the docstring, for one block between two sets.
     torch.manual_seed(0)
     units = [LayerUnits((Units("a", 3),), (Units("b", 2),))]
-    layer = UnitLayer(Wiring(units), 4)
+    layer = UnitLayer(Wiring(units), 4, centred=False)
     edges, bias = torch.randn(1, 3, 2, 4), torch.randn(1, 3, 4)
     new, new_bias = layer([edges], [bias])
     s = layer.sums
