@@ -255,6 +255,7 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         precision=flags.precision,
         losses=tuple(name.strip() for name in flags.losses.split(",")),
         views=dataclasses.replace(config.views, **_changed(flags.views)),
+        inrs=None if flags.inrs is None else str(flags.inrs),
         augment=flags.augment,
         augment_p=flags.augment_p,
         augment_target=flags.augment_target,

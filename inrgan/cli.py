@@ -45,7 +45,9 @@ class TrainFlags:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast."""
     losses: str = "full"
-    """Comma-separated: full, random-resolution, variable-density, dense-patch."""
+    """Comma-separated: full, random-resolution, variable-density, points, dense-patch, weights."""
+    inrs: Path | None = None
+    """With the loss weights: folder of functions that convert made of the same data."""
     views: LossOptions = field(default_factory=LossOptions)
     labels: str | None = None
     """Condition on a class: alone, the sub-folder that an item lies in; or where it stands in the file's name, such as

@@ -37,6 +37,7 @@ class NumberSpace:
     def __init__(self, source: InrSource):
         if len(source) < 2:
             raise ConfigError(f"{source.description} has {len(source)} function; critics need two or more")
+        self._source, self.modality = source, source.settings.get("modality")
         self.modulations, self.vectors, self.inr = source.modulations, source.vectors, source.generator.inr
         layers = self.inr.layers
         self.groups = [self.vectors.shape[1]] if self.modulations else [s.outputs * (s.inputs + 1) for s in layers]
@@ -53,6 +54,18 @@ class NumberSpace:
     def seen(self, vectors: Float[Tensor, "B T"]) -> Float[Tensor, "B 1 T"]:
         """Numbers as critics are shown them; differentiable."""
         return ((vectors - self.mean.to(vectors)) / self.scale.to(vectors))[:, None]
+
+    def draw(self, step: int, *, batch: int, seed: int, positions: Sequence[int]) -> Float[Tensor, "B 1 T"]:
+        """Functions of the data set for a step of a training, as critics are shown them; a function of the step alone.
+
+        Args:
+            step: number of the step.
+            batch: functions in a step.
+            seed: of the order.
+            positions: which of them.
+        """
+        order = self._source.order(batch=batch, step=step, seed=seed)
+        return self.seen(self.vectors[[order[p] for p in positions]])
 
     def critic(self, kind: str, *, width: int, features: int = 8, classes: int = 0) -> AbstractCritic:
         """A critic of functions.

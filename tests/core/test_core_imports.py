@@ -55,6 +55,7 @@ ALLOWED = {
     "latents": {"field", "inr", "generator"},
     "inrs": {
         "discriminators",
+        "losses",
         "domains",
         "views",
         "data",
