@@ -86,8 +86,8 @@ class UnitSums(nn.Module):
     Args:
         wiring: of the backbone.
         features: of a weight.
-        centred: whether features are spread about 0, as weights themselves are: sums over n of them then grow as √n, and
-            are divided by that instead of by n.
+        centred: whether features are spread about 0, as weights themselves are: sums over n of them then grow as √n,
+            and are divided by that instead of by n.
     """
 
     def __init__(self, wiring: Wiring, features: int, *, centred: bool):

@@ -30,7 +30,7 @@ class WeightsTerm(AbstractTerm):
 
     name, critic, fixed, of_functions = "weights", "weights", True, True
 
-    def __init__(self, space: NumberSpace, *, weight: float = 1.0):
+    def __init__(self, space: NumberSpace, weight: float = 1.0):
         self.space, self.weight = space, weight
 
     def strength(self, kimg: float) -> float:

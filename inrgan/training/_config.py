@@ -107,8 +107,8 @@ class TrainConfig:
         check_names(self.losses)
         if ("weights" in self.losses) != (self.inrs is not None):
             raise ConfigError(
-                f"the losses are {', '.join(self.losses)} and inrs is {self.inrs}; the loss weights compares with a folder "
-                "of functions, which inrgan convert --to inrs makes: give both, or neither"
+                f"the losses are {', '.join(self.losses)} and inrs is {self.inrs}; the loss weights compares with a "
+                "folder of functions, which inrgan convert --to inrs makes: give both, or neither"
             )
         if self.inrs is not None and self.labels:
             raise ConfigError("fitted functions have no labels; leave out --labels, or the loss weights")

@@ -85,13 +85,14 @@ def check_functions(space: NumberSpace, config: TrainConfig, G: Any, *, begun: o
     own = {"name": config.modality.name, "arguments": config.modality.arguments()}
     if space.modality != own:
         raise ConfigError(
-            f"the functions in {config.inrs} were fitted as {space.modality}, and the training is of {own}; use equal flags"
+            f"the functions in {config.inrs} were fitted as {space.modality}, and the training is of {own}; use equal "
+            "flags"
         )
     space.check(G.inr)
     if space.modulations and config.losses != ("weights",):
         raise ConfigError(
-            f"the functions in {config.inrs} are modulations of one hypernetwork, which other losses would change; take "
-            "the loss weights alone, or fit weights"
+            f"the functions in {config.inrs} are modulations of one hypernetwork, which other losses would change; "
+            "take the loss weights alone, or fit weights"
         )
     if space.modulations and begun is None:
         raise ConfigError(

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Trainer:
         looks = terms(
             config.losses, resolution=modality.resolution, smallest=self.players.smallest, options=config.looks,
             through=modality.whole_sampler,
-            of_weights=None if self.space is None else lambda weight: WeightsTerm(self.space, weight=weight),
+            of_weights=None if self.space is None else partial(WeightsTerm, self.space),
         )  # fmt: skip
         reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
         for term in (t for t in looks if not t.of_functions):
