@@ -75,12 +75,12 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
 def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int, seed: int) -> Row:
     """How well functions fit, and whether their weights are points of one space.
 
-    ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items that were not fitted. ``midpoint`` is the peak signal-to-noise ratio, to the nearest item of all, of the function halfway between the
-    weights of two items (rows brought back to unit length), and ``cross-fade`` that of the mean of the two signals.
-    ``cosine`` is between the weights of two items, ``cosine of moves`` between their differences from the beginning
-    that all share, and else from the mean. ``explained K`` is the share of the variance in the first K principal
-    components, ``probe`` the mean held-out R² of linear maps from weights to position, size and hues, and ``probe of
-    signals`` the same from values.
+    ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items that were not fitted. ``midpoint`` is the peak
+    signal-to-noise ratio, to the nearest item of all, of the function halfway between the weights of two items (rows
+    brought back to unit length), and ``cross-fade`` that of the mean of the two signals. ``cosine`` is between the
+    weights of two items, ``cosine of moves`` between their differences from the beginning that all share, and else from
+    the mean. ``explained K`` is the share of the variance in the first K principal components, ``probe`` the mean
+    held-out R² of linear maps from weights to position, size and hues, ``probe of signals`` the same from values.
     """
     vectors, count = fitted.vectors, len(fitted)
     view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
