@@ -1,7 +1,8 @@
 """The highest learning rate at which a training stays healthy, by the form of the modulation.
 
-From the recipe's own rates (both networks') on, each try doubles them, until one does not stay healthy. A try is
-healthy when over all its steps
+From the recipe's own rates (both networks') on, each try doubles them, until one does not stay healthy; or given
+multiples of them are tried until one does, so that several processes can share the work. A try is healthy when over
+all its steps
 
 - no loss and no gradient was NaN or infinite,
 
@@ -17,6 +18,8 @@ Every try adds a row to a file, with the numbers of every look, so that other li
 file has are not made again.
 
     python benchmarks/stable_rate.py --modality image --steps 2000 --out rates.jsonl
+    python benchmarks/stable_rate.py --modality image --kinds tanh --multiples 32,16 --out rates.jsonl  # downwards
+    python benchmarks/stable_rate.py --modality image --largest-step 0 --out rates.jsonl     # steps as Adam makes them
     python benchmarks/stable_rate.py --modality audio --steps 100 --batch 4 --out /tmp/rates.jsonl   # minutes
 """
 
@@ -86,6 +89,7 @@ def tried(args: argparse.Namespace, kind: str, multiple: int) -> dict[str, Any]:
         config, batch=args.batch or config.batch, seed=args.seed, kimg=1e9, snapshot_kimg=1e9, device=args.device,
         generator=replace(modality.generator_sizes("tiny"), modulation=modulation, demodulated=demodulated),
         generator_rate=multiple * config.generator_rate, critic_rate=multiple * config.critic_rate, watch_every=0,
+        largest_step=config.largest_step if args.largest_step is None else args.largest_step,
     )  # fmt: skip
     began, why, looks = time.perf_counter(), "", list[dict[str, float]]()
     with tempfile.TemporaryDirectory() as folder:
@@ -100,6 +104,7 @@ def tried(args: argparse.Namespace, kind: str, multiple: int) -> dict[str, Any]:
             elif step * LOOKS // args.steps > max(1, (step - 1) * LOOKS // args.steps):
                 numbers, why = look(trainer, reals, stats)
                 looks.append(numbers)
+                print(f"  {kind} {multiple}x, step {step}: {why or 'healthy'}", flush=True)
             if why:
                 break
         done = trainer.step
@@ -107,7 +112,7 @@ def tried(args: argparse.Namespace, kind: str, multiple: int) -> dict[str, Any]:
     return {
         "modality": args.modality, "resolution": modality.resolution, "kind": kind, "multiple": multiple,
         "steps": args.steps, "batch": config.batch, "seed": args.seed, "healthy": not why, "why": why, "done": done,
-        "generator_rate": config.generator_rate, "critic_rate": config.critic_rate,
+        "generator_rate": config.generator_rate, "critic_rate": config.critic_rate, "largest_step": config.largest_step,
         "reals": {name: float(f"{value:.4g}") for name, value in reals.items()}, "looks": looks,
         "seconds": round(time.perf_counter() - began, 1), "device": str(trainer.device),
     }  # fmt: skip
@@ -128,6 +133,8 @@ def main() -> None:
     parser.add_argument("--modality", choices=("image", "audio"), default="image")
     parser.add_argument("--kinds", default="demodulated,plain,tanh,sigmoid", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--most", type=int, default=64, help="largest multiple")
+    parser.add_argument("--multiples", help="try these, as 32,16,8, until one is healthy, instead of doubling")
+    parser.add_argument("--largest-step", type=float, help="of a tensor, as a share of it; 0 for no limit")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, help="the recipe's when absent")
     parser.add_argument("--resolution", type=int, help="32 pixels or 4096 samples when absent")
@@ -141,22 +148,26 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     args.out.parent.mkdir(parents=True, exist_ok=True)
+    rising = tuple(2**k for k in range(int(math.log2(args.most)) + 1))
+    multiples = tuple(int(m) for m in args.multiples.split(",")) if args.multiples else rising
     for kind in args.kinds.split(","):
         best = 0
-        for multiple in (2**k for k in range(int(math.log2(args.most)) + 1)):
+        for multiple in multiples:
             wanted = {"modality": args.modality, "kind": kind, "multiple": multiple, "steps": args.steps,
                       "seed": args.seed}  # fmt: skip
             wanted["resolution"] = modality_of(args.modality, args.resolution).resolution
-            wanted["batch"] = args.batch or recipes.tiny(modality_of(args.modality, args.resolution)).batch
+            recipe = recipes.tiny(modality_of(args.modality, args.resolution))
+            wanted["largest_step"] = recipe.largest_step if args.largest_step is None else args.largest_step
+            wanted["batch"] = args.batch or recipe.batch
             row = known(args.out, wanted)
             if row is None:
                 row = tried(args, kind, multiple)
                 with open(args.out, "a") as file:
                     file.write(json.dumps(row) + "\n")
             print(f"{args.modality} {kind:<12} {multiple:>3}x: {row['why'] or 'healthy'}", flush=True)
-            if not row["healthy"]:
+            best = multiple if row["healthy"] else best
+            if row["healthy"] == bool(args.multiples):
                 break
-            best = multiple
         print(json.dumps({"modality": args.modality, "kind": kind, "highest_healthy_multiple": best}), flush=True)
 
 

@@ -68,6 +68,8 @@ class TrainConfig:
     """Adam's learning rate for the critic."""
     betas: tuple[float, float] = (0.0, 0.99)
     """Adam's decay rates."""
+    largest_step: float = 0.01
+    """How far a step may move a tensor of weights, as a share of their root mean square; 0 for no limit."""
     ema_kimg: float = 10.0
     """Half-life of the averaged generator, in thousands of images."""
     snapshot_kimg: float = 200.0
@@ -100,7 +102,7 @@ class TrainConfig:
             if not 0 < value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected a positive number")
         counted = {"gamma": self.gamma, "seed": self.seed, "batch_gpu": self.batch_gpu, "ahead": self.ahead or 0,
-                   "watch_every": self.watch_every}  # fmt: skip
+                   "watch_every": self.watch_every, "largest_step": self.largest_step}  # fmt: skip
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")

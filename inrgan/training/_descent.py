@@ -1,6 +1,7 @@
 """One optimiser's step: gradients added up over all processes, and looked at before they are used."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -20,6 +21,8 @@ class Outcome:
     """Of the gradient over all processes."""
     extra: Tensor
     """What was to be added up beside the gradient."""
+    shortened: float
+    """Share of the tensors of weights whose step was too long."""
 
 
 @final
@@ -29,10 +32,11 @@ class Descent:
     Args:
         optimizer: of one network.
         ranks: the processes that train it.
+        largest: how far a step may move a tensor of weights, as a share of their size; see ``shorten``. 0 for no limit.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, *, ranks: Ranks):
-        self.optimizer, self.ranks = optimizer, ranks
+    def __init__(self, optimizer: torch.optim.Optimizer, *, ranks: Ranks, largest: float = 0.0):
+        self.optimizer, self.ranks, self.largest = optimizer, ranks, largest
         self.rates = [group["lr"] for group in optimizer.param_groups]
 
     def begin(self) -> None:
@@ -61,11 +65,44 @@ class Descent:
         # Here the processor waits for the GPU, once for each optimiser's step.
         total, size = torch.stack([more[0], norm.to(more)]).tolist()
         made = math.isfinite(total) and math.isfinite(size)
-        if made:
+        shortened = 0
+        if made and self.largest:
+            before = [torch.empty_like(p) for p in parameters]
+            torch._foreach_copy_(before, [p.detach() for p in parameters])
             self.optimizer.step()
-        return Outcome(made, size, more[1:])
+            shortened = shorten(parameters, before=before, largest=self.largest)
+        elif made:
+            self.optimizer.step()
+        return Outcome(made, size, more[1:], shortened / max(1, len(parameters)))
 
     def slow_down(self, factor: float) -> None:
         """Set the learning rate to a fraction of what it was at first."""
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = factor * rate
+
+
+@torch.no_grad()
+def shorten(weights: Sequence[Tensor], *, before: Sequence[Tensor], largest: float) -> int:
+    """Shorten, in place, the steps of the tensors that moved by more than a share of themselves.
+
+    Lengths are root mean squares, and a tensor counts as at least 1, the scale at which layers with an equalised
+    learning rate store theirs; so a bias can leave zero. A layer that moves by little of itself changes its function by
+    little, however steep the loss. (Bernstein et al. 2020, sec. 4; here a limit on the steps that Adam makes.)
+
+    Args:
+        weights: after the step.
+        before: the same ones before it.
+        largest: share.
+
+    Returns:
+        How many steps were shortened.
+    """
+    sizes = torch.stack(torch._foreach_norm(list(before)))
+    steps = torch._foreach_sub(list(weights), list(before))
+    lengths = torch.stack(torch._foreach_norm(steps))
+    at_least = torch.tensor([math.sqrt(p.numel()) for p in weights], device=sizes.device)
+    factors = (largest * torch.maximum(sizes, at_least) / lengths.clamp(min=1e-30)).tolist()
+    for p, old, step, factor in zip(weights, before, steps, factors, strict=True):
+        if factor < 1:
+            p.copy_(old + factor * step)
+    return sum(factor < 1 for factor in factors)

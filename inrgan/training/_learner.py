@@ -13,6 +13,7 @@ from inrgan.field import Field
 from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
+from inrgan.training._descent import Outcome
 from inrgan.training._players import Players
 from inrgan.training._ranks import Ranks
 from inrgan.training._step import Seen
@@ -66,11 +67,14 @@ class Learner:
         """
         stats: dict[str, Tensor] = {}
         self.pieces = self.batches.at(step, chance=self.strength.chance)
-        kept, critic, critic_norm = self._critic(stats, penalised=step % self.config.penalty_every == 0)
-        generator, generator_norm = self._generator(stats, kept)
-        norms = {"gradient/critic": critic_norm, "gradient/generator": generator_norm}
-        stats |= {k: torch.tensor(v / self.ranks.world) for k, v in norms.items()}
-        return Learned(critic and generator, stats)
+        kept, critic = self._critic(stats, penalised=step % self.config.penalty_every == 0)
+        generator = self._generator(stats, kept)
+        told = {
+            "gradient/critic": critic.norm, "gradient/generator": generator.norm,
+            "shortened/critic": critic.shortened, "shortened/generator": generator.shortened,
+        }  # fmt: skip
+        stats |= {k: torch.tensor(v / self.ranks.world) for k, v in told.items()}
+        return Learned(critic.made and generator.made, stats)
 
     def make(self, shown: Shown) -> Seen:
         """What is shown, beside what the generator makes for it."""
@@ -83,8 +87,8 @@ class Learner:
         made = field if isinstance(field, Field) else None
         return Seen(shown.term, shown.strength, shown.views, shown.reals, fakes, shown.labels, w, made)
 
-    def _critic(self, stats: dict[str, Tensor], *, penalised: bool) -> tuple[list[list[Seen]], bool, float]:
-        """The critic's step: fakes that the generator's can use, whether it was made, and the gradient's norm."""
+    def _critic(self, stats: dict[str, Tensor], *, penalised: bool) -> tuple[list[list[Seen]], Outcome]:
+        """The critic's step: fakes that the generator's can use, and what became of it."""
         players, pieces, kept = self.players, self.pieces, list[list[Seen]]()
         players.D.requires_grad_(True)
         players.descent_D.begin()
@@ -100,10 +104,10 @@ class Learner:
         done = players.descent_D.finish(total, extra=told)
         if done.made:
             self.strength.update(done.extra.mean().cpu(), items=self.config.batch)
-        return kept, done.made, done.norm
+        return kept, done
 
-    def _generator(self, stats: dict[str, Tensor], kept: list[list[Seen]]) -> tuple[bool, float]:
-        """The generator's step: whether it was made, and the gradient's norm."""
+    def _generator(self, stats: dict[str, Tensor], kept: list[list[Seen]]) -> Outcome:
+        """The generator's step."""
         players = self.players
         players.D.requires_grad_(False)
         players.descent_G.begin()
@@ -120,7 +124,7 @@ class Learner:
         if done.made:
             for mean in done.extra.unflatten(0, means.shape):
                 players.G.mapping.track(mean[None])
-        return done.made, done.norm
+        return done
 
     def _field_loss(self, seen: Seen, piece: Piece) -> Float[Tensor, ""] | None:
         """The modality's own loss of a piece's fields; in fp32."""

@@ -66,8 +66,8 @@ class Players:
             torch.optim.Adam(network.parameters(), lr=rate, betas=config.betas, fused=fused)
             for network, rate in ((self.G, config.generator_rate), (self.D, config.critic_rate))
         )
-        self.descent_G = Descent(self.optimizer_G, ranks=ranks)
-        self.descent_D = Descent(self.optimizer_D, ranks=ranks)
+        self.descent_G = Descent(self.optimizer_G, ranks=ranks, largest=config.largest_step)
+        self.descent_D = Descent(self.optimizer_D, ranks=ranks, largest=config.largest_step)
         if config.compile:
             self.G.inr.compile_layers()
 
