@@ -75,7 +75,7 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
 def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int, seed: int) -> Row:
     """How well functions fit, and whether their weights are points of one space.
 
-    ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items that were not fitted. ``midpoint`` is the peak
+    ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items not fitted. ``midpoint`` is the peak
     signal-to-noise ratio, to the nearest item of all, of the function halfway between the weights of two items (rows
     brought back to unit length), and ``cross-fade`` that of the mean of the two signals. ``cosine`` is between the
     weights of two items, ``cosine of moves`` between their differences from the beginning that all share, and else from
@@ -155,6 +155,7 @@ def _field_on_manifold(fitted: InrSource, vectors: torch.Tensor):
     return type(field)(field.inr, weights, domain=field.domain)
 
 
+@torch.no_grad()
 def _beginning(fitted: InrSource) -> torch.Tensor:
     """Where all fits began; their mean where each began on its own, or where they have no weights of their own."""
     if fitted.modulations:
