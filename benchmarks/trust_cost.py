@@ -16,6 +16,7 @@ import torch
 
 from inrgan import ImageModality, Trainer, recipes
 from inrgan.training import update_ema
+from inrgan.training._descent import shorten
 from inrgan.training._layers import health_of_layers, spread_of_layers
 
 
@@ -26,6 +27,15 @@ def measured(what: Callable[[], object], *, repeats: int) -> tuple[float, float]
     for _ in range(repeats):
         what()
     return (time.process_time() - cpu) / repeats, (time.perf_counter() - clock) / repeats
+
+
+def limited(trainer: Trainer) -> None:
+    """What is done around an optimiser's step to limit it, for both networks."""
+    for network in (trainer.G, trainer.D):
+        weights = list(network.parameters())
+        before = [torch.empty_like(p) for p in weights]
+        torch._foreach_copy_(before, [p.detach() for p in weights])
+        shorten(weights, before=before, largest=trainer.config.largest_step)
 
 
 def main() -> None:
@@ -49,6 +59,7 @@ def main() -> None:
             gradients = [p.grad for net in (trainer.G, trainer.D) for p in net.parameters() if p.grad is not None]
             parts: dict[str, tuple[Callable[[], object], float]] = {
                 "norms of gradients": (lambda: float(torch.nn.utils.get_total_norm(gradients)), 1),
+                "limits of steps": (lambda: limited(trainer), 1),
                 "averaged weights": (
                     lambda: update_ema(trainer.ema, trainer.G, images=1000, batch=16, half_life=1000), 1,
                 ),

@@ -149,7 +149,7 @@ def test_a_learned_beginning_is_a_better_one(tmp_path, fit):
     # Property: after few steps, fits from it are closer.
     changes = {"fit": fit, "steps": 6, "count": 4}
     cold = fitted(tmp_path / "cold", init="shared", **changes)
-    warm = fitted(tmp_path / "warm", init="meta", warm_rounds=25, warm_steps=6, **changes)
+    warm = fitted(tmp_path / "warm", init="meta", warm_rounds=12, warm_steps=6, **changes)
     assert warm.to_plain()["psnr_mean"] > cold.to_plain()["psnr_mean"] + 1
 
 

@@ -28,7 +28,7 @@ def folders(tmp_path_factory):
 def config(folders, *, fit="weights", losses=("weights",), **changes):
     base = {
         "modality": MODALITY, "generator": SIZES, "critic": CriticSizes(width=4, max_width=16), "batch": 4,
-        "kimg": 0.024, "penalty_every": 2, "losses": losses, "inrs": str(folders / fit), "watch_every": 2,
+        "kimg": 0.016, "penalty_every": 2, "losses": losses, "inrs": str(folders / fit), "watch_every": 2,
     }  # fmt: skip
     return TrainConfig(**{**base, **changes})
 
@@ -42,8 +42,7 @@ def train(config, folder, **more):
     return trainer
 
 
-@pytest.mark.parametrize("critic", ["flat", "units"])
-@pytest.mark.parametrize("losses", [("weights",), ("full", "weights")])
+@pytest.mark.parametrize(("losses", "critic"), [(("weights",), "units"), (("full", "weights"), "flat")])
 def test_what_the_critic_is_shown(folders, tmp_path, losses, critic):
     # Oracle: rows of the data set, brought to scale by hand; and the generator's own weights likewise.
     trainer = train(config(folders, losses=losses, views=LossOptions(weight_critic=critic)), tmp_path)
@@ -63,19 +62,20 @@ def test_what_the_critic_is_shown(folders, tmp_path, losses, critic):
     assert all(t.strength(0.0) == 1 / len(losses) for t in trainer.learner.batches.terms)
 
 
-def test_generated_weights_come_near_to_the_fitted_ones(folders, tmp_path):
-    # Property: in units of the data's own deviation, group by group, means come nearer.
+def test_generated_weights_come_nearer_to_the_fitted_ones(folders, tmp_path):
+    # Property: in units of the data's own deviation, group by group; whichever latents are looked at.
     space = NumberSpace(InrSource(folders / "weights", modality=MODALITY))
 
-    def distance(G):
+    def distances(G):
         with torch.no_grad():
-            return float(space.seen(flat(G.sample(range(32)).weights)).mean(dim=0).square().mean().sqrt())
+            shown = space.seen(flat(G.sample(range(64)).weights))
+        return [float(part.mean(dim=0).square().mean().sqrt()) for part in shown.split(16)]
 
-    start = Trainer(config(folders), outdir=tmp_path, quiet=True)
-    before = distance(start.G)
-    start.close()
-    trainer = train(config(folders, kimg=0.4, generator_rate=1e-2, critic_rate=5e-3, gamma=1e-3), tmp_path)
-    assert distance(trainer.G) < 0.7 * before
+    trainer = Trainer(config(folders, kimg=0.2, generator_rate=1e-2, watch_every=0), outdir=tmp_path, quiet=True)
+    before = distances(trainer.G)
+    trainer.fit()
+    trainer.close()
+    assert max(distances(trainer.G)) < min(before)
 
 
 def test_of_modulations_the_mapping_alone_learns(folders, tmp_path):
@@ -90,7 +90,7 @@ def test_a_stopped_run_goes_on(folders, tmp_path):
     # Oracle: the run without a stop, bit for bit.
     whole = train(config(folders, losses=("full", "weights")), tmp_path / "a")
     part = Trainer(config(folders, losses=("full", "weights")), outdir=tmp_path / "b", quiet=True)
-    part.fit(kimg=0.012)
+    part.fit(kimg=0.008)
     part.close()
     rest = train(config(folders, losses=("full", "weights")), tmp_path, resume=part.run.path)
     for name, x in whole.D.state_dict().items():
