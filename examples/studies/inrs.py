@@ -46,7 +46,7 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
         device: where to compute.
         folder: for the functions and the runs.
     """
-    items = max(48, min(1024, round(100 * minutes)))
+    items = max(48, min(1024, round(160 * minutes)))
     brief = minutes < 0.5
     kimg = 0.08 if brief else 3.0 * minutes
     scored = 32 if brief else 512
