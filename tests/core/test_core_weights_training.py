@@ -6,7 +6,7 @@ import pytest
 import torch
 from toy_modalities import BumpModality, ToneModality
 
-from inrgan import CriticSizes, GeneratorSizes, TrainConfig, Trainer
+from inrgan import CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.analysis import flat
 from inrgan.errors import ConfigError, DataError
 from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
@@ -123,3 +123,22 @@ def test_what_does_not_go_together_is_refused(folders, tmp_path):
     assert not (tmp_path / "runs").exists()  # nothing was begun
     with pytest.raises(ConfigError, match="convert"):
         terms(("weights",), resolution=16, smallest=1)
+
+
+def test_functions_are_not_augmented_and_come_in_pieces(tmp_path):
+    # Oracles: rows of the data set though every signal is transformed, and the same training in one piece.
+    modality = ImageModality(resolution=8)
+    options = FitOptions(init="shared", steps=1, batch=8)
+    convert(modality.source(None), tmp_path / "f", modality=modality, sizes=SIZES, options=options, count=8)
+    space, made = NumberSpace(InrSource(tmp_path / "f")), []
+    for pieces in (0, 2):
+        changes = {"losses": ("full", "weights"), "inrs": str(tmp_path / "f"), "kimg": 0.008, "watch_every": 0}
+        augmented = {"augment": "fixed", "augment_p": 1.0, "batch_gpu": pieces}
+        trainer = train(config(tmp_path, modality=modality, **changes, **augmented), tmp_path)
+        for piece in trainer.pieces:
+            shown = next(s for s in piece.shown if s.term.name == "weights")
+            known = space.seen(space.vectors)[:, 0]
+            assert float(torch.cdist(shown.reals[0][:, 0], known).min(dim=1).values.max()) < 1e-3
+        made.append(trainer.G.state_dict())
+    for name, x in made[0].items():
+        torch.testing.assert_close(x, made[1][name], rtol=1e-3, atol=1e-4)
