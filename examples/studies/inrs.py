@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _study import Study
 from torch.nn import functional as F
 
 from inrgan import CriticSizes, GeneratorSizes, ImageModality, Trainer, recipes
@@ -201,6 +202,36 @@ def table(lines: dict[str, Row]) -> str:
     for name, row in lines.items():
         out.append(f"| {name} | " + " | ".join(f"{row[c]:.3g}" if c in row else "" for c in columns) + " |")
     return "\n".join(out)
+
+
+STUDY = Study(
+    name="inrs",
+    question="Do functions that were fitted apart share a space, and can a generator be trained against their weights?",
+    arms=ARMS,
+    share=2.0,
+    measure=study,
+    columns={
+        "psnr": "PSNR of the fits",
+        "midpoint": "PSNR of midpoints",
+        "cross-fade": "PSNR of cross-fades",
+        "cosine of moves": "cosine of moves",
+        "explained 8": "variance in 8 components",
+        "probe": "R² of factors from weights",
+        "probe of signals": "from signals",
+        "kimg": "kimg seen",
+        "accuracy": "critic of weights is right",
+        "swd": "SWD",
+    },
+    protocol=(
+        "Built-in shapes of 16 pixels; functions of 9,894 weights, or modulations of 64; fits begin at one place "
+        "for all, each at its own, at one that was warmed up, or are modulations. 160 items for each minute, from "
+        "48 to 1,024, in 200 steps; 3,000 reals a minute for each training. Midpoints of the weights of two items, "
+        "and cross-fades of their signals, against the nearest item. Moves: from where all began, or from the "
+        "mean. R² of linear maps, on held-out items, mean over position, size and hues. SWD of 512 functions or "
+        "fakes to items not fitted; signals alone: the usual critic."
+    ),
+    compare=(("shared: flat", "independent: flat"), ("shared: flat", "signals alone")),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
