@@ -43,6 +43,8 @@ ARMS: dict[str, tuple[Modality, Change]] = {
     "rank 16": (SHAPES, sized(rank=16)),
     "weak penalty (γ/10)": (SHAPES, with_(gamma=1e-4)),
     "strong penalty (10γ)": (SHAPES, with_(gamma=1e-2)),
+    "path lengths evened (0.33)": (SHAPES, with_(path_length=0.33)),
+    "path lengths evened (3.3)": (SHAPES, with_(path_length=3.3)),
     "discs alone": (DISCS, with_()),
     "sound, fixed waves": (SOUND, with_()),
     "sound, predicted waves": (BENT, with_()),
@@ -99,7 +101,8 @@ STUDY = Study(
         "Built-in shapes of 16 pixels (the last two: built-in sounds of 2,048 samples at 8 kHz), `tiny` preset; "
         "the recipe as it is (mapping network of 2 layers at a hundredth of the learning rate, modulation of rank "
         "4, γ 0.001, three kinds of shapes), and one thing changed at a time; four fifths of the time for "
-        "training. Predicted waves: every sample has its own frequencies and phases. 32 walks between latents in "
+        "training. Path lengths evened: by their regularisation of this strength, the first being that of "
+        "StyleGAN2. Predicted waves: every sample has its own frequencies and phases. 32 walks between latents in "
         "64 steps, signals at 256 points; medians over walks of the largest over the median speed (1 is an even "
         "pace), of the signal and of stages' gains along arcs; lengths are means, along arcs. Abrupt: the signal's "
         "score is over 3. SWD of 1,024 fakes to items of the same kind that no training saw. `abrupt.json` has "
