@@ -257,6 +257,7 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         views=dataclasses.replace(config.views, **_changed(flags.views)),
         path_length=flags.path_length,
         path_every=flags.path_every,
+        inrs=None if flags.inrs is None else str(flags.inrs),
         augment=flags.augment,
         augment_p=flags.augment_p,
         augment_target=flags.augment_target,

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from inrgan._sizes import Backbone, Preset
 from inrgan.errors import ConfigError, InrganError
+from inrgan.inrs import FitOptions
 from inrgan.losses import LossOptions
 from inrgan.memory import keep_freed_memory
 
@@ -44,7 +45,9 @@ class TrainFlags:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast."""
     losses: str = "full"
-    """Comma-separated: full, random-resolution, variable-density, dense-patch."""
+    """Comma-separated: full, random-resolution, variable-density, points, dense-patch, weights."""
+    inrs: Path | None = None
+    """With the loss weights: folder of functions that convert made of the same data."""
     views: LossOptions = field(default_factory=LossOptions)
     labels: str | None = None
     """Condition on a class: alone, the sub-folder that an item lies in; or where it stands in the file's name, such as
@@ -294,6 +297,29 @@ class Project:
 
 
 @dataclass(kw_only=True)
+class ConvertFlags:
+    """Fit every item of a data set by a function with the generator's backbone."""
+
+    data: Positional[str | None] = None
+    """Folder, zip or tar shards, as for train; the built-in synthetic set when absent."""
+    to: Literal["inrs"]
+    """What to make of the items: functions."""
+    out: Path
+    """Folder of the functions; after a stop the same command goes on where it was."""
+    preset: Preset = "tiny"
+    """Sizes of the functions: as for train, so that they are those of the generator."""
+    backbone: Backbone | None = None
+    """As for train."""
+    count: int | None = None
+    """The first so many items; all when absent."""
+    fitting: FitOptions = field(default_factory=FitOptions)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    quiet: bool = False
+    """No progress bar and no messages."""
+
+
+@dataclass(kw_only=True)
 class Shard:
     """Write the files of a folder or zip to tar shards in WebDataset layout, whole or not at all."""
 
@@ -351,6 +377,8 @@ def _dispatch(args: list[str]) -> None:
     command, rest = args[0], args[1:]
     if command == "train":
         _train(rest)
+    elif command == "convert":
+        _convert(rest)
     elif command in _COMMANDS:
         flags = tyro.cli(_COMMANDS[command], args=_part_seeds(_named_labels(rest)), prog=f"inrgan {command}")
         run: dict[str, Callable[..., None]] = {
@@ -365,12 +393,10 @@ def _dispatch(args: list[str]) -> None:
         }
         run[command](flags)
     else:
-        raise ConfigError(f"unknown command {command!r}; expected train, {', '.join(_COMMANDS)}")
+        raise ConfigError(f"unknown command {command!r}; expected train, convert, {', '.join(_COMMANDS)}")
 
 
 def _train(args: list[str]) -> None:
-    from dataclasses import make_dataclass
-
     from inrgan import _commands
     from inrgan.registry import modality_class, modality_names
 
@@ -383,16 +409,44 @@ def _train(args: list[str]) -> None:
         return
     cls = modality_class(args[0])
     args = _named_labels(args)
-    # The adapter's own fields (resolution, channels, ...) become flags beside the common ones.
+    flags = _with_fields_of(cls, TrainFlags, args=args[1:], prog=f"inrgan train {args[0]}")
+    _commands.train(flags, modality=flags.modality)
+
+
+def _convert(args: list[str]) -> None:
+    from inrgan import _convert_command
+    from inrgan.registry import modality_class, modality_names
+
+    known = ", ".join(sorted(modality_names()))
+    rest, name = [], None
+    words = iter(args)
+    for arg in words:
+        if arg.split("=")[0] == "--modality":
+            name = arg.partition("=")[2] or next(words, "")
+        else:
+            rest.append(arg)
+    if name is None:
+        print(f"usage: inrgan convert [DATA] --to inrs --modality M --out FOLDER [flags]\n\nM is one of: {known}\n"
+              "Flags: inrgan convert --modality M --help")  # fmt: skip
+        if not args or not {"-h", "--help"} & set(args):
+            raise ConfigError(f"convert needs the kind of signal: --modality, one of {known}")
+        return
+    flags = _with_fields_of(modality_class(name), ConvertFlags, args=rest, prog=f"inrgan convert --modality {name}")
+    _convert_command.run_convert(flags, modality=flags.modality)
+
+
+def _with_fields_of(cls: type, flags: type, *, args: list[str], prog: str) -> Any:
+    """Parse flags of a command, beside which the adapter's own fields (resolution, channels, ...) are flags, too."""
+    from dataclasses import make_dataclass
+
     combined = make_dataclass(
-        "Train",
+        flags.__name__,
         [("modality", Annotated[cls, tyro.conf.arg(name="")], field(default_factory=cls))],  # type: ignore[valid-type]
-        bases=(TrainFlags,),
+        bases=(flags,),
         kw_only=True,
     )
-    combined.__doc__ = f"Train a generator of modality {args[0]!r}."
-    flags = tyro.cli(OmitArgPrefixes[combined], args=args[1:], prog=f"inrgan train {args[0]}")
-    _commands.train(flags, modality=flags.modality)
+    combined.__doc__ = flags.__doc__
+    return tyro.cli(OmitArgPrefixes[combined], args=args, prog=prog)
 
 
 def _named_labels(args: list[str]) -> list[str]:
@@ -420,5 +474,6 @@ def _part_seeds(args: list[str]) -> list[str]:
 
 def _overview() -> str:
     lines = ["usage: inrgan COMMAND ...", "", "  train MODALITY   Train a generator."]
+    lines += ["  convert          Fit every item of a data set by a function with the generator's backbone."]
     lines += [f"  {name:<16} {(cls.__doc__ or '').splitlines()[0]}" for name, cls in _COMMANDS.items()]
     return "\n".join([*lines, "", "inrgan COMMAND --help tells a command's flags."])

@@ -54,6 +54,28 @@ Weights = Sequence[LayerWeights]
 """One entry per LayerSpec, in order."""
 
 
+@dataclass(frozen=True)
+class Units:
+    """A run of rows or of columns of a weight, one for each unit of a set.
+
+    Attributes:
+        name: of the set; wherever the name comes again, it is the same units. "" for units that cannot change places,
+            such as the entries of an encoding and the channels of a signal.
+        count: of units.
+    """
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class LayerUnits:
+    """What the rows (and the bias) of a layer's weight stand for, and what its columns."""
+
+    rows: tuple[Units, ...]
+    columns: tuple[Units, ...]
+
+
 class AbstractINR(nn.Module, abc.ABC):
     """A function of the coordinate, given weights. It owns no weight of a sample."""
 
@@ -77,6 +99,14 @@ class AbstractINR(nn.Module, abc.ABC):
             weights: one entry per entry of ``layers``.
             trace: when given, filled with every layer's activations, for instruments.
         """
+
+    def units(self) -> tuple[LayerUnits, ...]:
+        """Which units the rows and columns of every layer's weight are of.
+
+        Where the units of a set change places, in all layers alike, the function stays what it is. By default there
+        are no such sets.
+        """
+        return tuple(LayerUnits((Units("", s.outputs),), (Units("", s.inputs),)) for s in self.layers)
 
     @abc.abstractmethod
     def compile_layers(self, *, backend: str = "inductor") -> None:

@@ -10,7 +10,7 @@ from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, PeriodEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import AbstractINR, LayerSpec, Weights, soft_clip
+from inrgan.inr._base import AbstractINR, LayerSpec, LayerUnits, Weights, soft_clip
 from inrgan.inr._multiscale import MultiScaleINR
 from inrgan.views import View
 
@@ -114,6 +114,9 @@ class CarrierINR(AbstractINR):
         if trace is not None:
             trace["signal"] = signal
         return signal
+
+    def units(self) -> tuple[LayerUnits, ...]:
+        return (*self.amplitudes.units(), *super().units()[len(self.amplitudes.layers) :])
 
     def compile_layers(self, *, backend: str = "inductor") -> None:
         self.amplitudes.compile_layers(backend=backend)

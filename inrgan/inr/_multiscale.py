@@ -17,7 +17,9 @@ from inrgan.inr._base import (
     SILU_GAIN,
     AbstractINR,
     LayerSpec,
+    LayerUnits,
     LayerWeights,
+    Units,
     Weights,
     by_blocks,
     linear,
@@ -149,6 +151,23 @@ class MultiScaleINR(AbstractINR):
         # interpolation unchanged, so the bias goes along.
         onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
         return y, linear(x, onward, gain=SILU_GAIN)
+
+    def units(self) -> tuple[LayerUnits, ...]:
+        out, before = [], ()
+        for k, (width, depth) in enumerate(zip(self.widths, self.depths, strict=True)):
+            columns = (*before, Units("", self.encodings[k].size))  # type: ignore[arg-type]
+            for i in range(depth):
+                rows = (Units(f"stage{k}_layer{i}", width),)
+                out.append(LayerUnits(rows, columns))
+                columns = before = rows
+            out.append(LayerUnits((Units("", self.channels),), before))
+        for spec in self.layers[self._own :]:
+            rows = (Units("", spec.outputs),)
+            if spec.name.startswith("stage"):  # shifts, and perhaps gains, of the units of a first layer
+                k = int(spec.name.removeprefix("stage").removesuffix("_paths"))
+                rows = (Units(f"stage{k}_layer0", self.widths[k]),) * (spec.outputs // self.widths[k])
+            out.append(LayerUnits(rows, (Units("", spec.inputs),)))
+        return tuple(out)
 
     def compile_layers(self, *, backend: str = "inductor") -> None:
         # How many nodes a view needs depends on its data; the layers compile without it. Not a decorator of the

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from inrgan._typing import Float, Tensor
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, Weights, by_blocks, linear, settle
+from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, LayerUnits, Units, Weights, by_blocks, linear, settle
 from inrgan.views import View
 
 
@@ -59,6 +59,17 @@ class PolynomialINR(AbstractINR):
             return levels(encoded)[0]
         numbers = weights[0].weight.shape[0] * encoded.shape[1] * self.layers[0].outputs
         return by_blocks(levels, encoded, numbers=numbers)[0]
+
+    def units(self) -> tuple[LayerUnits, ...]:
+        inputs = (Units("", self.encoding.size),)
+        level = (Units("level0", self.layers[0].outputs),)
+        out = [LayerUnits(level, inputs)]
+        for k in range(1, self.depth):
+            out.append(LayerUnits(level, inputs))  # factors of the level before
+            after = (Units(f"level{k}", level[0].count),)
+            out.append(LayerUnits(after, level))
+            level = after
+        return (*out, LayerUnits((Units("", self.channels),), level))
 
     def compile_layers(self, *, backend: str = "inductor") -> None:
         self.compile(backend=backend)

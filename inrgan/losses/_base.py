@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,8 +18,13 @@ class AbstractTerm(abc.ABC):
     name: str
     """As on the command line and in the statistics."""
 
-    critic: Literal["whole", "patch", "points"]
-    """Which critic judges: of whole signals, of patches in the light of the whole, or of scattered points."""
+    critic: Literal["whole", "patch", "points", "weights"]
+    """Which critic judges: of whole signals, of patches in the light of the whole, of scattered points, or of the
+    weights of functions."""
+
+    of_functions: bool = False
+    """Whether it looks at functions themselves instead of at their values: reals are then fitted functions, and nothing
+    is moved or transformed."""
 
     fixed: bool
     """Whether the views are the same in every step at one resolution, so that what was seen can be kept."""
@@ -70,6 +75,17 @@ class AbstractTerm(abc.ABC):
         """
         del places, domain, generator
         return views
+
+    def look(self, field: Any, w: Float[Tensor, "B W"], view: View) -> Float[Tensor, "B C ..."]:
+        """What is shown of generated functions, from one view: their values there, usually.
+
+        Args:
+            field: the functions.
+            w: what they were made of.
+            view: from where.
+        """
+        del w
+        return field(view)
 
     def reals_views(self, views: tuple[View, ...], *, domain: AbstractDomain) -> tuple[View, ...]:
         """From where reals are seen while the generator is asked at ``views``: from the same places, usually."""

@@ -14,7 +14,7 @@ from inrgan.losses._variable_density import variable_density
 from inrgan.losses._whole import WholeTerm
 from inrgan.samplers import AbstractSampler, FullGrid
 
-LOSSES = ("full", "random-resolution", "variable-density", "points", "dense-patch")
+LOSSES = ("full", "random-resolution", "variable-density", "points", "dense-patch", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +59,19 @@ class LossOptions:
     """Scattered points: how many of them every signal is seen at."""
     points_near: float = 0.0
     """Scattered points: share of them that lie where the modality finds signals worth a look, as near surfaces."""
+    weight_critic: Literal["flat", "units"] = "flat"
+    """Functions: flat takes weights by their places; units does not mind in which order hidden units come."""
     grow_from: int = 0
     """Progressive growing: samples along the shortest side at first; 0 for none."""
     grow_kimg: float = 0.0
     """Progressive growing: thousand reals until the full resolution is reached."""
 
     def __post_init__(self):
-        numbers = {name: value for name, value in to_plain(self).items() if name not in ("law", "context", "stretch")}
+        numbers = {
+            name: value
+            for name, value in to_plain(self).items()
+            if name not in ("law", "context", "stretch", "weight_critic")
+        }
         for name, value in numbers.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} of the losses is {value}; expected a number of 0 or more")
@@ -134,6 +140,7 @@ def terms(
     smallest: int,
     options: LossOptions | None = None,
     through: Callable[[AbstractSampler], AbstractSampler] | None = None,
+    of_weights: Callable[[float], AbstractTerm] | None = None,
 ) -> tuple[AbstractTerm, ...]:
     """The terms of a training, by name.
 
@@ -143,6 +150,7 @@ def terms(
         smallest: fewest samples along a side that the critic accepts.
         options: the defaults where None.
         through: makes of a sampler of whole signals the one that is used; the same where None.
+        of_weights: makes the term ``weights`` of its factor.
 
     Raises:
         ConfigError: no name, an unknown one, one given twice, or options that do not fit.
@@ -169,6 +177,10 @@ def terms(
         )
     if "points" in names:
         made["points"] = PointsTerm(resolution, count=options.points, near=options.points_near, weight=weight)
+    if "weights" in names:
+        if of_weights is None:
+            raise ConfigError("the loss weights needs fitted functions to compare with; use inrgan convert --to inrs")
+        made["weights"] = of_weights(weight)
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(
             resolution, patch=options.patch_side(resolution), whole=options.context_resolution(names, resolution),

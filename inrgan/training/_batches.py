@@ -12,6 +12,7 @@ import torch
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.inrs import NumberSpace
 from inrgan.losses import AbstractTerm
 from inrgan.training._config import TrainConfig
 from inrgan.training._reals import Reals
@@ -102,12 +103,14 @@ class Batches:
         pieces: positions in the batch, for each piece.
         device: where the pieces go.
         ahead: steps that a thread prepares while another one is computed; 0 for no thread.
+        space: of fitted functions, where a term looks at such.
     """
 
     def __init__(
         self, config: TrainConfig, terms: Sequence[AbstractTerm], reals: Reals, *, augmentation: Augmentation,
-        z_dim: int, pieces: Sequence[range], device: torch.device, ahead: int,
+        z_dim: int, pieces: Sequence[range], device: torch.device, ahead: int, space: NumberSpace | None = None,
     ):  # fmt: skip
+        self.space = space
         self.config, self.terms, self.reals, self.augmentation = config, tuple(terms), reals, augmentation
         self.z_dim, self.pieces, self.device, self.ahead = z_dim, tuple(pieces), device, ahead
         self.used: Counter[str] = Counter()
@@ -163,6 +166,8 @@ class Batches:
     def _delivered(self, shown: Shown, moves: tuple[Tensor, ...]) -> Shown:
         """On the device, with the values of reals transformed there."""
         shown = shown.to(self.device)
+        if shown.term.of_functions:
+            return shown
         changed = (self.augmentation.change(x, v, moves) for x, v in zip(shown.reals, shown.views, strict=True))
         return replace(shown, reals=tuple(changed))
 
@@ -188,13 +193,24 @@ class Batches:
             if term.near > 0:
                 worth = self.reals.places(step, count=term.places, generator=rng)
                 views = term.toward(views, worth, domain=domain, generator=rng)
+            if config.modality.known_in_part:
+                views = tuple(self.reals.known(step, v) for v in views)
             asked = term.reals_views(views, domain=domain)
-            looked = [self.augmentation.look(v, real_moves) for v in asked]
+            looked, places = asked, views
+            if not term.of_functions:
+                looked = [self.augmentation.look(v, real_moves) for v in asked]
+                places = [self.augmentation.look(v, fake_moves) for v in views]
             still = all(a is b for a, b in zip(looked, asked, strict=True))
-            places = [self.augmentation.look(v, fake_moves) for v in views]
             z = torch.randn(config.batch, self.z_dim, generator=z_rng)
             for own, into in zip(self.pieces, shown, strict=True):
-                reals, labels = self.reals.draw(step, looked, fixed=term.fixed and still, name=term.name, positions=own)
+                if term.of_functions:
+                    assert self.space is not None, "there are functions to compare with"
+                    rows = self.space.draw(step, batch=config.batch, seed=config.seed, positions=own)
+                    reals, labels = (rows,), torch.zeros(len(own), dtype=torch.long)
+                else:
+                    reals, labels = self.reals.draw(
+                        step, looked, fixed=term.fixed and still, name=term.name, positions=own
+                    )
                 piece = Shown(
                     term=term, strength=strength, views=tuple(v.rows(own) for v in views), reals=reals,
                     places=tuple(v.rows(own) for v in places), moves=_rows(fake_moves, own),

@@ -51,7 +51,9 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast; weights, optimisers and penalties stay in fp32."""
     losses: tuple[str, ...] = ("full",)
-    """Terms: full, random-resolution, variable-density, points, dense-patch."""
+    """Terms: full, random-resolution, variable-density, points, dense-patch, weights."""
+    inrs: str | None = None
+    """Folder of fitted functions (``inrgan.inrs``) that the term weights compares with."""
     views: LossOptions = field(default_factory=LossOptions)
     """From where the terms look."""
     adversarial: Literal["relativistic", "non-saturating"] = "relativistic"
@@ -110,6 +112,13 @@ class TrainConfig:
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")
         check_names(self.losses)
+        if ("weights" in self.losses) != (self.inrs is not None):
+            raise ConfigError(
+                f"the losses are {', '.join(self.losses)} and inrs is {self.inrs}; the loss weights compares with a "
+                "folder of functions, which inrgan convert --to inrs makes: give both, or neither"
+            )
+        if self.inrs is not None and self.labels:
+            raise ConfigError("fitted functions have no labels; leave out --labels, or the loss weights")
         if not 0 <= self.hold_out < 1:
             raise ConfigError(f"the share of items to hold out is {self.hold_out}; expected 0 or more, and below 1")
 

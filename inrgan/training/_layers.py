@@ -58,10 +58,10 @@ def listen(G: Any, D: nn.ModuleDict, shown: Shown) -> Iterator[tuple[str, Tensor
     with overheard(G, name="G") as heard:
         field = G.field(w)
     yield from heard.items()
-    if isinstance(field, Field):
+    if isinstance(field, Field) and not shown.term.of_functions:
         yield from ((f"G.inr.{k}", x.transpose(1, 2)) for k, x in field.activations(shown.places[0]).items())
-    fakes = tuple(field(v) for v in shown.places)
-    yield "G.signal", fakes[0]
+    fakes = tuple(shown.term.look(field, w, v) for v in shown.places)
+    yield "G.weights" if shown.term.of_functions else "G.signal", fakes[0]
     critic = D[shown.term.critic]
     for kind, values in (("reals", shown.reals), ("fakes", fakes)):
         with overheard(critic, name=f"D.{shown.term.critic}") as heard:

@@ -10,6 +10,7 @@ from torch import nn
 
 from inrgan._pretrained import load_generator, resolve
 from inrgan.generator import Generator
+from inrgan.inrs import NumberSpace
 from inrgan.losses import adversarial_loss
 from inrgan.training._config import TrainConfig
 from inrgan.training._critics import critics, smallest
@@ -33,6 +34,7 @@ class Players:
         device: where the networks are.
         generator: another module to train in the place of ``inrgan.Generator``.
         init_from: a generator to start from: folder, run or Hub id.
+        space: of the fitted functions that a critic of weights compares with.
 
     Raises:
         InrganError: sizes that do not fit together, or a checkpoint that cannot be read or does not fit.
@@ -40,14 +42,14 @@ class Players:
 
     def __init__(
         self, config: TrainConfig, *, labels: Sequence[str], ranks: Ranks, device: torch.device,
-        generator: nn.Module | None, init_from: str | Path | None,
+        generator: nn.Module | None, init_from: str | Path | None, space: NumberSpace | None = None,
     ):  # fmt: skip
         self.config, self.device = config, device
         generator_sizes, critic_sizes = config.sizes(classes=len(labels))
         torch.manual_seed(config.seed)
         G = generator if generator is not None else Generator(config.modality, labels=labels, sizes=generator_sizes)
         self.G: Any = G.to(device).train()
-        self.D = critics(config, critic_sizes).to(device).train()
+        self.D = critics(config, critic_sizes, space=space).to(device).train()
         if init_from is not None:
             described, tensors = load_generator(resolve(init_from))
             described.load_into(self.G, tensors)

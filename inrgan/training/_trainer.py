@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation
 from inrgan.data import AbstractSource, split
 from inrgan.errors import CheckpointError, ConfigError, WriteError
+from inrgan.inrs import InrSource, NumberSpace, WeightsTerm
 from inrgan.losses import AbstractTerm, terms
 from inrgan.training._batches import Batches, Piece
 from inrgan.training._config import TrainConfig
-from inrgan.training._critics import check_term
+from inrgan.training._critics import check_functions, check_term
 from inrgan.training._health import Health
 from inrgan.training._learner import Learner
 from inrgan.training._loop import Loop
@@ -83,17 +85,21 @@ class Trainer:
             config.augment, chance=config.augment_p, target=config.augment_target, kimg=config.augment_kimg
         )
         self.path = PathLength(config.path_length, every=config.path_every)
+        self.space = None if config.inrs is None else NumberSpace(InrSource(config.inrs, modality=modality))
         self.players = Players(
             config, labels=self.source.label_names if config.labels else (), ranks=self.ranks, device=self.device,
-            generator=generator, init_from=init_from,
+            generator=generator, init_from=init_from, space=self.space,
         )  # fmt: skip
+        if self.space is not None:
+            check_functions(self.space, config, self.players.G, begun=init_from or resume or run_dir)
         self.G, self.D, self.ema = self.players.G, self.players.D, self.players.ema
         looks = terms(
             config.losses, resolution=modality.resolution, smallest=self.players.smallest, options=config.looks,
             through=modality.whole_sampler,
+            of_weights=None if self.space is None else partial(WeightsTerm, self.space),
         )  # fmt: skip
         reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
-        for term in looks:
+        for term in (t for t in looks if not t.of_functions):
             reals.check(term.finest(modality.domain))
             check_term(term, config, smallest=self.players.smallest)
         self.batches = self._batches(looks, reals, pieces)
@@ -232,7 +238,7 @@ class Trainer:
         ahead = self.config.ahead if self.config.ahead is not None else 2 if self.device.type == "cuda" else 0
         return Batches(
             self.config, looks, reals, augmentation=Augmentation(self.config.modality.transforms()),
-            z_dim=self.G.z_dim, pieces=pieces, device=self.device, ahead=ahead,
+            z_dim=self.G.z_dim, pieces=pieces, device=self.device, ahead=ahead, space=self.space,
         )  # fmt: skip
 
     def _parts(self) -> dict[str, Any]:

@@ -1,0 +1,228 @@
+"""Do functions that were fitted apart share a space? And can a generator be trained against their weights?
+
+    python examples/studies/inrs.py --minutes 3 --out inrs.json                # every arm, one seed, 15 minutes
+    python examples/studies/inrs.py --arms shared,independent --minutes 0.05   # does it run?
+
+Each arm fits the first items of the built-in set by functions that begin in its own way, measures what their weights
+have in common, and then trains generators against them.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from inrgan import CriticSizes, GeneratorSizes, ImageModality, Trainer, recipes
+from inrgan.analysis import exact_factors, linear_probe
+from inrgan.data import AbstractSource
+from inrgan.evaluation import held_out_source, observe_reals, render_fakes
+from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
+from inrgan.losses import LossOptions
+from inrgan.memory import keep_freed_memory
+from inrgan.metrics import evaluate
+
+MODALITY = ImageModality(resolution=16)
+SIZES = GeneratorSizes(z_dim=32, w_dim=64, rank=4, lattices=(8,), widths=(32, 24), depths=(2, 1))
+ARMS = ("signals", "shared", "independent", "meta", "modulations")
+"""signals: no functions, only the usual critic, for comparison. The others: where fits begin, or modulations."""
+COMPONENTS = (8, 32)
+Row = dict[str, float]
+
+
+def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, Row]:
+    """One arm: the lines of a table, by name.
+
+    Args:
+        arm: one of ``ARMS``.
+        seed: of every chance.
+        minutes: about how long, on one idle core: decides the number of items and the length of trainings.
+        device: where to compute.
+        folder: for the functions and the runs.
+    """
+    items = max(48, min(1024, round(160 * minutes)))
+    brief = minutes < 0.5
+    kimg = 0.08 if brief else 3.0 * minutes
+    scored = 32 if brief else 512
+    source = MODALITY.source(None, seed=seed)
+    if arm == "signals":
+        real = _observed(held_out_source(MODALITY, None, seed=seed), scored)
+        row = {"swd": _swd(real, _observed(source, scored))}
+        return {"reals": row, "signals alone": _trained(("full",), "flat", None, seed, kimg, device, folder, scored)}
+    fit = "modulations" if arm == "modulations" else "weights"
+    options = FitOptions(
+        fit=fit, init="meta" if arm == "modulations" else arm, steps=20 if brief else 200, seed=seed,
+        warm_rounds=4 if brief else 100, warm_steps=4 if brief else 8,
+    )  # fmt: skip
+    inrs = folder / "functions"
+    convert(source, inrs, modality=MODALITY, sizes=SIZES, options=options, count=items, device=device)
+    lines = {arm: weights_in_common(InrSource(inrs), source, scored=scored, seed=seed)}
+    trainings = [(("weights",), "flat")]
+    if fit == "weights":
+        trainings += [(("weights",), "units"), (("full", "weights"), "flat")]
+    for losses, critic in trainings:
+        name = f"{arm}: {'signals and ' if len(losses) > 1 else ''}{'w' if fit == 'modulations' else critic}"
+        lines[name] = _trained(losses, critic, inrs, seed, kimg, device, folder, scored)
+    return lines
+
+
+def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int, seed: int) -> Row:
+    """How well functions fit, and whether their weights are points of one space.
+
+    ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items not fitted. ``midpoint`` is the peak
+    signal-to-noise ratio, to the nearest item of all, of the function halfway between the weights of two items (rows
+    brought back to unit length), and ``cross-fade`` that of the mean of the two signals. ``cosine`` is between the
+    weights of two items, ``cosine of moves`` between their differences from the beginning that all share, and else from
+    the mean. ``explained K`` is the share of the variance in the first K principal components, ``probe`` the mean
+    held-out R² of linear maps from weights to position, size and hues, ``probe of signals`` the same from values.
+    """
+    vectors, count = fitted.vectors, len(fitted)
+    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+    items = [e.item for e in fitted.entries]
+    signals = MODALITY.observe([source[i] for i in items], view)
+    psnr = [e.psnr for e in fitted.entries]
+    rng = np.random.default_rng(seed)
+    pairs = rng.permutation(count)[: count // 2 * 2].reshape(-1, 2)[:64]
+    a, b = (vectors[pairs[:, k]] for k in (0, 1))
+    with torch.no_grad():
+        made = fitted.fields(range(count)).look(view)
+        halfway = _field_on_manifold(fitted, (a + b) / 2)(view)
+        ends = [signals[pairs[:, k]] for k in (0, 1)]
+        start = _beginning(fitted)
+        centred = vectors - vectors.mean(dim=0)
+        values = torch.linalg.svdvals(centred.double()).square()
+    own = exact_factors(source, items)
+    factors = {name: own[name] for name in ("x", "y", "radius")}
+    factors |= {f"{f} {name}": t for name in ("hue", "background_hue") for f, t in _circle(name, own[name])}
+    row = {
+        "psnr": float(np.mean(psnr)), "psnr least": min(psnr),
+        "midpoint": _nearest(halfway, signals), "cross-fade": _nearest((ends[0] + ends[1]) / 2, signals),
+        "cosine": float(F.cosine_similarity(a, b).mean()),
+        "cosine of moves": float(F.cosine_similarity(a - start, b - start).mean()),
+        "swd": _swd(_observed(held_out_source(MODALITY, None, seed=seed), scored), made),
+        "probe": _probe(vectors, factors, seed), "probe of signals": _probe(signals.flatten(1), factors, seed),
+    }  # fmt: skip
+    return row | {f"explained {k}": float(values[:k].sum() / values.sum()) for k in COMPONENTS}
+
+
+def _trained(
+    losses: tuple[str, ...], critic: str, inrs: Path | None, seed: int, kimg: float, device: str, folder: Path,
+    scored: int,
+) -> Row:  # fmt: skip
+    """Train, and see how surely the critic of weights tells fitted from generated, and what signals have become."""
+    config = replace(
+        recipes.tiny(MODALITY), generator=SIZES, critic=CriticSizes(width=16, max_width=128), losses=losses, seed=seed,
+        inrs=None if inrs is None else str(inrs), kimg=kimg, snapshot_kimg=1e9, ema_kimg=min(1.0, kimg / 8),
+        watch_every=0, device=device, views=LossOptions(weight_critic="units" if critic == "units" else "flat"),
+    )  # fmt: skip
+    trainer = Trainer(config, outdir=folder / "runs", init_from=inrs, quiet=True)
+    trainer.fit()
+    row = {"kimg": kimg}
+    if inrs is not None:
+        row["accuracy"] = _accuracy(trainer, NumberSpace(InrSource(inrs)), pairs=scored, seed=seed)
+    trainer.close()
+    real = _observed(held_out_source(MODALITY, None, seed=seed), scored)
+    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+    return row | {"swd": _swd(real, render_fakes(trainer.ema.eval(), view, count=scored, seed=seed))}
+
+
+@torch.no_grad()
+def _accuracy(trainer: Trainer, space: NumberSpace, *, pairs: int, seed: int) -> float:
+    """How often the critic gives a fitted function a higher score than a new one of the generator; ½ by chance."""
+    rng = torch.Generator().manual_seed(seed + 1)
+    term = next(t for t in trainer.batches.terms if t.name == "weights")
+    view, critic = space.view.to(trainer.device), trainer.D["weights"].eval()
+    z = torch.randn(pairs, trainer.G.z_dim, generator=rng).to(trainer.device)
+    w = trainer.G.mapping(z)
+    fake = critic(term.look(trainer.G.field(w), w, view), view)
+    chosen = torch.randint(len(space.vectors), (pairs,), generator=rng)
+    real = critic(space.seen(space.vectors[chosen]).to(trainer.device), view)
+    return float((real > fake).float().mean())
+
+
+def _field_on_manifold(fitted: InrSource, vectors: torch.Tensor):
+    """Functions of vectors between others: rows of weights are brought back to unit length."""
+    field = fitted.field_of(vectors)
+    if fitted.modulations:
+        return field
+    weights = [replace(x, weight=F.normalize(x.weight, dim=-1)) for x in field.weights]
+    return type(field)(field.inr, weights, domain=field.domain)
+
+
+@torch.no_grad()
+def _beginning(fitted: InrSource) -> torch.Tensor:
+    """Where all fits began; their mean where each began on its own, or where they have no weights of their own."""
+    if fitted.modulations:
+        return torch.zeros_like(fitted.vectors[0])
+    if fitted.settings["options"]["init"] == "independent":
+        return fitted.vectors.mean(dim=0)
+    G = fitted.generator
+    made = G.hypernetwork(torch.zeros(1, G.sizes.w_dim))
+    return torch.cat([x.flatten() for layer in made for x in (layer.weight, layer.bias)])
+
+
+def _nearest(values: torch.Tensor, signals: torch.Tensor) -> float:
+    """Mean peak signal-to-noise ratio in dB to the nearest of some signals; the peak is 2."""
+    mse = torch.cdist(values.flatten(1), signals.flatten(1)).square().amin(dim=1) / signals[0].numel()
+    return float((10 * torch.log10(4 / mse.clamp(min=1e-12))).mean())
+
+
+def _probe(features: torch.Tensor, factors: dict[str, np.ndarray], seed: int) -> float:
+    """Mean R² over factors."""
+    x = features.numpy()
+    return float(np.mean([linear_probe(x, target, seed=seed).value for target in factors.values()]))
+
+
+def _circle(name: str, values: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    return [("cos", np.cos(2 * math.pi * values)), ("sin", np.sin(2 * math.pi * values))]
+
+
+def _observed(source: AbstractSource, count: int) -> torch.Tensor:
+    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+    return observe_reals(source, MODALITY, view, count=count, seed=0)
+
+
+def _swd(real: torch.Tensor, fake: torch.Tensor) -> float:
+    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+    scores = evaluate(real, fake, metrics=["swd"], view=view, others={}, features=MODALITY.features(), seed=0)
+    return scores[0].value
+
+
+def table(lines: dict[str, Row]) -> str:
+    """Markdown."""
+    columns = list(dict.fromkeys(name for row in lines.values() for name in row))
+    out = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in lines.items():
+        out.append(f"| {name} | " + " | ".join(f"{row[c]:.3g}" if c in row else "" for c in columns) + " |")
+    return "\n".join(out)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arms", default=",".join(ARMS), help=f"some of {', '.join(ARMS)}")
+    parser.add_argument("--minutes", type=float, default=3.0, help="for each arm, about, on one idle core")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--out", type=Path, default=Path("inrs.json"))
+    args = parser.parse_args(argv)
+    arms = args.arms.split(",")
+    if set(arms) - set(ARMS) or not 0 < args.minutes < math.inf:
+        parser.error(f"--arms is {args.arms} and --minutes {args.minutes}; expected some of {', '.join(ARMS)}, above 0")
+    keep_freed_memory()
+    lines: dict[str, Row] = {}
+    for arm in arms:
+        with tempfile.TemporaryDirectory(prefix="inrgan-inrs-") as folder:
+            lines |= study(arm, seed=args.seed, minutes=args.minutes, device=args.device, folder=Path(folder))
+        print(table(lines), end="\n\n", flush=True)
+    args.out.write_text(json.dumps({"seed": args.seed, "minutes": args.minutes, "lines": lines}, indent=2) + "\n")
+    print(f"numbers: {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""A folder of fitted functions: what lies in it, and how it is held, written and read."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from filelock import FileLock, Timeout
+
+from inrgan._typing import Float, Tensor
+from inrgan.errors import CheckpointError, ConfigError, DataError, RunDirectoryError, WriteError
+from inrgan.files import read_json, write_json
+from inrgan.generator import Generator
+from inrgan.inr import Weights
+from inrgan.latents import save_latents
+from inrgan.modality import Modality
+
+FORMAT = "inrgan-inrs"
+VERSION = 1
+SETTINGS = "inrs.json"
+REPORT = "report.json"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A fitted item.
+
+    Attributes:
+        item: its number in the data set.
+        name: its file.
+        psnr: in dB, over all samples of the training resolution.
+    """
+
+    item: int
+    name: str
+    psnr: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What became of the items of one batch: those fitted, in the order of the file's rows, and why others are not."""
+
+    fitted: tuple[Entry, ...]
+    skipped: Mapping[int, str]
+
+
+@final
+class InrFolder:
+    """A folder of fitted functions, written batch by batch.
+
+    ``config.json`` and ``model.safetensors`` hold the generator whose backbone the functions have; ``inrs.json`` what
+    was asked for; ``items-NNNNNN.safetensors`` the functions of a batch, as a file of latents, and beside it
+    ``items-NNNNNN.json`` which they are. A batch is done when the latter is there: it is written last.
+
+    Args:
+        path: of the folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).expanduser()
+
+    @contextmanager
+    def held(self, settings: dict[str, Any]) -> Iterator[None]:
+        """Hold the folder against other processes, made where it is missing.
+
+        Args:
+            settings: what is asked for.
+
+        Raises:
+            ConfigError: it holds something else, or functions that were fitted in another way.
+            RunDirectoryError: another process holds it.
+            WriteError: it cannot be made.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path} is a file; give a folder for the functions")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
+        except OSError as error:
+            raise WriteError(f"cannot make {self.path}: {error.strerror or error}; give another --out") from None
+        if foreign and SETTINGS not in foreign:
+            raise ConfigError(f"{self.path} holds {min(foreign)} and no {SETTINGS}; give an empty or a new folder")
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunDirectoryError(f"{self.path} is in use by another process; wait for it, or give another") from None
+        try:
+            self._tidy()
+            if SETTINGS in foreign:
+                self._compare(settings)
+            else:
+                write_json(self.path / SETTINGS, {"format": FORMAT, "version": VERSION, **settings})
+            yield
+        finally:
+            lock.release()
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked for.
+
+        Raises:
+            DataError: it is no folder of functions.
+        """
+        try:
+            found = read_json(self.path / SETTINGS)
+        except FileNotFoundError:
+            raise DataError(f"{self.path} has no {SETTINGS}; expected a folder of inrgan convert --to inrs") from None
+        except ConfigError as error:
+            raise DataError(str(error)) from None
+        if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") != VERSION:
+            raise DataError(
+                f"{self.path / SETTINGS} is not of format {FORMAT}, version {VERSION}; convert the data anew"
+            )
+        return found
+
+    def batches(self) -> dict[int, Batch]:
+        """What is done, by number of the batch.
+
+        Raises:
+            DataError: a report is garbled.
+        """
+        numbers = [
+            int(m[1]) for p in self.path.glob("items-*.json") if (m := re.fullmatch(r"items-(\d+)\.json", p.name))
+        ]
+        return {number: self.batch(number) for number in sorted(numbers)}
+
+    def batch(self, number: int) -> Batch:
+        """What became of a batch.
+
+        Raises:
+            DataError: the report is garbled, or the functions that it speaks of are missing.
+        """
+        path = self._items(number).with_suffix(".json")
+        try:
+            data = read_json(path)
+            fitted = tuple(
+                Entry(item=int(x["item"]), name=str(x["name"]), psnr=float(x["psnr"])) for x in data["fitted"]
+            )
+            skipped = {int(x["item"]): str(x["why"]) for x in data["skipped"]}
+        except (OSError, ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{path} is garbled ({error}); delete it, and convert the data once more") from None
+        if fitted and not self._items(number).exists():
+            raise DataError(f"{path} speaks of functions that are gone; delete it, and convert the data once more")
+        return Batch(fitted=fitted, skipped=skipped)
+
+    def write(
+        self, number: int, done: Batch, *, w: Float[Tensor, "B W"], weights: Weights | None, generator: Generator
+    ) -> None:
+        """Write a batch: the functions, then what they are.
+
+        Raises:
+            WriteError: the disk is full; earlier batches are untouched.
+        """
+        if done.fitted:
+            save_latents(self._items(number), w, weights=weights, generator=generator)
+        skipped = [{"item": item, "why": why} for item, why in done.skipped.items()]
+        write_json(
+            self._items(number).with_suffix(".json"), {"fitted": [vars(e) for e in done.fitted], "skipped": skipped}
+        )
+
+    def functions(self, number: int) -> Path:
+        """The file of a batch's functions."""
+        return self._items(number)
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether the generator is there; its configuration is written last."""
+        return (self.path / "config.json").exists()
+
+    def generator(self, modality: Modality | None = None) -> Generator:
+        """The generator whose backbone the functions have.
+
+        Args:
+            modality: the adapter, where it is not one that ``inrgan info`` lists.
+
+        Raises:
+            DataError: it is missing or broken.
+        """
+        try:
+            return Generator.from_pretrained(self.path, modality=modality)
+        except CheckpointError as error:
+            raise DataError(
+                f"{self.path} has no whole generator ({error}); delete its config.json, and convert the data once more"
+            ) from None
+
+    def _items(self, number: int) -> Path:
+        return self.path / f"items-{number:06d}.safetensors"
+
+    def _compare(self, settings: dict[str, Any]) -> None:
+        found = self.settings()
+        for name, value in settings.items():
+            if found.get(name) != value:
+                raise ConfigError(
+                    f"{self.path} holds functions with {name} = {found.get(name)!r}, and {value!r} is asked for; give "
+                    "another --out, or the same flags to go on"
+                )
+
+    def _tidy(self) -> None:
+        """Remove what a killed process left half written."""
+        for leftover in self.path.glob(".*.*"):
+            if re.search(r"\.[0-9a-f]{32}(\.|$)", leftover.name):
+                leftover.unlink(missing_ok=True)

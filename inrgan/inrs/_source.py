@@ -1,0 +1,154 @@
+"""Fitted functions read back, as a data set of numbers and as fields."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.analysis import flat
+from inrgan.data import AbstractSource
+from inrgan.errors import CheckpointError, ConfigError, DataError
+from inrgan.field import Field
+from inrgan.generator import Generator
+from inrgan.inr import LayerWeights, Weights
+from inrgan.inrs._folder import Entry, InrFolder
+from inrgan.latents import load_latents
+from inrgan.modality import Modality
+
+
+@final
+class InrSource(AbstractSource):
+    """The functions of a folder of ``inrgan convert --to inrs``.
+
+    Item i is a vector: of all weights and biases of the function, layer by layer, or, of modulations, of its mapped
+    latent w. Everything is held in memory.
+
+    Args:
+        folder: of the functions.
+        modality: the adapter, where it is not one that ``inrgan info`` lists.
+
+    Raises:
+        DataError: missing, incomplete or garbled.
+
+    Example:
+        >>> InrSource("inrs")[0].shape
+        torch.Size([21635])
+    """
+
+    def __init__(self, folder: str | Path, *, modality: Modality | None = None):
+        self._folder = InrFolder(folder)
+        self.settings = self._folder.settings()
+        self.generator: Generator = self._folder.generator(modality)
+        """The generator whose backbone the functions have, and whose modulations they are where they are."""
+        entries: list[Entry] = []
+        parts: list[Tensor] = []
+        options = self.settings.get("options")
+        self.modulations = isinstance(options, dict) and options.get("fit") == "modulations"
+        for number, batch in self._folder.batches().items():
+            if batch.fitted:
+                entries += batch.fitted
+                rows = self._read(number)
+                if len(rows) != len(batch.fitted):
+                    raise DataError(
+                        f"{self._folder.functions(number)} has {len(rows)} functions and its report "
+                        f"{len(batch.fitted)}; delete both, and convert the data once more"
+                    )
+                parts.append(rows)
+        if not entries:
+            raise DataError(f"{self._folder.path} holds no functions yet; let inrgan convert finish")
+        self._entries, self._numbers = tuple(entries), torch.cat(parts)
+
+    @property
+    def description(self) -> str:
+        return self._folder.path.name
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def bad(self) -> int:
+        return 0
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Which item of the data each function is of, and how well it fits."""
+        return self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, i: int) -> Float[Tensor, "T"]:
+        return self._numbers[self._checked(i)].clone()
+
+    def name(self, i: int) -> str:
+        return self._entries[self._checked(i)].name
+
+    def label(self, i: int) -> int:
+        self._checked(i)
+        return 0
+
+    @property
+    def vectors(self) -> Float[Tensor, "N T"]:
+        """All items, one a row."""
+        return self._numbers
+
+    def fields(self, numbers: Sequence[int]) -> Field:
+        """Some of the functions.
+
+        Raises:
+            ConfigError: none is asked for.
+
+        Example:
+            >>> InrSource("inrs").fields([0, 1]).render((64, 64)).shape
+            torch.Size([2, 3, 64, 64])
+        """
+        if len(numbers) == 0:
+            raise ConfigError("no function was asked for; give one number or more")
+        rows = torch.stack([self[i] for i in numbers])
+        return self.field_of(rows)
+
+    def field_of(self, rows: Float[Tensor, "B T"]) -> Field:
+        """Functions of vectors such as the items', which need not be items.
+
+        Example:
+            >>> source = InrSource("inrs")
+            >>> len(source.field_of(source.vectors.mean(dim=0, keepdim=True)))
+            1
+        """
+        G = self.generator
+        if self.modulations:
+            with torch.no_grad():
+                return G.field(rows)
+        return Field(G.inr, unflat(rows, G), domain=G.modality.domain)
+
+    def _read(self, number: int) -> Float[Tensor, "B T"]:
+        path = self._folder.functions(number)
+        try:
+            field, w = load_latents(path, self.generator), None
+            if self.modulations:
+                from safetensors.torch import load_file
+
+                w = load_file(path)["w"]
+        except (CheckpointError, OSError) as error:
+            raise DataError(f"{error}; delete it and its report, and convert the data once more") from None
+        return flat(field.weights) if w is None else w
+
+
+def unflat(rows: Float[Tensor, "B T"], G: Generator) -> Weights:
+    """The inverse of ``inrgan.analysis.flat`` for the backbone of a generator.
+
+    Example:
+        >>> len(unflat(flat(G.sample([0]).weights), G)) == len(G.inr.layers)
+        True
+    """
+    out, start = [], 0
+    for spec in G.inr.layers:
+        middle, end = start + spec.outputs * spec.inputs, start + spec.outputs * (spec.inputs + 1)
+        weight = rows[:, start:middle].unflatten(1, (spec.outputs, spec.inputs))
+        out.append(LayerWeights(weight, rows[:, middle:end]))
+        start = end
+    assert start == rows.shape[1], f"{rows.shape[1]} numbers for {start} weights"
+    return out

@@ -1,0 +1,144 @@
+"""Training against fitted functions. Oracles: the data set itself, what may not change, runs without a stop."""
+
+import dataclasses
+
+import pytest
+import torch
+from toy_modalities import BumpModality, ToneModality
+
+from inrgan import CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
+from inrgan.analysis import flat
+from inrgan.errors import ConfigError, DataError
+from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
+from inrgan.losses import LossOptions, terms
+
+MODALITY = BumpModality()
+SIZES = GeneratorSizes(z_dim=8, w_dim=16, rank=2, lattices=(4,), widths=(8, 6), depths=(1, 1), mapping_rate=1.0)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("fitted")
+    for fit in ("weights", "modulations"):
+        options = FitOptions(fit=fit, init="meta", steps=20, batch=12, warm_rounds=6, warm_steps=4)
+        convert(MODALITY.source(None), root / fit, modality=MODALITY, sizes=SIZES, options=options, count=12)
+    return root
+
+
+def config(folders, *, fit="weights", losses=("weights",), **changes):
+    base = {
+        "modality": MODALITY, "generator": SIZES, "critic": CriticSizes(width=4, max_width=16), "batch": 4,
+        "kimg": 0.016, "penalty_every": 2, "losses": losses, "inrs": str(folders / fit), "watch_every": 2,
+    }  # fmt: skip
+    return TrainConfig(**{**base, **changes})
+
+
+def train(config, folder, **more):
+    trainer = Trainer(config, outdir=folder, quiet=True, **more)
+    try:
+        trainer.fit()
+    finally:
+        trainer.close()
+    return trainer
+
+
+@pytest.mark.parametrize(("losses", "critic"), [(("weights",), "units"), (("full", "weights"), "flat")])
+def test_what_the_critic_is_shown(folders, tmp_path, losses, critic):
+    # Oracle: rows of the data set, brought to scale by hand; and the generator's own weights likewise.
+    trainer = train(config(folders, losses=losses, views=LossOptions(weight_critic=critic)), tmp_path)
+    vectors = InrSource(folders / "weights", modality=MODALITY).vectors
+    shown = next(s for s in trainer.pieces[0].shown if s.term.name == "weights")
+    space = NumberSpace(InrSource(folders / "weights", modality=MODALITY))
+    back = shown.reals[0][:, 0] * space.scale + vectors.mean(dim=0)
+    nearest = torch.cdist(back, vectors).min(dim=1)
+    assert float(nearest.values.max()) < 1e-3 and len(set(nearest.indices.tolist())) == 4
+    with torch.no_grad():
+        field = trainer.G(shown.z)
+        made = shown.term.look(field, trainer.G.mapping(shown.z), shown.views[0])
+        torch.testing.assert_close(made[:, 0], (flat(field.weights) - vectors.mean(dim=0)) / space.scale)
+    assert set(trainer.D) == ({"weights"} if len(losses) == 1 else {"weights", "whole"})
+    stats = trainer.train_step()
+    assert {"loss/critic/weights", "penalty/r1/weights", "penalty/r2/weights"} <= set(stats)
+    assert all(t.strength(0.0) == 1 / len(losses) for t in trainer.learner.batches.terms)
+
+
+def test_generated_weights_come_nearer_to_the_fitted_ones(folders, tmp_path):
+    # Property: in units of the data's own deviation, group by group; whichever latents are looked at.
+    space = NumberSpace(InrSource(folders / "weights", modality=MODALITY))
+
+    def distances(G):
+        with torch.no_grad():
+            shown = space.seen(flat(G.sample(range(64)).weights))
+        return [float(part.mean(dim=0).square().mean().sqrt()) for part in shown.split(16)]
+
+    trainer = Trainer(
+        config(folders, kimg=0.4, generator_rate=1e-2, watch_every=0, largest_step=0), outdir=tmp_path, quiet=True
+    )
+    before = distances(trainer.G)
+    trainer.fit()
+    trainer.close()
+    assert max(distances(trainer.G)) < min(before)
+
+
+def test_of_modulations_the_mapping_alone_learns(folders, tmp_path):
+    source = InrSource(folders / "modulations", modality=MODALITY)
+    trainer = train(config(folders, fit="modulations"), tmp_path, init_from=folders / "modulations")
+    for name, x in trainer.G.state_dict().items():
+        same = torch.equal(x, source.generator.state_dict()[name])
+        assert same != name.startswith("mapping."), name
+
+
+def test_a_stopped_run_goes_on(folders, tmp_path):
+    # Oracle: the run without a stop, bit for bit.
+    whole = train(config(folders, losses=("full", "weights")), tmp_path / "a")
+    part = Trainer(config(folders, losses=("full", "weights")), outdir=tmp_path / "b", quiet=True)
+    part.fit(kimg=0.008)
+    part.close()
+    rest = train(config(folders, losses=("full", "weights")), tmp_path, resume=part.run.path)
+    for name, x in whole.D.state_dict().items():
+        assert torch.equal(x, rest.D.state_dict()[name]), name
+    for name, x in whole.G.state_dict().items():
+        assert torch.equal(x, rest.G.state_dict()[name]), name
+
+
+def test_what_does_not_go_together_is_refused(folders, tmp_path):
+    good = config(folders)
+    for changes, match in (
+        ({"inrs": None}, "give both"),
+        ({"losses": ("full",)}, "give both"),
+        ({"labels": True}, "no labels"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            dataclasses.replace(good, **changes)
+    for changes, match, error in (
+        ({"modality": ToneModality()}, "equal flags|layers|whole generator", (ConfigError, DataError)),
+        ({"modality": BumpModality(resolution=8)}, "equal flags", ConfigError),
+        ({"generator": dataclasses.replace(SIZES, widths=(8, 8))}, "same --preset", ConfigError),
+        ({"inrs": str(tmp_path)}, r"inrs\.json", DataError),
+        ({"inrs": str(folders / "modulations")}, "--init-from", ConfigError),
+        ({"inrs": str(folders / "modulations"), "losses": ("full", "weights")}, "weights alone", ConfigError),
+    ):
+        with pytest.raises(error, match=match):
+            Trainer(dataclasses.replace(good, **changes), outdir=tmp_path / "runs", quiet=True)
+    assert not (tmp_path / "runs").exists()  # nothing was begun
+    with pytest.raises(ConfigError, match="convert"):
+        terms(("weights",), resolution=16, smallest=1)
+
+
+def test_functions_are_not_augmented_and_come_in_pieces(tmp_path):
+    # Oracles: rows of the data set though every signal is transformed, and the same training in one piece.
+    modality = ImageModality(resolution=8)
+    options = FitOptions(init="shared", steps=1, batch=8)
+    convert(modality.source(None), tmp_path / "f", modality=modality, sizes=SIZES, options=options, count=8)
+    space, made = NumberSpace(InrSource(tmp_path / "f")), []
+    for pieces in (0, 2):
+        changes = {"losses": ("full", "weights"), "inrs": str(tmp_path / "f"), "kimg": 0.008, "watch_every": 0}
+        augmented = {"augment": "fixed", "augment_p": 1.0, "batch_gpu": pieces}
+        trainer = train(config(tmp_path, modality=modality, **changes, **augmented), tmp_path)
+        for piece in trainer.pieces:
+            shown = next(s for s in piece.shown if s.term.name == "weights")
+            known = space.seen(space.vectors)[:, 0]
+            assert float(torch.cdist(shown.reals[0][:, 0], known).min(dim=1).values.max()) < 1e-3
+        made.append(trainer.G.state_dict())
+    for name, x in made[0].items():
+        torch.testing.assert_close(x, made[1][name], rtol=1e-3, atol=1e-4)
