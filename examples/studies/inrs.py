@@ -121,7 +121,9 @@ def _trained(
         inrs=None if inrs is None else str(inrs), kimg=kimg, snapshot_kimg=1e9, ema_kimg=min(1.0, kimg / 8),
         watch_every=0, device=device, views=LossOptions(weight_critic="units" if critic == "units" else "flat"),
     )  # fmt: skip
-    trainer = Trainer(config, outdir=folder / "runs", init_from=inrs, quiet=True)
+    trainer = Trainer(
+        config, outdir=folder / "runs", init_from=None if inrs is None else inrs / "generator", quiet=True
+    )
     trainer.fit()
     row = {"kimg": kimg}
     if inrs is not None:
