@@ -34,7 +34,7 @@ from typing import Any
 
 import torch
 
-from inrgan import AudioModality, ImageModality, Modality, Trainer, recipes
+from inrgan import AudioModality, ImageModality, Modality, TrainConfig, Trainer, recipes
 from inrgan.memory import keep_freed_memory
 from inrgan.training._reals import Reals
 
@@ -80,38 +80,47 @@ def look(trainer: Trainer, reals: dict[str, float], stats: dict[str, torch.Tenso
     return numbers, ""
 
 
-def tried(args: argparse.Namespace, kind: str, multiple: int) -> dict[str, Any]:
-    """One training."""
-    modality = modality_of(args.modality, args.resolution)
+def config_of(
+    modality: Modality, kind: str, *, rank: int | None = None, deeper: int = 0, batch: int | None = None, seed: int = 0,
+    device: str = "cpu", largest_step: float | None = None,
+) -> TrainConfig:  # fmt: skip
+    """A training of the recipe ``tiny`` with a kind of modulation, perhaps of another rank, or with deeper stages."""
     modulation, demodulated = KINDS[kind]
-    config = recipes.tiny(modality)
-    config = replace(
-        config, batch=args.batch or config.batch, seed=args.seed, kimg=1e9, snapshot_kimg=1e9, device=args.device,
-        generator=replace(modality.generator_sizes("tiny"), modulation=modulation, demodulated=demodulated),
-        generator_rate=multiple * config.generator_rate, critic_rate=multiple * config.critic_rate, watch_every=0,
-        largest_step=config.largest_step if args.largest_step is None else args.largest_step,
+    config, sizes = recipes.tiny(modality), modality.generator_sizes("tiny")
+    sizes = replace(
+        sizes, modulation=modulation, demodulated=demodulated, rank=rank or sizes.rank,
+        depths=tuple(n + deeper for n in sizes.depths),
     )  # fmt: skip
+    return replace(
+        config, batch=batch or config.batch, seed=seed, kimg=1e9, snapshot_kimg=1e9, device=device, generator=sizes,
+        watch_every=0, largest_step=config.largest_step if largest_step is None else largest_step,
+    )  # fmt: skip
+
+
+def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
+    """One training at a multiple of the usual rates: whether it stayed healthy, and the numbers of every look."""
+    modality = usual.modality
+    config = replace(usual, generator_rate=multiple * usual.generator_rate, critic_rate=multiple * usual.critic_rate)
     began, why, looks = time.perf_counter(), "", list[dict[str, float]]()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, outdir=folder, quiet=True)
         view = modality.domain.grid(modality.domain.shape(modality.resolution))
-        (values,), _ = Reals(trainer.source, modality, batch=ITEMS, seed=args.seed).draw(0, [view])
+        (values,), _ = Reals(trainer.source, modality, batch=ITEMS, seed=config.seed).draw(0, [view])
         reals = spread(values)
-        for step in range(1, args.steps + 1):
+        for step in range(1, steps + 1):
             stats = trainer.train_step()
             if trainer.health.skipped:
                 why = "a loss or a gradient was not finite"
-            elif step * LOOKS // args.steps > max(1, (step - 1) * LOOKS // args.steps):
+            elif step * LOOKS // steps > max(1, (step - 1) * LOOKS // steps):
                 numbers, why = look(trainer, reals, stats)
                 looks.append(numbers)
-                print(f"  {kind} {multiple}x, step {step}: {why or 'healthy'}", flush=True)
+                print(f"  {multiple}x, step {step}: {why or 'healthy'}", flush=True)
             if why:
                 break
         done = trainer.step
         trainer.close()
     return {
-        "modality": args.modality, "resolution": modality.resolution, "kind": kind, "multiple": multiple,
-        "steps": args.steps, "batch": config.batch, "seed": args.seed, "healthy": not why, "why": why, "done": done,
+        "multiple": multiple, "steps": steps, "healthy": not why, "why": why, "done": done,
         "generator_rate": config.generator_rate, "critic_rate": config.critic_rate, "largest_step": config.largest_step,
         "reals": {name: float(f"{value:.4g}") for name, value in reals.items()}, "looks": looks,
         "seconds": round(time.perf_counter() - began, 1), "device": str(trainer.device),
@@ -153,15 +162,17 @@ def main() -> None:
     for kind in args.kinds.split(","):
         best = 0
         for multiple in multiples:
-            wanted = {"modality": args.modality, "kind": kind, "multiple": multiple, "steps": args.steps,
-                      "seed": args.seed}  # fmt: skip
-            wanted["resolution"] = modality_of(args.modality, args.resolution).resolution
-            recipe = recipes.tiny(modality_of(args.modality, args.resolution))
-            wanted["largest_step"] = recipe.largest_step if args.largest_step is None else args.largest_step
-            wanted["batch"] = args.batch or recipe.batch
+            modality = modality_of(args.modality, args.resolution)
+            usual = config_of(
+                modality, kind, batch=args.batch, seed=args.seed, device=args.device, largest_step=args.largest_step
+            )
+            wanted = {
+                "modality": args.modality, "resolution": modality.resolution, "kind": kind, "multiple": multiple,
+                "steps": args.steps, "batch": usual.batch, "seed": args.seed, "largest_step": usual.largest_step,
+            }  # fmt: skip
             row = known(args.out, wanted)
             if row is None:
-                row = tried(args, kind, multiple)
+                row = wanted | tried(usual, multiple=multiple, steps=args.steps)
                 with open(args.out, "a") as file:
                     file.write(json.dumps(row) + "\n")
             print(f"{args.modality} {kind:<12} {multiple:>3}x: {row['why'] or 'healthy'}", flush=True)

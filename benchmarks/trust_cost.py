@@ -18,6 +18,7 @@ from inrgan import ImageModality, Trainer, recipes
 from inrgan.training import update_ema
 from inrgan.training._descent import shorten
 from inrgan.training._layers import health_of_layers, spread_of_layers
+from inrgan.training._updates import last_updates, update_measures
 
 
 def measured(what: Callable[[], object], *, repeats: int) -> tuple[float, float]:
@@ -57,6 +58,7 @@ def main() -> None:
         if trainer.ranks.world == 1:
             shown = trainer.pieces[0].shown[0].head(4)
             gradients = [p.grad for net in (trainer.G, trainer.D) for p in net.parameters() if p.grad is not None]
+            trainer.path.update(1.0)  # what follows the first look, which differentiates once only
             parts: dict[str, tuple[Callable[[], object], float]] = {
                 "norms of gradients": (lambda: float(torch.nn.utils.get_total_norm(gradients)), 1),
                 "limits of steps": (lambda: limited(trainer), 1),
@@ -64,8 +66,13 @@ def main() -> None:
                     lambda: update_ema(trainer.ema, trainer.G, images=1000, batch=16, half_life=1000), 1,
                 ),
                 "layers": (lambda: health_of_layers(trainer.G, trainer.D, shown), config.watch_every),
+                "updates": (lambda: update_measures(*trainer.players.moved()), config.watch_every),
                 "tensors for histograms": (
-                    lambda: spread_of_layers(trainer.G, trainer.D, shown), 1000 * config.snapshot_kimg / config.batch,
+                    lambda: (spread_of_layers(trainer.G, trainer.D, shown), [*last_updates(*trainer.players.moved())]),
+                    1000 * config.snapshot_kimg / config.batch,
+                ),
+                "path lengths and their gradients (off by default)": (
+                    lambda: trainer.learner.path_lengths(trainer.pieces[0]).sum().backward(), config.path_every,
                 ),
                 "state": (trainer.save, 1000 * config.snapshot_kimg / config.batch),
             }  # fmt: skip

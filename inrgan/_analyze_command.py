@@ -16,11 +16,15 @@ from inrgan.analysis import (
     geometry_page,
     interpolation_page,
     probe_view,
+    read_records,
+    read_spreads,
     require_plots,
     some_points,
+    stability_page,
     stages_of,
     study_geometry,
     study_interpolation,
+    study_stability,
 )
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
@@ -45,7 +49,7 @@ def analyze(flags: "Analyze") -> None:
     require_plots()
     if flags.paths < 2 or flags.seed < 0:
         raise ConfigError(f"{flags.paths} paths from seed {flags.seed} on; expected 2 or more, and no negative seed")
-    {"interpolation": _interpolation, "geometry": _geometry}[flags.study](flags)
+    {"interpolation": _interpolation, "geometry": _geometry, "stability": _stability}[flags.study](flags)
 
 
 def _interpolation(flags: "Analyze") -> None:
@@ -86,6 +90,20 @@ def _geometry(flags: "Analyze") -> None:
     for name, explained in study.motion.items():
         print(f"{name:<26} score {explained.score()}, share {explained.share()}, of fades {explained.share_of_fades()}")
     _write(flags, geometry_page(study, title=f"Geometry of {Path(flags.run).name}"), study.to_plain())
+
+
+def _stability(flags: "Analyze") -> None:
+    run = Path(flags.run)
+    study = study_stability(read_records(run), spreads=read_spreads(run), factor=flags.factor)
+    study.protocol["run"] = run.name
+    print(study.verdict)
+    for kind, layers in study.layers.items():
+        for x in study.grown(kind)[:3]:
+            if x.growth is not None:
+                print(f"{kind:<12} {x.series.name:<44} grew by {x.growth.factor}, at most {x.growth.worst:.3g} at once")
+        if layers and not study.grown(kind):
+            print(f"{kind:<12} all of them 0")
+    _write(flags, stability_page(study, title=f"Stability of {run.name}"), study.to_plain())
 
 
 def _known(flags: "Analyze", G: Generator, grid: View, chosen: Tensor) -> Known | None:

@@ -255,6 +255,8 @@ def _configured(flags: "TrainFlags", modality: Modality) -> TrainConfig:
         precision=flags.precision,
         losses=tuple(name.strip() for name in flags.losses.split(",")),
         views=dataclasses.replace(config.views, **_changed(flags.views)),
+        path_length=flags.path_length,
+        path_every=flags.path_every,
         inrs=None if flags.inrs is None else str(flags.inrs),
         augment=flags.augment,
         augment_p=flags.augment_p,

@@ -54,6 +54,10 @@ class TrainFlags:
     "{label}_*"."""
     gamma: float | None = None
     """Strength of the gradient penalties; the preset's when absent."""
+    path_length: float = 0.0
+    """Strength of the path-length regularisation of the generator, for even interpolations; 0 for none."""
+    path_every: int = 8
+    """Steps between its penalties."""
     augment: Literal["none", "fixed", "adaptive"] = "none"
     """Transform reals and fakes by chance, where there are few items."""
     augment_p: float = 0.0
@@ -225,9 +229,9 @@ class Analyze:
 
     run: Positional[str]
     """Run directory, save_pretrained folder or Hub id."""
-    study: Positional[Literal["interpolation", "geometry"]]
+    study: Positional[Literal["interpolation", "geometry", "stability"]]
     """interpolation: where walks between samples jump, and which stage makes them. geometry: what linear maps read off
-    the latents, and how much of a walk is motion."""
+    the latents, and how much of a walk is motion. stability: how the layers fared in training, by the run's records."""
     out: Path | None = None
     """Folder of the report; analysis in RUN when absent."""
     paths: int = 32
@@ -238,6 +242,8 @@ class Analyze:
     """Of geometry: samples that are probed."""
     points: int = 1024
     """Of the domain, at which signals are compared."""
+    factor: float = 10.0
+    """Of stability: growth from which a layer counts as having left its size."""
     seed: int = 0
     """The first of the samples."""
     truncation: float = 1.0

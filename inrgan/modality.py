@@ -58,6 +58,10 @@ class Modality(abc.ABC):
     """Suffixes of files that are made from fields themselves rather than from their values on a grid; see
     ``write_field``."""
 
+    known_in_part: ClassVar[bool] = False
+    """Whether items are known in part, or at places of their own: trainings look at them from ``seen_from``, with the
+    loss ``points`` alone."""
+
     resolution: int
 
     @property
@@ -203,6 +207,25 @@ class Modality(abc.ABC):
         """
         del item, count, generator
         return None
+
+    def seen_from(self, items: Sequence[Any], view: View) -> View:
+        """From where items that are known in part are seen instead of some points of the domain.
+
+        Where ``known_in_part``, a training asks this in every step, and sees reals and fakes both from there: what is
+        unknown of an item hides as much of the fake beside it, and tells nothing apart. Of pictures with holes these
+        are the same points, with weight 0 where nothing is known; of stations the stations, filled up to one number
+        with points of weight 0. (Measurements applied to what is generated: Bora et al. 2018, "AmbientGAN".)
+
+        Args:
+            items: decoded.
+            view: as many points for each item, uniform by measure.
+
+        Returns:
+            A view of a batch of its own, its weights with mean 1 for each item; ``observe`` is then asked for the items
+            from there, and may hand back any finite number where the weight is 0. The view itself by default.
+        """
+        del items
+        return view
 
     def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
         """What a training adds to the loss of the generator, of fields alone; None, as by default, for nothing.

@@ -70,8 +70,8 @@ class Piece:
 
     step: int
     """Number of the step."""
-    first: int
-    """Number of the first item in the batch."""
+    positions: range
+    """Which items of the batch these are."""
     share: float
     """Of the batch over all processes."""
     shown: tuple[Shown, ...]
@@ -193,6 +193,8 @@ class Batches:
             if term.near > 0:
                 worth = self.reals.places(step, count=term.places, generator=rng)
                 views = term.toward(views, worth, domain=domain, generator=rng)
+            if config.modality.known_in_part:
+                views = tuple(self.reals.known(step, v) for v in views)
             asked = term.reals_views(views, domain=domain)
             looked, places = asked, views
             if not term.of_functions:
@@ -218,7 +220,7 @@ class Batches:
         used, skipped = self.reals.used.copy(), self.reals.skipped.copy()
         self.reals.clear_counts()
         pieces = [
-            Piece(step=step, first=own.start, share=len(own) / config.batch, shown=tuple(parts))
+            Piece(step=step, positions=own, share=len(own) / config.batch, shown=tuple(parts))
             for own, parts in zip(self.pieces, shown, strict=True)
         ]
         return _Prepared(pieces, [_rows(real_moves, own) for own in self.pieces], used, skipped)

@@ -62,6 +62,10 @@ class TrainConfig:
     """Strength of the gradient penalties, per unit of the critic's functional derivative."""
     penalty_every: int = 4
     """Steps between penalties; they count that much more."""
+    path_length: float = 0.0
+    """Strength of the path-length regularisation of the generator; 0 for none."""
+    path_every: int = 8
+    """Steps between its penalties; they count that much more."""
     generator_rate: float = 2e-3
     """Adam's learning rate for the generator."""
     critic_rate: float = 2e-3
@@ -96,13 +100,14 @@ class TrainConfig:
         positive = {
             "kimg": self.kimg, "batch": self.batch, "penalty_every": self.penalty_every, "ema_kimg": self.ema_kimg,
             "generator_rate": self.generator_rate, "critic_rate": self.critic_rate, "snapshot_kimg": self.snapshot_kimg,
-            "augment_kimg": self.augment_kimg,
+            "augment_kimg": self.augment_kimg, "path_every": self.path_every,
         }  # fmt: skip
         for name, value in positive.items():
             if not 0 < value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected a positive number")
         counted = {"gamma": self.gamma, "seed": self.seed, "batch_gpu": self.batch_gpu, "ahead": self.ahead or 0,
-                   "watch_every": self.watch_every, "largest_step": self.largest_step}  # fmt: skip
+                   "watch_every": self.watch_every, "largest_step": self.largest_step,
+                   "path_length": self.path_length}  # fmt: skip
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")

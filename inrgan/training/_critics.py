@@ -52,6 +52,11 @@ def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int) -> Non
     Raises:
         ConfigError: with what to change.
     """
+    if config.modality.known_in_part and (term.critic != "points" or config.augment != "none"):
+        raise ConfigError(
+            f"losses are {', '.join(config.losses)} and augment is {config.augment}, and items of "
+            f"{config.modality.name} are known in part; use the loss points alone, and no augmentation"
+        )
     if term.near > 0 and type(config.modality).places is Modality.places:
         what, flag = ("points", "points") if term.critic == "points" else ("patches", "patch")
         raise ConfigError(

@@ -10,10 +10,12 @@ from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
 from inrgan.augmentation import Augmentation
 from inrgan.field import Field
+from inrgan.losses import path_lengths
 from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
 from inrgan.training._descent import Outcome
+from inrgan.training._path_length import PathLength
 from inrgan.training._players import Players
 from inrgan.training._ranks import Ranks
 from inrgan.training._step import Seen
@@ -40,15 +42,16 @@ class Learner:
         batches: what they are shown.
         augmentation: transforms fakes as reals are.
         strength: of it; told how surely the critic judges.
+        path: what path lengths of the generator cost.
         ranks: the processes.
     """
 
     def __init__(
         self, config: TrainConfig, players: Players, batches: Batches, *, augmentation: Augmentation,
-        strength: AugmentStrength, ranks: Ranks,
+        strength: AugmentStrength, path: PathLength, ranks: Ranks,
     ):  # fmt: skip
         self.config, self.players, self.batches, self.ranks = config, players, batches, ranks
-        self.augmentation, self.strength = augmentation, strength
+        self.augmentation, self.strength, self.path = augmentation, strength, path
         self.pieces: list[Piece] = []
         """What was shown in the last step."""
 
@@ -111,27 +114,52 @@ class Learner:
         players = self.players
         players.D.requires_grad_(False)
         players.descent_G.begin()
-        total, means = torch.zeros((), device=players.device), torch.zeros((), device=players.device)
+        total, means, length = (torch.zeros((), device=players.device) for _ in range(3))
         for i, piece in enumerate(self.pieces):
             seen = kept[i] if kept else [self.make(s) for s in piece.shown]
             loss, more = players.losses.generator(seen)
             extra = self._field_loss(seen[0], piece)
             if extra is not None:
                 loss, more = loss + extra, more | {"loss/field": extra.detach()}
+            if self.path.due(piece.step):
+                lengths = self.path_lengths(piece)
+                length = length + piece.share * lengths.detach().mean()
+                penalty = self.path.loss(lengths)
+                if penalty is not None:  # in one backward pass, so that pieces add up alike on any processes
+                    told = {"penalty/path": penalty.detach(), "path/length": lengths.detach().mean()}
+                    loss, more = loss + penalty, more | told
             total = total + _backward(loss, more, stats, share=piece.share)
             means = means + piece.share * torch.stack([s.w.detach().float().mean(dim=0) for s in seen])
-        done = players.descent_G.finish(total, extra=means.flatten())
+        done = players.descent_G.finish(total, extra=torch.cat([means.flatten(), length[None]]))
         if done.made:
-            for mean in done.extra.unflatten(0, means.shape):
+            for mean in done.extra[:-1].unflatten(0, means.shape):
                 players.G.mapping.track(mean[None])
+            if self.path.due(self.pieces[0].step):
+                self.path.update(float(done.extra[-1]))
         return done
 
     def _field_loss(self, seen: Seen, piece: Piece) -> Float[Tensor, ""] | None:
         """The modality's own loss of a piece's fields; in fp32."""
         if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
             return None
-        rng = step_generator(self.config.seed, purpose="field", step=piece.step, rank=piece.first)
+        rng = step_generator(self.config.seed, purpose="field", step=piece.step, rank=piece.positions.start)
         return self.config.modality.field_loss(seen.field, generator=rng)
+
+    def path_lengths(self, piece: Piece) -> Float[Tensor, "B"]:
+        """Path lengths of a piece's signals, as the first term but that of patches sees them.
+
+        They are made once more: in fp32, and by code that is not compiled, which can be differentiated only once.
+        """
+        shown = next(s for s in piece.shown if s.term.critic != "patch")
+        G, seed = self.players.G, self.config.seed
+        view = shown.places[0]
+        with self.players.eager():
+            w = G.mapping(shown.z, shown.labels).requires_grad_(True)
+            values = G.field(w)(view)
+        # Every item has noise of its own, whichever process and piece it is in.
+        rngs = [step_generator(seed, purpose="path", step=piece.step, rank=i) for i in piece.positions]
+        noise = torch.stack([torch.randn(values.shape[1:], generator=rng) for rng in rngs]).to(values)
+        return path_lengths(values, w, view, noise=noise, create_graph=self.path.mean is not None)
 
 
 def _backward(loss: Tensor, parts: dict[str, Tensor], stats: dict[str, Tensor], *, share: float) -> Tensor:

@@ -13,6 +13,7 @@ from inrgan.training._layers import health_of_layers, spread_of_layers
 from inrgan.training._reporter import AbstractReporter, Mute, Reporter
 from inrgan.training._statistics import memory, statistics
 from inrgan.training._stop import StopRequest
+from inrgan.training._updates import last_updates, update_measures
 
 if TYPE_CHECKING:
     from inrgan.training._trainer import Trainer
@@ -137,9 +138,13 @@ class Loop:
         shown = trainer.pieces[0].shown[0].head(4)
         with trainer.players.eager():
             if histograms:
-                self.reporter.histograms(spread_of_layers(trainer.G, trainer.D, shown), kimg=trainer.kimg)
+                spread = spread_of_layers(trainer.G, trainer.D, shown)
+                spread |= {f"updates/{name}": x for name, _, x in last_updates(*trainer.players.moved())}
+                self.reporter.histograms(spread, kimg=trainer.kimg)
             else:
-                self.reporter.layers(health_of_layers(trainer.G, trainer.D, shown), kimg=trainer.kimg)
+                layers = health_of_layers(trainer.G, trainer.D, shown)
+                layers |= {f"update/{name}": x for name, x in update_measures(*trainer.players.moved()).items()}
+                self.reporter.layers(layers, kimg=trainer.kimg)
 
     def _return(self) -> None:
         """Go back to the last good state and on from there more slowly."""

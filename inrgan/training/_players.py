@@ -83,6 +83,10 @@ class Players:
             "optimizer_G": self.optimizer_G, "optimizer_D": self.optimizer_D,
         }  # fmt: skip
 
+    def moved(self) -> tuple[dict[str, nn.Module], dict[str, Descent]]:
+        """The networks that are trained, and what moves them, by the names of both."""
+        return {"G": self.G, "D": self.D}, {"G": self.descent_G, "D": self.descent_D}
+
     def average(self, *, step: int) -> None:
         """Move the averaged generator towards the one that has made so many steps."""
         config = self.config

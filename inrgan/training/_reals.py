@@ -95,6 +95,17 @@ class Reals:
         items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
         return tuple(self.modality.observe(items, v) for v in looked), labels
 
+    def known(self, step: int, view: View) -> View:
+        """From where the items of a step are seen, that are known in part; see ``Modality.seen_from``.
+
+        Raises:
+            DataError: no item is fine enough for the view, or too many are bad.
+        """
+        finest = self.modality.domain.finest(view).expand(self.batch).tolist()
+        batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
+        items = [self._serving(i, s)[0] for i, s in zip(batch, finest, strict=True)]
+        return self.modality.seen_from(items, view)
+
     def places(self, step: int, *, count: int = 1, generator: torch.Generator) -> Float[Tensor, "B K D"]:
         """Places worth a look in a batch of other reals than those of the step; NaN where an item has none.
 

@@ -23,6 +23,7 @@ from inrgan.training._health import Health
 from inrgan.training._learner import Learner
 from inrgan.training._loop import Loop
 from inrgan.training._networks import pick_device
+from inrgan.training._path_length import PathLength
 from inrgan.training._players import Players
 from inrgan.training._preview import write_preview
 from inrgan.training._ranks import Ranks
@@ -83,6 +84,7 @@ class Trainer:
         self.strength = AugmentStrength(
             config.augment, chance=config.augment_p, target=config.augment_target, kimg=config.augment_kimg
         )
+        self.path = PathLength(config.path_length, every=config.path_every)
         self.space = None if config.inrs is None else NumberSpace(InrSource(config.inrs, modality=modality))
         self.players = Players(
             config, labels=self.source.label_names if config.labels else (), ranks=self.ranks, device=self.device,
@@ -103,7 +105,7 @@ class Trainer:
         self.batches = self._batches(looks, reals, pieces)
         self.learner = Learner(
             config, self.players, self.batches, augmentation=self.batches.augmentation, strength=self.strength,
-            ranks=self.ranks,
+            path=self.path, ranks=self.ranks,
         )  # fmt: skip
         self.step, self.health = 0, Health()
         self.run = open_run(
@@ -241,7 +243,8 @@ class Trainer:
 
     def _parts(self) -> dict[str, Any]:
         """What a state holds, by name."""
-        return self.players.parts() | {"augment": self.strength}
+        path = {"path": self.path} if self.config.path_length > 0 else {}  # runs of before it existed have none
+        return self.players.parts() | {"augment": self.strength} | path
 
     def _restore(self, *, needed: bool) -> None:
         """Go on where the run directory's state is, if there is one or one is needed."""

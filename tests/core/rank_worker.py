@@ -14,8 +14,10 @@ SIZES = {
     "critic": CriticSizes(width=4, max_width=8), "kimg": 1.0, "penalty_every": 2, "device": "cpu",
 }  # fmt: skip
 SCENARIOS = {
-    # A mirror by chance, labels; as many items for each process.
-    "image": TrainConfig(modality=ImageModality(resolution=16, mirror=True), batch=8, labels=True, **SIZES),
+    # A mirror by chance, labels, path lengths; as many items for each process.
+    "image": TrainConfig(
+        modality=ImageModality(resolution=16, mirror=True), batch=8, labels=True, path_length=0.5, path_every=4, **SIZES
+    ),
     # Three items for one process, two for the other.
     "audio": TrainConfig(modality=AudioModality(resolution=512, rate=4000), batch=5, **SIZES),
 }  # fmt: skip

@@ -17,6 +17,7 @@ SMALL = {
     "kimg": STEPS * 2 / 1000, "snapshot_kimg": 1.0, "watch_every": 0,
     # The chance of transforms moves after every fourth of the critic's verdicts.
     "augment": "adaptive", "augment_p": 0.5, "augment_target": 0.0, "augment_kimg": 0.1,
+    "path_length": 0.5, "path_every": 2,
 }  # fmt: skip
 CARRIERS = GeneratorSizes(z_dim=8, w_dim=16, rank=2, backbone="carriers", lattices=(4, 8), widths=(8, 4), depths=(1, 1))
 MODALITIES = {

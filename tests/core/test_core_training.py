@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import pickle
 import signal
@@ -54,6 +55,7 @@ def run(tmp_path_factory):
         {"losses": ("full", "random-resolution"), "labels": True},
         {"adversarial": "non-saturating", "gamma": 1.0},
         {"augment": "adaptive", "augment_target": 0.0, "augment_kimg": 0.05, "augment_p": 0.2},
+        {"path_length": 0.5, "path_every": 2},
     ],
     ids=str,
 )
@@ -70,6 +72,7 @@ def test_resume_equals_never_stopping(changes, tmp_path, monkeypatch):
     a, b = (load_state(t.run.state, device=CPU) for t in (straight, again))
     assert set(a) == {
         "format", "version", "step", "health", "G", "D", "ema", "optimizer_G", "optimizer_D", "augment",
+        *(["path"] if "path_length" in changes else []),
     }  # fmt: skip
     assert same(a, b)
     assert not same(a["G"], a["ema"])
@@ -213,10 +216,13 @@ def test_a_run_of_before_an_entry_existed_goes_on(run, tmp_path):
     # Oracle: what such a run did is what the entry's default does; any other value is another run.
     mine = copied(run, tmp_path)
     saved = json.loads((mine / "config.json").read_text())
-    del saved["hold_out"], saved["watch_every"], saved["views"]["patch_near"], saved["modality"]["arguments"]["aspect"]
+    for name in ("hold_out", "watch_every", "path_length", "path_every"):
+        del saved[name]
+    del saved["views"]["patch_near"], saved["modality"]["arguments"]["aspect"]
     (mine / "config.json").write_text(json.dumps(saved))
     for other, named in (
         ({"hold_out": 0.1}, "hold_out"),
+        ({"path_length": 0.1}, "path_length"),
         ({"views": LossOptions(patch_near=0.5)}, "views"),
         ({"modality": ImageModality(resolution=16)}, "modality"),
     ):
@@ -312,9 +318,12 @@ def test_half_precision_trains(precision, tmp_path):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"kimg": 0}, {"batch": 0}, {"gamma": -1.0}, {"seed": -1}, {"penalty_every": 0}, {"generator_rate": float("nan")}],
+    [
+        {"kimg": 0}, {"batch": 0}, {"gamma": -1.0}, {"seed": -1}, {"penalty_every": 0}, {"generator_rate": math.nan},
+        {"path_length": -1.0}, {"path_length": math.inf}, {"path_every": 0},
+    ],
     ids=str,
-)
+)  # fmt: skip
 def test_bad_configurations(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         config(**bad)

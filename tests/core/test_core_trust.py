@@ -22,6 +22,7 @@ from inrgan.training import RunDirectory, _health, _loop, _state, _trainer
 from inrgan.training._diagnosis import diagnose
 from inrgan.training._layers import gradient_measures, health_of_layers, measures
 from inrgan.training._state import load_last_state, load_state, previous_state, save_state
+from inrgan.training._updates import update_measures
 
 CPU = torch.device("cpu")
 
@@ -349,16 +350,17 @@ def test_layers_are_recorded_and_shown(tmp_path):
     made.fit()
     rows = [json.loads(line) for line in (made.run.path / "layers.jsonl").read_text().splitlines()]
     assert [row["kimg"] for row in rows] == [0.008, 0.016, 0.024]
-    assert rows[-1]["layers"] == json.loads(
-        json.dumps(health_of_layers(made.G, made.D, made.pieces[0].shown[0].head(4)))
-    )
+    found = health_of_layers(made.G, made.D, made.pieces[0].shown[0].head(4))
+    found |= {f"update/{name}": x for name, x in update_measures(*made.players.moved()).items()}
+    assert rows[-1]["layers"] == json.loads(json.dumps(found))
     layers = set(rows[0]["layers"])
     assert {"G.mapping.layers.0", "G.inr.stage0_layer0", "G.signal", "D.whole.trunk.flat on fakes"} <= layers
-    assert {f"gradient/G.{n}" for n, _ in made.G.named_parameters()} <= layers
+    assert {f"{of}/G.{n}" for of in ("gradient", "update") for n, _ in made.G.named_parameters()} <= layers
     made.close()
     events = EventAccumulator(str(made.run.path)).Reload()
     shown = set(events.Tags()["histograms"])
     assert {"weights/G.mapping.layers.0.weight", "gradients/D.whole.score.weight", "activations/G.signal"} <= shown
+    assert "updates/D.whole.score.weight" in shown
 
 
 def test_watching_changes_nothing(whole, tmp_path):

@@ -1,0 +1,18 @@
+"""Modalities of the built-in shapes with other sets of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from inrgan import ImageModality
+from inrgan.data import AbstractSource, SubsetSource
+
+
+@final
+@dataclass(frozen=True)
+class Discs(ImageModality):
+    """Built-in shapes of one kind: data of one mode, where all shapes have three."""
+
+    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+        shapes = super().source(data, labels=labels, seed=seed)
+        return SubsetSource(shapes, [i for i in range(len(shapes)) if shapes.label(i) == 0], description="discs")

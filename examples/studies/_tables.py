@@ -1,0 +1,133 @@
+"""Tables of what was measured, as JSON and as Markdown for the documentation."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from _study import TRIAL, Study, over_seeds
+
+from inrgan.analysis import Interval
+from inrgan.files import replacing, write_json
+
+
+def write_tables(out: Path, study: Study, rows: Sequence[Mapping[str, Any]], *, command: str, where: str) -> str:
+    """Write ``STUDY.json`` and ``STUDY.md``, and return the latter.
+
+    Args:
+        out: folder.
+        study: what was asked.
+        rows: of its jobs, as far as they are done.
+        command: that measured them.
+        where: hardware, date and versions.
+    """
+    lines = {
+        name: {c: over_seeds([row.get(c, math.nan) for row in own]) for c in study.columns}
+        for name, own in _by_line(rows).items()
+    }
+    differences = {f"{a} − {b}": _differences(study, rows, a, b) for a, b in study.compare}
+    write_json(
+        out / f"{study.name}.json",
+        {
+            "study": study.name, "question": study.question, "protocol": study.protocol, "command": command,
+            "where": where, "rows": list(rows), "table": _plain(lines), "differences": _plain(differences),
+        },
+    )  # fmt: skip
+    text = _markdown(study, rows, lines, differences, command=command, where=where)
+    with replacing(out / f"{study.name}.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return text
+
+
+def _by_line(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, float]]]:
+    out: dict[str, list[Mapping[str, float]]] = {}
+    for row in rows:
+        for name, numbers in row["lines"].items():
+            out.setdefault(name, []).append(numbers)
+    return out
+
+
+def _differences(study: Study, rows: Sequence[Mapping[str, Any]], a: str, b: str) -> dict[str, Interval]:
+    """First less second, of the seeds that have both."""
+    seeds: dict[int, dict[str, Mapping[str, float]]] = {}
+    for row in rows:
+        seeds.setdefault(row["seed"], {}).update(row["lines"])
+    both = [(own[a], own[b]) for own in seeds.values() if a in own and b in own]
+    return {c: over_seeds([x.get(c, math.nan) - y.get(c, math.nan) for x, y in both]) for c in study.columns}
+
+
+def told_apart(difference: Interval) -> str:
+    """What an interval of a difference says.
+
+    Example:
+        >>> told_apart(Interval(1.0, 0.5, 1.5))
+        'higher'
+    """
+    if not math.isfinite(difference.low):
+        return "unknown"
+    return "higher" if difference.low > 0 else "lower" if difference.high < 0 else "not told apart"
+
+
+def _markdown(
+    study: Study, rows: Sequence[Mapping[str, Any]], lines: Mapping[str, Mapping[str, Interval]],
+    differences: Mapping[str, Mapping[str, Interval]], *, command: str, where: str,
+) -> str:  # fmt: skip
+    seeds = len({row["seed"] for row in rows})
+    minutes = f"{rows[0]['minutes']:.3g}" if rows else "no"
+    spent = sum(row["spent"] for row in rows)
+    out = [
+        f"## {study.name[0].upper()}{study.name[1:].replace('_', ' ')}", "", study.question, "", study.protocol, "",
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {minutes} minutes for each arm and seed, {spent:.3g} minutes in "
+        f"all; mean and 95% interval (Student's t over seeds). {where}", "", f"    {command}", "",
+    ]  # fmt: skip
+    out += _grid(study, [[n, *(_cell(x) for x in row.values())] for n, row in lines.items()])
+    if differences and seeds > 1:
+        out += ["", "Differences, seed by seed:", ""]
+        out += _grid(study, [[n, *(_judged(x) for x in row.values())] for n, row in differences.items()])
+        out += ["", *(f"- {verdict(name, row, study.columns)}" for name, row in differences.items())]
+    if rows and rows[0]["minutes"] < TRIAL:
+        out += ["", "**A trial**: less was measured than is said above; not to be read."]
+    return "\n".join(out) + "\n"
+
+
+def verdict(name: str, row: Mapping[str, Interval], columns: Mapping[str, str]) -> str:
+    """In words, what differs between two lines.
+
+    Example:
+        >>> verdict("a − b", {"n": Interval(1.0, 0.5, 1.5)}, {"n": "number"})
+        'a − b: higher: number.'
+    """
+    parts = []
+    for kind in ("higher", "lower", "not told apart"):
+        known = [columns[c] for c, x in row.items() if told_apart(x) == kind]
+        parts += [f"{kind}: {', '.join(known)}"] if known else []
+    return f"{name}: {'; '.join(parts) or 'nothing is known'}."
+
+
+def _grid(study: Study, lines: Sequence[Sequence[str]]) -> list[str]:
+    """A table that is rather long than wide."""
+    table = [["", *study.columns.values()], *lines]
+    if len(study.columns) > len(lines):
+        table = [list(column) for column in zip(*table, strict=True)]
+    head, *body = table
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *body)]
+
+
+def _cell(x: Interval) -> str:
+    if math.isnan(x.value):
+        return "–"
+    return f"{x.value:.3g}" if math.isnan(x.low) else str(x)
+
+
+def _judged(x: Interval) -> str:
+    return _cell(x) if math.isnan(x.low) else f"{_cell(x)}: {told_apart(x)}"
+
+
+def _plain(table: Mapping[str, Mapping[str, Interval]]) -> dict[str, Any]:
+    def number(x: float) -> float | None:
+        return x if math.isfinite(x) else None
+
+    return {
+        name: {c: {k: number(v) for k, v in x.to_plain().items()} for c, x in row.items()}
+        for name, row in table.items()
+    }  # fmt: skip

@@ -1,0 +1,116 @@
+"""Path-length regularisation. Oracles: linear generators by numpy, finite differences, the Frobenius norm."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from toy_modalities import BlobModality, BumpModality, ToneModality
+
+from inrgan import Box, Generator, GeneratorSizes, Sphere, SphericalModality
+from inrgan.losses import path_length_penalty, path_lengths
+from inrgan.training._path_length import PathLength
+
+SIZES = GeneratorSizes(z_dim=4, w_dim=6, rank=2, lattices=(2,), widths=(6, 4), depths=(1, 1))
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@pytest.mark.parametrize("view", [Box(1).grid((7,)), Sphere().grid((4, 8))], ids=["even", "by area"])
+def test_a_linear_generator_in_closed_form(view):
+    # Its Jacobian is its matrix, whatever w is.
+    A, w, y = normal(2 * view.count, 5), normal(3, 5, seed=1).requires_grad_(), normal(3, 2, *view.shape, seed=2)
+    lengths = path_lengths((w @ A.T).unflatten(1, (2, *view.shape)), w, view, noise=y)
+    share = np.ones(view.count) / view.count if view.weights is None else view.weights[0].numpy() / view.count
+    assert share.sum() == pytest.approx(1)
+    weighed = y.flatten(2).numpy() * np.sqrt(share)
+    wanted = np.linalg.norm(weighed.reshape(3, -1) @ A.numpy(), axis=1)
+    np.testing.assert_allclose(lengths.detach(), wanted, rtol=1e-6)
+    assert float(path_length_penalty(lengths, mean=1.5).detach()) == pytest.approx(np.mean((wanted - 1.5) ** 2))
+
+
+def test_the_mean_square_is_the_change_of_the_signal_at_any_resolution():
+    # Oracle: f(x) = w₀ cos πx + w₁ sin 2πx + w₂ moves by ∫|∂f/∂w|² = ½ + ½ + 1, over means of the domain.
+    for n in (16, 64):
+        view, w = Box(1).grid((n,)), torch.zeros(20000, 3).requires_grad_()
+        x = view.coords[0, :, 0]
+        basis = torch.stack([torch.cos(math.pi * x), torch.sin(2 * math.pi * x), torch.ones_like(x)])
+        lengths = path_lengths((w @ basis)[:, None], w, view, noise=normal(20000, 1, n, dtype=torch.float32))
+        assert float(lengths.detach().square().mean()) == pytest.approx(2, rel=0.03)  # six deviations are 0.042
+
+
+@pytest.mark.parametrize(
+    "modality",
+    [
+        ToneModality(resolution=8),
+        BumpModality(resolution=6),
+        BlobModality(resolution=4),
+        SphericalModality(resolution=8),
+    ],
+    ids=lambda m: m.name,
+)
+def test_the_penalty_is_differentiated_through_the_generator(modality):
+    torch.manual_seed(0)
+    G = Generator(modality, sizes=SIZES).double()
+    view = modality.domain.grid(modality.domain.shape(modality.resolution), dtype=torch.float64)
+    noise = normal(2, modality.signal_channels, *view.shape)
+
+    def penalty(w):
+        w = w if w.requires_grad else w.requires_grad_()
+        return path_length_penalty(path_lengths(G.field(w)(view), w, view, noise=noise), mean=0.3)
+
+    w = normal(2, 6, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(penalty, (w,), atol=1e-6)
+    penalty(w).backward()
+    weight = G.hypernetwork.head.weight
+    place = np.unravel_index(int(weight.grad.abs().argmax()), weight.shape)
+    sides = []
+    for step in (1e-5, -1e-5):
+        with torch.no_grad():
+            weight[place] += step
+        sides.append(float(penalty(w).detach()))
+        with torch.no_grad():
+            weight[place] -= step
+    assert float(weight.grad[place]) == pytest.approx((sides[0] - sides[1]) / 2e-5, rel=1e-4)
+
+
+def test_lengths_become_even():
+    # Descent on the penalty alone: lengths differ from one another by less of their mean than before.
+    torch.manual_seed(0)
+    G, view, path = Generator(BumpModality(resolution=8), sizes=SIZES), Box(2).grid((8, 8)), PathLength(1.0, every=1)
+    optimizer = torch.optim.Adam(G.parameters(), lr=3e-3, betas=(0.0, 0.99))
+    spread = []
+    for step in range(60):
+        w = G.mapping(normal(16, 4, seed=step, dtype=torch.float32))
+        lengths = path_lengths(G.field(w)(view), w, view, noise=normal(16, 1, 8, 8, seed=step, dtype=torch.float32))
+        spread.append(float((lengths.std() / lengths.mean()).detach()))
+        loss = path.loss(lengths)
+        path.update(float(lengths.mean().detach()))
+        if loss is not None:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert np.mean(spread[-10:]) < 0.7 * np.mean(spread[:10])
+    assert path.mean > 0.01  # and they are not made even by becoming nothing
+
+
+def test_the_running_mean():
+    path = PathLength(0.5, every=8)
+    assert [path.due(step) for step in (0, 1, 7, 8)] == [True, False, False, True]
+    assert not PathLength(0.0, every=8).due(0)
+    assert path.loss(torch.ones(2)) is None
+    for length in (2.0, 3.0, 5.0):
+        path.update(length)
+    path.update(math.inf)
+    assert path.mean == pytest.approx(0.99 * (0.99 * 2 + 0.01 * 3) + 0.01 * 5)
+    again = PathLength(0.5, every=8)
+    again.load_state_dict(path.state_dict())
+    lengths = torch.tensor([1.0, 4.0])
+    assert again.mean == path.mean and torch.equal(again.loss(lengths), path.loss(lengths))
+    # Eight times as strong as if it were in every step.
+    assert float(path.loss(lengths)) == pytest.approx(0.5 * 8 * np.mean((np.array([1, 4]) - path.mean) ** 2))
+    fresh = PathLength(0.5, every=8)
+    again.load_state_dict(fresh.state_dict())
+    assert again.mean is None
