@@ -25,6 +25,7 @@ import compression
 import derivatives
 import editing
 import geometry
+import inrs
 import irregular
 import mixed_sizes
 import stability
@@ -35,7 +36,7 @@ from _tables import write_tables
 
 from inrgan.memory import keep_freed_memory
 
-_MODULES = (geometry, abrupt, stability, irregular, mixed_sizes, derivatives, compression, editing)
+_MODULES = (geometry, abrupt, stability, irregular, mixed_sizes, derivatives, compression, editing, inrs)
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
 """Each module has one function that measures, and says about itself what is needed here."""
 
