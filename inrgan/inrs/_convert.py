@@ -28,6 +28,9 @@ from inrgan.inrs._warm import learn_network, reptile
 from inrgan.latents import load_latents
 from inrgan.modality import Modality
 
+_LOOKED_AT = 1024
+"""Functions whose mean and spread a generator to start from is given."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,8 @@ def convert(
             fitted=fitted, skipped=skipped, numbers=numbers if options.fit == "weights" else G.sizes.w_dim
         )
         if not (folder.start / "config.json").exists():
-            parts = [load_latents(folder.functions(k), G).weights for k in range(total) if done[k].fitted]
+            some = [k for k in range(total) if done[k].fitted][: -(-_LOOKED_AT // options.batch)]
+            parts = [load_latents(folder.functions(k), G).weights for k in some]
             start = G if options.fit == "modulations" else spread_as(G, stacked(parts))
             start.save_pretrained(folder.start)
         write_json(folder.path / REPORT, report.to_plain())
