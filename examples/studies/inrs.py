@@ -20,7 +20,7 @@ import torch
 from _study import Study
 from torch.nn import functional as F
 
-from inrgan import CriticSizes, GeneratorSizes, ImageModality, Trainer, recipes
+from inrgan import CriticSizes, Generator, GeneratorSizes, ImageModality, Trainer, recipes
 from inrgan.analysis import exact_factors, linear_probe
 from inrgan.data import AbstractSource
 from inrgan.evaluation import held_out_source, observe_reals, render_fakes
@@ -64,6 +64,8 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
     inrs = folder / "functions"
     convert(source, inrs, modality=MODALITY, sizes=SIZES, options=options, count=items, device=device)
     lines = {arm: weights_in_common(InrSource(inrs), source, scored=scored, seed=seed)}
+    start = _sampled(Generator.from_pretrained(inrs / "generator"), scored, seed)
+    lines[arm]["swd at the start"] = _swd(_observed(held_out_source(MODALITY, None, seed=seed), scored), start)
     trainings = [(("weights",), "flat")]
     if fit == "weights":
         trainings.append((("weights",), "units"))
@@ -133,8 +135,7 @@ def _trained(
         row["accuracy"] = _accuracy(trainer, NumberSpace(InrSource(inrs)), pairs=scored, seed=seed)
     trainer.close()
     real = _observed(held_out_source(MODALITY, None, seed=seed), scored)
-    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
-    return row | {"swd": _swd(real, render_fakes(trainer.ema.eval(), view, count=scored, seed=seed))}
+    return row | {"swd": _swd(real, _sampled(trainer.ema.eval(), scored, seed))}
 
 
 @torch.no_grad()
@@ -193,6 +194,11 @@ def _observed(source: AbstractSource, count: int) -> torch.Tensor:
     return observe_reals(source, MODALITY, view, count=count, seed=0)
 
 
+def _sampled(G: Generator, count: int, seed: int) -> torch.Tensor:
+    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+    return render_fakes(G, view, count=count, seed=seed)
+
+
 def _swd(real: torch.Tensor, fake: torch.Tensor) -> float:
     view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
     scores = evaluate(real, fake, metrics=["swd"], view=view, others={}, features=MODALITY.features(), seed=0)
@@ -218,6 +224,7 @@ STUDY = Study(
         "accuracy": "critic's accuracy",
         "kimg": "kimg",
         "swd": "SWD",
+        "swd at the start": "of untrained samples",
     },
     protocol=(
         "Built-in shapes of 16×16 pixels; functions of one lattice of 8 cells, 32 and 24 wide. Each arm fits 160 items "
