@@ -112,6 +112,11 @@ class TrainConfig:
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")
         check_names(self.losses)
+        if self.path_length and self.losses == ("weights",):
+            raise ConfigError(
+                f"path_length is {self.path_length} with the loss weights alone, which looks at no signals; take it "
+                "beside another loss"
+            )
         if ("weights" in self.losses) != (self.inrs is not None):
             raise ConfigError(
                 f"the losses are {', '.join(self.losses)} and inrs is {self.inrs}; the loss weights compares with a "

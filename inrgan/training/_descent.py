@@ -7,6 +7,11 @@ from typing import final
 
 import torch
 
+# One operation for all tensors instead of one for each.
+from torch import _foreach_copy_ as _copy  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_norm as _norms  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_sub as _subtract  # pyright: ignore[reportPrivateImportUsage]
+
 from inrgan._typing import Float, Tensor
 from inrgan.training._ranks import Ranks
 
@@ -68,7 +73,7 @@ class Descent:
         shortened = 0
         if made and self.largest:
             before = [torch.empty_like(p) for p in parameters]
-            torch._foreach_copy_(before, [p.detach() for p in parameters])
+            _copy(before, [p.detach() for p in parameters])
             self.optimizer.step()
             shortened = shorten(parameters, before=before, largest=self.largest)
         elif made:
@@ -97,9 +102,9 @@ def shorten(weights: Sequence[Tensor], *, before: Sequence[Tensor], largest: flo
     Returns:
         How many steps were shortened.
     """
-    sizes = torch.stack(torch._foreach_norm(list(before)))
-    steps = torch._foreach_sub(list(weights), list(before))
-    lengths = torch.stack(torch._foreach_norm(steps))
+    sizes = torch.stack(_norms(list(before)))
+    steps = _subtract(list(weights), list(before))
+    lengths = torch.stack(_norms(steps))
     at_least = torch.tensor([math.sqrt(p.numel()) for p in weights], device=sizes.device)
     factors = (largest * torch.maximum(sizes, at_least) / lengths.clamp(min=1e-30)).tolist()
     for p, old, step, factor in zip(weights, before, steps, factors, strict=True):

@@ -146,11 +146,11 @@ class Learner:
         return self.config.modality.field_loss(seen.field, generator=rng)
 
     def path_lengths(self, piece: Piece) -> Float[Tensor, "B"]:
-        """Path lengths of a piece's signals, as the first term but that of patches sees them.
+        """Path lengths of a piece's signals, as the first term that looks at the whole of them sees them.
 
         They are made once more: in fp32, and by code that is not compiled, which can be differentiated only once.
         """
-        shown = next(s for s in piece.shown if s.term.critic != "patch")
+        shown = next(s for s in piece.shown if s.term.critic != "patch" and not s.term.of_functions)
         G, seed = self.players.G, self.config.seed
         view = shown.places[0]
         with self.players.eager():

@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from small_runs import config
 from toy_modalities import BlobModality, BumpModality, ToneModality
 
 from inrgan import Box, Generator, GeneratorSizes, Sphere, SphericalModality
+from inrgan.errors import ConfigError
 from inrgan.losses import path_length_penalty, path_lengths
 from inrgan.training._path_length import PathLength
 
@@ -114,3 +116,8 @@ def test_the_running_mean():
     fresh = PathLength(0.5, every=8)
     again.load_state_dict(fresh.state_dict())
     assert again.mean is None
+
+
+def test_no_signals_to_measure():
+    with pytest.raises(ConfigError, match="path_length"):
+        config(path_length=1.0, losses=("weights",))
