@@ -20,7 +20,7 @@ import torch
 from _study import Study
 from torch.nn import functional as F
 
-from inrgan import CriticSizes, GeneratorSizes, ImageModality, Trainer, recipes
+from inrgan import CriticSizes, Generator, GeneratorSizes, ImageModality, Trainer, recipes
 from inrgan.analysis import exact_factors, linear_probe
 from inrgan.data import AbstractSource
 from inrgan.evaluation import held_out_source, observe_reals, render_fakes
@@ -64,9 +64,13 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
     inrs = folder / "functions"
     convert(source, inrs, modality=MODALITY, sizes=SIZES, options=options, count=items, device=device)
     lines = {arm: weights_in_common(InrSource(inrs), source, scored=scored, seed=seed)}
+    start = _sampled(Generator.from_pretrained(inrs / "generator"), scored, seed)
+    lines[arm]["swd at the start"] = _swd(_observed(held_out_source(MODALITY, None, seed=seed), scored), start)
     trainings = [(("weights",), "flat")]
     if fit == "weights":
-        trainings += [(("weights",), "units"), (("full", "weights"), "flat")]
+        trainings.append((("weights",), "units"))
+    if arm == "meta":
+        trainings.append((("full", "weights"), "flat"))
     for losses, critic in trainings:
         name = f"{arm}: {'signals and ' if len(losses) > 1 else ''}{'w' if fit == 'modulations' else critic}"
         lines[name] = _trained(losses, critic, inrs, seed, kimg, device, folder, scored)
@@ -122,15 +126,16 @@ def _trained(
         inrs=None if inrs is None else str(inrs), kimg=kimg, snapshot_kimg=1e9, ema_kimg=min(1.0, kimg / 8),
         watch_every=0, device=device, views=LossOptions(weight_critic="units" if critic == "units" else "flat"),
     )  # fmt: skip
-    trainer = Trainer(config, outdir=folder / "runs", init_from=inrs, quiet=True)
+    trainer = Trainer(
+        config, outdir=folder / "runs", init_from=None if inrs is None else inrs / "generator", quiet=True
+    )
     trainer.fit()
     row = {"kimg": kimg}
     if inrs is not None:
         row["accuracy"] = _accuracy(trainer, NumberSpace(InrSource(inrs)), pairs=scored, seed=seed)
     trainer.close()
     real = _observed(held_out_source(MODALITY, None, seed=seed), scored)
-    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
-    return row | {"swd": _swd(real, render_fakes(trainer.ema.eval(), view, count=scored, seed=seed))}
+    return row | {"swd": _swd(real, _sampled(trainer.ema.eval(), scored, seed))}
 
 
 @torch.no_grad()
@@ -189,10 +194,49 @@ def _observed(source: AbstractSource, count: int) -> torch.Tensor:
     return observe_reals(source, MODALITY, view, count=count, seed=0)
 
 
+def _sampled(G: Generator, count: int, seed: int) -> torch.Tensor:
+    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+    return render_fakes(G, view, count=count, seed=seed)
+
+
 def _swd(real: torch.Tensor, fake: torch.Tensor) -> float:
     view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
     scores = evaluate(real, fake, metrics=["swd"], view=view, others={}, features=MODALITY.features(), seed=0)
     return scores[0].value
+
+
+STUDY = Study(
+    name="inrs",
+    question="Do functions that were fitted apart share a space, and can a generator be trained against their weights?",
+    arms=ARMS,
+    share=1.5,
+    measure=study,
+    columns={
+        "psnr": "PSNR of fits, mean",
+        "psnr least": "least",
+        "midpoint": "PSNR halfway",
+        "cross-fade": "of cross-fades",
+        "cosine": "cosine of weights",
+        "cosine of moves": "of moves",
+        **{f"explained {k}": f"variance in {k} components" for k in COMPONENTS},
+        "probe": "probe, R²",
+        "probe of signals": "of signals, R²",
+        "accuracy": "critic's accuracy",
+        "kimg": "kimg",
+        "swd": "SWD",
+        "swd at the start": "of untrained samples",
+    },
+    protocol=(
+        "Built-in shapes of 16×16 pixels; functions of one lattice of 8 cells, 32 and 24 wide. Each arm fits 160 items "
+        "for a minute of its time (48 to 1,024) in 200 steps, and then trains a new generator for 3 kimg for a minute: "
+        "against weights with the flat critic and with the critic of units, after meta also beside the signal critic. "
+        "Halfway: of pairs, the function of the mean weights, and the mean of the two signals, by PSNR to the nearest "
+        "fitted item. Moves: from the beginning, and of independent fits from the mean. Probe: mean held-out R² of "
+        "linear maps to position, size and hues. Accuracy: how often the critic of weights scores a fitted function "
+        "above a generated one. SWD: to held-out items, of the fits and of 512 samples."
+    ),
+    compare=[("independent", "shared"), ("shared", "meta"), ("independent: flat", "meta: flat")],
+)
 
 
 def table(lines: dict[str, Row]) -> str:

@@ -1,6 +1,7 @@
 """What a hypernetwork is: mapped latents to the weights of one small network per sample."""
 
 import abc
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -8,15 +9,42 @@ from torch import nn
 
 from inrgan._layers import EqualizedLinear
 from inrgan._typing import Float, Tensor
-from inrgan.inr import LayerSpec, LayerWeights
+from inrgan.inr import LayerSpec, LayerWeights, Weights
 
 
 class AbstractHypernetwork(nn.Module, abc.ABC):
     """w to the weights of every layer of a backbone."""
 
+    shared: nn.ParameterDict
+    """The weights that all samples are modulations of, at scale 1, by layer name."""
+
     @abc.abstractmethod
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
         """Weights for every sample, one entry per layer of the backbone."""
+
+    @abc.abstractmethod
+    def set_base(self, weights: Weights) -> None:
+        """Take other weights for those that all samples are modulations of: what comes of w = 0, in a new network.
+
+        Args:
+            weights: of one function.
+        """
+
+    @torch.no_grad()
+    def rescale(self, factors: Sequence[tuple[float, float]]) -> None:
+        """Make modulations larger or smaller.
+
+        Args:
+            factors: for each layer, of the modulation of its weight and of that of its bias.
+        """
+        heads, starts = {"": self.head, **self.part_heads}, dict.fromkeys(self._names, 0)
+        for kind, sizes, (of_weight, of_bias) in zip(self._kinds, self._sizes, factors, strict=True):
+            for piece, count in enumerate(sizes):
+                # The last piece is the bias's; the others are multiplied with each other, where there are several.
+                factor = of_bias if piece == len(sizes) - 1 else of_weight ** (1 / (len(sizes) - 1))
+                rows = slice(starts[kind], starts[kind] + count)
+                heads[kind].weight[rows] *= factor
+                starts[kind] += count
 
     def _make_heads(
         self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int, parts: Mapping[str, int]
@@ -71,6 +99,13 @@ def demodulate(weight: Float[Tensor, "B O I"]) -> Float[Tensor, "B O I"]:
         1.0
     """
     return weight * torch.rsqrt(weight.square().sum(dim=-1, keepdim=True) + 1e-12)
+
+
+@torch.no_grad()
+def put(shared: nn.ParameterDict, specs: Sequence[LayerSpec], weights: Weights) -> None:
+    """Put the weights of one function into a template, at scale 1."""
+    for spec, layer in zip(specs, weights, strict=True):
+        shared[spec.name].copy_(layer.weight[0] * math.sqrt(spec.inputs))
 
 
 def template(specs: Sequence[LayerSpec]) -> nn.ParameterDict:

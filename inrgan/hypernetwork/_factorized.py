@@ -9,8 +9,8 @@ from torch import nn
 
 from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
-from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, template
-from inrgan.inr import LayerSpec, LayerWeights
+from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, put, template
+from inrgan.inr import LayerSpec, LayerWeights, Weights
 
 Modulation = Literal["linear", "plain", "tanh", "sigmoid"]
 
@@ -55,6 +55,12 @@ class FactorizedHypernetwork(AbstractHypernetwork):
         sizes = [(s.outputs * rank, s.inputs * rank, s.outputs) for s in specs]
         self._make_heads(specs, sizes, w_dim=w_dim, parts=parts or {})
         self.biases = nn.ParameterDict({s.name: nn.Parameter(torch.zeros(s.outputs)) for s in specs})
+
+    @torch.no_grad()
+    def set_base(self, weights: Weights) -> None:
+        put(self.shared, self.specs, weights)
+        for spec, layer in zip(self.specs, weights, strict=True):
+            self.biases[spec.name].copy_(layer.bias[0])
 
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
         pieces = self._pieces(w)

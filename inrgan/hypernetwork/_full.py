@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import torch
+
 from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
-from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, template
-from inrgan.inr import LayerSpec, LayerWeights
+from inrgan.hypernetwork._base import AbstractHypernetwork, demodulate, put, template
+from inrgan.inr import LayerSpec, LayerWeights, Weights
 
 _LIMIT = 500_000_000
 
@@ -39,6 +41,15 @@ class FullHypernetwork(AbstractHypernetwork):
             )
         self.shared = template(specs)
         self._make_heads(specs, sizes, w_dim=w_dim, parts=parts or {})
+
+    @torch.no_grad()
+    def set_base(self, weights: Weights) -> None:
+        put(self.shared, self.specs, weights)
+        heads, starts = {"": self.head, **self.part_heads}, dict.fromkeys(self._names, 0)
+        for spec, layer in zip(self.specs, weights, strict=True):
+            start = starts[spec.part] + spec.outputs * spec.inputs
+            starts[spec.part] = start + spec.outputs
+            heads[spec.part].bias[start : starts[spec.part]] = 10 * layer.bias[0]
 
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
         pieces = self._pieces(w)

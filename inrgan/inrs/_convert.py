@@ -22,9 +22,14 @@ from inrgan.inr import LayerWeights
 from inrgan.inrs._descent import Targets, descend, final_errors, psnr
 from inrgan.inrs._folder import REPORT, Batch, Entry, InrFolder
 from inrgan.inrs._options import FitOptions
+from inrgan.inrs._spread import spread_as, stacked
 from inrgan.inrs._unknowns import AbstractUnknowns, Codes, FreeWeights, base_numbers, drawn, repeated
 from inrgan.inrs._warm import learn_network, reptile
+from inrgan.latents import load_latents
 from inrgan.modality import Modality
+
+_LOOKED_AT = 1024
+"""Functions whose mean and spread a generator to start from is given."""
 
 
 @final
@@ -123,6 +128,11 @@ def convert(
         report = ConvertReport(
             fitted=fitted, skipped=skipped, numbers=numbers if options.fit == "weights" else G.sizes.w_dim
         )
+        if not (folder.start / "config.json").exists():
+            some = [k for k in range(total) if done[k].fitted][: -(-_LOOKED_AT // options.batch)]
+            parts = [load_latents(folder.functions(k), G).weights for k in some]
+            start = G if options.fit == "modulations" else spread_as(G, stacked(parts))
+            start.save_pretrained(folder.start)
         write_json(folder.path / REPORT, report.to_plain())
     return report
 

@@ -54,7 +54,8 @@ class InrFolder:
 
     ``config.json`` and ``model.safetensors`` hold the generator whose backbone the functions have; ``inrs.json`` what
     was asked for; ``items-NNNNNN.safetensors`` the functions of a batch, as a file of latents, and beside it
-    ``items-NNNNNN.json`` which they are. A batch is done when the latter is there: it is written last.
+    ``items-NNNNNN.json`` which they are. A batch is done when the latter is there: it is written last. ``generator``
+    holds a generator that a training starts from.
 
     Args:
         path: of the folder.
@@ -165,6 +166,11 @@ class InrFolder:
     def functions(self, number: int) -> Path:
         """The file of a batch's functions."""
         return self._items(number)
+
+    @property
+    def start(self) -> Path:
+        """Where the generator is that a training against the functions starts from."""
+        return self.path / "generator"
 
     @property
     def has_generator(self) -> bool:

@@ -9,7 +9,6 @@ import torch
 
 from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
-from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.hypernetwork import demodulate
 from inrgan.inr import LayerWeights, Weights
@@ -55,11 +54,7 @@ class FreeWeights(AbstractUnknowns):
         self.w_dim, self.unit = w_dim, unit
 
     def weights(self) -> Weights:
-        out = []
-        for v, b in zip(self.numbers[::2], self.numbers[1::2], strict=True):
-            weight = demodulate(v) if self.unit else v / math.sqrt(v.shape[-1])
-            out.append(LayerWeights(weight, 0.1 * b))
-        return out
+        return as_weights(list(zip(self.numbers[::2], self.numbers[1::2], strict=True)), unit=self.unit)
 
     def latents(self) -> Float[Tensor, "B W"]:
         return self.numbers[0].new_zeros(len(self.numbers[0]), self.w_dim)
@@ -101,22 +96,9 @@ def base_numbers(G: Generator) -> list[tuple[Tensor, Tensor]]:
     return [(x.weight * math.sqrt(x.weight.shape[-1]), 10 * x.bias) for x in made]
 
 
-def set_base(G: Generator, numbers: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """The inverse of ``base_numbers``, for a generator that was never trained.
-
-    Raises:
-        ConfigError: its hypernetwork has no network that samples share.
-    """
-    shared, biases = getattr(G.hypernetwork, "shared", None), getattr(G.hypernetwork, "biases", None)
-    if shared is None or biases is None:
-        raise ConfigError(
-            f"a {G.sizes.hypernetwork} hypernetwork has no network that its samples share; use factorized or style, or "
-            "another init than meta"
-        )
-    with torch.no_grad():
-        for spec, (v, b) in zip(G.inr.layers, numbers, strict=True):
-            shared[spec.name].copy_(v[0])
-            biases[spec.name].copy_(0.1 * b[0])
+def as_weights(numbers: Sequence[tuple[Tensor, Tensor]], *, unit: bool) -> list[LayerWeights]:
+    """The weights that numbers v and b stand for."""
+    return [LayerWeights(demodulate(v) if unit else v / math.sqrt(v.shape[-1]), 0.1 * b) for v, b in numbers]
 
 
 def repeated(numbers: Sequence[tuple[Tensor, Tensor]], count: int) -> list[tuple[Tensor, Tensor]]:

@@ -8,7 +8,7 @@ from inrgan._typing import Tensor
 from inrgan.generator import Generator
 from inrgan.inrs._descent import Targets, descend, field_of
 from inrgan.inrs._options import FitOptions
-from inrgan.inrs._unknowns import Codes, FreeWeights, base_numbers, repeated, set_base
+from inrgan.inrs._unknowns import Codes, FreeWeights, as_weights, base_numbers, repeated
 
 
 def reptile(
@@ -25,12 +25,8 @@ def reptile(
         draw: the items of a round.
         options: k is ``warm_steps``.
         after_round: called when a round is done.
-
-    Raises:
-        ConfigError: the hypernetwork has no shared network.
     """
     base = base_numbers(G)
-    set_base(G, base)
     unit = G.sizes.demodulated
     for r in range(options.warm_rounds):
         targets = draw(r)
@@ -44,7 +40,7 @@ def reptile(
         flat = [x.lerp(mean, epsilon) for x, mean in zip([y for pair in base for y in pair], means, strict=True)]
         base = [(_kept_long(v, unit), b) for v, b in zip(flat[::2], flat[1::2], strict=True)]
         after_round()
-    set_base(G, base)
+    G.hypernetwork.set_base(as_weights(base, unit=unit))
 
 
 def learn_network(

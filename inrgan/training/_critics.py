@@ -101,5 +101,6 @@ def check_functions(space: NumberSpace, config: TrainConfig, G: Any, *, begun: o
         )
     if space.modulations and begun is None:
         raise ConfigError(
-            f"the functions in {config.inrs} are modulations of the hypernetwork there; add --init-from {config.inrs}"
+            f"the functions in {config.inrs} are modulations of the hypernetwork there; add --init-from "
+            f"{config.inrs}/generator"
         )

@@ -48,6 +48,6 @@ def test_numbers_of_functions_whose_answer_is_known(tmp_path):
 def test_the_program(tmp_path, capsys):
     inrs.main(["--minutes", "0.01", "--out", str(tmp_path / "i.json")])
     lines = json.loads((tmp_path / "i.json").read_text())["lines"]
-    assert {"reals", "signals alone", "meta: units", "independent: signals and flat", "modulations: w"} <= set(lines)
+    assert {"reals", "signals alone", "meta: signals and flat", "independent: units", "modulations: w"} <= set(lines)
     assert all(math.isfinite(x) for row in lines.values() for x in row.values())
     assert "| meta: units |" in capsys.readouterr().out
