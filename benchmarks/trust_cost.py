@@ -16,7 +16,7 @@ import torch
 
 from inrgan import ImageModality, Trainer, recipes
 from inrgan.training import update_ema
-from inrgan.training._descent import shorten
+from inrgan.training._descent import copies, shorten
 from inrgan.training._layers import health_of_layers, spread_of_layers
 from inrgan.training._updates import last_updates, update_measures
 
@@ -34,9 +34,7 @@ def limited(trainer: Trainer) -> None:
     """What is done around an optimiser's step to limit it, for both networks."""
     for network in (trainer.G, trainer.D):
         weights = list(network.parameters())
-        before = [torch.empty_like(p) for p in weights]
-        torch._foreach_copy_(before, [p.detach() for p in weights])
-        shorten(weights, before=before, largest=trainer.config.largest_step)
+        shorten(weights, before=copies(weights), largest=trainer.config.largest_step)
 
 
 def main() -> None:

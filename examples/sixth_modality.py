@@ -109,8 +109,6 @@ class DampedSinusoids(AbstractSource):
     """The built-in data: a tone that starts at a random moment and dies away. Item i depends on seed and i alone."""
 
     description = "damped-sinusoids"
-    label_names = ()
-    bad = 0
 
     def __init__(self, count: int = 2048, *, size: int = 256, seed: int = 0):
         self._count, self._size, self._seed = count, size, seed

@@ -57,6 +57,32 @@ def load_latents(path: str | Path, generator: Generator) -> Field:
         >>> load_latents("cat.safetensors", G).render((64, 64)).shape
         torch.Size([1, 3, 64, 64])
     """
+    tensors, like = _read(path, generator), generator.mapping.w_mean
+    if set(tensors) == {"w"}:
+        with torch.no_grad():
+            return generator.field(tensors["w"].to(like))
+    return Field(generator.inr, _weights(path, tensors, generator, like), domain=generator.modality.domain)
+
+
+def load_w(path: str | Path, generator: Generator) -> Float[Tensor, "B W"]:
+    """The mapped latents in a file of ``save_latents``, whether functions follow from them or not.
+
+    Args:
+        path: of the file.
+        generator: whose they are.
+
+    Raises:
+        CheckpointError: missing, corrupt, not finite, or of another generator.
+
+    Example:
+        >>> load_w("cat.safetensors", G).shape
+        torch.Size([1, 128])
+    """
+    return _read(path, generator)["w"]
+
+
+def _read(path: str | Path, generator: Generator) -> dict[str, Tensor]:
+    """The file's tensors, among them latents of the generator; all finite."""
     try:
         tensors = load_file(Path(path))
     except FileNotFoundError:
@@ -72,11 +98,7 @@ def load_latents(path: str | Path, generator: Generator) -> Field:
     for name, x in tensors.items():
         if not x.is_floating_point() or not torch.isfinite(x).all():
             raise CheckpointError(f"{path} holds NaN, infinity or whole numbers in {name}; make it anew")
-    like = generator.mapping.w_mean
-    if set(tensors) == {"w"}:
-        with torch.no_grad():
-            return generator.field(w.to(like))
-    return Field(generator.inr, _weights(path, tensors, generator, like), domain=generator.modality.domain)
+    return tensors
 
 
 def one_function(path: str | Path, generator: Generator) -> Field:

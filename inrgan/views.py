@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from inrgan._typing import Float, Tensor
+from inrgan._typing import Float, Int, Tensor
 from inrgan.errors import NonFiniteError, ShapeError
 
 
@@ -183,6 +183,18 @@ def scattered(
     else:
         low, high = points.detach().amin(dim=1), points.detach().amax(dim=1)
     return View(shape=(points.shape[1],), spacing=spacing, center=(low + high) / 2, extent=high - low, points=points)
+
+
+def at_points(view: View, chosen: Int[Tensor, "N"]) -> View:
+    """Samples of a grid, by their numbers in the flattened array, as scattered points.
+
+    Example:
+        >>> at_points(Box(2).grid((4, 4)), torch.tensor([0, 15])).coords.shape
+        torch.Size([1, 2, 2])
+    """
+    spacing = view.spacing if view.spacing.shape[1] == 1 else view.spacing[:, chosen]
+    weights = None if view.weights is None else view.weights[:, chosen]
+    return replace(scattered(view.coords[:, chosen], spacing=spacing), weights=weights)
 
 
 def directions(points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D"]:

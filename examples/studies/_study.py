@@ -1,8 +1,10 @@
 """What a study is, how a budget is divided over several, and what seeds say together."""
 
+import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from inrgan.analysis import Interval
 
@@ -68,3 +70,21 @@ def over_seeds(values: Sequence[float]) -> Interval:
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1))
     half = float(t.ppf(0.975, len(known) - 1)) * deviation / math.sqrt(len(known))
     return Interval(mean, mean - half, mean + half)
+
+
+def alone(study: Study, *, about: str | None, arm: str, minutes: float) -> None:
+    """The command line of one study: one arm, one seed, its numbers printed.
+
+    Args:
+        study: what to measure.
+        about: text of --help.
+        arm: the default.
+        minutes: the default.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arm", choices=tuple(study.arms), default=arm)
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--out", type=Path, default=Path(study.name.replace("_", "-")))
+    args = parser.parse_args()
+    for name, row in study.measure(args.arm, seed=0, minutes=args.minutes, device="cpu", folder=args.out).items():
+        print(f"{name:<48}", dict(row))

@@ -6,7 +6,6 @@ A generated item is its latent w; a real one is the latent that ``project`` find
 function. Decoders know the generator, as codecs know their tables: it does not count.
 """
 
-import argparse
 import io
 import math
 import statistics
@@ -16,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from _study import TRIAL, Study
+from _study import TRIAL, Study, alone
 from _training import TRAINED, trained
 
 from inrgan import AudioModality, ImageModality, Modality, recipes
 from inrgan.analysis import Stages, observe_item, project, stages_of
 from inrgan.evaluation import held_out_source
 from inrgan.inr import LayerWeights
+from inrgan.values import psnr
 
 ARMS: dict[str, Modality] = {
     "pictures": ImageModality(resolution=32),
@@ -30,7 +30,6 @@ ARMS: dict[str, Modality] = {
 }
 BITS = (8, 4)
 """Of the entries of w; where nothing else is said they have 32."""
-_PEAK = 2.0
 
 Codec = Callable[[np.ndarray], Iterable[tuple[int, np.ndarray]]]
 """Values to (bytes, what comes back), one for each quality."""
@@ -115,11 +114,6 @@ def at_most(codec: Codec, values: np.ndarray, *, mse: float) -> tuple[int, float
     return min(good) if good else min(tries, key=lambda t: t[1])
 
 
-def psnr(mse: float) -> float:
-    """In dB, of values from −1 to 1."""
-    return 10 * math.log10(_PEAK**2 / max(mse, 1e-20))
-
-
 def _picture(kind: str, *settings: dict[str, Any]) -> Codec:
     """A kind of file, with one of several settings."""
 
@@ -188,15 +182,5 @@ STUDY = Study(
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arm", choices=tuple(ARMS), default="pictures")
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--out", type=Path, default=Path("compression"))
-    args = parser.parse_args()
-    for name, row in study(args.arm, seed=0, minutes=args.minutes, device="cpu", folder=args.out).items():
-        print(f"{name:<48}", row)
-
-
 if __name__ == "__main__":
-    main()
+    alone(STUDY, about=__doc__, arm="pictures", minutes=10)

@@ -6,14 +6,13 @@ The derivative of automatic differentiation, and central differences of several 
 precision.
 """
 
-import argparse
 import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from _study import TRIAL, Study
+from _study import TRIAL, Study, alone
 from _training import TRAINED, trained
 
 from inrgan import Field, ImageModality, Modality, OccupancyModality, VideoModality, recipes
@@ -120,15 +119,5 @@ STUDY = Study(
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arm", choices=tuple(ARMS), default="solid")
-    parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--out", type=Path, default=Path("derivatives"))
-    args = parser.parse_args()
-    for name, row in study(args.arm, seed=0, minutes=args.minutes, device="cpu", folder=args.out).items():
-        print(f"{name:<32}", row)
-
-
 if __name__ == "__main__":
-    main()
+    alone(STUDY, about=__doc__, arm="solid", minutes=2)

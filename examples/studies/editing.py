@@ -6,11 +6,10 @@ A disc of a generated picture is to become its own negative. Its latent w, or th
 improved by gradient steps inside the disc alone, or inside while the rest is held.
 """
 
-import argparse
 from pathlib import Path
 
 import torch
-from _study import TRIAL, Study
+from _study import TRIAL, Study, alone
 from _training import TRAINED, trained
 
 from inrgan import ImageModality, View, recipes
@@ -117,14 +116,5 @@ STUDY = Study(
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--out", type=Path, default=Path("editing"))
-    args = parser.parse_args()
-    for name, row in study("shapes", seed=0, minutes=args.minutes, device="cpu", folder=args.out).items():
-        print(f"{name:<20}", row)
-
-
 if __name__ == "__main__":
-    main()
+    alone(STUDY, about=__doc__, arm=STUDY.arms[0], minutes=5)

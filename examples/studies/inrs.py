@@ -24,10 +24,12 @@ from inrgan import CriticSizes, Generator, GeneratorSizes, ImageModality, Traine
 from inrgan.analysis import exact_factors, linear_probe
 from inrgan.data import AbstractSource
 from inrgan.evaluation import held_out_source, observe_reals, render_fakes
+from inrgan.inr import flat
 from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
 from inrgan.losses import LossOptions
 from inrgan.memory import keep_freed_memory
 from inrgan.metrics import evaluate
+from inrgan.values import psnr
 
 MODALITY = ImageModality(resolution=16)
 SIZES = GeneratorSizes(z_dim=32, w_dim=64, rank=4, lattices=(8,), widths=(32, 24), depths=(2, 1))
@@ -91,7 +93,7 @@ def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int,
     view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
     items = [e.item for e in fitted.entries]
     signals = MODALITY.observe([source[i] for i in items], view)
-    psnr = [e.psnr for e in fitted.entries]
+    quality = [e.psnr for e in fitted.entries]
     rng = np.random.default_rng(seed)
     pairs = rng.permutation(count)[: count // 2 * 2].reshape(-1, 2)[:64]
     a, b = (vectors[pairs[:, k]] for k in (0, 1))
@@ -106,7 +108,7 @@ def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int,
     factors = {name: own[name] for name in ("x", "y", "radius")}
     factors |= {f"{f} {name}": t for name in ("hue", "background_hue") for f, t in _circle(name, own[name])}
     row = {
-        "psnr": float(np.mean(psnr)), "psnr least": min(psnr),
+        "psnr": float(np.mean(quality)), "psnr least": min(quality),
         "midpoint": _nearest(halfway, signals), "cross-fade": _nearest((ends[0] + ends[1]) / 2, signals),
         "cosine": float(F.cosine_similarity(a, b).mean()),
         "cosine of moves": float(F.cosine_similarity(a - start, b - start).mean()),
@@ -169,14 +171,13 @@ def _beginning(fitted: InrSource) -> torch.Tensor:
     if fitted.settings["options"]["init"] == "independent":
         return fitted.vectors.mean(dim=0)
     G = fitted.generator
-    made = G.hypernetwork(torch.zeros(1, G.sizes.w_dim))
-    return torch.cat([x.flatten() for layer in made for x in (layer.weight, layer.bias)])
+    return flat(G.hypernetwork(torch.zeros(1, G.sizes.w_dim)))[0]
 
 
 def _nearest(values: torch.Tensor, signals: torch.Tensor) -> float:
     """Mean peak signal-to-noise ratio in dB to the nearest of some signals; the peak is 2."""
     mse = torch.cdist(values.flatten(1), signals.flatten(1)).square().amin(dim=1) / signals[0].numel()
-    return float((10 * torch.log10(4 / mse.clamp(min=1e-12))).mean())
+    return float(np.mean([psnr(error) for error in mse.tolist()]))
 
 
 def _probe(features: torch.Tensor, factors: dict[str, np.ndarray], seed: int) -> float:
@@ -203,40 +204,6 @@ def _swd(real: torch.Tensor, fake: torch.Tensor) -> float:
     view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
     scores = evaluate(real, fake, metrics=["swd"], view=view, others={}, features=MODALITY.features(), seed=0)
     return scores[0].value
-
-
-STUDY = Study(
-    name="inrs",
-    question="Do functions that were fitted apart share a space, and can a generator be trained against their weights?",
-    arms=ARMS,
-    share=1.5,
-    measure=study,
-    columns={
-        "psnr": "PSNR of fits, mean",
-        "psnr least": "least",
-        "midpoint": "PSNR halfway",
-        "cross-fade": "of cross-fades",
-        "cosine": "cosine of weights",
-        "cosine of moves": "of moves",
-        **{f"explained {k}": f"variance in {k} components" for k in COMPONENTS},
-        "probe": "probe, R²",
-        "probe of signals": "of signals, R²",
-        "accuracy": "critic's accuracy",
-        "kimg": "kimg",
-        "swd": "SWD",
-        "swd at the start": "of untrained samples",
-    },
-    protocol=(
-        "Built-in shapes of 16×16 pixels; functions of one lattice of 8 cells, 32 and 24 wide. Each arm fits 160 items "
-        "for a minute of its time (48 to 1,024) in 200 steps, and then trains a new generator for 3 kimg for a minute: "
-        "against weights with the flat critic and with the critic of units, after meta also beside the signal critic. "
-        "Halfway: of pairs, the function of the mean weights, and the mean of the two signals, by PSNR to the nearest "
-        "fitted item. Moves: from the beginning, and of independent fits from the mean. Probe: mean held-out R² of "
-        "linear maps to position, size and hues. Accuracy: how often the critic of weights scores a fitted function "
-        "above a generated one. SWD: to held-out items, of the fits and of 512 samples."
-    ),
-    compare=[("independent", "shared"), ("shared", "meta"), ("independent: flat", "meta: flat")],
-)
 
 
 def table(lines: dict[str, Row]) -> str:

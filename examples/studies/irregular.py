@@ -6,7 +6,6 @@ places. Nothing is filled in. Beside it: the same training on items filled in fi
     python examples/studies/irregular.py --minutes 5      # pictures of which a quarter to a half is known
 """
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Literal, final
 
 import torch
-from _study import TRIAL, Study
+from _study import TRIAL, Study, alone
 from _training import TRAINED, scores, trained
 from scipy.spatial import KDTree
 
@@ -92,14 +91,6 @@ class Tables(AbstractSource):
     @property
     def description(self) -> str:
         return f"{self._what}-{self._whole.description}"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def bad(self) -> int:
-        return 0
 
     def __len__(self) -> int:
         return min(_ITEMS, len(self._whole))
@@ -187,14 +178,5 @@ STUDY = Study(
 )  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arm", choices=tuple(ARMS), default="pictures, seen")
-    parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--out", type=Path, default=Path("irregular"))
-    args = parser.parse_args()
-    print(study(args.arm, seed=0, minutes=args.minutes, device="cpu", folder=args.out))
-
-
 if __name__ == "__main__":
-    main()
+    alone(STUDY, about=__doc__, arm="pictures, seen", minutes=5)

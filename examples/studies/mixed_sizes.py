@@ -6,14 +6,13 @@ One picture in ten has 32 pixels or more; the others have 16 to 31. All arms lea
 mixed_resolutions.py`` compares more methods on folders of photographs.
 """
 
-import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
 
 import torch
-from _study import TRIAL, Study
+from _study import TRIAL, Study, alone
 from _training import TRAINED, trained
 
 from inrgan import ImageModality, recipes, resample
@@ -49,14 +48,6 @@ class Shrunk(AbstractSource):
     @property
     def description(self) -> str:
         return "enlarged-shapes" if self._enlarged else "mixed-shapes"
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def bad(self) -> int:
-        return 0
 
     def __len__(self) -> int:
         return ITEMS
@@ -127,14 +118,5 @@ STUDY = Study(
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arm", choices=tuple(ARMS), default="all, at random resolutions")
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--out", type=Path, default=Path("mixed-sizes"))
-    args = parser.parse_args()
-    print(study(args.arm, seed=0, minutes=args.minutes, device="cpu", folder=args.out))
-
-
 if __name__ == "__main__":
-    main()
+    alone(STUDY, about=__doc__, arm="all, at random resolutions", minutes=10)

@@ -21,8 +21,10 @@ from inrgan.analysis._speed import SpeedProfile, jump_score, measure_speed
 from inrgan.analysis._spreads import Spread, histogram_quantiles, read_spreads
 from inrgan.analysis._stability import Diverged, LayerHealth, StabilityStudy, first_to_diverge, study_stability
 from inrgan.analysis._stability_page import stability_page
-from inrgan.analysis._stages import SPACES, STAGES, Stages, at_points, flat, probe_view, some_points, stages_of
+from inrgan.analysis._stages import SPACES, STAGES, Stages, probe_view, some_points, stages_of
 from inrgan.analysis._warp import Warped, explained_by_warp
+from inrgan.inr import flat
+from inrgan.views import at_points
 
 __all__ = [
     "SPACES",

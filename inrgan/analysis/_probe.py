@@ -8,9 +8,8 @@ import torch
 
 from inrgan._typing import Float, Tensor
 from inrgan.analysis._intervals import Interval, bootstrap
-from inrgan.analysis._stages import flat
 from inrgan.errors import ConfigError, ShapeError
-from inrgan.inr import Weights
+from inrgan.inr import Weights, flat
 
 SKETCH = 8192
 """Numbers to which more weights than that are brought together."""

@@ -10,10 +10,11 @@ import torch
 from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
 from inrgan.analysis._observations import Observations
-from inrgan.analysis._stages import Stages, at_points
+from inrgan.analysis._stages import Stages
 from inrgan.errors import ConfigError, NonFiniteError
 from inrgan.inr import LayerWeights, Weights
-from inrgan.views import View
+from inrgan.values import psnr
+from inrgan.views import View, at_points
 
 MOST_POINTS = 1 << 14
 """Samples that are all looked at in every step; of more, so many are drawn for each."""
@@ -41,7 +42,7 @@ class Projection:
     def to_plain(self) -> dict[str, Any]:
         """As a JSON object, with peak signal-to-noise ratios in dB (the peak is 2, from −1 to 1)."""
         errors = {
-            stage: {k: v for name, mse in row.items() for k, v in ((f"mse_{name}", mse), (f"psnr_{name}", _psnr(mse)))}
+            stage: {k: v for name, mse in row.items() for k, v in ((f"mse_{name}", mse), (f"psnr_{name}", psnr(mse)))}
             for stage, row in self.errors.items()
         }
         return {"protocol": self.protocol, "errors": errors}
@@ -215,7 +216,3 @@ def _minimise(
             if not float(measure()) <= least:
                 for x, kept in zip(numbers, best, strict=True):
                     x.copy_(kept)
-
-
-def _psnr(mse: float) -> float:
-    return 10 * math.log10(4 / max(mse, 1e-20))

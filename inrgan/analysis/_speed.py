@@ -6,7 +6,8 @@ from typing import final
 import torch
 
 from inrgan._typing import Float, Tensor
-from inrgan.analysis._stages import Stages, flat
+from inrgan.analysis._stages import Stages
+from inrgan.inr import flat
 from inrgan.views import View
 
 HIGHEST = 1e6

@@ -9,7 +9,8 @@ from google.protobuf.message import DecodeError
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-_KINDS = ("activations", "weights", "gradients", "updates")
+SPREAD_KINDS = ("activations", "weights", "gradients", "updates")
+"""Of what there are histograms."""
 
 
 @final
@@ -52,7 +53,7 @@ def read_spreads(run: Path) -> dict[str, list[Spread]]:
                         for step in [s for s in rows if s >= event.step]:
                             del rows[step]
                 for value in event.summary.value if event.HasField("summary") else ():
-                    if value.HasField("histo") and value.tag.partition("/")[0] in _KINDS:
+                    if value.HasField("histo") and value.tag.partition("/")[0] in SPREAD_KINDS:
                         quantiles = histogram_quantiles(
                             np.array(value.histo.bucket_limit), np.array(value.histo.bucket),
                             low=value.histo.min, high=value.histo.max,

@@ -6,7 +6,7 @@ import numpy as np
 
 from inrgan.analysis._page import Page, Plot
 from inrgan.analysis._records import Kind
-from inrgan.analysis._spreads import Spread
+from inrgan.analysis._spreads import SPREAD_KINDS, Spread
 from inrgan.analysis._stability import KINDS, LayerHealth, StabilityStudy
 
 _SHOWN = 10
@@ -16,7 +16,6 @@ _SIZES: dict[Kind, str] = {
     "gradients": "norm of every parameter's gradient",
     "updates": "share of every parameter's norm by which a step moved it",
 }
-_SPREADS = ("activations", "weights", "gradients", "updates")
 
 
 def stability_page(study: StabilityStudy, *, title: str) -> Page:
@@ -39,7 +38,7 @@ def stability_page(study: StabilityStudy, *, title: str) -> Page:
         if study.layers[kind]:
             _growth(page, study, kind)
     _shares(page, study)
-    for kind in _SPREADS:
+    for kind in SPREAD_KINDS:
         chosen = {name.partition("/")[2]: rows for name, rows in study.spreads.items() if name.startswith(f"{kind}/")}
         if chosen:
             _spreads(page, kind, chosen)

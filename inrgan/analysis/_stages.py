@@ -1,19 +1,19 @@
 """A generator taken apart into the stages from a latent to a signal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import torch
 
-from inrgan._typing import Float, Int, Tensor
+from inrgan._typing import Int, Tensor
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.inr import Weights
 from inrgan.modality import Modality
-from inrgan.views import View, scattered
+from inrgan.views import View, at_points, scattered
 
 SPACES = ("z", "w", "θ", "signal")
 """The latent, the mapped latent, the generated weights, and the values at points of the domain."""
@@ -81,16 +81,6 @@ def stages_of(G: Generator, *, label: int | str | None = None, truncation: float
     return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
 
 
-def flat(weights: Weights) -> Float[Tensor, "B T"]:
-    """All generated weights and biases of each sample, side by side.
-
-    Example:
-        >>> flat([LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))]).shape
-        torch.Size([2, 16])
-    """
-    return torch.cat([x.flatten(1) for layer in weights for x in (layer.weight, layer.bias)], dim=1)
-
-
 def some_points(view: View, *, points: int, seed: int = 0) -> tuple[View, Int[Tensor, "N"]]:
     """Some samples of a grid as scattered points, each with its own spacing and weight, and which they are.
 
@@ -112,18 +102,6 @@ def some_points(view: View, *, points: int, seed: int = 0) -> tuple[View, Int[Te
     if points < view.count:
         chosen = torch.randperm(view.count, generator=torch.Generator().manual_seed(seed))[:points].sort().values
     return at_points(view, chosen), chosen
-
-
-def at_points(view: View, chosen: Int[Tensor, "N"]) -> View:
-    """Samples of a grid, by their numbers in the flattened array, as scattered points.
-
-    Example:
-        >>> at_points(Box(2).grid((4, 4)), torch.tensor([0, 15])).coords.shape
-        torch.Size([1, 2, 2])
-    """
-    spacing = view.spacing if view.spacing.shape[1] == 1 else view.spacing[:, chosen]
-    weights = None if view.weights is None else view.weights[:, chosen]
-    return replace(scattered(view.coords[:, chosen], spacing=spacing), weights=weights)
 
 
 def probe_view(modality: Modality, *, points: int, seed: int = 0) -> View:

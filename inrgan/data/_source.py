@@ -64,14 +64,14 @@ class AbstractSource(ABC):
         """A short slug for the names of run directories."""
 
     @property
-    @abstractmethod
     def label_names(self) -> tuple[str, ...]:
         """The class names, empty when the items are unlabelled."""
+        return ()
 
     @property
-    @abstractmethod
     def bad(self) -> int:
         """How many unreadable items were met so far."""
+        return 0
 
     @abstractmethod
     def __len__(self) -> int: ...

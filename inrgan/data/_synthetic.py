@@ -26,10 +26,6 @@ class AbstractSyntheticSource(AbstractSource):
     def label_names(self) -> tuple[str, ...]:
         return self._label_names
 
-    @property
-    def bad(self) -> int:
-        return 0
-
     def __len__(self) -> int:
         return self._count
 

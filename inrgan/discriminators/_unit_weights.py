@@ -11,7 +11,7 @@ from inrgan.discriminators._base import AbstractCritic
 from inrgan.discriminators._residual import label_score
 from inrgan.discriminators._unit_sets import UnitLayer, UnitSums, UnitVectors, Wiring
 from inrgan.errors import ShapeError
-from inrgan.inr import LayerUnits
+from inrgan.inr import LayerUnits, unflat
 from inrgan.views import View
 
 
@@ -98,11 +98,5 @@ class UnitWeightCritic(AbstractCritic):
 
     def _scaled(self, numbers: Float[Tensor, "B T"]) -> tuple[list[Tensor], list[Tensor]]:
         """Weights and biases of every layer, at scale 1."""
-        weights, biases, start = [], [], 0
-        for (rows, columns), scale in zip(self.shapes, self.scales, strict=True):
-            middle, end = start + rows * columns, start + rows * (columns + 1)
-            weights.append(numbers[:, start:middle].unflatten(1, (rows, columns)) * scale)
-            biases.append(numbers[:, middle:end] * scale)
-            start = end
-        assert start == numbers.shape[1], "units and numbers are of one backbone"
-        return weights, biases
+        layers = list(zip(unflat(numbers, self.shapes), self.scales, strict=True))
+        return [x.weight * scale for x, scale in layers], [x.bias * scale for x, scale in layers]

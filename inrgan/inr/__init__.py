@@ -2,6 +2,7 @@
 
 from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, LayerUnits, LayerWeights, Units, Weights, linear
 from inrgan.inr._carriers import CarrierINR
+from inrgan.inr._flat import flat, unflat
 from inrgan.inr._multiscale import MultiScaleINR
 from inrgan.inr._polynomial import PolynomialINR
 from inrgan.inr._units import permuted
@@ -17,6 +18,8 @@ __all__ = [
     "PolynomialINR",
     "Units",
     "Weights",
+    "flat",
     "linear",
     "permuted",
+    "unflat",
 ]

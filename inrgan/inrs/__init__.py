@@ -3,8 +3,8 @@
 from inrgan.inrs._convert import ConvertReport, convert
 from inrgan.inrs._folder import Entry
 from inrgan.inrs._options import FitOptions
-from inrgan.inrs._source import InrSource, unflat
+from inrgan.inrs._source import InrSource
 from inrgan.inrs._space import NumberSpace
 from inrgan.inrs._term import WeightsTerm
 
-__all__ = ["ConvertReport", "Entry", "FitOptions", "InrSource", "NumberSpace", "WeightsTerm", "convert", "unflat"]
+__all__ = ["ConvertReport", "Entry", "FitOptions", "InrSource", "NumberSpace", "WeightsTerm", "convert"]

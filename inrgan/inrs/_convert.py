@@ -19,7 +19,7 @@ from inrgan.errors import ConfigError, DataError, InrganError
 from inrgan.files import write_json
 from inrgan.generator import Generator
 from inrgan.inr import LayerWeights
-from inrgan.inrs._descent import Targets, descend, final_errors, psnr
+from inrgan.inrs._descent import Targets, descend, final_errors
 from inrgan.inrs._folder import REPORT, Batch, Entry, InrFolder
 from inrgan.inrs._options import FitOptions
 from inrgan.inrs._spread import spread_as, stacked
@@ -27,6 +27,7 @@ from inrgan.inrs._unknowns import AbstractUnknowns, Codes, FreeWeights, base_num
 from inrgan.inrs._warm import learn_network, reptile
 from inrgan.latents import load_latents
 from inrgan.modality import Modality
+from inrgan.values import psnr
 
 _LOOKED_AT = 1024
 """Functions whose mean and spread a generator to start from is given."""
@@ -229,7 +230,7 @@ def _fit(
         G, unknowns, targets, steps=options.steps, rate=options.learning_rate, fall=True, seed=options.seed,
         after_step=lambda: after(1),
     )  # fmt: skip
-    quality = psnr(final_errors(G, unknowns, targets)).tolist()
+    quality = [psnr(error) for error in final_errors(G, unknowns, targets).tolist()]
     good = [i for i, value in enumerate(quality) if math.isfinite(value)]
     entries = [
         Entry(item=item, name=name, psnr=value)

@@ -9,16 +9,14 @@ import torch
 
 from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
-from inrgan.analysis import at_points
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.inr import Weights
 from inrgan.inrs._unknowns import AbstractUnknowns
-from inrgan.views import View
+from inrgan.views import View, at_points
 
 MOST_POINTS = 1 << 14
 """Samples of a signal that are all looked at in every step; of more, so many are drawn for each."""
-_PEAK_SQUARED = 4.0
 
 
 @final
@@ -56,16 +54,6 @@ class Targets:
         if self.view.weights is None:
             return squared.mean(dim=1)
         return (squared * self.view.weights).sum(dim=1) / self.view.weights.sum(dim=1)
-
-
-def psnr(error: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
-    """Peak signal-to-noise ratio in dB, of a mean squared error; the peak is 2, from −1 to 1.
-
-    Example:
-        >>> psnr(torch.tensor([0.04]))
-        tensor([20.])
-    """
-    return 10 * torch.log10(_PEAK_SQUARED / error.clamp(min=1e-20))
 
 
 def descend(

@@ -7,14 +7,13 @@ from typing import final
 import torch
 
 from inrgan._typing import Float, Tensor
-from inrgan.analysis import flat
 from inrgan.data import AbstractSource
 from inrgan.errors import CheckpointError, ConfigError, DataError
 from inrgan.field import Field
 from inrgan.generator import Generator
-from inrgan.inr import LayerWeights, Weights
+from inrgan.inr import flat, unflat
 from inrgan.inrs._folder import Entry, InrFolder
-from inrgan.latents import load_latents
+from inrgan.latents import load_latents, load_w
 from inrgan.modality import Modality
 
 
@@ -63,14 +62,6 @@ class InrSource(AbstractSource):
     @property
     def description(self) -> str:
         return self._folder.path.name
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def bad(self) -> int:
-        return 0
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -122,33 +113,13 @@ class InrSource(AbstractSource):
         if self.modulations:
             with torch.no_grad():
                 return G.field(rows)
-        return Field(G.inr, unflat(rows, G), domain=G.modality.domain)
+        return Field(G.inr, unflat(rows, [(x.outputs, x.inputs) for x in G.inr.layers]), domain=G.modality.domain)
 
     def _read(self, number: int) -> Float[Tensor, "B T"]:
         path = self._folder.functions(number)
         try:
-            field, w = load_latents(path, self.generator), None
             if self.modulations:
-                from safetensors.torch import load_file
-
-                w = load_file(path)["w"]
+                return load_w(path, self.generator)
+            return flat(load_latents(path, self.generator).weights)
         except (CheckpointError, OSError) as error:
             raise DataError(f"{error}; delete it and its report, and convert the data once more") from None
-        return flat(field.weights) if w is None else w
-
-
-def unflat(rows: Float[Tensor, "B T"], G: Generator) -> Weights:
-    """The inverse of ``inrgan.analysis.flat`` for the backbone of a generator.
-
-    Example:
-        >>> len(unflat(flat(G.sample([0]).weights), G)) == len(G.inr.layers)
-        True
-    """
-    out, start = [], 0
-    for spec in G.inr.layers:
-        middle, end = start + spec.outputs * spec.inputs, start + spec.outputs * (spec.inputs + 1)
-        weight = rows[:, start:middle].unflatten(1, (spec.outputs, spec.inputs))
-        out.append(LayerWeights(weight, rows[:, middle:end]))
-        start = end
-    assert start == rows.shape[1], f"{rows.shape[1]} numbers for {start} weights"
-    return out

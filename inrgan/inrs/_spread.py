@@ -1,7 +1,6 @@
 """A generator to start a training against fitted functions from."""
 
 import copy
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +9,7 @@ from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
 from inrgan.generator import Generator
 from inrgan.inr import LayerWeights, Weights
-from inrgan.inrs._unknowns import as_weights
+from inrgan.inrs._unknowns import as_numbers, as_weights
 
 _SAMPLES, _ROUNDS = 256, 6
 _LARGEST = 10.0
@@ -34,8 +33,8 @@ def spread_as(G: Generator, weights: Weights) -> Generator:
         True
     """
     G, unit = copy.deepcopy(G), G.sizes.demodulated
-    mean = [(x.weight.mean(dim=0, keepdim=True), x.bias.mean(dim=0, keepdim=True)) for x in weights]
-    G.hypernetwork.set_base(as_weights([(v * math.sqrt(v.shape[-1]), 10 * b) for v, b in mean], unit=unit))
+    mean = [LayerWeights(x.weight.mean(dim=0, keepdim=True), x.bias.mean(dim=0, keepdim=True)) for x in weights]
+    G.hypernetwork.set_base(as_weights(as_numbers(mean), unit=unit))
     z = torch.randn(_SAMPLES, G.z_dim, generator=step_generator(0, purpose="spread", step=0)).to(G.device)
     w = G.mapping(z)
     wanted, total = _spreads(weights), [(1.0, 1.0)] * len(weights)

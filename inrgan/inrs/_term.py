@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from inrgan._typing import Float, Int, Tensor
-from inrgan.analysis import flat
 from inrgan.domains import AbstractDomain
 from inrgan.field import Field
+from inrgan.inr import flat
 from inrgan.inrs._space import NumberSpace
 from inrgan.losses import AbstractTerm
 from inrgan.views import View

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -93,7 +93,12 @@ def base_numbers(G: Generator) -> list[tuple[Tensor, Tensor]]:
     """
     with torch.no_grad():
         made = G.hypernetwork(torch.zeros_like(G.mapping.w_mean)[None])
-    return [(x.weight * math.sqrt(x.weight.shape[-1]), 10 * x.bias) for x in made]
+    return as_numbers(made)
+
+
+def as_numbers(weights: Weights) -> list[tuple[Tensor, Tensor]]:
+    """Numbers v and b that stand for weights; the inverse of ``as_weights`` up to the length of rows."""
+    return [(x.weight * math.sqrt(x.weight.shape[-1]), 10 * x.bias) for x in weights]
 
 
 def as_weights(numbers: Sequence[tuple[Tensor, Tensor]], *, unit: bool) -> list[LayerWeights]:
@@ -115,7 +120,3 @@ def drawn(G: Generator, items: Sequence[int], *, seed: int) -> list[tuple[Tensor
         v = torch.stack([torch.randn(spec.outputs, spec.inputs, generator=rng) for rng in rngs]).to(like)
         out.append((v, like.new_zeros(len(items), spec.outputs)))
     return out
-
-
-Begin = Callable[[Sequence[int]], AbstractUnknowns]
-"""From the numbers of items to where their fits begin."""

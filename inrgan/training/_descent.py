@@ -72,8 +72,7 @@ class Descent:
         made = math.isfinite(total) and math.isfinite(size)
         shortened = 0
         if made and self.largest:
-            before = [torch.empty_like(p) for p in parameters]
-            _copy(before, [p.detach() for p in parameters])
+            before = copies(parameters)
             self.optimizer.step()
             shortened = shorten(parameters, before=before, largest=self.largest)
         elif made:
@@ -84,6 +83,14 @@ class Descent:
         """Set the learning rate to a fraction of what it was at first."""
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = factor * rate
+
+
+@torch.no_grad()
+def copies(weights: Sequence[Tensor]) -> list[Tensor]:
+    """What the weights are before a step, for ``shorten``."""
+    before = [torch.empty_like(p) for p in weights]
+    _copy(before, list(weights))
+    return before
 
 
 @torch.no_grad()

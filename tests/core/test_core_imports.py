@@ -59,7 +59,6 @@ ALLOWED = {
         "domains",
         "views",
         "data",
-        "analysis",
         "field",
         "inr",
         "hypernetwork",

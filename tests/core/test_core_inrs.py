@@ -15,8 +15,8 @@ from inrgan.analysis import flat
 from inrgan.cli import main
 from inrgan.data import SubsetSource
 from inrgan.errors import ConfigError, DataError, RunDirectoryError
-from inrgan.inr import LayerWeights
-from inrgan.inrs import FitOptions, InrSource, convert, unflat
+from inrgan.inr import LayerWeights, unflat
+from inrgan.inrs import FitOptions, InrSource, convert
 from inrgan.latents import load_latents
 
 SIZES = GeneratorSizes(z_dim=8, w_dim=16, rank=2, lattices=(4,), widths=(12, 8), depths=(2, 1))
@@ -100,7 +100,7 @@ def test_items_do_not_know_of_each_other(folder):
 def test_weights_are_where_a_hypernetwork_can_make_them(folder):
     # Property: rows of unit length, as of every demodulated hypernetwork; and there and back again.
     source = read(folder)
-    weights = unflat(source.vectors, source.generator)
+    weights = unflat(source.vectors, [(x.outputs, x.inputs) for x in source.generator.inr.layers])
     for layer in weights:
         torch.testing.assert_close(layer.weight.norm(dim=-1), torch.ones(layer.weight.shape[:-1]))
     assert torch.equal(flat(weights), source.vectors)

@@ -54,14 +54,6 @@ class FieldSource(AbstractSource):
         return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "field"
 
     @property
-    def label_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def bad(self) -> int:
-        return 0
-
-    @property
     def resolution(self) -> int:
         """H of the items."""
         return self._regrid.resolution

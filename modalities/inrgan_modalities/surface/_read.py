@@ -85,14 +85,6 @@ class VertexArray(AbstractSource):
     def description(self) -> str:
         return "".join(c if c.isalnum() else "-" for c in self._path.stem.lower())[:40].strip("-") or "values"
 
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def bad(self) -> int:
-        return 0
-
     def __len__(self) -> int:
         return len(self._array)
 
