@@ -82,26 +82,29 @@ def _markdown(
     ]  # fmt: skip
     out += _grid(study, [[n, *(_cell(x) for x in row.values())] for n, row in lines.items()])
     if differences and seeds > 1:
-        out += ["", "Differences, seed by seed:", ""]
-        out += _grid(study, [[n, *(_judged(x) for x in row.values())] for n, row in differences.items()])
-        out += ["", *(f"- {verdict(name, row, study.columns)}" for name, row in differences.items())]
+        known = [told_apart(x) for row in differences.values() for x in row.values() if math.isfinite(x.low)]
+        out += [
+            "", f"Differences seed by seed, {len(known) - known.count('not told apart')} of {len(known)} told apart; "
+            f"chance alone would tell apart one of twenty:", "",
+        ]  # fmt: skip
+        out += [f"- {verdict(name, row, study.columns)}" for name, row in differences.items()]
     if rows and rows[0]["minutes"] < TRIAL:
         out += ["", "**A trial**: less was measured than is said above; not to be read."]
     return "\n".join(out) + "\n"
 
 
 def verdict(name: str, row: Mapping[str, Interval], columns: Mapping[str, str]) -> str:
-    """In words, what differs between two lines.
+    """In words, what differs between two lines, and by how much.
 
     Example:
         >>> verdict("a − b", {"n": Interval(1.0, 0.5, 1.5)}, {"n": "number"})
-        'a − b: higher: number.'
+        'a − b: number higher by 1 (0.5 to 1.5).'
     """
     parts = []
-    for kind in ("higher", "lower", "not told apart"):
-        known = [columns[c] for c, x in row.items() if told_apart(x) == kind]
-        parts += [f"{kind}: {', '.join(known)}"] if known else []
-    return f"{name}: {'; '.join(parts) or 'nothing is known'}."
+    for c, x in row.items():
+        kind, own = told_apart(x), x if x.value > 0 else Interval(-x.value, -x.high, -x.low)
+        parts += [f"{columns[c]} {kind} by {own}"] if kind in ("higher", "lower") else []
+    return f"{name}: {'; '.join(parts) or 'not told apart'}."
 
 
 def _grid(study: Study, lines: Sequence[Sequence[str]]) -> list[str]:
@@ -117,10 +120,6 @@ def _cell(x: Interval) -> str:
     if math.isnan(x.value):
         return "–"
     return f"{x.value:.3g}" if math.isnan(x.low) else str(x)
-
-
-def _judged(x: Interval) -> str:
-    return _cell(x) if math.isnan(x.low) else f"{_cell(x)}: {told_apart(x)}"
 
 
 def _plain(table: Mapping[str, Mapping[str, Interval]]) -> dict[str, Any]:

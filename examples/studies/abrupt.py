@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from _sources import Discs
+from _sources import Discs, Four
 from _study import TRIAL, Study
 from _training import TRAINED, scores, trained
 
@@ -32,10 +32,11 @@ def with_(**settings: object) -> Change:
     return lambda config: dataclasses.replace(config, **settings)
 
 
-SHAPES, DISCS = ImageModality(resolution=16), Discs(resolution=16)
+USUAL, FEW = "as it is", "four pictures"
+SHAPES, DISCS, FOUR = ImageModality(resolution=16), Discs(resolution=16), Four(resolution=16)
 SOUND, BENT = (AudioModality(resolution=2048, rate=8000, bend=bend) for bend in (0.0, 1.0))
 ARMS: dict[str, tuple[Modality, Change]] = {
-    "as it is": (SHAPES, with_()),
+    USUAL: (SHAPES, with_()),
     "mapping of 1 layer": (SHAPES, sized(mapping_depth=1)),
     "mapping of 8 layers": (SHAPES, sized(mapping_depth=8)),
     "mapping as fast as the rest": (SHAPES, sized(mapping_rate=1.0)),
@@ -46,6 +47,9 @@ ARMS: dict[str, tuple[Modality, Change]] = {
     "path lengths evened (0.33)": (SHAPES, with_(path_length=0.33)),
     "path lengths evened (3.3)": (SHAPES, with_(path_length=3.3)),
     "discs alone": (DISCS, with_()),
+    FEW: (FOUR, with_()),
+    f"{FEW}, mapping of 8 layers": (FOUR, sized(mapping_depth=8)),
+    f"{FEW}, path lengths evened (3.3)": (FOUR, with_(path_length=3.3)),
     "sound, fixed waves": (SOUND, with_()),
     "sound, predicted waves": (BENT, with_()),
 }
@@ -102,14 +106,15 @@ STUDY = Study(
         "the recipe as it is (mapping network of 2 layers at a hundredth of the learning rate, modulation of rank "
         "4, γ 0.001, three kinds of shapes), and one thing changed at a time; four fifths of the time for "
         "training. Path lengths evened: by their regularisation of this strength, the first being that of "
-        "StyleGAN2. Predicted waves: every sample has its own frequencies and phases. 32 walks between latents in "
-        "64 steps, signals at 256 points; medians over walks of the largest over the median speed (1 is an even "
+        "StyleGAN2. Discs: one of the three kinds. Four pictures: they are all the data, so that what lies between "
+        "is nothing that was seen. Predicted waves: every sample has its own frequencies and phases. 32 walks between "
+        "latents in 64 steps, signals at 256 points; medians over walks of the largest over the median speed (1 is an even "
         "pace), of the signal and of stages' gains along arcs; lengths are means, along arcs. Abrupt: the signal's "
         "score is over 3. SWD of 1,024 fakes to items of the same kind that no training saw. `abrupt.json` has "
         "more: Fréchet distances, which stages are to blame, path lengths in w."
     ),
     compare=(
-        *((arm, "as it is") for arm in list(ARMS)[1:-2]),
+        *((arm, FEW if arm.startswith(f"{FEW},") else USUAL) for arm in list(ARMS)[1:-2]),
         ("sound, predicted waves", "sound, fixed waves"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Which form of modulation bears the highest learning rate? Trainings at higher and higher rates, until one breaks."""
+"""Which form of modulation bears the highest learning rate? Trainings at lower and lower rates, until one is healthy."""
 
 import math
 from pathlib import Path
@@ -9,32 +9,36 @@ from _study import TRIAL, Study
 
 from inrgan import ImageModality
 
-SECONDS, TRIES = 0.1, 5
-"""What a step takes on an idle core, and how many trainings a search takes: with these, minutes decide the steps. The
-number of steps is a function of the minutes alone, so that all machines search alike."""
+SECONDS, TRIES = 0.1, 2
+"""What a step takes on an idle core, and how many whole trainings a search takes, for those that break end there: with
+these, minutes decide the steps. The number of steps is a function of the minutes alone, so that all machines search
+alike."""
 MOST = 64
 KINDS = {
     "1+M, demodulated": "demodulated", "1+M": "linear", "M": "plain", "1+tanh M": "tanh", "2 sigmoid M": "sigmoid",
 }  # fmt: skip
 SHAPES: dict[str, dict[str, Any]] = {"rank 4": {}, "rank 16": {"rank": 16}, "rank 4, deeper": {"deeper": 2}}
-ARMS = {f"{kind}, {shape}": (KINDS[kind], SHAPES[shape]) for shape in SHAPES for kind in KINDS}
-UNLIMITED = "1+M, demodulated, rank 4, steps as Adam makes them"
-ARMS[UNLIMITED] = ("demodulated", {"largest_step": 0.0})
+FREE = ", any step"
+ARMS: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{kind}, {shape}{free}": (KINDS[kind], SHAPES[shape] | ({"largest_step": 0.0} if free else {}))
+    for free in ("", FREE)
+    for shape in SHAPES
+    for kind in KINDS
+}
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Double the recipe's rates until a training does not stay healthy, see ``benchmarks/stable_rate.py``."""
+    """Halve rates until a training stays healthy, see ``benchmarks/stable_rate.py``."""
     del folder
-    kind, sizes = ARMS[arm]
+    kind, changes = ARMS[arm]
     steps = max(stable_rate.LOOKS, int(60 * minutes / (SECONDS * TRIES)))
-    usual = stable_rate.config_of(ImageModality(resolution=16), kind, seed=seed, device=device, **sizes)
+    usual = stable_rate.config_of(ImageModality(resolution=16), kind, seed=seed, device=device, **changes)
     best, made = 0, 0
-    most = 1 if minutes < TRIAL else MOST
-    for multiple in (2**k for k in range(int(math.log2(most)) + 1)):
+    for multiple in (2**k for k in reversed(range(int(math.log2(MOST)) + 1 if minutes >= TRIAL else 1))):
         made += 1
-        if not stable_rate.tried(usual, multiple=multiple, steps=steps)["healthy"]:
+        if stable_rate.tried(usual, multiple=multiple, steps=steps)["healthy"]:
+            best = multiple
             break
-        best = multiple
     return {arm: {"multiple": best, "doublings": math.log2(best) if best else -1.0, "steps": steps, "tries": made}}
 
 
@@ -51,15 +55,20 @@ STUDY = Study(
         "steps": "steps of each",
     },
     protocol=(
-        "Built-in shapes of 16 pixels, recipe `tiny`, learning rates of both networks doubled from the recipe's "
-        "0.004 on until a training does not stay healthy: nothing was NaN or infinite; and, at nine looks, the "
+        f"Built-in shapes of 16 pixels, recipe `tiny`, learning rates of both networks halved from {MOST} times the "
+        "recipe's 0.004 on until a training stays healthy: nothing was NaN or infinite; and, at nine looks, the "
         "critic's scores stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than "
         "half of their values are saturated (`benchmarks/stable_rate.py`). 0 (−1 doublings): not even the recipe's "
         "rate. M is the low-rank pattern that multiplies the shared weights. Deeper: two more layers in each of "
-        "three stages."
+        "three stages. Any step: without the limit on a step of a hundredth of a tensor, which is the default."
     ),
     compare=(
-        *((f"1+M, demodulated, {shape}", f"{kind}, {shape}") for shape in SHAPES for kind in list(KINDS)[1:]),
-        ("1+M, demodulated, rank 4", UNLIMITED),
+        *(
+            (f"{kind}, {shape}{free}", f"{next(iter(KINDS))}, {shape}{free}")
+            for free in ("", FREE)
+            for shape in SHAPES
+            for kind in list(KINDS)[1:]
+        ),
+        *((f"{kind}, {shape}{FREE}", f"{kind}, {shape}") for shape in SHAPES for kind in KINDS),
     ),
 )

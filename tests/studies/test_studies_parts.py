@@ -41,15 +41,19 @@ def test_abrupt_changes_one_thing_at_a_time():
         sizes = config.pop("generator") or to_plain(modality.generator_sizes("tiny"))
         return {**config, **sizes}
 
-    usual = settings("as it is")
-    for arm in list(abrupt.ARMS)[1:-2]:
-        own = settings(arm)
-        assert sum(own[name] != usual[name] for name in usual) == (arm != "discs alone"), arm  # other data, there
+    for arm, baseline in abrupt.STUDY.compare[:-1]:
+        own, before = settings(arm), settings(baseline)
+        other_data = type(abrupt.ARMS[arm][0]) is not type(abrupt.ARMS[baseline][0])
+        assert sum(own[name] != before[name] for name in before) + other_data == 1, arm
     bent = settings("sound, predicted waves")["modality"]["arguments"]
     assert bent["bend"] == 1 and bent | {"bend": 0.0} == settings("sound, fixed waves")["modality"]["arguments"]
     discs, _ = abrupt.ARMS["discs alone"]
     source = discs.source(None)
     assert {source.label(i) for i in range(len(source))} == {0} and len(source) > 1000
+    few, _ = abrupt.ARMS["four pictures"]
+    source, other = few.source(None), few.source(None, seed=5)
+    different = torch.stack([source[i] for i in range(len(source))]).unique(dim=0)
+    assert len(different) == 4 and len(source) == 1024 and torch.equal(source[1], other[1])
 
 
 def test_stable_rates_are_sought_for_what_they_say():
