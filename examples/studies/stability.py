@@ -1,4 +1,4 @@
-"""Which form of modulation bears the highest learning rate? Trainings at lower and lower rates, until one is healthy."""
+"""Which form of modulation bears the highest learning rate? Lower and lower rates, until a training is healthy."""
 
 import math
 from pathlib import Path
