@@ -110,8 +110,8 @@ STUDY = Study(
         "is nothing that was seen. Predicted waves: every sample has its own frequencies and phases. 32 walks between "
         "latents in 64 steps, signals at 256 points; medians over walks of the largest over the median speed (1 is an "
         "even pace), of the signal and of stages' gains along arcs; lengths are means, along arcs. Abrupt: the "
-        "signal's score is over 3. SWD of 1,024 fakes to items of the same kind that no training saw. `abrupt.json` has "
-        "more: Fréchet distances, which stages are to blame, path lengths in w."
+        "signal's score is over 3. SWD of 1,024 fakes to items of the same kind that no training saw. `abrupt.json` "
+        "has more: Fréchet distances, which stages are to blame, path lengths in w."
     ),
     compare=(
         *((arm, FEW if arm.startswith(f"{FEW},") else USUAL) for arm in list(ARMS)[1:-2]),
