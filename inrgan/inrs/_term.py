@@ -46,6 +46,9 @@ class WeightsTerm(AbstractTerm):
         del domain, batch, generator, resolution
         return (self.space.view,)
 
+    def own_reals(self, step: int, *, batch: int, seed: int, positions: Sequence[int]) -> Float[Tensor, "B 1 T"]:
+        return self.space.draw(step, batch=batch, seed=seed, positions=positions)
+
     def look(self, field: Field, w: Float[Tensor, "B W"], view: View) -> Float[Tensor, "B 1 T"]:
         del view
         return self.space.seen(w if self.space.modulations else flat(field.weights))

@@ -23,8 +23,7 @@ class AbstractTerm(abc.ABC):
     weights of functions."""
 
     of_functions: bool = False
-    """Whether it looks at functions themselves instead of at their values: reals are then fitted functions, and nothing
-    is moved or transformed."""
+    """Whether it looks at functions themselves instead of at their values: nothing is moved or transformed then."""
 
     fixed: bool
     """Whether the views are the same in every step at one resolution, so that what was seen can be kept."""
@@ -86,6 +85,20 @@ class AbstractTerm(abc.ABC):
         """
         del w
         return field(view)
+
+    def own_reals(
+        self, step: int, *, batch: int, seed: int, positions: Sequence[int]
+    ) -> Float[Tensor, "B C ..."] | None:
+        """What is shown as real in the place of the data's items, on the CPU; None for those, usually.
+
+        Args:
+            step: number of the step.
+            batch: samples of the step.
+            seed: of the order.
+            positions: which of them.
+        """
+        del step, batch, seed, positions
+        return None
 
     def reals_views(self, views: tuple[View, ...], *, domain: AbstractDomain) -> tuple[View, ...]:
         """From where reals are seen while the generator is asked at ``views``: from the same places, usually."""

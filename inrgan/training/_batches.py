@@ -12,7 +12,6 @@ import torch
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
 from inrgan.augmentation import Augmentation
-from inrgan.inrs import NumberSpace
 from inrgan.losses import AbstractTerm
 from inrgan.training._config import TrainConfig
 from inrgan.training._reals import Reals
@@ -31,6 +30,8 @@ class Shown:
     """From where the generator's fields are asked instead, by augmentation."""
     moves: tuple[Float[Tensor, "B _"], ...]
     """Parameters of the transforms of what is made there."""
+    real_moves: tuple[Float[Tensor, "B _"], ...]
+    """Those of the transforms of reals."""
     reals: tuple[Float[Tensor, "B C ..."], ...]
     z: Float[Tensor, "B Z"]
     labels: Int[Tensor, "B"] | None
@@ -53,7 +54,8 @@ class Shown:
             self,
             views=tuple(v.rows(rows) for v in self.views),
             places=tuple(v.rows(rows) for v in self.places),
-            moves=tuple(m[: len(rows)] for m in self.moves),
+            moves=_rows(self.moves, rows),
+            real_moves=_rows(self.real_moves, rows),
             reals=tuple(x[: len(rows)] for x in self.reals),
             z=self.z[: len(rows)],
             labels=None if self.labels is None else self.labels[: len(rows)],
@@ -79,10 +81,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A step's pieces on the CPU, the transforms of their reals, and which octaves of views were served."""
+    """A step's pieces on the CPU, and which octaves of views were served."""
 
     pieces: list[Piece]
-    moves: list[tuple[Tensor, ...]]
     used: Counter[str]
     skipped: Counter[str]
 
@@ -103,14 +104,12 @@ class Batches:
         pieces: positions in the batch, for each piece.
         device: where the pieces go.
         ahead: steps that a thread prepares while another one is computed; 0 for no thread.
-        space: of fitted functions, where a term looks at such.
     """
 
     def __init__(
         self, config: TrainConfig, terms: Sequence[AbstractTerm], reals: Reals, *, augmentation: Augmentation,
-        z_dim: int, pieces: Sequence[range], device: torch.device, ahead: int, space: NumberSpace | None = None,
+        z_dim: int, pieces: Sequence[range], device: torch.device, ahead: int,
     ):  # fmt: skip
-        self.space = space
         self.config, self.terms, self.reals, self.augmentation = config, tuple(terms), reals, augmentation
         self.z_dim, self.pieces, self.device, self.ahead = z_dim, tuple(pieces), device, ahead
         self.used: Counter[str] = Counter()
@@ -134,10 +133,7 @@ class Batches:
         self.waited += time.perf_counter() - began
         self.used += ready.used
         self.skipped += ready.skipped
-        return [
-            replace(piece, shown=tuple(self._delivered(s, moves) for s in piece.shown))
-            for piece, moves in zip(ready.pieces, ready.moves, strict=True)
-        ]
+        return [replace(piece, shown=tuple(map(self._delivered, piece.shown))) for piece in ready.pieces]
 
     def clear_counts(self) -> None:
         """Count used and skipped items, and seconds of waiting for a step's data, anew."""
@@ -163,12 +159,10 @@ class Batches:
                 self._coming[key] = self._thread.submit(self._prepare, *key)
         return self._coming.pop(wanted[0]).result()
 
-    def _delivered(self, shown: Shown, moves: tuple[Tensor, ...]) -> Shown:
+    def _delivered(self, shown: Shown) -> Shown:
         """On the device, with the values of reals transformed there."""
-        shown = shown.to(self.device)
-        if shown.term.of_functions:
-            return shown
-        changed = (self.augmentation.change(x, v, moves) for x, v in zip(shown.reals, shown.views, strict=True))
+        shown, change = shown.to(self.device), self.augmentation.change
+        changed = (change(x, v, shown.real_moves) for x, v in zip(shown.reals, shown.views, strict=True))
         return replace(shown, reals=tuple(changed))
 
     def _prepare(self, step: int, chance: float) -> _Prepared:
@@ -177,12 +171,12 @@ class Batches:
         z_rng = step_generator(config.seed, purpose="z", step=step)
         resolution = config.views.resolution_at(kimg, config.modality.resolution)
         # Every view of a step is moved alike, so that a patch and its whole stay those of one signal.
-        real_moves, fake_moves = (
+        both_moves = [
             self.augmentation.draw(
                 config.batch, chance=chance, generator=step_generator(config.seed, purpose=purpose, step=step)
             )
             for purpose in ("transform-reals", "transform-fakes")
-        )
+        ]
         shown: list[list[Shown]] = [[] for _ in self.pieces]
         for term in self.terms:
             strength = term.strength(kimg)
@@ -196,25 +190,23 @@ class Batches:
             if config.modality.known_in_part:
                 views = tuple(self.reals.known(step, v) for v in views)
             asked = term.reals_views(views, domain=domain)
-            looked, places = asked, views
-            if not term.of_functions:
-                looked = [self.augmentation.look(v, real_moves) for v in asked]
-                places = [self.augmentation.look(v, fake_moves) for v in views]
+            real_moves, fake_moves = (tuple(m * (not term.of_functions) for m in moves) for moves in both_moves)
+            looked = [self.augmentation.look(v, real_moves) for v in asked]
+            places = [self.augmentation.look(v, fake_moves) for v in views]
             still = all(a is b for a, b in zip(looked, asked, strict=True))
             z = torch.randn(config.batch, self.z_dim, generator=z_rng)
             for own, into in zip(self.pieces, shown, strict=True):
-                if term.of_functions:
-                    assert self.space is not None, "there are functions to compare with"
-                    rows = self.space.draw(step, batch=config.batch, seed=config.seed, positions=own)
-                    reals, labels = (rows,), torch.zeros(len(own), dtype=torch.long)
-                else:
+                values = term.own_reals(step, batch=config.batch, seed=config.seed, positions=own)
+                if values is None:
                     reals, labels = self.reals.draw(
                         step, looked, fixed=term.fixed and still, name=term.name, positions=own
                     )
+                else:
+                    reals, labels = (values,), torch.zeros(len(own), dtype=torch.long)
                 piece = Shown(
                     term=term, strength=strength, views=tuple(v.rows(own) for v in views), reals=reals,
                     places=tuple(v.rows(own) for v in places), moves=_rows(fake_moves, own),
-                    z=z[list(own)], labels=labels if config.labels else None,
+                    real_moves=_rows(real_moves, own), z=z[list(own)], labels=labels if config.labels else None,
                 )  # fmt: skip
                 into.append(piece.pinned() if self.device.type == "cuda" else piece)
         used, skipped = self.reals.used.copy(), self.reals.skipped.copy()
@@ -223,7 +215,7 @@ class Batches:
             Piece(step=step, positions=own, share=len(own) / config.batch, shown=tuple(parts))
             for own, parts in zip(self.pieces, shown, strict=True)
         ]
-        return _Prepared(pieces, [_rows(real_moves, own) for own in self.pieces], used, skipped)
+        return _Prepared(pieces, used, skipped)
 
 
 def _rows(moves: Sequence[Tensor], own: range) -> tuple[Tensor, ...]:

@@ -43,6 +43,8 @@ class Descent:
     def __init__(self, optimizer: torch.optim.Optimizer, *, ranks: Ranks, largest: float = 0.0):
         self.optimizer, self.ranks, self.largest = optimizer, ranks, largest
         self.rates = [group["lr"] for group in optimizer.param_groups]
+        self.shares: dict[Tensor, float] = {}
+        """Of each tensor of weights: how much was left of the step that last moved it."""
 
     def begin(self) -> None:
         """Forget the gradients of the step before."""
@@ -70,14 +72,15 @@ class Descent:
         # Here the processor waits for the GPU, once for each optimiser's step.
         total, size = torch.stack([more[0], norm.to(more)]).tolist()
         made = math.isfinite(total) and math.isfinite(size)
-        shortened = 0
+        shares: list[float] = []
         if made and self.largest:
             before = copies(parameters)
             self.optimizer.step()
-            shortened = shorten(parameters, before=before, largest=self.largest)
+            shares = shorten(parameters, before=before, largest=self.largest)
+            self.shares.update(zip(parameters, shares, strict=True))
         elif made:
             self.optimizer.step()
-        return Outcome(made, size, more[1:], shortened / max(1, len(parameters)))
+        return Outcome(made, size, more[1:], sum(x < 1 for x in shares) / max(1, len(parameters)))
 
     def slow_down(self, factor: float) -> None:
         """Set the learning rate to a fraction of what it was at first."""
@@ -94,7 +97,7 @@ def copies(weights: Sequence[Tensor]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def shorten(weights: Sequence[Tensor], *, before: Sequence[Tensor], largest: float) -> int:
+def shorten(weights: Sequence[Tensor], *, before: Sequence[Tensor], largest: float) -> list[float]:
     """Shorten, in place, the steps of the tensors that moved by more than a share of themselves.
 
     Lengths are root mean squares, and a tensor counts as at least 1, the scale at which layers with an equalised
@@ -107,14 +110,14 @@ def shorten(weights: Sequence[Tensor], *, before: Sequence[Tensor], largest: flo
         largest: share.
 
     Returns:
-        How many steps were shortened.
+        How much is left of the step of each; 1 for all of it.
     """
     sizes = torch.stack(_norms(list(before)))
     steps = _subtract(list(weights), list(before))
     lengths = torch.stack(_norms(steps))
     at_least = torch.tensor([math.sqrt(p.numel()) for p in weights], device=sizes.device)
-    factors = (largest * torch.maximum(sizes, at_least) / lengths.clamp(min=1e-30)).tolist()
-    for p, old, step, factor in zip(weights, before, steps, factors, strict=True):
-        if factor < 1:
-            p.copy_(old + factor * step)
-    return sum(factor < 1 for factor in factors)
+    shares = (largest * torch.maximum(sizes, at_least) / lengths.clamp(min=1e-30)).clamp(max=1.0).tolist()
+    for p, old, step, share in zip(weights, before, steps, shares, strict=True):
+        if share < 1:
+            p.copy_(old + share * step)
+    return shares

@@ -84,9 +84,8 @@ class Learner:
         with self.players.autocast():
             w = self.players.G.mapping(shown.z, shown.labels)
             field = self.players.G.field(w)
-            fakes = tuple(shown.term.look(field, w, v) for v in shown.places)
-        if not shown.term.of_functions:
-            fakes = tuple(self.augmentation.change(x, v, shown.moves) for x, v in zip(fakes, shown.views, strict=True))
+            looks = [shown.term.look(field, w, v) for v in shown.places]
+        fakes = tuple(self.augmentation.change(x, v, shown.moves) for x, v in zip(looks, shown.views, strict=True))
         made = field if isinstance(field, Field) else None
         return Seen(shown.term, shown.strength, shown.views, shown.reals, fakes, shown.labels, w, made)
 

@@ -238,7 +238,7 @@ class Trainer:
         ahead = self.config.ahead if self.config.ahead is not None else 2 if self.device.type == "cuda" else 0
         return Batches(
             self.config, looks, reals, augmentation=Augmentation(self.config.modality.transforms()),
-            z_dim=self.G.z_dim, pieces=pieces, device=self.device, ahead=ahead, space=self.space,
+            z_dim=self.G.z_dim, pieces=pieces, device=self.device, ahead=ahead,
         )  # fmt: skip
 
     def _parts(self) -> dict[str, Any]:

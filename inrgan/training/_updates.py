@@ -15,8 +15,8 @@ def last_updates(
 ) -> Iterator[tuple[str, nn.Parameter, Float[Tensor, "..."]]]:
     """Name, value and last change of every parameter that was ever moved.
 
-    The change is made again from what Adam keeps of it and the limit of steps, so that no step has to keep the weights
-    of before.
+    The change is made again from what Adam keeps of it and the descent of its shortening, so that no step has to keep
+    the weights of before.
 
     Args:
         networks: by name.
@@ -39,7 +39,7 @@ def last_updates(
                     step = float(kept["step"])
                     root = kept["exp_avg_sq"].sqrt() / (1 - second**step) ** 0.5 + group["eps"]
                     change = kept["exp_avg"] / root * (-group["lr"] / (1 - first**step))
-                    yield f"{name}.{names[p]}", p, change * _kept_of(change, p.detach(), largest=descents[name].largest)
+                    yield f"{name}.{names[p]}", p, change * descents[name].shares.get(p, 1.0)
 
 
 @torch.no_grad()
@@ -65,19 +65,3 @@ def update_measures(networks: Mapping[str, nn.Module], descents: Mapping[str, De
         name: {"norm": moved} | ({"ratio": moved / size} if size > 0 else {})
         for name, (moved, size) in zip(names, rows, strict=True)
     }
-
-
-def _kept_of(step: Tensor, weight: Tensor, *, largest: float) -> float | Float[Tensor, ""]:
-    """Which share of a step ``shorten`` has left, given the weight after it.
-
-    The limit is a share of the weight before, which is the weight less the very step that is sought: every round of
-    putting one into the other makes the error smaller by that share.
-    """
-    if largest == 0:
-        return 1.0
-    after, along, length = weight.square().sum(), (weight * step).sum(), step.square().sum()
-    share = torch.ones_like(length)
-    for _ in range(4):
-        before = (after - 2 * share * along + share**2 * length).clamp(min=weight.numel()).sqrt()
-        share = (largest * before / length.clamp(min=1e-30).sqrt()).clamp(max=1.0)
-    return share

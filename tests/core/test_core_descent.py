@@ -20,16 +20,19 @@ def test_shortened_by_hand():
     steps = [rng.normal(size=(8, 5)) * 9, rng.normal(size=(7,)) * 5, rng.normal(size=(4, 4)) * 1e-4]
     after = [torch.tensor(b + s) for b, s in zip(before, steps, strict=True)]
     short = after[2].clone()
-    assert shorten(after, before=[torch.tensor(b) for b in before], largest=0.02) == 2
-    for b, s, a in zip(before[:2], steps[:2], after[:2], strict=True):
+    shares = shorten(after, before=[torch.tensor(b) for b in before], largest=0.02)
+    assert max(shares[:2]) < shares[2] == 1
+    for b, s, a, share in zip(before[:2], steps[:2], after[:2], shares[:2], strict=True):
         size, length = max(1, np.sqrt(np.mean(b**2))), np.sqrt(np.mean(s**2))
         np.testing.assert_allclose(a.numpy(), b + s * 0.02 * size / length, rtol=1e-6)
+        assert share == pytest.approx(0.02 * size / length)
     assert torch.equal(after[2], short)
 
 
 def test_a_step_that_is_infinitely_long_moves_nothing():
     weights = [torch.full((3,), 1e30)]
-    assert shorten(weights, before=[torch.ones(3)], largest=0.01) == 1
+    (share,) = shorten(weights, before=[torch.ones(3)], largest=0.01)
+    assert share < 1e-30
     assert torch.equal(weights[0], torch.ones(3))
 
 
