@@ -90,7 +90,6 @@ STUDY = Study(
     share=4.0,
     measure=study,
     columns={
-        "kimg": "kimg seen",
         "swd": "SWD",
         "arc": "jump score of the signal, arcs in z",
         "line": "lines in w",
@@ -98,7 +97,6 @@ STUDY = Study(
         "gain w→θ": "w→θ",
         "gain θ→signal": "θ→signal",
         "abrupt": "share of abrupt arcs",
-        "detour signal": "length over distance in the signal",
         "length": "length in the signal",
     },
     protocol=(
@@ -111,7 +109,7 @@ STUDY = Study(
         "latents in 64 steps, signals at 256 points; medians over walks of the largest over the median speed (1 is an "
         "even pace), of the signal and of stages' gains along arcs; lengths are means, along arcs. Abrupt: the "
         "signal's score is over 3. SWD of 1,024 fakes to items of the same kind that no training saw. `abrupt.json` "
-        "has more: Fréchet distances, which stages are to blame, path lengths in w."
+        "has more: Fréchet distances, which stages are to blame, path lengths over distances in w and in the signal."
     ),
     compare=(
         *((arm, FEW if arm.startswith(f"{FEW},") else USUAL) for arm in list(ARMS)[1:-2]),
