@@ -82,9 +82,10 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
 def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int, seed: int) -> Row:
     """How well functions fit, and whether their weights are points of one space.
 
-    ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items not fitted. ``midpoint`` is the peak
-    signal-to-noise ratio, to the nearest item of all, of the function halfway between the weights of two items (rows
-    brought back to unit length), and ``cross-fade`` that of the mean of the two signals. ``cosine`` is between the
+    ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items not fitted; ``gaussian`` is that of functions
+    whose numbers come from a normal distribution with the mean and covariance of the fitted ones. ``midpoint`` is the
+    peak signal-to-noise ratio, to the nearest item of all, of the function halfway between the weights of two items
+    (rows brought back to unit length), ``cross-fade`` that of the mean of the two signals. ``cosine`` is between the
     weights of two items, ``cosine of moves`` between their differences from the beginning that all share, and else from
     the mean. ``explained K`` is the share of the variance in the first K principal components, ``probe`` the mean
     held-out R² of linear maps from weights to position, size and hues, ``probe of signals`` the same from values.
@@ -113,6 +114,9 @@ def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int,
         "cosine": float(F.cosine_similarity(a, b).mean()),
         "cosine of moves": float(F.cosine_similarity(a - start, b - start).mean()),
         "swd": _swd(_observed(held_out_source(MODALITY, None, seed=seed), scored), made),
+        "gaussian": _swd(
+            _observed(held_out_source(MODALITY, None, seed=seed), scored), _gaussian(fitted, scored, seed)
+        ),
         "probe": _probe(vectors, factors, seed), "probe of signals": _probe(signals.flatten(1), factors, seed),
     }  # fmt: skip
     return row | {f"explained {k}": float(values[:k].sum() / values.sum()) for k in COMPONENTS}
@@ -161,6 +165,16 @@ def _field_on_manifold(fitted: InrSource, vectors: torch.Tensor):
         return field
     weights = [replace(x, weight=F.normalize(x.weight, dim=-1)) for x in field.weights]
     return type(field)(field.inr, weights, domain=field.domain)
+
+
+@torch.no_grad()
+def _gaussian(fitted: InrSource, count: int, seed: int) -> torch.Tensor:
+    """Signals of functions drawn from a normal distribution with the first two moments of the fitted ones."""
+    moves = fitted.vectors - fitted.vectors.mean(dim=0)
+    rng = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(count, len(moves), generator=rng) @ moves / (len(moves) - 1) ** 0.5
+    field = _field_on_manifold(fitted, fitted.vectors.mean(dim=0) + drawn)
+    return field.look(MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution)))
 
 
 @torch.no_grad()
@@ -229,7 +243,7 @@ STUDY = Study(
         "explained 8": "variance in 8 components",
         "probe": "R² of factors from weights",
         "probe of signals": "from signals",
-        "kimg": "kimg seen",
+        "gaussian": "SWD of a normal distribution of weights",
         "accuracy": "critic of weights is right",
         "swd": "SWD",
     },
@@ -241,7 +255,16 @@ STUDY = Study(
         "mean. R² of linear maps, on held-out items, mean over position, size and hues. SWD of 512 functions or "
         "fakes to items not fitted; signals alone: the usual critic."
     ),
-    compare=(("shared: flat", "independent: flat"), ("shared: flat", "signals alone")),
+    compare=(
+        ("shared", "independent"),
+        ("meta", "shared"),
+        ("modulations", "shared"),
+        ("shared: units", "shared: flat"),
+        ("independent: units", "shared: units"),
+        ("shared: flat", "signals alone"),
+        ("modulations: w", "shared: flat"),
+        ("meta: signals and flat", "signals alone"),
+    ),
 )
 
 

@@ -62,9 +62,12 @@ class Players:
         )  # fmt: skip
         # One pass over the weights instead of ten.
         fused = device.type in ("cpu", "cuda")
+        generator_rate = config.generator_rate
+        if space is not None and space.modulations:  # a mapping network that is all that learns need not hold back
+            generator_rate /= generator_sizes.mapping_rate
         self.optimizer_G, self.optimizer_D = (
             torch.optim.Adam(network.parameters(), lr=rate, betas=config.betas, fused=fused)
-            for network, rate in ((self.G, config.generator_rate), (self.D, config.critic_rate))
+            for network, rate in ((self.G, generator_rate), (self.D, config.critic_rate))
         )
         self.descent_G = Descent(self.optimizer_G, ranks=ranks, largest=config.largest_step)
         self.descent_D = Descent(self.optimizer_D, ranks=ranks, largest=config.largest_step)

@@ -87,6 +87,10 @@ def test_of_modulations_the_mapping_alone_learns(folders, tmp_path):
     for name, x in trainer.G.state_dict().items():
         same = torch.equal(x, source.generator.state_dict()[name])
         assert same != name.startswith("mapping."), name
+    # It is the whole generator here, and the rate by which it holds back elsewhere is undone.
+    rate = trainer.config.generator_rate
+    assert trainer.players.descent_G.rates == pytest.approx([rate / SIZES.mapping_rate])
+    assert train(config(folders), tmp_path / "weights").players.descent_G.rates == [rate]
 
 
 def test_a_stopped_run_goes_on(folders, tmp_path):
