@@ -80,17 +80,27 @@ def _markdown(
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {minutes} minutes for each arm and seed, {spent:.3g} minutes in "
         f"all; mean and 95% interval (Student's t over seeds). {where}", "", f"    {command}", "",
     ]  # fmt: skip
-    out += _grid(study, [[n, *(_cell(x) for x in row.values())] for n, row in lines.items()])
+    for columns, group in _alike(lines).items():
+        cells = [[name, *(_cell(row[c]) for c in columns)] for name, row in group]
+        out += [*_grid([study.columns[c] for c in columns], cells), ""]
     if differences and seeds > 1:
         known = [told_apart(x) for row in differences.values() for x in row.values() if math.isfinite(x.low)]
         out += [
-            "", f"Differences seed by seed, {len(known) - known.count('not told apart')} of {len(known)} told apart; "
+            f"Differences seed by seed, {len(known) - known.count('not told apart')} of {len(known)} told apart; "
             f"chance alone would tell apart one of twenty:", "",
         ]  # fmt: skip
-        out += [f"- {verdict(name, row, study.columns)}" for name, row in differences.items()]
+        out += [*(f"- {verdict(name, row, study.columns)}" for name, row in differences.items()), ""]
     if rows and rows[0]["minutes"] < TRIAL:
-        out += ["", "**A trial**: less was measured than is said above; not to be read."]
-    return "\n".join(out) + "\n"
+        out += ["**A trial**: less was measured than is said above; not to be read.", ""]
+    return "\n".join(out)
+
+
+def _alike(lines: Mapping[str, Mapping[str, Interval]]) -> dict[tuple[str, ...], list[tuple[str, Any]]]:
+    """Lines of which the same numbers were measured, by these: each is a table."""
+    out: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
+    for name, row in lines.items():
+        out.setdefault(tuple(c for c, x in row.items() if not math.isnan(x.value)), []).append((name, row))
+    return out
 
 
 def verdict(name: str, row: Mapping[str, Interval], columns: Mapping[str, str]) -> str:
@@ -103,23 +113,23 @@ def verdict(name: str, row: Mapping[str, Interval], columns: Mapping[str, str]) 
     parts = []
     for c, x in row.items():
         kind, own = told_apart(x), x if x.value > 0 else Interval(-x.value, -x.high, -x.low)
-        parts += [f"{columns[c]} {kind} by {own}"] if kind in ("higher", "lower") else []
+        parts += [f"{columns[c]} {kind} by {_cell(own)}"] if kind in ("higher", "lower") else []
     return f"{name}: {'; '.join(parts) or 'not told apart'}."
 
 
-def _grid(study: Study, lines: Sequence[Sequence[str]]) -> list[str]:
+def _grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     """A table that is rather long than wide."""
-    table = [["", *study.columns.values()], *lines]
-    if len(study.columns) > len(lines):
+    table = [["", *columns], *lines]
+    if len(columns) > len(lines):
         table = [list(column) for column in zip(*table, strict=True)]
     head, *body = table
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *body)]
 
 
 def _cell(x: Interval) -> str:
-    if math.isnan(x.value):
-        return "–"
-    return f"{x.value:.3g}" if math.isnan(x.low) else str(x)
+    """One seed has no interval, and what never differs needs none."""
+    known = math.isfinite(x.low) and f"{x.low:.3g}" != f"{x.high:.3g}"
+    return str(x) if known else f"{x.value:.3g}"
 
 
 def _plain(table: Mapping[str, Mapping[str, Interval]]) -> dict[str, Any]:

@@ -242,7 +242,7 @@ STUDY = Study(
         "cosine of moves": "cosine of moves",
         "explained 8": "variance in 8 components",
         "probe": "R² of factors from weights",
-        "probe of signals": "from signals",
+        "probe of signals": "R² of factors from signals",
         "gaussian": "SWD of a normal distribution of weights",
         "accuracy": "critic of weights is right",
         "swd": "SWD",
