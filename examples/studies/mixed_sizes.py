@@ -114,6 +114,7 @@ STUDY = Study(
     compare=(
         ("all, at random resolutions", "all, enlarged first"),
         ("all, at random resolutions", "large pictures alone"),
+        ("all, enlarged first", "large pictures alone"),
     ),
 )
 
