@@ -7,39 +7,46 @@ from typing import Any
 from _benchmarks import stable_rate
 from _study import TRIAL, Study
 
-from inrgan import ImageModality
+from inrgan import ImageModality, TrainConfig
 
-SECONDS, TRIES = 0.1, 2
-"""What a step takes on an idle core, and how many whole trainings a search takes, for those that break end there: with
-these, minutes decide the steps. The number of steps is a function of the minutes alone, so that all machines search
-alike."""
+SECONDS, TRIES = 0.1, 4
+"""What a step takes on an idle core, and how many whole trainings both searches take, for those that break end there:
+with these, minutes decide the steps. The number of steps is a function of the minutes alone, so that all machines
+search alike."""
 MOST = 64
 KINDS = {
     "1+M, demodulated": "demodulated", "1+M": "linear", "M": "plain", "1+tanh M": "tanh", "2 sigmoid M": "sigmoid",
 }  # fmt: skip
 SHAPES: dict[str, dict[str, Any]] = {"rank 4": {}, "rank 16": {"rank": 16}, "rank 4, deeper": {"deeper": 2}}
-FREE = ", any step"
-ARMS: dict[str, tuple[str, dict[str, Any]]] = {
-    f"{kind}, {shape}{free}": (KINDS[kind], SHAPES[shape] | ({"largest_step": 0.0} if free else {}))
-    for free in ("", FREE)
-    for shape in SHAPES
-    for kind in KINDS
-}
+ARMS = {f"{kind}, {shape}": (KINDS[kind], SHAPES[shape]) for shape in SHAPES for kind in KINDS}
+LIMITS = {"limited": None, "free": 0.0}
+"""Of steps: the recipe's, and none."""
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Halve rates until a training stays healthy, see ``benchmarks/stable_rate.py``."""
+    """Halve rates until a training stays healthy, with the limit of steps and without."""
     del folder
-    kind, changes = ARMS[arm]
     steps = max(stable_rate.LOOKS, int(60 * minutes / (SECONDS * TRIES)))
-    usual = stable_rate.config_of(ImageModality(resolution=16), kind, seed=seed, device=device, **changes)
-    best, made = 0, 0
-    for multiple in (2**k for k in reversed(range(int(math.log2(MOST)) + 1 if minutes >= TRIAL else 1))):
-        made += 1
-        if stable_rate.tried(usual, multiple=multiple, steps=steps)["healthy"]:
-            best = multiple
-            break
-    return {arm: {"multiple": best, "doublings": math.log2(best) if best else -1.0, "steps": steps, "tries": made}}
+    most = MOST if minutes >= TRIAL else 1
+    found = {
+        name: highest(config_of(arm, limit=limit, seed=seed, device=device), most=most, steps=steps)
+        for name, limit in LIMITS.items()
+    }
+    return {arm: {**found, "steps": steps}}
+
+
+def config_of(arm: str, *, limit: float | None, seed: int = 0, device: str = "cpu") -> TrainConfig:
+    """A training at the recipe's own rates."""
+    kind, changes = ARMS[arm]
+    modality = ImageModality(resolution=16)
+    return stable_rate.config_of(modality, kind, seed=seed, device=device, largest_step=limit, **changes)
+
+
+def highest(usual: TrainConfig, *, most: int, steps: int) -> int:
+    """The largest multiple of the rates, from the given one on downwards, that stays healthy; 0 for not even 1."""
+    multiples = [2**k for k in reversed(range(int(math.log2(most)) + 1))]
+    tries = (m for m in multiples if stable_rate.tried(usual, multiple=m, steps=steps)["healthy"])
+    return next(tries, 0)
 
 
 STUDY = Study(
@@ -48,27 +55,13 @@ STUDY = Study(
     arms=tuple(ARMS),
     share=3.0,
     measure=study,
-    columns={
-        "multiple": f"largest healthy multiple, at most {MOST}",
-        "doublings": "in doublings",
-        "tries": "trainings",
-        "steps": "steps of each",
-    },
+    columns={"limited": "with the limit of steps", "free": "steps as Adam makes them", "steps": "steps of a training"},
     protocol=(
-        f"Built-in shapes of 16 pixels, recipe `tiny`, learning rates of both networks halved from {MOST} times the "
-        "recipe's 0.004 on until a training stays healthy: nothing was NaN or infinite; and, at nine looks, the "
-        "critic's scores stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than "
-        "half of their values are saturated (`benchmarks/stable_rate.py`). 0 (−1 doublings): not even the recipe's "
-        "rate. M is the low-rank pattern that multiplies the shared weights. Deeper: two more layers in each of "
-        "three stages. Any step: without the limit on a step of a hundredth of a tensor, which is the default."
-    ),
-    compare=(
-        *(
-            (f"{kind}, {shape}{free}", f"{next(iter(KINDS))}, {shape}{free}")
-            for free in ("", FREE)
-            for shape in SHAPES
-            for kind in list(KINDS)[1:]
-        ),
-        *((f"{kind}, {shape}{FREE}", f"{kind}, {shape}") for shape in SHAPES for kind in KINDS),
+        f"Built-in shapes of 16 pixels, recipe `tiny`: the largest multiple, at most {MOST}, of the recipe's learning "
+        "rates (0.004, both networks) at which a training stays healthy, from above by halves: nothing was NaN or "
+        "infinite; and, at nine looks from a fifth of the steps on, the critic's scores stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than half of their values are "
+        "saturated (`benchmarks/stable_rate.py`). 0: not even the recipe's rates. M is the low-rank pattern that "
+        "multiplies the shared weights. Deeper: two more layers in each of three stages. The limit, which is the "
+        "default, is a hundredth of a tensor."
     ),
 )

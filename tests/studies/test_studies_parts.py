@@ -58,12 +58,28 @@ def test_abrupt_changes_one_thing_at_a_time():
 
 def test_stable_rates_are_sought_for_what_they_say():
     sizes = {}
-    for arm, (kind, changes) in stability.ARMS.items():
-        config = stable_rate.config_of(ImageModality(resolution=16), kind, **changes)
-        sizes[arm] = (*to_plain(config.generator).values(), config.largest_step)
-        assert ("demodulated" in arm) == config.generator.demodulated
-        assert (config.generator.rank == 16) == ("rank 16" in arm)
-    assert len(set(map(str, sizes.values()))) == len(sizes)
+    for arm in stability.ARMS:
+        usual, free = (stability.config_of(arm, limit=limit) for limit in stability.LIMITS.values())
+        assert usual.largest_step == recipes.tiny(ImageModality(resolution=16)).largest_step and free.largest_step == 0
+        assert usual.generator == free.generator
+        assert ("demodulated" in arm) == usual.generator.demodulated
+        assert (usual.generator.rank == 16) == ("rank 16" in arm)
+        sizes[arm] = str(to_plain(usual.generator))
+    assert len(set(sizes.values())) == len(sizes)
+
+
+@pytest.mark.parametrize("stable", [0, 1, 8, 64, 1000])
+def test_the_highest_rate_is_found_from_above(stable, monkeypatch):
+    # Oracle: a training that is healthy up to a known multiple.
+    tried = []
+
+    def training(usual, *, multiple, steps):
+        tried.append(multiple)
+        return {"healthy": multiple <= stable}
+
+    monkeypatch.setattr(stable_rate, "tried", training)
+    assert stability.highest(None, most=64, steps=1) == min(stable, 64)
+    assert tried == [m for m in (64, 32, 16, 8, 4, 2, 1) if m >= min(stable, 64)]
 
 
 # --- data ---
