@@ -59,7 +59,8 @@ STUDY = Study(
     protocol=(
         f"Built-in shapes of 16 pixels, recipe `tiny`: the largest multiple, at most {MOST}, of the recipe's learning "
         "rates (0.004, both networks) at which a training stays healthy, from above by halves: nothing was NaN or "
-        "infinite; and, at nine looks from a fifth of the steps on, the critic's scores stay within ±1000, fakes differ by a twentieth of what reals do or more, and fewer than half of their values are "
+        "infinite; and, at nine looks from a fifth of the steps on, the critic's scores stay within ±1000, fakes "
+        "differ by a twentieth of what reals do or more, and fewer than half of their values are "
         "saturated (`benchmarks/stable_rate.py`). 0: not even the recipe's rates. M is the low-rank pattern that "
         "multiplies the shared weights. Deeper: two more layers in each of three stages. The limit, which is the "
         "default, is a hundredth of a tensor."
