@@ -30,6 +30,7 @@ from inrgan.losses import LossOptions
 from inrgan.memory import keep_freed_memory
 from inrgan.metrics import evaluate
 from inrgan.values import psnr
+from inrgan.views import View
 
 MODALITY = ImageModality(resolution=16)
 SIZES = GeneratorSizes(z_dim=32, w_dim=64, rank=4, lattices=(8,), widths=(32, 24), depths=(2, 1))
@@ -91,7 +92,7 @@ def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int,
     held-out R² of linear maps from weights to position, size and hues, ``probe of signals`` the same from values.
     """
     vectors, count = fitted.vectors, len(fitted)
-    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+    view, unseen = _view(), _observed(held_out_source(MODALITY, None, seed=seed), scored)
     items = [e.item for e in fitted.entries]
     signals = MODALITY.observe([source[i] for i in items], view)
     quality = [e.psnr for e in fitted.entries]
@@ -113,10 +114,7 @@ def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int,
         "midpoint": _nearest(halfway, signals), "cross-fade": _nearest((ends[0] + ends[1]) / 2, signals),
         "cosine": float(F.cosine_similarity(a, b).mean()),
         "cosine of moves": float(F.cosine_similarity(a - start, b - start).mean()),
-        "swd": _swd(_observed(held_out_source(MODALITY, None, seed=seed), scored), made),
-        "gaussian": _swd(
-            _observed(held_out_source(MODALITY, None, seed=seed), scored), _gaussian(fitted, scored, seed)
-        ),
+        "swd": _swd(unseen, made), "gaussian": _swd(unseen, _gaussian(fitted, scored, seed)),
         "probe": _probe(vectors, factors, seed), "probe of signals": _probe(signals.flatten(1), factors, seed),
     }  # fmt: skip
     return row | {f"explained {k}": float(values[:k].sum() / values.sum()) for k in COMPONENTS}
@@ -170,11 +168,10 @@ def _field_on_manifold(fitted: InrSource, vectors: torch.Tensor):
 @torch.no_grad()
 def _gaussian(fitted: InrSource, count: int, seed: int) -> torch.Tensor:
     """Signals of functions drawn from a normal distribution with the first two moments of the fitted ones."""
-    moves = fitted.vectors - fitted.vectors.mean(dim=0)
-    rng = torch.Generator().manual_seed(seed)
+    mean = fitted.vectors.mean(dim=0)
+    moves, rng = fitted.vectors - mean, torch.Generator().manual_seed(seed)
     drawn = torch.randn(count, len(moves), generator=rng) @ moves / (len(moves) - 1) ** 0.5
-    field = _field_on_manifold(fitted, fitted.vectors.mean(dim=0) + drawn)
-    return field.look(MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution)))
+    return _field_on_manifold(fitted, mean + drawn).look(_view())
 
 
 @torch.no_grad()
@@ -204,19 +201,21 @@ def _circle(name: str, values: np.ndarray) -> list[tuple[str, np.ndarray]]:
     return [("cos", np.cos(2 * math.pi * values)), ("sin", np.sin(2 * math.pi * values))]
 
 
+def _view() -> View:
+    """The grid on which signals are compared."""
+    return MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
+
+
 def _observed(source: AbstractSource, count: int) -> torch.Tensor:
-    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
-    return observe_reals(source, MODALITY, view, count=count, seed=0)
+    return observe_reals(source, MODALITY, _view(), count=count, seed=0)
 
 
 def _sampled(G: Generator, count: int, seed: int) -> torch.Tensor:
-    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
-    return render_fakes(G, view, count=count, seed=seed)
+    return render_fakes(G, _view(), count=count, seed=seed)
 
 
 def _swd(real: torch.Tensor, fake: torch.Tensor) -> float:
-    view = MODALITY.domain.grid(MODALITY.domain.shape(MODALITY.resolution))
-    scores = evaluate(real, fake, metrics=["swd"], view=view, others={}, features=MODALITY.features(), seed=0)
+    scores = evaluate(real, fake, metrics=["swd"], view=_view(), others={}, features=MODALITY.features(), seed=0)
     return scores[0].value
 
 
