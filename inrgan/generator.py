@@ -22,6 +22,7 @@ from inrgan.hypernetwork import (
 )
 from inrgan.inr import AbstractINR, CarrierINR, MultiScaleINR, PolynomialINR
 from inrgan.modality import Modality
+from inrgan.views import View
 
 
 class Generator(nn.Module):
@@ -114,6 +115,10 @@ class Generator(nn.Module):
     def field(self, w: Float[Tensor, "B W"]) -> Field:
         """Mapped latents to fields."""
         return Field(self.inr, self.hypernetwork(w), domain=self.modality.domain)
+
+    def prepare(self, view: View) -> None:
+        """Make what fields need of a view on the host, and let the view keep it; see ``View.derive``."""
+        self.inr.prepare(view)
 
     def latents(
         self, seeds: Sequence[int], *, parts: Mapping[str, Sequence[int]] | None = None

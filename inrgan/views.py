@@ -1,13 +1,27 @@
 """A View: the coordinates from which a generated and a real signal are both looked at."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import torch
 
 from inrgan._typing import Float, Int, Tensor
 from inrgan.errors import NonFiniteError, ShapeError
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """Something that can be copied to another device."""
+
+    def to(self, device: torch.device | str, /) -> Any:
+        """The same on another device."""
+        ...
+
+
+T = TypeVar("T", bound=Movable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,10 @@ class View:
     points: Float[Tensor, "#B N D"] | None = None
     axes: tuple[Float[Tensor, "#B _"], ...] | None = None
     weights: Float[Tensor, "#B N"] | None = None
+    _derived: WeakKeyDictionary[Any, dict[Hashable, Any]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+    _moved: dict[torch.device, "View"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         assert (self.points is None) != (self.axes is None), "a view has either points or axes"
@@ -88,6 +106,34 @@ class View:
         """Base-2 logarithm of samples per coordinate unit: what a critic is told of the view's sampling."""
         return -torch.log2(self.spacing.mean(dim=1))
 
+    def derive(self, owner: object, name: Hashable, make: Callable[[], T]) -> T:
+        """A constant that depends on the view and on its owner alone, such as a stencil: made once and kept.
+
+        It moves to other devices with the view. What is made on the host beforehand is only looked up in a training
+        step, which then never waits for data.
+
+        Args:
+            owner: Object that the constant belongs to; the constant is dropped with it.
+            name: Name among the owner's constants.
+            make: Function that makes it. It must not depend on anything but the view and the owner.
+
+        Example:
+            >>> box = Box(2)
+            >>> view = box.grid((4, 6))
+            >>> view.derive(box, "density", lambda: view.log2_density).shape
+            torch.Size([1, 2])
+        """
+        if torch.is_inference_mode_enabled() or any(x.requires_grad for x in self._tensors()):
+            return make()  # such tensors serve one computation only
+        kept = self._derived.setdefault(owner, {})
+        if name not in kept:
+            kept[name] = make()
+        return kept[name]
+
+    def _tensors(self) -> list[Tensor]:
+        parts = (self.spacing, self.center, self.extent, self.points, *(self.axes or ()), self.weights)
+        return [x for x in parts if x is not None]
+
     def window(self, slices: Sequence[slice]) -> "View":
         """A block of the view, by array slices: the same points at the same spacing."""
         assert len(slices) == len(self.shape)
@@ -131,20 +177,32 @@ class View:
         )
 
     def to(self, device: torch.device | str) -> "View":
-        """The same view on another device."""
+        """The same view on another device, with all that was derived from it; itself where it is there already.
+
+        The copy is kept, too: a view that comes again in every step is copied once.
+        """
+        device = torch.device(device)
+        if self.center.device == device:
+            return self
+        if device in self._moved:
+            return self._moved[device]
 
         def move(x: Tensor | None) -> Tensor | None:
-            return None if x is None else x.to(device)
+            return None if x is None else x.to(device, non_blocking=True)
 
-        return View(
+        moved = View(
             shape=self.shape,
-            spacing=self.spacing.to(device),
-            center=self.center.to(device),
-            extent=self.extent.to(device),
+            spacing=self.spacing.to(device, non_blocking=True),
+            center=self.center.to(device, non_blocking=True),
+            extent=self.extent.to(device, non_blocking=True),
             points=move(self.points),
-            axes=None if self.axes is None else tuple(a.to(device) for a in self.axes),
+            axes=None if self.axes is None else tuple(a.to(device, non_blocking=True) for a in self.axes),
             weights=move(self.weights),
         )
+        for owner, kept in self._derived.items():
+            moved._derived[owner] = {name: value.to(device) for name, value in kept.items()}
+        self._moved[device] = moved
+        return moved
 
     def unflatten(self, values: Float[Tensor, "B N C"]) -> Float[Tensor, "B C *S"]:
         """Lay values out as the array that the view describes: channels first, x last."""

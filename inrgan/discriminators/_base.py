@@ -14,6 +14,10 @@ class AbstractCritic(nn.Module, abc.ABC):
     smallest: int
     """Fewest samples along a side that it accepts."""
 
+    def prepare(self, view: View) -> None:
+        """Make constants that depend on a view alone, on the host; the view keeps them. Usually there are none."""
+        del view
+
     @abc.abstractmethod
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None

@@ -15,15 +15,19 @@ from inrgan.views import View
 
 
 class AbstractPatchCritic(nn.Module, abc.ABC):
-    """Patches, and the whole signals they are parts of, to one realness score each."""
+    """Patches, and the full signals that they are parts of, to one realness score each."""
+
+    def prepare(self, view: View, whole_view: View | None = None) -> None:
+        """Make constants that depend on views alone, on the host; the views keep them. Usually there are none."""
+        del view, whole_view
 
     @abc.abstractmethod
     def forward(
         self,
         patch: Float[Tensor, "B C *S"],
         view: View,
-        whole: Float[Tensor, "B C *K"] | None,
-        whole_view: View | None,
+        whole: Float[Tensor, "B C *K"] | None = None,
+        whole_view: View | None = None,
         labels: Int[Tensor, "B"] | None = None,
     ) -> Float[Tensor, "B"]:
         """Score every patch on its own; higher is more real. Without context there is no whole."""
@@ -85,12 +89,16 @@ class PatchCritic(AbstractPatchCritic):
             )
             self.embedding = EqualizedLinear(self.encoder.size, self.trunk.size)
 
+    def prepare(self, view: View, whole_view: View | None = None) -> None:
+        if whole_view is not None:
+            self.domain.carry_map(view, whole_view.shape)
+
     def forward(
         self,
         patch: Float[Tensor, "B C *S"],
         view: View,
-        whole: Float[Tensor, "B C *K"] | None,
-        whole_view: View | None,
+        whole: Float[Tensor, "B C *K"] | None = None,
+        whole_view: View | None = None,
         labels: Int[Tensor, "B"] | None = None,
     ) -> Float[Tensor, "B"]:
         density = view.log2_density - self.nominal

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -22,6 +23,23 @@ class AbstractStencil(abc.ABC):
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         """Features at the nodes to features at the view's points. Linear in the features."""
 
+    @abc.abstractmethod
+    def to(self, device: torch.device | str) -> "AbstractStencil":
+        """The same stencil on another device."""
+
+
+@runtime_checkable
+class CarryMap(Protocol):
+    """The linear map from signals on the grid of a whole domain to their values at one view."""
+
+    def __call__(self, values: Float[Tensor, "#B C *K"], /) -> Float[Tensor, "B C *S"]:
+        """Values at the view; differentiable any number of times in the signals."""
+        ...
+
+    def to(self, device: torch.device | str, /) -> "CarryMap":
+        """The same map on another device."""
+        ...
+
 
 class AbstractLattice(abc.ABC):
     """A coarse, regular set of nodes over a domain, without bounds where the domain has none.
@@ -30,9 +48,17 @@ class AbstractLattice(abc.ABC):
     so that a function interpolated from them is a function of the coordinate alone.
     """
 
-    @abc.abstractmethod
     def stencil(self, view: View) -> AbstractStencil:
-        """The nodes and weights for a view; differentiable twice in the view's points."""
+        """The nodes and weights for a view; differentiable twice in the view's points.
+
+        How many nodes there are, and which, is read from the view's coordinates: on the host, where a stencil is made
+        for a view on the CPU, which keeps it (``View.derive``).
+        """
+        return view.derive(self, "stencil", lambda: self.make_stencil(view))
+
+    @abc.abstractmethod
+    def make_stencil(self, view: View) -> AbstractStencil:
+        """``stencil``, made anew."""
 
 
 class AbstractDomain(abc.ABC):
@@ -133,9 +159,22 @@ class AbstractDomain(abc.ABC):
         """Signals on ``grid`` of the whole domain, interpolated at another view; linear in the values.
 
         Raises:
+            ConfigError: the domain does not define ``make_carry``, as is the default.
+        """
+        return self.carry_map(view, values.shape[2:])(values)
+
+    def carry_map(self, view: View, shape: Sequence[int]) -> CarryMap:
+        """The map behind ``carry``, from arrays of a shape to values at a view; kept by the view."""
+        return view.derive(self, ("carry", tuple(shape)), lambda: self.make_carry(view, shape))
+
+    def make_carry(self, view: View, shape: Sequence[int]) -> CarryMap:
+        """``carry_map``, made anew.
+
+        Raises:
             ConfigError: the domain does not define it, as is the default.
         """
-        raise ConfigError(f"patches in context need a domain that carries; {type(self).__name__} defines no carry()")
+        del view, shape
+        raise ConfigError(f"patches in context need a domain that carries; {type(self).__name__} has no make_carry()")
 
     @property
     @abc.abstractmethod

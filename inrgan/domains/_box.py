@@ -9,7 +9,7 @@ from inrgan._typing import Bool, Float, Tensor
 from inrgan.domains._base import AbstractDomain
 from inrgan.domains._lattice import BoxLattice
 from inrgan.errors import ConfigError, ShapeError
-from inrgan.resampling import carry
+from inrgan.resampling import BoxCarry, box_carry
 from inrgan.views import View, product_view
 
 
@@ -218,8 +218,8 @@ class Box(AbstractDomain):
         axes = [(axis + moved[:, d, None]).to(axis.dtype) for d, axis in enumerate(view.axes)]
         return product_view(axes, spacing=view.spacing[:, 0])
 
-    def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
-        return carry(values, view, lower=self.lower, upper=self.upper)
+    def make_carry(self, view: View, shape: Sequence[int]) -> BoxCarry:
+        return box_carry(view, shape, lower=self.lower, upper=self.upper, dtype=view.spacing.dtype)
 
     @property
     def longest_period(self) -> float:

@@ -1,12 +1,14 @@
 """Reading arrays of latitudes and longitudes anywhere on the sphere."""
 
 import math
+from dataclasses import dataclass
+from typing import final
 
 import torch
 
 from inrgan._typing import Float, Tensor
 from inrgan.resampling import lanczos
-from inrgan.views import directions
+from inrgan.views import View, directions
 
 
 def carry_equirectangular(values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N D"]) -> Float[Tensor, "B C N"]:
@@ -50,3 +52,22 @@ def _taps(position: Float[Tensor, "B N"]) -> tuple[Tensor, Float[Tensor, "B N K"
     index = position.floor()[..., None] + torch.arange(-2, 4, device=position.device, dtype=position.dtype)
     weights = lanczos(index - position[..., None])
     return index.long(), weights / weights.sum(dim=-1, keepdim=True)
+
+
+@final
+@dataclass(frozen=True)
+class EquirectangularCarry:
+    """The map from equirectangular arrays to their values at a view.
+
+    Its weights are made in every call: tables of them would take more memory than signals.
+    """
+
+    view: View
+
+    def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C *S"]:
+        """Values at the view."""
+        return carry_equirectangular(values, self.view.coords).unflatten(-1, self.view.shape)
+
+    def to(self, device: torch.device | str) -> "EquirectangularCarry":
+        """The same map on another device."""
+        return EquirectangularCarry(self.view.to(device))

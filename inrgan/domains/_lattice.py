@@ -6,13 +6,14 @@ signal and image processing", IEEE SPM 1999, eq. 3). It smooths rather than inte
 here: the features are learned through it.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from itertools import product
 
 import torch
 
-from inrgan._axis_maps import NARROW, BandedMap, DenseMap
+from inrgan.resampling.axis_maps import NARROW, BandedMap, DenseMap
 from inrgan._typing import Float, Tensor
 from inrgan.domains._base import AbstractLattice, AbstractStencil
 from inrgan.views import View, product_view, scattered
@@ -43,7 +44,7 @@ class BoxLattice(AbstractLattice):
         self.spanned = [d for d, c in enumerate(self.cell) if c > 0]
         self.free = [d for d, c in enumerate(self.cell) if c == 0]
 
-    def stencil(self, view: View) -> AbstractStencil:
+    def make_stencil(self, view: View) -> AbstractStencil:
         if view.axes is not None:
             return _ProductStencil(self, view.axes, spacing=view.axis_spacing)
         points = view.coords
@@ -123,6 +124,12 @@ class _ProductStencil(AbstractStencil):
     def nodes(self) -> View:
         return self._nodes
 
+    def to(self, device: torch.device | str) -> "_ProductStencil":
+        moved = copy.copy(self)
+        moved._maps = [None if m is None else m.to(device) for m in self._maps]
+        moved._nodes = self._nodes.to(device)
+        return moved
+
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, _, C = features.shape
         x = features.reshape(B, *self._nodes.shape, C)
@@ -176,6 +183,12 @@ class _GatherStencil(AbstractStencil):
     def nodes(self) -> View:
         return self._nodes
 
+    def to(self, device: torch.device | str) -> "_GatherStencil":
+        moved = copy.copy(self)
+        moved._index, moved._weight = ([x.to(device) for x in own] for own in (self._index, self._weight))
+        moved._nodes = self._nodes.to(device)
+        return moved
+
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, L, C = features.shape
         total = None
@@ -224,6 +237,12 @@ class _LocalStencil(AbstractStencil):
     @property
     def nodes(self) -> View:
         return self._nodes
+
+    def to(self, device: torch.device | str) -> "_LocalStencil":
+        moved = copy.copy(self)
+        moved._weights = [x.to(device) for x in self._weights]
+        moved._nodes = self._nodes.to(device)
+        return moved
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         weight_BNK = torch.stack(self._weights, dim=-1).to(features.dtype)

@@ -1,5 +1,8 @@
 """Values at many points of a surface, seen from other points of it, anti-aliased by area."""
 
+import math
+from typing import final
+
 import torch
 
 from inrgan._typing import Float, Int, Tensor
@@ -64,19 +67,31 @@ class PointCloud:
             sharp: False for a kernel without negative weights, which needs no more points than one a square of the
                 spacing.
         """
-        # Neighbours are looked for where the cloud is.
-        row, node, weight = (x.to(values.device) for x in self.weights(points, spacing=spacing, sharp=sharp))
+        weights = self.weights(points, spacing=spacing, sharp=sharp)
+        return self.mean(values, weights, samples=points.shape[0], count=points.shape[1])
+
+    def mean(
+        self, values: Float[Tensor, "B C L"], weights: tuple[Tensor, Tensor, Tensor], *, samples: int, count: int
+    ) -> Float[Tensor, "B C N"]:
+        """Means by the weights of ``weights``, for points of each sample or for points that all samples share.
+
+        Args:
+            values: Values at the points of the cloud.
+            weights: Result of ``weights``.
+            samples: Number of samples that the weights are for; 1 where all share the points.
+            count: Number of points of a sample, N.
+        """
+        row, node, weight = (x.to(values.device) for x in weights)  # neighbours are searched where the cloud is
         B, C, L = values.shape
-        N, own = points.shape[1], points.shape[0]
-        if own == 1:
+        if samples == 1:
             if not torch.is_grad_enabled() or not values.requires_grad:
-                return self.apply(values, (row, node, weight), count=N)
+                return self.apply(values, (row, node, weight), count=count)
             terms = values.flatten(0, 1).index_select(1, node) * weight.to(values.dtype)
-            return terms.new_zeros(B * C, N).index_add(1, row, terms).unflatten(0, (B, C))
-        sample = torch.div(row, N, rounding_mode="floor")
+            return terms.new_zeros(B * C, count).index_add(1, row, terms).unflatten(0, (B, C))
+        sample = torch.div(row, count, rounding_mode="floor")
         table = values.transpose(1, 2).reshape(B * L, C)
         terms = table.index_select(0, sample * L + node) * weight.to(values.dtype)[:, None]
-        return terms.new_zeros(B * N, C).index_add(0, row, terms).unflatten(0, (B, N)).transpose(1, 2)
+        return terms.new_zeros(B * count, C).index_add(0, row, terms).unflatten(0, (B, count)).transpose(1, 2)
 
     def apply(
         self, values: Float[Tensor, "B C L"], weights: tuple[Tensor, Tensor, Tensor], *, count: int
@@ -124,6 +139,34 @@ class PointCloud:
         tilt = torch.linalg.solve(second, total(kernel[:, None] * offset))
         kernel = kernel - soft * (offset * tilt.index_select(0, row)).sum(dim=-1)
         return row, self._order.index_select(0, node), kernel / total(kernel).index_select(0, row)
+
+
+@final
+class SurfaceCarry:
+    """The map from signals on the charts of a surface to their values at a view.
+
+    Args:
+        cloud: Samples of the charts.
+        weights: Weights of the cloud at the view's points.
+        samples: Number of samples that the view has places for; 1 where all are seen from the same points.
+        shape: Array shape of the view.
+    """
+
+    def __init__(
+        self, cloud: PointCloud, weights: tuple[Tensor, Tensor, Tensor], *, samples: int, shape: tuple[int, ...]
+    ):
+        self._cloud, self._weights, self._samples, self._shape = cloud, weights, samples, shape
+
+    def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C *S"]:
+        """Values at the view."""
+        count = math.prod(self._shape)
+        seen = self._cloud.mean(values.flatten(2), self._weights, samples=self._samples, count=count)
+        return seen.unflatten(-1, self._shape)
+
+    def to(self, device: torch.device | str) -> "SurfaceCarry":
+        """The same map on another device."""
+        row, node, weight = (x.to(device) for x in self._weights)
+        return SurfaceCarry(self._cloud, (row, node, weight), samples=self._samples, shape=self._shape)
 
 
 def _least(row: Tensor, node: Tensor, value: Tensor, *, count: int) -> Tensor:

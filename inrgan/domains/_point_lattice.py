@@ -51,7 +51,7 @@ class PointLattice(AbstractLattice):
         """All of them, in the order of one coordinate, in double precision."""
         return self._nodes
 
-    def stencil(self, view: View) -> AbstractStencil:
+    def make_stencil(self, view: View) -> AbstractStencil:
         points = directions(view.coords) if self.unit else view.coords
         nodes = self._nodes.to(points.device, points.dtype)
         B, N, D = points.shape
@@ -100,6 +100,10 @@ class _PairStencil(AbstractStencil):
     @property
     def nodes(self) -> View:
         return self._nodes
+
+    def to(self, device: torch.device | str) -> "_PairStencil":
+        row, node, weight = (x.to(device) for x in (self._row, self._node, self._weight))
+        return _PairStencil(self._nodes.to(device), row, node, weight, batch=self._batch, count=self._count)
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, L, C = features.shape

@@ -8,7 +8,7 @@ import torch
 
 from inrgan._typing import Float, Tensor
 from inrgan.domains._base import AbstractDomain
-from inrgan.domains._equirectangular import carry_equirectangular
+from inrgan.domains._equirectangular import EquirectangularCarry
 from inrgan.domains._gnomonic import frame, tangent_points, to_directions
 from inrgan.domains._point_lattice import PointLattice
 from inrgan.errors import ConfigError, ShapeError
@@ -232,7 +232,11 @@ class Sphere(AbstractDomain):
             >>> Sphere().carry(torch.zeros(2, 3, 8, 16), Sphere().cube(4)).shape
             torch.Size([2, 3, 24, 4])
         """
-        return carry_equirectangular(values, view.coords).unflatten(-1, view.shape)
+        return EquirectangularCarry(view)(values)
+
+    def make_carry(self, view: View, shape: Sequence[int]) -> EquirectangularCarry:
+        del shape
+        return EquirectangularCarry(view)
 
     @property
     def longest_period(self) -> float:

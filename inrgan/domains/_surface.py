@@ -13,7 +13,7 @@ from inrgan.domains._atlas import Frames, cell_areas, cover, farthest_points, fr
 from inrgan.domains._base import AbstractDomain
 from inrgan.domains._mesh import TriangleMesh, check_precision
 from inrgan.domains._mesh_file import read_mesh
-from inrgan.domains._point_cloud import PointCloud
+from inrgan.domains._point_cloud import PointCloud, SurfaceCarry
 from inrgan.domains._point_lattice import PointLattice
 from inrgan.domains._surface_cloud import AbstractSurfaceSignal, SurfaceCloud
 from inrgan.errors import ConfigError, ShapeError
@@ -263,6 +263,10 @@ class Surface(AbstractDomain):
             raise ShapeError(
                 f"signals of shape {tuple(values.shape[2:])} on a surface with {K} charts; expected ({K} n, n)"
             )
+        return super().carry(values, view)
+
+    def make_carry(self, view: View, shape: Sequence[int]) -> "SurfaceCarry":
+        K, n = self.chart_count, shape[-1]
         if n not in self._clouds:
             face, inside = self._chart_points(n)
             weights = self.grid((K * n, n), dtype=torch.float64).weights
@@ -271,8 +275,8 @@ class Surface(AbstractDomain):
                 self.mesh.positions(face, inside), normals=self.mesh.normals[face], shares=weights[0]
             )
         spacing = torch.full((1,), self.side / n, dtype=torch.float64)
-        out = self._clouds[n].seen(values.flatten(2), view.coords, spacing=spacing, sharp=False)
-        return out.unflatten(-1, view.shape)
+        weights = self._clouds[n].weights(view.coords, spacing=spacing, sharp=False)
+        return SurfaceCarry(self._clouds[n], weights, samples=view.coords.shape[0], shape=view.shape)
 
     def vertex_spacing(self) -> float:
         """Distance between the vertices about a point, on average over the surface: as of squares of as many."""

@@ -4,7 +4,6 @@ import math
 
 import torch
 
-from inrgan._legendre import step
 from inrgan._typing import Float, Tensor
 from inrgan.encodings._base import AbstractEncoding
 from inrgan.errors import ConfigError
@@ -59,7 +58,8 @@ class SphericalHarmonics(AbstractEncoding):
 def real_harmonics(points: Float[Tensor, "*S 3"], degree: int) -> Float[Tensor, "*S F"]:
     """All real spherical harmonics up to a degree, times √(4π), in the order of ``SphericalHarmonics``.
 
-    With z-polynomials Q and (x + iy)ᵐ: Yₗₘ = Qₗₘ(z) Re (x + iy)ᵐ and Yₗ₋ₘ = Qₗₘ(z) Im (x + iy)ᵐ.
+    With z-polynomials Q and (x + iy)ᵐ: Yₗₘ = Qₗₘ(z) Re (x + iy)ᵐ and Yₗ₋ₘ = Qₗₘ(z) Im (x + iy)ᵐ. Q follows by the
+    recurrence of Holmes & Featherstone 2002, eq. 11, which stays stable at any degree.
 
     Example:
         >>> real_harmonics(torch.ones(5, 3), 2).shape
@@ -75,7 +75,8 @@ def real_harmonics(points: Float[Tensor, "*S 3"], degree: int) -> Float[Tensor, 
         before, current = None, torch.full_like(z, diagonal)
         for l in range(m, degree + 1):  # noqa: E741
             if l > m:
-                a, b = (float(v) for v in step(l, torch.tensor(float(m), dtype=torch.float64)))
+                a = math.sqrt((4 * l * l - 1) / (l * l - m * m))
+                b = math.sqrt(((l - 1) ** 2 - m * m) / (4 * (l - 1) ** 2 - 1)) if l > 1 else 0.0
                 before, current = current, a * z * current if before is None else a * (z * current - b * before)
             out[l * l + l + m] = current * real
             if m > 0:

@@ -82,8 +82,8 @@ class TravellingEncoding(AbstractEncoding):
         return plane_waves(view, self.frequencies, amplitude=self.amplitude, carried=carried)
 
     def _carried(self, view: View, path: Path) -> Carried:
-        others = [d for d in range(self.frequencies.shape[1]) if d != self.axis]
-        f_KE = self.frequencies[:, others].to(path.values.dtype)
+        others = [f for d, f in enumerate(self.frequencies.unbind(dim=1)) if d != self.axis]
+        f_KE = torch.stack(others, dim=1).to(path.values.dtype)
         turns, speed = (self._along(f_KE, x[..., : self.paths]) for x in (path.values, path.slopes))
         passes = fade(speed * path.spacing.clamp(min=self.axis_spacing)[..., None])
         return Carried(self.axis, turns.to(view.spacing.dtype), passes.to(view.spacing.dtype))

@@ -100,6 +100,14 @@ class AbstractINR(nn.Module, abc.ABC):
             trace: when given, filled with every layer's activations, for instruments.
         """
 
+    def prepare(self, view: View) -> None:
+        """Make the stencils for a view, which keeps them: on the host, for a view on the CPU.
+
+        ``forward`` then reads nothing from the view's data, there or where the view is moved to. Backbones without
+        lattices have none.
+        """
+        del view
+
     def units(self) -> tuple[LayerUnits, ...]:
         """Which units the rows and columns of every layer's weight are of.
 

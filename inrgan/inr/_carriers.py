@@ -115,6 +115,9 @@ class CarrierINR(AbstractINR):
             trace["signal"] = signal
         return signal
 
+    def prepare(self, view: View) -> None:
+        self.amplitudes.prepare(self.lattice.stencil(view).nodes)
+
     def units(self) -> tuple[LayerUnits, ...]:
         return (*self.amplitudes.units(), *super().units()[len(self.amplitudes.layers) :])
 

@@ -152,6 +152,10 @@ class MultiScaleINR(AbstractINR):
         onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
         return y, linear(x, onward, gain=SILU_GAIN)
 
+    def prepare(self, view: View) -> None:
+        for lattice in reversed(self.lattices):
+            view = lattice.stencil(view).nodes
+
     def units(self) -> tuple[LayerUnits, ...]:
         out, before = [], ()
         for k, (width, depth) in enumerate(zip(self.widths, self.depths, strict=True)):

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from inrgan import Box, Generator, GeneratorSizes
-from inrgan._axis_maps import BandedMap
+from inrgan.resampling.axis_maps import BandedMap
 from inrgan.discriminators import PeriodTrunk, ResidualTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.domains import BoxLattice, cubic_bspline
 from inrgan.encodings import PeriodEncoding, SineEncoding, fade

@@ -81,12 +81,16 @@ class SoundPatchCritic(AbstractPatchCritic):
             self.encoder = ResidualTrunk(2, channels, facts=1, resolution=_MELS, width=width, max_width=max_width)
             self.embeddings = nn.ModuleList(EqualizedLinear(self.encoder.size, n) for n in widths)
 
+    def prepare(self, view: View, whole_view: View | None = None) -> None:
+        if whole_view is not None:
+            self.domain.carry_map(view, whole_view.shape)
+
     def forward(
         self,
         patch: torch.Tensor,
         view: View,
-        whole: torch.Tensor | None,
-        whole_view: View | None,
+        whole: torch.Tensor | None = None,
+        whole_view: View | None = None,
         labels: torch.Tensor | None = None,
     ) -> torch.Tensor:
         facts = view.log2_density - self.nominal

@@ -1,4 +1,4 @@
-"""The processes that train one generator together."""
+"""Processes that train one generator together."""
 
 import datetime
 import logging
@@ -16,24 +16,24 @@ from inrgan._typing import Tensor
 from inrgan.errors import ConfigError
 
 T = TypeVar("T")
-_PATIENCE = datetime.timedelta(minutes=30)
-"""How long a process waits for the others, which may be writing a snapshot or compiling."""
+TIMEOUT = datetime.timedelta(minutes=30)
+"""Time that a process waits for the others, which may be writing a snapshot or compiling."""
 
 
-def _meeting(world: int) -> Any:
-    """Where the processes tell each other their addresses.
+def _rendezvous_store(world: int) -> Any:
+    """The key-value store in which processes find each other's addresses.
 
-    torchrun keeps one such place over its restarts, in which those of processes that died still stand
-    (pytorch/pytorch#135712). On one machine all know how often they were restarted, and each time meet under a name of
-    its own; on several they do not.
+    torchrun keeps one store over its restarts, with stale addresses of processes that died (pytorch/pytorch#135712).
+    On one machine every process knows the number of restarts, which becomes a prefix of the keys; on several machines
+    the numbers differ.
     """
-    store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))
+    store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or os.environ.get("TORCHELASTIC_MAX_RESTARTS") == "0":
         return store
     if int(os.environ.get("LOCAL_WORLD_SIZE", "0")) == world:
         return PrefixStore(f"inrgan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     logging.getLogger("inrgan").warning(
-        "torchrun was told to restart processes on several machines, which then do not find each other; start it with "
+        "torchrun restarts processes on several machines here, which then cannot find each other; start it with "
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in the environment of all of them"
     )
     return store
@@ -41,12 +41,12 @@ def _meeting(world: int) -> Any:
 
 @final
 class Ranks:
-    """One process among those of a training, or the only one.
+    """One of the processes of a training, or the only one.
 
     Args:
-        rank: number of this process; 0 writes the run directory.
-        world: number of processes.
-        local: number of this process on its machine, and so of its GPU.
+        rank: Number of this process; process 0 writes the run directory.
+        world: Number of processes.
+        local: Number of this process on its machine, and so of its GPU.
 
     Example:
         >>> Ranks().positions(8, most=3)
@@ -55,14 +55,14 @@ class Ranks:
 
     def __init__(self, *, rank: int = 0, world: int = 1, local: int = 0):
         self.rank, self.world, self.local = rank, world, local
-        self._mine = False
+        self._joined = False
 
     @staticmethod
     def join(device: str) -> "Ranks":
-        """What torchrun says in the environment; alone where it says nothing.
+        """The process that torchrun's environment variables describe; a single one without them.
 
         Args:
-            device: ``auto``, ``cpu`` or ``cuda``; gradients of GPUs are added up by NCCL, all else by Gloo.
+            device: ``auto``, ``cpu`` or ``cuda``; tensors on GPUs are reduced by NCCL, all others by Gloo.
         """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world == 1:
@@ -71,10 +71,10 @@ class Ranks:
         if not distributed.is_initialized():
             both = device != "cpu" and torch.cuda.is_available() and distributed.is_nccl_available()
             distributed.init_process_group(
-                "cpu:gloo,cuda:nccl" if both else "gloo", timeout=_PATIENCE, store=_meeting(ranks.world),
+                "cpu:gloo,cuda:nccl" if both else "gloo", timeout=TIMEOUT, store=_rendezvous_store(ranks.world),
                 rank=ranks.rank, world_size=ranks.world,
             )  # fmt: skip
-            ranks._mine = True
+            ranks._joined = True
         return ranks
 
     @property
@@ -83,9 +83,9 @@ class Ranks:
         return self.rank == 0
 
     def positions(self, batch: int, *, most: int = 0) -> list[range]:
-        """Which items of a batch this process works on, in pieces of at most ``most``, or in one where that is 0.
+        """Items of a batch for each of this process's micro-batches of at most ``most`` items; one micro-batch where 0.
 
-        Every item is in one piece of one process; sizes differ by one at most.
+        Every item is in one micro-batch of one process; sizes differ by one at most.
 
         Raises:
             ConfigError: there are more processes than items.
@@ -96,22 +96,22 @@ class Ranks:
             )
         rounds = math.ceil(batch / (self.world * most)) if most else 1
         count = self.world * rounds
-        pieces = [range(self.rank + self.world * m, batch, count) for m in range(rounds)]
-        return [piece for piece in pieces if piece]
+        micro = [range(self.rank + self.world * m, batch, count) for m in range(rounds)]
+        return [own for own in micro if own]
 
     def sum(self, x: Tensor) -> None:
-        """Add up a tensor over all processes, in place."""
+        """Sum a tensor over all processes, in place."""
         if self.world > 1:
             distributed.all_reduce(x)
 
     def align(self, module: nn.Module) -> None:
-        """Give every process the first one's parameters and buffers."""
+        """Copy the first process's parameters and buffers to all others."""
         if self.world > 1:
             for x in module.state_dict().values():
                 distributed.broadcast(x, src=0)
 
     def share(self, value: T) -> T:
-        """The first process's value, on all of them."""
+        """The first process's value, in every process."""
         if self.world == 1:
             return value
         held = [value]
@@ -119,23 +119,23 @@ class Ranks:
         return held[0]
 
     def gather(self, value: T) -> list[T]:
-        """Every process's value, on all of them."""
+        """The values of all processes, in every process."""
         if self.world == 1:
             return [value]
         found: list[T] = [value] * self.world
         distributed.all_gather_object(found, value)
         return found
 
-    def agree(self, asked: Sequence[bool]) -> list[bool]:
-        """Which of some questions any process answers with yes."""
+    def agree(self, flags: Sequence[bool]) -> list[bool]:
+        """Logical or over all processes, for each of several flags."""
         if self.world == 1:
-            return list(asked)
-        votes = torch.tensor([float(a) for a in asked])
+            return list(flags)
+        votes = torch.tensor([float(f) for f in flags])
         distributed.all_reduce(votes)
         return [bool(v > 0) for v in votes]
 
     def close(self) -> None:
-        """Part, where this object did the joining."""
-        if self._mine and distributed.is_initialized():
+        """Leave the process group, if this object joined it."""
+        if self._joined and distributed.is_initialized():
             distributed.destroy_process_group()
-            self._mine = False
+            self._joined = False

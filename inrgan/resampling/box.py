@@ -1,0 +1,303 @@
+"""Linear maps from arrays on a box to their values at a view, anti-aliased to its spacing."""
+
+import abc
+import copy
+import itertools
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.resampling.axis_maps import NARROW, BandedMap
+from inrgan.resampling.kernels import axis_matrix, in_samples, lanczos, reached
+from inrgan.views import View, product_view, scattered
+
+
+def carry(
+    values: Float[Tensor, "#B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
+) -> Float[Tensor, "B C *S"]:
+    """Signals sampled on a box, as linear functions of them seen from a view.
+
+    Args:
+        values: arrays over the box, x last.
+        view: one for all samples or one for each; a product view is seen much faster than points.
+        lower: where the arrays start, x first, in coordinate units.
+        upper: where they end.
+
+    Example:
+        >>> carry(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
+        torch.Size([2, 3, 4, 4])
+    """
+    return box_carry(view, values.shape[2:], lower=lower, upper=upper, dtype=values.dtype)(values)
+
+
+def box_carry(
+    view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
+) -> "BoxCarry":
+    """The map behind ``carry``. Everything that is read from the view's coordinates is read here.
+
+    Args:
+        view: as for ``carry``.
+        shape: of the arrays, x last.
+        lower: as for ``carry``.
+        upper: as for ``carry``.
+        dtype: of the arrays.
+
+    Example:
+        >>> box_carry(Box(2).grid((4, 4)), (9, 8), lower=(-1, -1), upper=(1, 1), dtype=torch.float32)(x).shape
+        torch.Size([2, 3, 4, 4])
+    """
+    if view.axes is not None:
+        return _ProductCarry(view, shape, lower=lower, upper=upper)
+    return _points_carry(view, shape, lower=lower, upper=upper, dtype=dtype)
+
+
+class BoxCarry(abc.ABC):
+    """The linear map from arrays on a box to their values at one view."""
+
+    @abc.abstractmethod
+    def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
+        """Values at the view."""
+
+    @abc.abstractmethod
+    def to(self, device: torch.device | str) -> "BoxCarry":
+        """The same map on another device."""
+
+
+class _ProductCarry(BoxCarry):
+    """One small matrix for each coordinate of a product view, over the samples that its positions reach."""
+
+    def __init__(self, view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float]):
+        assert view.axes is not None
+        self._steps: list[tuple[int, range, Tensor | BandedMap]] = []
+        for d, positions in enumerate(view.axes):
+            axis = len(shape) + 1 - d
+            count, spacing = shape[axis - 2], view.axis_spacing[d]
+            used = reached(positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing)
+            if view.dim == 1 and len(used) > NARROW:
+                across: Tensor | BandedMap = _banded(
+                    positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing, used=used
+                )
+            else:
+                across = axis_matrix(
+                    positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing, columns=used
+                )
+            self._steps.append((axis, used, across))
+
+    def to(self, device: torch.device | str) -> "_ProductCarry":
+        moved = copy.copy(self)
+        moved._steps = [(axis, used, across.to(device)) for axis, used, across in self._steps]
+        return moved
+
+    def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
+        for axis, used, across in self._steps:
+            if isinstance(across, BandedMap):
+                values = across(values[:, :, used.start : used.stop, None])[..., 0]
+                continue
+            part = values.narrow(axis, used.start, len(used))
+            before, after = part.shape[1:axis], part.shape[axis + 1 :]
+            folded = part.reshape(part.shape[0], math.prod(before), len(used), math.prod(after))
+            if after:
+                folded = across[:, None] @ folded
+            else:
+                folded = folded[..., 0] @ across.transpose(1, 2)
+            values = folded.reshape(folded.shape[0], *before, across.shape[1], *after)
+        return values
+
+
+class _GroupedCarry(BoxCarry):
+    """Groups of samples, each carried its own way, put together in their order.
+
+    Args:
+        groups: numbers of the samples and their map, for each group; None for all samples in their order.
+    """
+
+    def __init__(self, groups: Sequence[tuple[Tensor | None, BoxCarry]]):
+        self._groups = list(groups)
+
+    def to(self, device: torch.device | str) -> "_GroupedCarry":
+        return _GroupedCarry([(None if r is None else r.to(device), across.to(device)) for r, across in self._groups])
+
+    def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
+        if self._groups[0][0] is None:
+            return self._groups[0][1](values)
+        rows = torch.cat([r for r, _ in self._groups if r is not None])
+        parts = [across(values if len(values) == 1 else values[r]) for r, across in self._groups]
+        out = torch.cat(parts)
+        return torch.zeros_like(out).index_copy(0, rows, out)
+
+
+def _grouped(
+    keys: Sequence[Hashable], view: View, make: Callable[[Any, View], BoxCarry]
+) -> BoxCarry:
+    """A map of each sample by its key, for samples of equal keys together: none depends on others."""
+    kinds = list(dict.fromkeys(keys))
+    if len(kinds) == 1:
+        return make(kinds[0], view)
+    groups = []
+    for kind in kinds:
+        rows = [i for i, other in enumerate(keys) if other == kind]
+        groups.append((torch.tensor(rows, device=view.center.device), make(kind, view.rows(rows))))
+    return _GroupedCarry(groups)
+
+
+def _points_carry(
+    view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
+) -> BoxCarry:
+    """``box_carry`` of views that are no product: each sample its own way, beside whichever others it is seen."""
+
+    def make(alone: tuple[int, int] | None, own: View) -> BoxCarry:
+        if alone is None:
+            return _scattered_carry(own, shape, lower=lower, upper=upper, dtype=dtype)
+        return _AloneCarry(own, shape, alone, lower=lower, upper=upper, dtype=dtype)
+
+    return _grouped(_alone(view), view, make)
+
+
+def _alone(view: View) -> list[tuple[int, int] | None]:
+    """Of each sample, a coordinate and an array axis that change with each other and with nothing else, if any.
+
+    As of a grid that was turned about the coordinate.
+    """
+    rank, grid = len(view.shape), view.coords.detach()
+    found: list[tuple[int, int] | None] = [None] * len(grid)
+    if rank < 2 or view.dim < 2 or view.spacing.shape[1] > 1 or 0 in view.shape:
+        return found
+    grid = grid.unflatten(1, view.shape)
+    for axis in range(rank):
+        changing = (grid != grid.narrow(1 + axis, 0, 1)).flatten(1, rank).any(dim=1)  # (B, D)
+        for i, row in enumerate(changing.tolist()):
+            if found[i] is None and sum(row) == 1:
+                along = grid[i, ..., row.index(True)].movedim(axis, 0).flatten(1)
+                if torch.equal(along, along[:, :1].expand_as(along)):
+                    found[i] = row.index(True), axis
+    return found
+
+
+class _AloneCarry(BoxCarry):
+    """A matrix along a coordinate that changes with one array axis alone, and points of the other coordinates."""
+
+    def __init__(
+        self, view: View, shape: Sequence[int], alone: tuple[int, int], *, lower: Sequence[float],
+        upper: Sequence[float], dtype: torch.dtype,
+    ):  # fmt: skip
+        (d, self._axis), rank = alone, len(view.shape)
+        grid = view.coords.unflatten(1, view.shape).select(1 + self._axis, 0)
+        positions = view.coords[..., d].unflatten(1, view.shape).movedim(1 + self._axis, 1).flatten(2)[..., 0]
+        self._source = len(shape) + 1 - d
+        self._matrix = axis_matrix(
+            positions, count=shape[self._source - 2], lower=lower[d], upper=upper[d], spacing=view.spacing[..., d]
+        ).to(dtype)
+        others = [o for o in range(view.dim) if o != d]
+        points = torch.stack([grid[..., o] for o in others], dim=-1).flatten(1, rank - 1)
+        spacing = torch.stack([view.spacing[..., o] for o in others], dim=-1)
+        reduced = replace(
+            scattered(points, spacing=spacing), shape=view.shape[: self._axis] + view.shape[self._axis + 1 :]
+        )
+        rest = [n for a, n in enumerate(shape) if a != self._source - 2]
+        self._others = box_carry(
+            reduced, rest, lower=[lower[o] for o in others], upper=[upper[o] for o in others], dtype=dtype
+        )
+
+    def to(self, device: torch.device | str) -> "_AloneCarry":
+        moved = copy.copy(self)
+        moved._matrix, moved._others = self._matrix.to(device), self._others.to(device)
+        return moved
+
+    def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
+        across = values.movedim(self._source, 2)
+        C, rest = across.shape[1], across.shape[3:]
+        across = (self._matrix[:, None] @ across.flatten(3)).flatten(1, 2).unflatten(2, rest)
+        return self._others(across).unflatten(1, (C, -1)).movedim(2, 2 + self._axis)
+
+
+def _scattered_carry(
+    view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
+) -> BoxCarry:
+    """``box_carry`` at points that are no product, of arrays that are first brought near to their density.
+
+    What is far finer would cost each point hundreds of samples. It is filtered at half of the spacing or less, above
+    what the points' own filter leaves; by octaves of the array, and each sample by its own, so that none depends on
+    others.
+    """
+    counts, keys = list(reversed(shape)), []
+    for spacings in view.spacing.amin(dim=1).tolist():
+        ratios = [s * n / (b - a) for s, n, a, b in zip(spacings, counts, lower, upper, strict=True)]
+        octaves = [max(0, math.floor(math.log2(max(r, 1.0) / 2 * 1.0001))) for r in ratios]
+        keys.append(tuple(math.ceil(n / 2**k) for n, k in zip(counts, octaves, strict=True)))
+    return _grouped(
+        keys, view,
+        lambda key, own: _ScatteredCarry(own, shape, key, lower=lower, upper=upper, dtype=dtype),
+    )  # fmt: skip
+
+
+def _fewer_samples(
+    counts: Sequence[int], shape: Sequence[int], lower: Sequence[float], upper: Sequence[float], *, like: Tensor
+) -> BoxCarry | None:
+    """The map to arrays of a box with fewer samples along its axes, x first; None where they have as many."""
+    if list(counts) == list(reversed(shape)):
+        return None
+    axes, spacing = [], []
+    for n, a, b in zip(counts, lower, upper, strict=True):
+        place = a + (torch.arange(n, dtype=torch.float64, device=like.device)[None] + 0.5) * ((b - a) / n)
+        axes.append(place.to(like.dtype))
+        spacing.append((b - a) / n)
+    return _ProductCarry(product_view(axes, spacing=like.new_tensor([spacing])), shape, lower=lower, upper=upper)
+
+
+class _ScatteredCarry(BoxCarry):
+    """Every point takes what its kernel reaches along each coordinate, of arrays with ``counts`` samples, x first."""
+
+    def __init__(
+        self, view: View, shape: Sequence[int], counts: Sequence[int], *, lower: Sequence[float],
+        upper: Sequence[float], dtype: torch.dtype,
+    ):  # fmt: skip
+        self._before = _fewer_samples(counts, shape, lower, upper, like=view.spacing.to(dtype))
+        self._counts, self._shape = tuple(counts), view.shape
+        self._taps, self._weights = [], []
+        for d, count in enumerate(counts):
+            own = (upper[d] - lower[d]) / count
+            centre = in_samples(view.coords[..., d], count=count, lower=lower[d], own=own)
+            stretch = (view.spacing[..., d].double() / own).clamp(min=1.0).expand_as(centre)
+            reach = math.ceil(3 * float(stretch.max()))
+            j_BNT = centre.floor()[..., None] + torch.arange(1 - reach, reach + 1, device=centre.device)
+            weight = lanczos((j_BNT - centre[..., None]) / stretch[..., None]) * ((j_BNT >= 0) & (j_BNT < count))
+            self._taps.append(j_BNT.long().clamp(0, count - 1))
+            self._weights.append((weight / weight.sum(dim=-1, keepdim=True)).to(dtype))
+
+    def to(self, device: torch.device | str) -> "_ScatteredCarry":
+        moved = copy.copy(self)
+        moved._before = None if self._before is None else self._before.to(device)
+        moved._taps = [x.to(device) for x in self._taps]
+        moved._weights = [x.to(device) for x in self._weights]
+        return moved
+
+    def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
+        values = values if self._before is None else self._before(values)
+        taps, weights = self._taps, self._weights
+        flat_BCK = values.flatten(2)
+        batch, points = max(values.shape[0], taps[0].shape[0]), taps[0].shape[1]
+        flat_BCK = flat_BCK.expand(batch, -1, -1)
+        seen = flat_BCK.new_zeros(batch, flat_BCK.shape[1], points)
+        for offset in itertools.product(*(range(t.shape[-1]) for t in taps)):
+            index, weight, stride = torch.zeros_like(taps[0][..., 0]), torch.ones_like(weights[0][..., 0]), 1
+            for d, o in enumerate(offset):  # x varies fastest in the flattened array
+                index, weight = index + taps[d][..., o] * stride, weight * weights[d][..., o]
+                stride *= self._counts[d]
+            picked = flat_BCK.gather(2, index[:, None].expand(batch, flat_BCK.shape[1], -1))
+            seen = seen + picked * weight[:, None]
+        return seen.unflatten(2, self._shape)
+
+
+def _banded(positions: Tensor, *, count: int, lower: float, upper: float, spacing: Tensor, used: range) -> BandedMap:
+    """The map of ``axis_matrix``, for long axes."""
+    own = (upper - lower) / count
+    centre = in_samples(positions, count=count, lower=lower, own=own)
+    stretch = (spacing.double() / own).clamp(min=1.0).expand_as(centre)
+    return BandedMap(
+        centre, first=centre.new_full((1, 1), used.start), count=len(used), kernel=lanczos,
+        reach=math.ceil(3 * float(stretch.max())), stretch=stretch, normalised=True,
+    )  # fmt: skip

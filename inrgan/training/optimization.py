@@ -1,0 +1,195 @@
+"""Optimizer steps that skip what is not finite and clip what is too large, and the average of the weights."""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import torch
+from torch import nn
+
+# One operation for all tensors instead of one for each.
+from torch import _foreach_add as _add  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_copy_ as _copy_  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_lerp_ as _lerp_  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_mul as _multiply  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_norm as _norms  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_sub as _subtract  # pyright: ignore[reportPrivateImportUsage]
+
+from inrgan._typing import Bool, Float, Tensor
+from inrgan.training.distribution import Ranks
+
+
+@final
+class Optimizer:
+    """Adam for one network: gradients are summed over processes, bad updates skipped and large ones clipped.
+
+    Nothing is read back to the host. An update whose loss or gradient is not finite is skipped on the device, by the
+    flag ``found_inf`` that fused optimizers take.
+
+    Args:
+        network: Network that is trained.
+        rate: Learning rate.
+        betas: Adam's decay rates.
+        ranks: Processes that train together.
+        max_update: Largest update of a weight tensor, relative to its root mean square; 0 for no limit. See
+            ``clip_updates``.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, rate: float, betas: tuple[float, float], ranks: Ranks, max_update: float = 0.0
+    ):
+        self.rate, self.ranks, self.max_update = rate, ranks, max_update
+        self.adam = torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)
+        self.parameters = [p for p in network.parameters()]
+        self._floors = [p.new_full((), math.sqrt(p.numel())).detach() for p in self.parameters]
+        self._updated: list[nn.Parameter] = []
+        self._kept: Float[Tensor, "P"] = torch.ones(0)
+
+    @property
+    def kept(self) -> dict[nn.Parameter, Float[Tensor, ""]]:
+        """Fraction of its last update that clipping left of each parameter."""
+        return dict(zip(self._updated, self._kept, strict=True))
+
+    def zero_grad(self) -> None:
+        """Drop the gradients of the step before."""
+        self.adam.zero_grad(set_to_none=True)
+
+    def step(
+        self, loss: Float[Tensor, ""], *, reduce: Float[Tensor, "N"]
+    ) -> tuple[Bool[Tensor, ""], Float[Tensor, "N"], dict[str, Tensor]]:
+        """Update the parameters by the gradients of ``backward``, unless one or the loss is not finite.
+
+        Args:
+            loss: This process's part of the loss.
+            reduce: Numbers to sum over processes beside the gradients.
+
+        Returns:
+            Whether the update was made; the summed numbers; and this process's part of the statistics.
+        """
+        parameters = [p for p in self.parameters if p.grad is not None]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        more = torch.cat([loss.detach().float()[None], reduce.float()])
+        if self.ranks.world > 1:
+            # One message for everything: a network of millions of weights is a few of them long.
+            flat = torch.cat([g.flatten() for g in gradients] + [more])
+            self.ranks.sum(flat)
+            *parts, more = flat.split([g.numel() for g in gradients] + [len(more)])
+            for p, part in zip(parameters, parts, strict=True):
+                p.grad = part.view_as(p)
+            gradients = list(parts)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        finite = torch.isfinite(more[0]) & torch.isfinite(norm)
+        before = copies(parameters) if self.max_update else []
+        self.adam.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        self.adam.step()
+        stats = {"gradient": norm / self.ranks.world}
+        if self.max_update:
+            floors = [floor for p, floor in zip(self.parameters, self._floors, strict=True) if p.grad is not None]
+            self._kept = clip_updates(parameters, before=before, max_update=self.max_update, floors=floors)
+            self._updated = parameters
+            stats["update_clip_fraction"] = (self._kept < 1).float().mean() / self.ranks.world
+        return finite, more[1:], stats
+
+    def scale_rate(self, factor: float) -> None:
+        """Set the learning rate to a fraction of the initial one."""
+        for group in self.adam.param_groups:
+            group["lr"] = factor * self.rate
+
+
+@torch.no_grad()
+def copies(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Copies of weights, as they are before an update."""
+    before = [torch.empty_like(p) for p in weights]
+    _copy_(before, list(weights))
+    return before
+
+
+@torch.no_grad()
+def clip_updates(
+    weights: Sequence[Tensor], *, before: Sequence[Tensor], max_update: float, floors: Sequence[Float[Tensor, ""]]
+) -> Float[Tensor, "P"]:
+    """Shorten, in place, the updates of tensors that moved by more than a fraction of themselves.
+
+    Lengths are root mean squares, and a tensor counts as at least 1, the scale at which layers with an equalized
+    learning rate store theirs; so a bias can leave zero. A layer that moves by little of itself changes its function by
+    little, however steep the loss. (Bernstein et al. 2020, sec. 4; here a limit on the updates that Adam makes.)
+
+    Args:
+        weights: Weights after the update.
+        before: The same weights before it.
+        max_update: Largest update, as a fraction.
+        floors: Smallest norm that each tensor counts as: the root of its number of entries.
+
+    Returns:
+        Fraction of each update that is left; 1 for all of it.
+
+    Example:
+        >>> w = torch.full((4,), 3.0)
+        >>> clip_updates([w], before=[torch.ones(4)], max_update=0.5, floors=[torch.tensor(2.0)]).tolist(), w.tolist()
+        ([0.25], [1.5, 1.5, 1.5, 1.5])
+    """
+    sizes = torch.stack(_norms(list(before)))
+    updates = _subtract(list(weights), list(before))
+    lengths = torch.stack(_norms(updates))
+    largest = max_update * torch.maximum(sizes, torch.stack(list(floors)).to(sizes))
+    kept = (largest / lengths.clamp(min=1e-30)).clamp(max=1.0)
+    # Exactly the weights as they are where all of an update is kept.
+    cut = _multiply(updates, list((kept - 1).unbind()))
+    _copy_(list(weights), _add(list(weights), cut))
+    return kept
+
+
+@torch.no_grad()
+def last_updates(networks: Mapping[str, tuple[nn.Module, Optimizer]]) -> dict[str, tuple[nn.Parameter, Tensor]]:
+    """Every parameter that was ever updated, by name, and its last update.
+
+    Updates are recomputed from Adam's moments and from clipping, so that no step has to keep earlier weights.
+    (Kingma and Ba, Adam, 2015, algorithm 1.)
+
+    Args:
+        networks: Networks and their optimizers, by name, as they are after a step.
+
+    Example:
+        >>> last_updates({})
+        {}
+    """
+    found = {}
+    for name, (network, optimizer) in networks.items():
+        names, kept = {p: n for n, p in network.named_parameters()}, optimizer.kept
+        for group in optimizer.adam.param_groups:
+            first, second = group["betas"]
+            for p in group["params"]:
+                state = optimizer.adam.state.get(p)
+                if state and float(state["step"]) > 0:  # none has had a finite gradient where it is 0
+                    step = float(state["step"])
+                    root = state["exp_avg_sq"].sqrt() / (1 - second**step) ** 0.5 + group["eps"]
+                    update = state["exp_avg"] / root * (-group["lr"] / (1 - first**step))
+                    found[f"{name}.{names[p]}"] = (p, update * kept.get(p, 1.0))
+    return found
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, current: nn.Module, *, images: int, batch: int, half_life: int) -> None:
+    """Move an exponential moving average toward the current weights.
+
+    The half-life grows with training up to its final value, so that the average does not carry the
+    initialization along. (Karras et al. 2018, sec. 5; ramp as in later practice, 5% of the images seen.)
+
+    Args:
+        average: Averaged network, updated in place; its buffers are copied.
+        current: Trained network.
+        images: Reals shown so far.
+        batch: Reals of one step.
+        half_life: Half-life in images.
+    """
+    decay = 0.5 ** (batch / max(min(half_life, 0.05 * images), 1e-8))
+    _lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
+    buffers = list(average.buffers())
+    if buffers:
+        _copy_(buffers, list(current.buffers()))
+
+
+def frozen_copy(module: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose parameters take no gradient."""
+    return copy.deepcopy(module).eval().requires_grad_(False)
