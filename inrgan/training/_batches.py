@@ -12,6 +12,7 @@ import torch
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.capabilities import HasPartialObservations
 from inrgan.losses import AbstractTerm
 from inrgan.training._config import TrainConfig
 from inrgan.training._reals import Reals
@@ -173,7 +174,7 @@ class Batches:
         # Every view of a step is moved alike, so that a patch and its whole stay those of one signal.
         both_moves = [
             self.augmentation.draw(
-                config.batch, chance=chance, generator=step_generator(config.seed, purpose=purpose, step=step)
+                config.batch, probability=chance, generator=step_generator(config.seed, purpose=purpose, step=step)
             )
             for purpose in ("transform-reals", "transform-fakes")
         ]
@@ -187,7 +188,7 @@ class Batches:
             if term.near > 0:
                 worth = self.reals.places(step, count=term.places, generator=rng)
                 views = term.toward(views, worth, domain=domain, generator=rng)
-            if config.modality.known_in_part:
+            if isinstance(config.modality, HasPartialObservations):
                 views = tuple(self.reals.known(step, v) for v in views)
             asked = term.reals_views(views, domain=domain)
             real_moves, fake_moves = (tuple(m * (not term.of_functions) for m in moves) for moves in both_moves)

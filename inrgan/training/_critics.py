@@ -6,11 +6,11 @@ from torch import nn
 
 from inrgan._random import step_generator
 from inrgan._sizes import CriticSizes
+from inrgan.capabilities import HasPartialObservations, HasRegionsOfInterest
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.inrs import NumberSpace
 from inrgan.losses import AbstractTerm
-from inrgan.modality import Modality
 from inrgan.training._config import TrainConfig
 
 
@@ -52,12 +52,12 @@ def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int) -> Non
     Raises:
         ConfigError: with what to change.
     """
-    if config.modality.known_in_part and (term.critic != "points" or config.augment != "none"):
+    if isinstance(config.modality, HasPartialObservations) and (term.critic != "points" or config.augment != "none"):
         raise ConfigError(
             f"losses are {', '.join(config.losses)} and augment is {config.augment}, and items of "
             f"{config.modality.name} are known in part; use the loss points alone, and no augmentation"
         )
-    if term.near > 0 and type(config.modality).places is Modality.places:
+    if term.near > 0 and not isinstance(config.modality, HasRegionsOfInterest):
         what, flag = ("points", "points") if term.critic == "points" else ("patches", "patch")
         raise ConfigError(
             f"{what} were to lie where signals are worth a look, and {config.modality.name} knows no such places; "

@@ -9,9 +9,9 @@ import torch
 from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.capabilities import HasFieldLoss
 from inrgan.field import Field
 from inrgan.losses import path_lengths
-from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
 from inrgan.training._config import TrainConfig
 from inrgan.training._descent import Outcome
@@ -139,10 +139,11 @@ class Learner:
 
     def _field_loss(self, seen: Seen, piece: Piece) -> Float[Tensor, ""] | None:
         """The modality's own loss of a piece's fields; in fp32."""
-        if type(self.config.modality).field_loss is Modality.field_loss or seen.field is None:
+        modality = self.config.modality
+        if not isinstance(modality, HasFieldLoss) or seen.field is None:
             return None
         rng = step_generator(self.config.seed, purpose="field", step=piece.step, rank=piece.positions.start)
-        return self.config.modality.field_loss(seen.field, generator=rng)
+        return modality.field_loss(seen.field, generator=rng)
 
     def path_lengths(self, piece: Piece) -> Float[Tensor, "B"]:
         """Path lengths of a piece's signals, as the first term that looks at the whole of them sees them.

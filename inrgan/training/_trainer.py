@@ -12,6 +12,7 @@ from torch import nn
 
 from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.capabilities import HasTransforms
 from inrgan.data import AbstractSource, split
 from inrgan.errors import CheckpointError, ConfigError, WriteError
 from inrgan.inrs import InrSource, NumberSpace, WeightsTerm
@@ -236,8 +237,10 @@ class Trainer:
 
     def _batches(self, looks: tuple[AbstractTerm, ...], reals: Reals, pieces: list[range]) -> Batches:
         ahead = self.config.ahead if self.config.ahead is not None else 2 if self.device.type == "cuda" else 0
+        modality = self.config.modality
+        transforms = modality.transforms() if isinstance(modality, HasTransforms) else ()
         return Batches(
-            self.config, looks, reals, augmentation=Augmentation(self.config.modality.transforms()),
+            self.config, looks, reals, augmentation=Augmentation(transforms),
             z_dim=self.G.z_dim, pieces=pieces, device=self.device, ahead=ahead,
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Images: f(x, y)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -116,13 +116,8 @@ class ImageModality(Modality):
             classes=sizes.classes,
         )
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        if not self.mirror:
-            return view
-        flip = Flip(self.domain, axis=0)
-        drawn = flip.draw(batch, generator=generator)
-        sign = torch.cat([1 - 2 * drawn, torch.ones_like(drawn)], dim=1)
-        return replace(flip.look(view, drawn), center=view.center * sign)
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return (Flip(self.domain, axis=0),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         tints = (Tint(),) if self.channels in (3, 4) else ()
@@ -132,5 +127,5 @@ class ImageModality(Modality):
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_image(tile(values), path)
 
-    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+    def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         write_animation(values, path, fps=rate)

@@ -25,7 +25,7 @@ from inrgan_modalities.occupancy._open import open_solids
 from inrgan_modalities.occupancy._orient import UP
 from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._synthetic import SyntheticSolids
-from inrgan_modalities.occupancy._write import write_solid_walk, write_solids
+from inrgan_modalities.occupancy._write import write_solid_interpolation, write_solids
 
 _ASKED = 256
 """Points a field at which the eikonal term asks for its slope."""
@@ -166,15 +166,8 @@ class OccupancyModality(Modality):
             sizes, lattices=(max(4, fine // 4), fine), widths=widths, depths=(*sizes.depths[:-1], depth)
         )  # fmt: skip
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        if not self.mirror:
-            return view
-        sign = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
-        signs = torch.cat([sign, torch.ones(batch, 2)], dim=1)
-        if view.axes is None:
-            return replace(view, points=view.coords * signs[:, None], center=view.center * signs)
-        x, *others = view.axes
-        return replace(view, axes=(sign * x, *others), center=view.center * signs)
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         # Up stays up. Shifts stay within the margin, so that no solid is cut; beyond the cube there is nothing, as at
@@ -187,7 +180,9 @@ class OccupancyModality(Modality):
         shift = [Shift(box, most=self.margin / 2, beyond="border")] if self.margin else []
         return (Flip(box, axis=0), turn, scale, *shift)
 
-    def places(self, item: Tensor, *, count: int, generator: torch.Generator) -> Float[Tensor, "K 3"] | None:
+    def regions_of_interest(
+        self, item: Tensor, *, count: int, generator: torch.Generator
+    ) -> Float[Tensor, "K 3"] | None:
         """Near the surface: of many samples anywhere, the one whose value is nearest to 0, and a place in its cell."""
         shape = item.shape[1:]
         index = torch.randint(item[0].numel(), (count, _LOOKED_AT), generator=generator)
@@ -211,15 +206,15 @@ class OccupancyModality(Modality):
     def metrics(self) -> Mapping[str, Metric]:
         return solid_metrics()
 
-    def look_sizes(self) -> dict[str, int]:
+    def view_sizes(self) -> dict[str, int]:
         half = max(8, self.resolution // 2)
         return {"patch": half, "whole": half, "lowest": half}
 
     def write(self, values: Float[Tensor, "B 1 *S"], path: str | Path) -> None:
         write_solids(values, path, faces=self.faces)
 
-    def write_walk(self, values: Float[Tensor, "T 1 *S"], path: str | Path, *, rate: float) -> None:
-        write_solid_walk(values, path, rate=rate, faces=self.faces)
+    def write_interpolation(self, values: Float[Tensor, "T 1 *S"], path: str | Path, *, rate: float) -> None:
+        write_solid_interpolation(values, path, rate=rate, faces=self.faces)
 
     def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
         sides = set(shape)

@@ -32,7 +32,7 @@ from inrgan_modalities.spherical._padding import pad_equirectangular
 from inrgan_modalities.spherical._synthetic import SyntheticSkies
 from inrgan_modalities.spherical._turn import Turn
 from inrgan_modalities.spherical._units import Units, given_units
-from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_walk
+from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_interpolation
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,8 @@ class SphericalModality(Modality):
             by_measure=True,
         )  # fmt: skip
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        if self.rotate == "none":
-            return view
-        turn = Turn("axis" if self.rotate == "axis" else "any")
-        return turn.look(view, turn.draw(batch, generator=generator))
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return () if self.rotate == "none" else (Turn(self.rotate),)
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         tints = (Tint(),) if self.channels in (3, 4) else ()
@@ -167,5 +164,5 @@ class SphericalModality(Modality):
     def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
         write_spherical(values, path, units=self.units, variable=self.variable, unit=self.unit)
 
-    def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
-        write_spherical_walk(values, path, rate=rate, units=self.units)
+    def write_interpolation(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
+        write_spherical_interpolation(values, path, rate=rate, units=self.units)

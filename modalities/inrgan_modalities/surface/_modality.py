@@ -19,7 +19,7 @@ from inrgan_modalities.surface._critic import ChartCritic
 from inrgan_modalities.surface._named_view import surface_view
 from inrgan_modalities.surface._read import open_surface
 from inrgan_modalities.surface._synthetic import SyntheticTextures
-from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, write_surface_walk
+from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, write_surface_interpolation
 
 
 @dataclass(frozen=True)
@@ -104,5 +104,5 @@ class SurfaceModality(Modality):
     def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
         write_surface(values, path, surface=self.domain)
 
-    def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
-        write_surface_walk(values, path, rate=rate, surface=self.domain)
+    def write_interpolation(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
+        write_surface_interpolation(values, path, rate=rate, surface=self.domain)
