@@ -8,14 +8,17 @@ from typing import ClassVar, Literal
 
 import torch
 
-from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, ResidualCritic, View
 from inrgan.augmentation import AbstractTransform, Affine, Polarity
+from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms
 from inrgan.data import AbstractSource, open_source
-from inrgan.discriminators import AbstractCritic, AbstractPatchCritic
+from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, ResidualCritic
+from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
 from inrgan.errors import ConfigError
 from inrgan.metrics import AbstractFeatures, Metric
+from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
 from inrgan.resampling import resample_long
+from inrgan.views import View
 from inrgan_modalities.audio._clip import Clip
 from inrgan_modalities.audio._critic import SoundPatchCritic
 from inrgan_modalities.audio._metrics import LogMelFeatures, sound_metrics
@@ -26,7 +29,7 @@ from inrgan_modalities.audio._write import write_interpolation, write_sounds
 
 
 @dataclass(frozen=True)
-class AudioModality(Modality):
+class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms):
     """Sounds, mono or stereo, of any rate and length.
 
     The domain is the time from 0 to ``resolution / rate`` seconds. Clips that are shorter are followed by silence,

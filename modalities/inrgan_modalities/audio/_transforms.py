@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import View
 from inrgan.augmentation import AbstractTransform
 from inrgan.errors import ConfigError
+from inrgan.views import View
 
 
 @final

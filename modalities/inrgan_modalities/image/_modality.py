@@ -7,11 +7,16 @@ from typing import ClassVar
 
 import torch
 
-from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Rotation, Scale, Shift, Tint
+from inrgan.capabilities import HasSymmetries, HasTransforms
 from inrgan.data import AbstractLargeItem, AbstractSource, open_source
+from inrgan.discriminators import ResidualCritic
+from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
+from inrgan.modality import CriticSizes, Modality
 from inrgan.pictures import SUFFIXES, read_image, tile, write_animation, write_image
+from inrgan.resampling import resample
+from inrgan.views import View
 from inrgan_modalities.image._synthetic import SyntheticShapes
 
 Picture = torch.Tensor | AbstractLargeItem
@@ -19,7 +24,7 @@ Picture = torch.Tensor | AbstractLargeItem
 
 
 @dataclass(frozen=True)
-class ImageModality(Modality):
+class ImageModality(Modality, HasSymmetries, HasTransforms):
     """Images of any number of channels and any aspect.
 
     The domain is a box whose shorter side spans [−1, 1], x to the right and y down. Real images of another

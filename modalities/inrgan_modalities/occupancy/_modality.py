@@ -9,13 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Backbone, Box, CriticSizes, Field, GeneratorSizes, Modality, View, resample
 from inrgan.augmentation import AbstractTransform, Flip, QuarterTurn, Rotation, Scale, Shift
+from inrgan.capabilities import HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractPatchCritic
+from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError
+from inrgan.field import Field
 from inrgan.metrics import Metric
+from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
+from inrgan.resampling import resample
+from inrgan.views import View
 from inrgan_modalities.occupancy._critic import SolidCritic, SolidPatchCritic
 from inrgan_modalities.occupancy._eikonal import eikonal_loss
 from inrgan_modalities.occupancy._field_mesh import field_mesh
@@ -34,7 +39,7 @@ _LOOKED_AT = 512
 
 
 @dataclass(frozen=True)
-class OccupancyModality(Modality):
+class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields):
     """Solids, from meshes or volumes, as fields that are negative inside and positive outside.
 
     The domain is the cube [−1, 1]³; y is up. Meshes are centred by their bounding box and scaled so that its longest

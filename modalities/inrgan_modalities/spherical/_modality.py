@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import AbstractCritic, CriticSizes, Modality, ResidualCritic, Sphere, View
 from inrgan.augmentation import AbstractTransform, Affine, Tint
+from inrgan.capabilities import HasNamedViews, HasSymmetries, HasTransforms
 from inrgan.data import AbstractSource
-from inrgan.domains import observe_sphere
+from inrgan.discriminators import AbstractCritic, ResidualCritic
+from inrgan.domains import Sphere, observe_sphere
 from inrgan.encodings import (
     AbstractEncoding,
     DirectionalEncoding,
@@ -23,6 +24,8 @@ from inrgan.encodings import (
 )
 from inrgan.errors import ConfigError, DataError
 from inrgan.metrics import AbstractFeatures, Metric
+from inrgan.modality import CriticSizes, Modality
+from inrgan.views import View
 from inrgan_modalities.spherical._cube_critic import CubeCritic
 from inrgan_modalities.spherical._faces import CubeFeatures
 from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
@@ -36,7 +39,7 @@ from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, 
 
 
 @dataclass(frozen=True)
-class SphericalModality(Modality):
+class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     """Panoramas, maps of planets, and fields on the whole sphere.
 
     Arrays are equirectangular: rows of latitude from north to south, twice as many columns from longitude −180° to

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Sphere
+from inrgan.domains import Sphere
 from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image

@@ -8,12 +8,15 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import AbstractCritic, CriticSizes, Modality, Surface, View
 from inrgan.augmentation import AbstractTransform, Affine, Tint
+from inrgan.capabilities import HasNamedViews, HasTransforms
 from inrgan.data import AbstractSource
-from inrgan.domains import AbstractSurfaceSignal
+from inrgan.discriminators import AbstractCritic
+from inrgan.domains import AbstractSurfaceSignal, Surface
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError, DataError
+from inrgan.modality import CriticSizes, Modality
+from inrgan.views import View
 from inrgan_modalities.surface._content import mesh_text, surface_of
 from inrgan_modalities.surface._critic import ChartCritic
 from inrgan_modalities.surface._named_view import surface_view
@@ -23,7 +26,7 @@ from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, writ
 
 
 @dataclass(frozen=True)
-class SurfaceModality(Modality):
+class SurfaceModality(Modality, HasNamedViews, HasTransforms):
     """Colours, or other values, on a mesh of triangles.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Surface
+from inrgan.domains import Surface
 from inrgan.errors import MissingDependency, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image

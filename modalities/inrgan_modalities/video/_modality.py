@@ -9,15 +9,18 @@ from typing import ClassVar
 
 import torch
 
-from inrgan import Box, CriticSizes, Modality, View, resample
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Scale, Shift, Tint
+from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms, MovesAlongAxis
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, SlicesCritic
+from inrgan.domains import Box
 from inrgan.encodings import AxisPaths, TravellingEncoding
 from inrgan.errors import ConfigError, DataError
 from inrgan.metrics import Metric
+from inrgan.modality import CriticSizes, Modality
+from inrgan.resampling import resample
 from inrgan.samplers import AbstractSampler, Slices
-from inrgan.views import product_view
+from inrgan.views import View, product_view
 from inrgan_modalities.video._clip import AbstractClip, Excerpt
 from inrgan_modalities.video._metrics import film_metrics
 from inrgan_modalities.video._source import open_clips
@@ -26,7 +29,7 @@ from inrgan_modalities.video._write import write_films, write_interpolation
 
 
 @dataclass(frozen=True)
-class VideoModality(Modality):
+class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms, MovesAlongAxis):
     """Films of any size, rate and length.
 
     The domain is x and y as of an image and the time from 0 to ``frames / fps`` seconds. Of longer films training looks
