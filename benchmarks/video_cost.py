@@ -3,7 +3,7 @@
 Every number of frames is measured in a process of its own: CPU seconds a step, as the median over steps with penalties
 and without in their shares, and the peak of resident memory above that before the first step.
 
-    python benchmarks/video_cost.py --looked-at 2 3 16
+    python benchmarks/video_cost.py --frames-per-clip 2 3 16
 """
 
 import argparse
@@ -17,14 +17,14 @@ import time
 from pathlib import Path
 
 
-def measure(looked_at: int, args: argparse.Namespace) -> None:
+def measure(frames_per_clip: int, args: argparse.Namespace) -> None:
     import torch
 
     from inrgan import Trainer, VideoModality
     from inrgan.recipes import recipe
 
     torch.set_num_threads(1)
-    modality = VideoModality(resolution=args.resolution, frames=args.frames, fps=8, looked_at=looked_at)
+    modality = VideoModality(resolution=args.resolution, frames=args.frames, fps=8, frames_per_clip=frames_per_clip)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(recipe("tiny", modality), outdir=folder, quiet=True)
         before, seconds = peak_mib(), []
@@ -36,7 +36,7 @@ def measure(looked_at: int, args: argparse.Namespace) -> None:
         trainer.close()
     by_turn = [statistics.median(seconds[k::every]) for k in range(every)]
     print(json.dumps({
-        "looked_at": looked_at, "batch": trainer.config.batch, "seconds_per_step": round(statistics.mean(by_turn), 3),
+        "frames_per_clip": frames_per_clip, "batch": trainer.config.batch, "seconds_per_step": round(statistics.mean(by_turn), 3),
         "peak_mib_above_start": round(peak_mib() - before),
     }))  # fmt: skip
 
@@ -47,7 +47,7 @@ def peak_mib() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--looked-at", type=int, nargs="+", default=[2, 3, 16])
+    parser.add_argument("--frames-per-clip", type=int, nargs="+", default=[2, 3, 16])
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3, help="of steps with a penalty each")
@@ -56,8 +56,8 @@ def main() -> None:
     if args.one is not None:
         measure(args.one, args)
         return
-    for looked_at in args.looked_at:
-        own = ["--one", str(looked_at), "--resolution", str(args.resolution), "--frames", str(args.frames)]
+    for frames_per_clip in args.frames_per_clip:
+        own = ["--one", str(frames_per_clip), "--resolution", str(args.resolution), "--frames", str(args.frames)]
         subprocess.run([sys.executable, Path(__file__), *own, "--rounds", str(args.rounds)], check=True)
 
 

@@ -52,8 +52,8 @@ modality.over(shape, region).write(fields[3].render(shape, region=region), args.
 # 4. Walk through the latents of four seeds: a sound at each step, and a film of their spectrograms.
 path = walk(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=25)
 steps = torch.cat([G.field(w).render((modality.resolution,)) for w in path.split(8)])
-modality.write_walk(steps, args.out / "interpolation.wav", rate=2)
-modality.write_walk(steps, args.out / "interpolation.gif", rate=2)
+modality.write_interpolation(steps, args.out / "interpolation.wav", rate=2)
+modality.write_interpolation(steps, args.out / "interpolation.gif", rate=2)
 
 for name in ("samples.wav", "spectrogram.png", "rates.wav", "interpolation.wav", "interpolation.gif"):
     print(f"wrote {args.out / name}")

@@ -51,7 +51,7 @@ sheet.save(args.out / "zoom.png")
 # 4. Walk through the latents of four seeds and back to the first.
 path = walk(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=96, loop=True)
 frames = torch.cat([G.field(w).render((128, 128)) for w in path.split(16)])
-modality.write_walk(frames, args.out / "interpolation.gif", rate=24)
+modality.write_interpolation(frames, args.out / "interpolation.gif", rate=24)
 
 for name in ("samples.png", "zoom.png", "interpolation.gif"):
     print(f"wrote {args.out / name}")

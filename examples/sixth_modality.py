@@ -85,7 +85,7 @@ class SignalModality(Modality):
         else:
             raise ConfigError(f"cannot write {path}: its suffix is {path.suffix!r}; use .npy or .csv")
 
-    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+    def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         del rate  # neither format has a clock
         self.write(values, path)
 

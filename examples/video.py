@@ -56,7 +56,7 @@ modality.over(shape, region).write(moved.render(shape, region=region), args.out 
 # 5. Walk through the latents of four seeds; the film plays on while it becomes another.
 path = walk(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=48)
 steps = torch.cat([G.field(w).render(modality.array_shape(large)) for w in path.split(8)])
-modality.write_walk(steps, args.out / "interpolation.mp4", rate=12)
+modality.write_interpolation(steps, args.out / "interpolation.mp4", rate=12)
 
 for name in ("samples.mp4", "strip.png", "rates.mp4", "motions.mp4", "interpolation.mp4"):
     print(f"wrote {args.out / name}")

@@ -6,31 +6,22 @@
 torch.Size([2, 3, 512, 1024])
 """
 
-from typing import TYPE_CHECKING, Any
+# pyright: reportUnsupportedDunderAll=false
+
+from typing import Any
 
 from inrgan._builtin import BUILT_IN
-from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
 from inrgan.domains import AbstractDomain, Box, Sphere, Surface
 from inrgan.field import Field
 from inrgan.generator import Generator
-from inrgan.modality import Modality
+from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
 from inrgan.resampling import resample
 from inrgan.views import View
 
-if TYPE_CHECKING:
-    from inrgan_modalities.audio import AudioModality
-    from inrgan_modalities.image import ImageModality
-    from inrgan_modalities.occupancy import OccupancyModality
-    from inrgan_modalities.spherical import SphericalModality
-    from inrgan_modalities.surface import SurfaceModality
-    from inrgan_modalities.video import VideoModality
-
-    from inrgan.training import TrainConfig, Trainer
-
 __version__ = "0.1.0.dev0"
 
-# Loaded when first asked for, so that `import inrgan` costs little more than `import torch`.
+# Loaded on first use (typed by ``__init__.pyi``), so that `import inrgan` costs little more than `import torch`.
 _LAZY = {
     "TrainConfig": "inrgan.training",
     "Trainer": "inrgan.training",

@@ -15,6 +15,7 @@ from inrgan._plain import to_plain
 from inrgan._pretrained import resolve
 from inrgan._progress import progress_bar
 from inrgan._typing import Tensor
+from inrgan.capabilities import HasNamedViews, HasTime, WritesFields
 from inrgan.errors import ConfigError, InrganError, RunDirectoryError
 from inrgan.field import Field
 from inrgan.generator import Generator
@@ -64,12 +65,16 @@ def sample(flags: "Sample") -> None:
             f"{suffix} files hold the whole domain; leave out --view and --region, or choose another suffix"
         )
     fields = _fields(flags, G)
-    if suffix in modality.field_suffixes:
+    if isinstance(modality, WritesFields) and suffix in modality.field_suffixes:
         modality.write_field(fields, flags.out, shape=shape)
         return
     if flags.view is None:
         values = fields.render(shape, region=region)
-        modality = modality.over(shape, region)
+        modality = modality.over(shape, region) if isinstance(modality, HasTime) else modality
+    elif not isinstance(modality, HasNamedViews):
+        raise ConfigError(
+            f"the view {flags.view!r} was asked of {modality.name}, which has no named views; use a region"
+        )
     else:
         text = flags.resolution or str(modality.resolution)
         # A shape says how many samples its shorter side has; the whole domain's need not be that many.
@@ -113,7 +118,8 @@ def interpolate(flags: "Interpolate") -> None:
         for w in path:
             frames.append(G.field(w[None]).render(shape, region=region).cpu())
             bar.update()
-    modality.over(shape, region).write_walk(torch.cat(frames), flags.out, rate=flags.fps)
+    writer = modality.over(shape, region) if isinstance(modality, HasTime) else modality
+    writer.write_interpolation(torch.cat(frames), flags.out, rate=flags.fps)
 
 
 def _course(flags: "Interpolate", G: Generator, *, steps: int) -> Tensor:
@@ -201,6 +207,8 @@ def where(
         return shape, None if region is None else parse_numbers(region, what="region")
     if region is not None:
         raise ConfigError("--rate and --seconds say where to look as --region does; give one or the other")
+    if not isinstance(modality, HasTime):
+        raise ConfigError(f"--rate and --seconds were given for {modality.name}, which has no time; use --resolution")
     return modality.window(rate=flags.rate, seconds=flags.seconds, resolution=flags.resolution)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from inrgan._pretrained import load_generator, resolve, save_generator
 from inrgan._sizes import Backbone, GeneratorSizes, Hypernetwork, override
 from inrgan._typing import Float, Int, Tensor
+from inrgan.capabilities import MovesAlongAxis
 from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.hypernetwork import (
@@ -232,7 +233,7 @@ class Generator(nn.Module):
 
 def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
     spacing = modality.domain.spacing(modality.resolution)
-    paths = modality.paths(spacing)
+    paths = modality.paths(spacing) if isinstance(modality, MovesAlongAxis) else None
     if paths is not None and sizes.backbone not in ("multiscale", "pointwise"):
         raise ConfigError(
             f"signals of {modality.name} move along an axis, which the backbone {sizes.backbone} does not know; use "

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -61,4 +62,7 @@ def rebuild(name: str, arguments: Any) -> Modality:
         >>> rebuild("image", {"resolution": 32}).domain.shape(32)
         (32, 32)
     """
-    return from_plain(modality_class(name), arguments, what=f"modality {name!r}")
+    cls = modality_class(name)
+    if isinstance(arguments, Mapping):
+        arguments = {cls.renamed_fields.get(key, key): value for key, value in arguments.items()}
+    return from_plain(cls, arguments, what=f"modality {name!r}")

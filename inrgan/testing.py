@@ -1,4 +1,4 @@
-"""The contract of a modality as a test, for anyone's adapter."""
+"""The contract of a modality as a test, for any adapter."""
 
 import contextlib
 import dataclasses
@@ -6,12 +6,15 @@ import json
 import tempfile
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from inrgan._plain import from_plain
 from inrgan._sizes import CriticSizes
 from inrgan._typing import Tensor
+from inrgan.augmentation import symmetric_views
+from inrgan.capabilities import HasLongItems, HasSymmetries, HasTransforms
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
@@ -110,12 +113,20 @@ def _check_data(m: Modality) -> Tensor:
         _close(m.observe(items[:1], view), values[:1], 1e-5, "observe: an item depends on its batch")
         means.append((values.flatten(2) * (1 if view.weights is None else view.weights[:, None])).mean(dim=2))
     _close(means[0], means[1], 0.1, "observe: the mean of a signal changes with the resolution")
-    view = _view(m, m.resolution)
-    turned = m.augment(view, batch=len(items), generator=torch.Generator().manual_seed(0))
-    _require(turned.shape == view.shape and turned.batch in (1, len(items)), "augment changed the view's shape")
-    changed = m.observe(items, turned)
-    _require(changed.shape == values.shape and bool(torch.isfinite(changed).all()), "augment broke the signals")
-    for transform in m.transforms():
+    _check_transforms(m, items, values)
+    _check_patches(m, items)
+    return values
+
+
+def _check_transforms(m: Modality, items: list[Any], values: Tensor) -> None:
+    view, excerpts = _view(m, m.resolution), items
+    if isinstance(m, HasLongItems):
+        excerpts = [m.excerpt(item, i / len(items)) for i, item in enumerate(items)]
+    moved = _symmetric(m, view, batch=len(items))
+    _require(moved.shape == view.shape and moved.batch in (1, len(items)), "symmetries changed the view's shape")
+    changed = m.observe(excerpts, moved)
+    _require(changed.shape == values.shape and bool(torch.isfinite(changed).all()), "symmetries broke the signals")
+    for transform in m.transforms() if isinstance(m, HasTransforms) else ():
         drawn = transform.draw(len(items), generator=torch.Generator().manual_seed(0))
         none = torch.zeros_like(drawn)
         _close(
@@ -126,15 +137,22 @@ def _check_data(m: Modality) -> Tensor:
         _require(
             changed.shape == values.shape and bool(torch.isfinite(changed).all()), f"{transform.name} broke signals"
         )
+
+
+def _symmetric(m: Modality, view: View, *, batch: int) -> View:
+    symmetries = m.symmetries() if isinstance(m, HasSymmetries) else ()
+    return symmetric_views(symmetries, [view], batch=batch, generator=torch.Generator().manual_seed(0))[0]
+
+
+def _check_patches(m: Modality, items: list[Any]) -> None:
     if type(m.domain).patches is AbstractDomain.patches:
-        return values  # no dense patches on such a domain
+        return  # no dense patches on such a domain
     spacing = torch.full((len(items),), 1.001 * m.domain.spacing(m.resolution))
     side = max(1, m.resolution // 2)
     view = m.domain.patches(side, spacing, generator=torch.Generator().manual_seed(0))
     patches = m.observe(items, view)
     expected = (len(items), m.signal_channels, *view.shape)
     _require(patches.shape == expected, f"observe gave {tuple(patches.shape)} for patches; expected {expected}")
-    return values
 
 
 def _check_critic(m: Modality, values: Tensor) -> None:
@@ -155,11 +173,11 @@ def _check_points(m: Modality) -> None:
     sizes, rng = CriticSizes(width=4, max_width=8), torch.Generator().manual_seed(0)
     try:
         critic = m.points_critic(sizes, count=32)
-    except ConfigError:  # this kind of signal is not looked at from scattered points
+    except ConfigError:  # this kind of signal has no critic of scattered points
         return
     items = [m.source(None, seed=0)[i] for i in range(2)]
     view = ScatteredPoints(32, resolution=m.resolution).draw(m.domain, batch=2, generator=rng)
-    seen = m.observe(items, m.augment(view, batch=2, generator=rng))
+    seen = m.observe(items, _symmetric(m, view, batch=2))
     expected = (2, m.signal_channels, 32)
     _require(seen.shape == expected, f"observe gave {tuple(seen.shape)} for scattered points; expected {expected}")
     alone = m.observe(items[1:], view.row(1))
@@ -198,8 +216,8 @@ def _check_files(m: Modality, values: Tensor) -> None:
         m.write(values, path)
         _require(path.is_file() and path.stat().st_size > 0, f"write made no file {path.name}")
         for suffix in (m.preview_suffix, ".npy", ".gif", ".mp4", ".wav", ".glb"):
-            path = Path(folder) / f"walk{suffix}"
+            path = Path(folder) / f"interpolation{suffix}"
             with contextlib.suppress(ConfigError):
-                m.write_walk(values, path, rate=4.0)
+                m.write_interpolation(values, path, rate=4.0)
                 break
-        _require(path.is_file() and path.stat().st_size > 0, f"write_walk made no file {path.name}")
+        _require(path.is_file() and path.stat().st_size > 0, f"write_interpolation made no file {path.name}")

@@ -31,15 +31,13 @@ _PLACES, _STATIONS, _ITEMS = 256, 64, 2048
 class KnownAtPlaces(Modality):
     """Items are tables (places, coordinates + values + 1); the last column is 0 where a row only fills up the table."""
 
-    known_in_part = True
-
-    def seen_from(self, items: Sequence[torch.Tensor], view: View) -> View:
+    def observation_view(self, items: Sequence[torch.Tensor], view: View) -> View:
         table, D = torch.stack(list(items)), self.domain.coord_dim
         weights = table[..., -1] / table[..., -1].mean(dim=1, keepdim=True)
         return dataclasses.replace(scattered(table[..., :D], spacing=view.spacing), weights=weights)
 
     def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
-        del view  # it is the one of ``seen_from``
+        del view  # it is the one of ``observation_view``
         return torch.stack(list(items))[..., self.domain.coord_dim : -1].transpose(1, 2)
 
     def item_spacing(self, item: torch.Tensor) -> float:

@@ -1,8 +1,7 @@
-"""Transforms of reals and fakes alike, so that a critic cannot learn few items by heart."""
+"""Transforms of signals: augmentation of reals and fakes, and symmetries of reals."""
 
-from inrgan.augmentation._base import AbstractTransform, Augmentation
-from inrgan.augmentation._box import Flip, Rotation, Scale, Shift
-from inrgan.augmentation._quarter import QuarterTurn
+from inrgan.augmentation._base import AbstractTransform, Augmentation, symmetric_views
+from inrgan.augmentation._box import Flip, QuarterTurn, Rotation, Scale, Shift
 from inrgan.augmentation._values import Affine, Polarity, Tint
 
 __all__ = [
@@ -16,4 +15,5 @@ __all__ = [
     "Scale",
     "Shift",
     "Tint",
+    "symmetric_views",
 ]

@@ -1,4 +1,4 @@
-"""What a transform is, and how several are applied by chance."""
+"""Transforms of signals, and how several are applied to a batch."""
 
 import abc
 from collections.abc import Sequence
@@ -11,44 +11,44 @@ from inrgan.views import View
 
 
 class AbstractTransform(abc.ABC):
-    """A change of signals that critics see on reals and fakes alike.
+    """A transform of signals: of reals and fakes alike, or of reals alone where it is a symmetry of the data.
 
-    Where it moves a signal, it says from where to look instead (``look``): a field is asked there, reals are observed
-    there, and neither is resampled twice. Where it changes values, it does so in ``change``, by operations that can be
+    Where it moves a signal, it moves the view instead (``look``): a field is evaluated there, reals are observed there,
+    and neither is resampled twice. Where it changes values, it does so in ``change``, by operations that can be
     differentiated twice. Parameters of zero leave a signal as it is.
     """
 
     name: str
-    """In statistics and messages."""
+    """Name in statistics and messages."""
 
     @abc.abstractmethod
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B P"]:
-        """Parameters for each sample; zeros for none."""
+        """Random parameters for each sample."""
 
     def look(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
-        """From where to look at the signal, so that what is seen is the transformed signal from ``view``."""
+        """The view at which the original signal equals the transformed signal at ``view``."""
         del drawn
         return view
 
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B P"]) -> Tensor:
-        """The transformed values of what was seen from ``view``."""
+        """The transformed values of a signal at ``view``."""
         del view, drawn
         return values
 
 
 @final
 class Augmentation:
-    """Several transforms, each applied to each sample by the same chance.
+    """Transforms of reals and fakes, each applied to each sample with the same probability.
 
-    As long as the chance is well below 1, the generator does not learn to make transformed signals. (Karras et al.
+    As long as the probability is well below 1, the generator does not learn to make transformed signals. (Karras et al.
     2020, "Training generative adversarial networks with limited data", sec. 2.2; there on pixels.)
 
     Args:
-        transforms: in the order in which they act on a signal.
+        transforms: Transforms, in the order in which they act on a signal.
 
     Example:
         >>> augmentation = Augmentation([Flip(Box(2), axis=0)])
-        >>> drawn = augmentation.draw(4, chance=0.5, generator=torch.Generator())
+        >>> drawn = augmentation.draw(4, probability=0.5, generator=torch.Generator())
         >>> augmentation.look(Box(2).grid((8, 8)), drawn).coords.shape
         torch.Size([4, 64, 2])
     """
@@ -56,16 +56,16 @@ class Augmentation:
     def __init__(self, transforms: Sequence[AbstractTransform]):
         self.transforms = tuple(transforms)
 
-    def draw(self, batch: int, *, chance: float, generator: torch.Generator) -> tuple[Float[Tensor, "B _"], ...]:
-        """Parameters of every transform for each sample, on the CPU."""
+    def draw(self, batch: int, *, probability: float, generator: torch.Generator) -> tuple[Float[Tensor, "B _"], ...]:
+        """Random parameters of every transform for each sample, on the CPU; zeros where it is not applied."""
         drawn = []
         for transform in self.transforms:
-            taken = torch.rand(batch, 1, generator=generator) < chance
+            taken = torch.rand(batch, 1, generator=generator) < probability
             drawn.append(transform.draw(batch, generator=generator) * taken)
         return tuple(drawn)
 
     def look(self, view: View, drawn: Sequence[Float[Tensor, "B _"]]) -> View:
-        """From where to look instead; ``view`` itself where nothing is moved."""
+        """The view at which original signals are transformed ones; ``view`` itself where nothing is moved."""
         # What the last transform shows at x, it takes from where the ones before put it.
         for transform, parameters in zip(reversed(self.transforms), reversed(drawn), strict=True):
             if bool(parameters.any()):
@@ -75,8 +75,33 @@ class Augmentation:
     def change(
         self, values: Float[Tensor, "B C *S"], view: View, drawn: Sequence[Float[Tensor, "B _"]]
     ) -> Float[Tensor, "B C *S"]:
-        """The values that critics see, of what was seen for ``view``."""
+        """The values that critics see, of signals at ``view``."""
         for transform, parameters in zip(self.transforms, drawn, strict=True):
             if bool(parameters.any()):
                 values = transform.change(values, view, parameters.to(values.device))
         return values
+
+
+def symmetric_views(
+    symmetries: Sequence[AbstractTransform], views: Sequence[View], *, batch: int, generator: torch.Generator
+) -> tuple[View, ...]:
+    """Views at which items are seen under random symmetries: the same ones for all views of an item.
+
+    Args:
+        symmetries: Transforms that move signals, in the order in which they act; each draws how often it is applied.
+        views: Views of one batch, such as a patch and its full-domain view.
+        batch: Number of items.
+        generator: Generator of the random draws.
+
+    Example:
+        >>> views = symmetric_views([Flip(Box(2), axis=0)], [Box(2).grid((8, 8))], batch=4, generator=torch.Generator())
+        >>> views[0].coords.shape
+        torch.Size([4, 64, 2])
+    """
+    drawn = [s.draw(batch, generator=generator) for s in symmetries]
+    moved = []
+    for view in views:
+        for symmetry, parameters in zip(reversed(symmetries), reversed(drawn), strict=True):
+            view = symmetry.look(view, parameters)
+        moved.append(view)
+    return tuple(moved)

@@ -1,4 +1,4 @@
-"""Moves of signals on a box: another place to look at them from."""
+"""Flips, shifts, scales and rotations of signals on a box."""
 
 import abc
 import math
@@ -8,54 +8,57 @@ from typing import Literal, final
 
 import torch
 
-from inrgan._typing import Float, Tensor
+from inrgan._typing import Bool, Float, Tensor
 from inrgan.augmentation._base import AbstractTransform
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.views import View
 
-Beyond = Literal["mirror", "border"]
-"""What signals are beyond the border of their box: their mirror's image, or what they are at the border."""
+Beyond = Literal["mirror", "border", "open"]
+"""What a signal is beyond the border of its box: its mirror image, its value at the border, or what it is anyway."""
 
 
 class AbstractBoxMove(AbstractTransform):
-    """A move of signals on a box; beyond its border they are seen mirrored at it, or as they are there.
+    """A move of signals on a box.
 
-    The views handed in keep their centre: it is where a critic is told that it looks.
+    Views keep their center: it is the place that a critic is told.
 
     Args:
-        box: the domain.
-        beyond: what is seen beyond its border.
+        box: The domain.
+        beyond: What signals are beyond its border.
     """
 
     def __init__(self, box: Box, *, beyond: Beyond = "mirror"):
         self.box, self.beyond = box, beyond
 
     def look(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
+        if self.beyond == "open":
+            return self.moved(view, drawn)
         back = _mirror if self.beyond == "mirror" else _border
         maps = [back(a, b) for a, b in zip(self.box.lower, self.box.upper, strict=True)]
         return _mapped(self.moved(view, drawn), maps)
 
     @abc.abstractmethod
     def moved(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
-        """From where to look, as if the signal went on without end."""
+        """The moved view, as if the signal had no border."""
 
 
 @final
 class Flip(AbstractBoxMove):
-    """Mirrored along one coordinate, every second time.
+    """Mirrors signals along one coordinate, with probability 1/2.
 
     Args:
-        box: the domain.
-        axis: the coordinate, x first.
+        box: The domain.
+        axis: Number of the coordinate, x first.
+        beyond: What signals are beyond the border.
 
     Example:
         >>> Flip(Box(2), axis=0).draw(4, generator=torch.Generator()).shape
         torch.Size([4, 1])
     """
 
-    def __init__(self, box: Box, *, axis: int):
-        super().__init__(box)
+    def __init__(self, box: Box, *, axis: int, beyond: Beyond = "mirror"):
+        super().__init__(box, beyond=beyond)
         self.axis, self.name = axis, f"flip-{axis}"
 
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B 1"]:
@@ -70,15 +73,15 @@ class Flip(AbstractBoxMove):
 
 @final
 class Shift(AbstractBoxMove):
-    """Moved along every coordinate, by any part of a sample.
+    """Shifts signals along every coordinate, by any fraction of a sample.
 
     Args:
-        box: the domain.
-        most: the largest move, as a fraction of the sides; one number, or one for each coordinate, x first.
-        beyond: what is seen beyond the border.
+        box: The domain.
+        most: Largest shift, as a fraction of the sides; one number, or one for each coordinate, x first.
+        beyond: What signals are beyond the border.
 
     Raises:
-        ConfigError: a number of moves that is not that of the coordinates.
+        ConfigError: ``most`` has more or fewer entries than there are coordinates.
 
     Example:
         >>> Shift(Box(3)).draw(4, generator=torch.Generator()).shape
@@ -101,20 +104,20 @@ class Shift(AbstractBoxMove):
 
 @final
 class Scale(AbstractBoxMove):
-    """Larger or smaller about the middle, and a little stretched.
+    """Scales signals about the middle, and stretches them a little.
 
-    Where a signal becomes smaller, it is filtered to the larger spacing; where it becomes larger, it stays filtered to
-    the view's own, so that reals are never asked for what they do not have.
+    A signal that becomes smaller is filtered to the larger spacing; one that becomes larger stays filtered to the
+    view's own, so that reals are never upsampled.
 
     Args:
-        box: the domain.
-        octaves: standard deviation of log₂ of the size.
-        stretch: standard deviation of log₂ of what every coordinate has beside that.
-        scaled: for each coordinate, x first, whether it is scaled; all where None.
-        beyond: what is seen beyond the border.
+        box: The domain.
+        octaves: Standard deviation of log₂ of the scale.
+        stretch: Standard deviation of log₂ of each coordinate's own factor beside the scale.
+        scaled: For each coordinate, x first, whether it is scaled; all where None.
+        beyond: What signals are beyond the border.
 
     Raises:
-        ConfigError: a number of entries that is not that of the coordinates.
+        ConfigError: ``scaled`` has more or fewer entries than there are coordinates.
 
     Example:
         >>> Scale(Box(2)).draw(4, generator=torch.Generator()).shape
@@ -146,13 +149,13 @@ class Scale(AbstractBoxMove):
 
 @final
 class Rotation(AbstractBoxMove):
-    """Turned about the middle, in the plane of two coordinates that have one unit.
+    """Rotates signals about the middle, in the plane of two coordinates that have one unit.
 
     Args:
-        box: the domain.
-        plane: the two coordinates.
-        most: largest angle, in radians.
-        beyond: what is seen beyond the border.
+        box: The domain.
+        plane: The two coordinates.
+        most: Largest angle, in radians.
+        beyond: What signals are beyond the border.
 
     Example:
         >>> Rotation(Box(2)).look(Box(2).grid((8, 8)), torch.ones(4, 1)).points.shape
@@ -181,8 +184,97 @@ class Rotation(AbstractBoxMove):
         return replace(view, axes=None, points=points, spacing=spacing)
 
 
+@final
+class QuarterTurn(AbstractTransform):
+    """Rotates signals about the middle by a multiple of a right angle, in the plane of two coordinates.
+
+    A grid stays a grid: signals are evaluated with the two coordinates exchanged, and the arrays transposed, which
+    costs no more than no rotation, while any other angle needs every point by itself. Views with more samples along one
+    of the two coordinates are turned by half turns only.
+
+    Args:
+        box: The domain, with equal sides along both coordinates.
+        plane: The two coordinates; a turn takes the first toward the second.
+
+    Raises:
+        ConfigError: The sides along the two coordinates differ, or have different units.
+
+    Example:
+        >>> turn, view = QuarterTurn(Box(3), plane=(0, 2)), Box(3).grid((8, 8, 8))
+        >>> turn.look(view, torch.ones(4, 1)).axes[0].shape
+        torch.Size([4, 8])
+    """
+
+    def __init__(self, box: Box, *, plane: tuple[int, int] = (0, 1)):
+        i, j = plane
+        if box.sides[i] != box.sides[j] or box.units[i] != box.units[j]:
+            raise ConfigError(
+                f"a box with sides of {box.sides[i]:g} and {box.sides[j]:g} is not turned by right angles; expected "
+                "equal sides, measured alike"
+            )
+        self.box, self.plane, self.name = box, plane, f"quarter-turn-{i}{j}"
+
+    def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B 1"]:
+        """Number of quarter turns, 0 to 3."""
+        return torch.randint(4, (batch, 1), generator=generator).float()
+
+    def look(self, view: View, drawn: Float[Tensor, "B 1"]) -> View:
+        quarters, (i, j) = self._quarters(view, drawn), self.plane
+        crossed = (quarters % 2 == 1)[:, 0]
+        spacing = self._laid_out(view, view.spacing, crossed)
+        spacing = torch.where(crossed[:, None, None], _exchanged(spacing, i, j), spacing)
+        weights = None if view.weights is None else self._laid_out(view, view.weights[..., None], crossed)[..., 0]
+        if view.axes is not None:
+            axes = [a.expand(len(drawn), -1) for a in view.axes]  # as many as there are spacings
+            axes[i], axes[j] = self._turned(axes[i], axes[j], quarters)
+            return replace(view, axes=tuple(axes), spacing=spacing, weights=weights)
+        columns = list(view.coords.unbind(-1))
+        columns[i], columns[j] = self._turned(columns[i], columns[j], quarters)
+        points = torch.stack([c.expand(len(drawn), -1) for c in columns], dim=-1)
+        return replace(view, points=self._laid_out(view, points, crossed), spacing=spacing, weights=weights)
+
+    def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B 1"]) -> Tensor:
+        crossed = (self._quarters(view, drawn) % 2 == 1)[:, 0]
+        if not self._is_grid(view) or not bool(crossed.any()):
+            return values
+        a, b = (values.ndim - 1 - d for d in self.plane)
+        return torch.where(crossed.reshape(-1, *[1] * (values.ndim - 1)), values.transpose(a, b), values)
+
+    def _quarters(self, view: View, drawn: Float[Tensor, "B 1"]) -> Float[Tensor, "B 1"]:
+        """Turns that a view allows: a grid that is longer along one coordinate is turned by half turns only."""
+        if not self._is_grid(view):
+            return drawn
+        n, m = (view.shape[len(view.shape) - 1 - d] for d in self.plane)
+        return drawn if n == m else (drawn >= 2).to(drawn) * 2
+
+    def _is_grid(self, view: View) -> bool:
+        return len(view.shape) == self.box.coord_dim
+
+    def _turned(self, x: Tensor, y: Tensor, quarters: Float[Tensor, "B 1"]) -> tuple[Tensor, Tensor]:
+        """Positions along both coordinates, turned back about the middle."""
+        (i, j), quarters = self.plane, quarters.to(x.device)
+        ends_i, ends_j = (self.box.lower[d] + self.box.upper[d] for d in (i, j))
+        if x.shape[-1] != y.shape[-1]:  # half turns only
+            half = quarters == 2
+            return torch.where(half, ends_i - x, x), torch.where(half, ends_j - y, y)
+        u, v = x - ends_i / 2, y - ends_j / 2
+        back_u = torch.where(quarters == 1, v, torch.where(quarters == 2, -u, torch.where(quarters == 3, -v, u)))
+        back_v = torch.where(quarters == 1, -u, torch.where(quarters == 2, -v, torch.where(quarters == 3, u, v)))
+        still = quarters == 0  # not touched by rounding either
+        return torch.where(still, x, ends_i / 2 + back_u), torch.where(still, y, ends_j / 2 + back_v)
+
+    def _laid_out(self, view: View, x: Float[Tensor, "#B #N F"], crossed: Bool[Tensor, "B"]) -> Tensor:
+        """Features of the samples of a grid, in the transposed order where the coordinates are exchanged."""
+        if x.shape[1] == 1 or not self._is_grid(view) or not bool(crossed.any()):
+            return x
+        rank = len(view.shape)
+        a, b = (1 + rank - 1 - d for d in self.plane)
+        across = x.unflatten(1, view.shape).transpose(a, b).flatten(1, rank)
+        return torch.where(crossed[:, None, None], across, x)
+
+
 _Map = Callable[[Tensor], Tensor]
-"""Of one coordinate's positions, (#B, M)."""
+"""A map of the positions along one coordinate, (#B, M)."""
 
 
 def _same(x: Tensor) -> Tensor:
@@ -232,3 +324,9 @@ def _each(numbers: float | Sequence[float], box: Box, *, what: str) -> tuple[flo
     if len(given) != box.coord_dim:
         raise ConfigError(f"got {len(given)} {what} for {box.coord_dim} coordinates; expected one for each")
     return given
+
+
+def _exchanged(x: Tensor, i: int, j: int) -> Tensor:
+    order = list(range(x.shape[-1]))
+    order[i], order[j] = j, i
+    return x[..., order]

@@ -1,4 +1,4 @@
-"""Changes of a signal's values that hold for every kind of signal."""
+"""Transforms of values, for every kind of signal."""
 
 from typing import final
 
@@ -15,11 +15,11 @@ def _broadcast(drawn: Float[Tensor, "B"], values: Tensor) -> Tensor:
 
 @final
 class Affine(AbstractTransform):
-    """Values times a factor, plus an offset: contrast and brightness of pictures, gain of sounds.
+    """Multiplies values by a factor and adds an offset: contrast and brightness of images, gain of audio.
 
     Args:
-        octaves: standard deviation of log₂ of the factor.
-        offset: standard deviation of the offset.
+        octaves: Standard deviation of log₂ of the factor.
+        offset: Standard deviation of the offset.
 
     Example:
         >>> Affine().change(torch.zeros(4, 3, 8, 8), Box(2).grid((8, 8)), torch.ones(4, 2)).mean().item()
@@ -41,7 +41,7 @@ class Affine(AbstractTransform):
 
 @final
 class Polarity(AbstractTransform):
-    """Values with the other sign, every second time.
+    """Flips the sign of values, with probability 1/2.
 
     Example:
         >>> Polarity().draw(4, generator=torch.Generator()).shape
@@ -60,13 +60,13 @@ class Polarity(AbstractTransform):
 
 @final
 class Tint(AbstractTransform):
-    """The first three channels turned about the grey axis and made more or less colourful.
+    """Rotates the hue of the first three channels about the gray axis, and scales their saturation.
 
-    A rotation about (1, 1, 1)/√3 by Rodrigues' formula turns the hue; what is not along that axis is scaled.
+    The rotation is about (1, 1, 1)/√3, by Rodrigues' formula; the component at right angles to that axis is scaled.
 
     Args:
-        octaves: standard deviation of log₂ of the colourfulness.
-        hue: largest angle, in radians.
+        octaves: Standard deviation of log₂ of the saturation.
+        hue: Largest angle, in radians.
 
     Example:
         >>> Tint().draw(4, generator=torch.Generator()).shape

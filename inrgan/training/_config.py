@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from inrgan._plain import from_plain, to_plain
 from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset
+from inrgan.capabilities import HasTransforms
 from inrgan.data import reaches_out
 from inrgan.errors import ConfigError
 from inrgan.losses import LossOptions, check_names
@@ -131,13 +132,14 @@ class TrainConfig:
             raise ConfigError(
                 f"augment_p is {self.augment_p} and augment_target {self.augment_target}; expected numbers from 0 to 1"
             )
-        if self.augment != "none" and not self.modality.transforms():
+        known = self.modality.transforms() if isinstance(self.modality, HasTransforms) else ()
+        if self.augment != "none" and not known:
             raise ConfigError(f"augment is {self.augment}, and {self.modality.name} has no transforms; use none")
 
     @property
     def looks(self) -> LossOptions:
         """From where the terms look, with the modality's sizes where none are given."""
-        own = {name: n for name, n in self.modality.look_sizes().items() if getattr(self.views, name) == 0}
+        own = {name: n for name, n in self.modality.view_sizes().items() if getattr(self.views, name) == 0}
         return dataclasses.replace(self.views, **own)
 
     def sizes(self, *, classes: int) -> tuple[GeneratorSizes, CriticSizes]:

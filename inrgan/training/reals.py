@@ -9,12 +9,16 @@ import torch
 
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
+from inrgan.augmentation import symmetric_views
+from inrgan.capabilities import HasLongItems, HasPartialObservations, HasRegionsOfInterest, HasSymmetries
 from inrgan.data import AbstractSource
 from inrgan.errors import DataError
 from inrgan.modality import Modality
 from inrgan.views import View
 
 _KEPT_BYTES = 1 << 30
+_EXCERPTS = 4096
+"""Positions of the window in a long item, of which training draws one."""
 
 
 class Reals:
@@ -76,27 +80,29 @@ class Reals:
         positions = range(self.batch) if positions is None else positions
         batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
         wanted, count = [batch[p] for p in positions], len(positions)
-        looked = list(views)
+        looked, excerpts = tuple(views), None
         if self.augmented:
-            looked = [
-                self.modality.augment(
-                    v, batch=self.batch, generator=step_generator(self.seed, purpose="augment", step=step)
-                )
-                for v in views
-            ]
+            rng = step_generator(self.seed, purpose="augment", step=step)
+            if isinstance(self.modality, HasLongItems):
+                excerpts = torch.randint(_EXCERPTS, (self.batch,), generator=rng).tolist()
+            if isinstance(self.modality, HasSymmetries):
+                looked = symmetric_views(self.modality.symmetries(), views, batch=self.batch, generator=rng)
         looked, views = [v.rows(positions) for v in looked], [v.rows(positions) for v in views]
         domain = self.modality.domain
         finest = torch.stack([domain.finest(v).expand(count) for v in views]).amin(dim=0).tolist()
-        if fixed and len(views) == 1 and looked[0] is views[0]:
+        if fixed and len(views) == 1 and looked[0] is views[0] and excerpts is None:
             return self._from_kept(wanted, views[0], finest[0], name)
         served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]
         for (_, _, passed), s in zip(served, finest, strict=True):
             self._count(name, s, passed)
         items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
+        if excerpts is not None and isinstance(self.modality, HasLongItems):
+            places = [excerpts[p] / (_EXCERPTS - 1) for p in positions]
+            items = [self.modality.excerpt(item, at) for item, at in zip(items, places, strict=True)]
         return tuple(self.modality.observe(items, v) for v in looked), labels
 
     def known(self, step: int, view: View) -> View:
-        """From where the items of a step are seen, that are known in part; see ``Modality.seen_from``.
+        """The view at which a step's partially observed items are known; see ``HasPartialObservations``.
 
         Raises:
             DataError: no item is fine enough for the view, or too many are bad.
@@ -104,7 +110,8 @@ class Reals:
         finest = self.modality.domain.finest(view).expand(self.batch).tolist()
         batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
         items = [self._serving(i, s)[0] for i, s in zip(batch, finest, strict=True)]
-        return self.modality.seen_from(items, view)
+        assert isinstance(self.modality, HasPartialObservations)
+        return self.modality.observation_view(items, view)
 
     def places(self, step: int, *, count: int = 1, generator: torch.Generator) -> Float[Tensor, "B K D"]:
         """Places worth a look in a batch of other reals than those of the step; NaN where an item has none.
@@ -114,10 +121,11 @@ class Reals:
             count: K, how many of every item.
             generator: of the places.
         """
+        assert isinstance(self.modality, HasRegionsOfInterest)
         found = []
         for i in self.source.order(batch=self.batch, step=step, seed=self.seed + 1):
             item = self._items[i] if i in self._items else self.source[i]
-            places = self.modality.places(item, count=count, generator=generator)
+            places = self.modality.regions_of_interest(item, count=count, generator=generator)
             none = torch.full((count, self.modality.domain.coord_dim), math.nan)
             found.append(none if places is None else places)
         return torch.stack(found)

@@ -15,6 +15,7 @@ from inrgan_modalities.audio._synthetic import SyntheticSounds
 from sounds import tone, wav
 
 from inrgan import AudioModality, Generator, GeneratorSizes
+from inrgan.augmentation import symmetric_views
 from inrgan.cli import main
 from inrgan.errors import ConfigError, ShapeError
 from inrgan.field import Field
@@ -118,18 +119,25 @@ def test_short_clips_are_followed_by_silence_long_ones_cut():
     ramp = Clip(torch.linspace(-0.5, 0.5, 8000)[None], rate=8000.0)  # tells where one is
     middle = m.observe([ramp], view)[0, 0]
     assert middle[400].item() == pytest.approx(0, abs=1e-3)
-    turned = m.augment(view, batch=64, generator=rng())
-    starts = m.observe([ramp] * 64, turned)[:, 0, 400]
-    # Oracle: even draws over the 0.9 s that the window can start in.
+    places = torch.rand(64, generator=rng()).tolist()
+    starts = m.observe([m.excerpt(ramp, at) for at in places], view)[:, 0, 400]
+    # Oracle: even draws over the 0.9 s in which the window can start.
     assert starts.min() < -0.35 and starts.max() > 0.35 and starts.std().item() == pytest.approx(0.9 / 12**0.5, rel=0.2)
 
 
-def test_augment_is_a_shift_below_a_sample():
+def test_excerpts_begin_and_end_with_the_clip():
+    m = AudioModality(resolution=800, rate=8000)
+    ramp = Clip(torch.linspace(-0.5, 0.5, 8000)[None], rate=8000.0)
+    first, last = m.observe([m.excerpt(ramp, 0.0), m.excerpt(ramp, 1.0)], m.domain.grid((800,)))[:, 0]
+    torch.testing.assert_close(first[30:-30], ramp.samples[0, 30:770], rtol=0, atol=1e-3)
+    torch.testing.assert_close(last[30:-30], ramp.samples[0, 7230:7970], rtol=0, atol=1e-3)
+
+
+def test_symmetries_are_a_shift_below_a_sample():
     m = AudioModality(resolution=4096, rate=8000)
     view, clip = m.domain.grid((4096,)), sine_clip(1000, 8000, 0.512)
-    turned = m.augment(view, batch=8, generator=rng())
-    again = m.augment(view, batch=8, generator=rng())
-    assert torch.equal(turned.axes[0], again.axes[0])
+    window = view.window((slice(64, 128),))
+    turned, part = symmetric_views(m.symmetries(), [view, window], batch=8, generator=rng())
     seen = m.observe([clip] * 8, turned)[:, 0]
     # Oracle: the phase that numpy finds against the unshifted wave, at most half a sample of 1/8 turn.
     reference = np.exp(2j * np.pi * 1000 * view.axes[0][0, 500:3500].double().numpy())
@@ -137,7 +145,6 @@ def test_augment_is_a_shift_below_a_sample():
     turns = phases / (2 * np.pi)
     assert np.abs(turns).max() <= 0.5 / 8 + 1e-3 and turns.std() > 0.02
     # A patch and the whole of one step are shifted alike.
-    part = m.augment(view.window((slice(64, 128),)), batch=8, generator=rng())
     assert torch.equal(part.axes[0], turned.axes[0][:, 64:128])
 
 
@@ -218,7 +225,7 @@ def test_write_and_read_back(tmp_path):
     assert soundfile.info(tmp_path / "b.wav").samplerate == 16000
     AudioModality(resolution=800, rate=8000, channels=2).write(values.expand(2, 2, 800), tmp_path / "c.wav")
     assert soundfile.info(tmp_path / "c.wav").channels == 2
-    m.write_walk(values, tmp_path / "w.wav", rate=4)
+    m.write_interpolation(values, tmp_path / "w.wav", rate=4)
     assert soundfile.info(tmp_path / "w.wav").frames == 1600
     with pytest.raises(ConfigError, match=r"\.wav \.flac"):
         m.write(values, tmp_path / "a.mid")
@@ -245,7 +252,7 @@ def test_pictures(tmp_path):
     m.write(x.expand(3, 1, 4000), tmp_path / "s.png")
     with Image.open(tmp_path / "s.png") as sheet:
         assert sheet.size == (2 * 160 + 4, 2 * 144 + 4)
-    m.write_walk(x.expand(3, 1, 4000), tmp_path / "s.gif", rate=5)
+    m.write_interpolation(x.expand(3, 1, 4000), tmp_path / "s.gif", rate=5)
     with Image.open(tmp_path / "s.gif") as film:
         assert film.n_frames in (1, 3)  # equal frames are joined
 

@@ -209,7 +209,7 @@ def test_points_do_not_depend_on_others_of_a_batch():
 def test_a_patch_and_its_whole_are_moved_alike():
     # Oracle: the map of one point does not depend on the view that it is part of.
     aug = Augmentation([Flip(BOX, axis=0), Shift(BOX), Scale(BOX), Rotation(BOX)])
-    drawn = aug.draw(4, chance=1.0, generator=rng())
+    drawn = aug.draw(4, probability=1.0, generator=rng())
     whole = BOX.grid((8, 8))
     patch = whole.window((slice(2, 5), slice(3, 7)))
     moved = aug.look(whole, drawn).coords.unflatten(1, (8, 8))[:, 2:5, 3:7].flatten(1, 2)
@@ -267,13 +267,13 @@ def test_zeros_leave_signals_alone(transform):
 def test_chance():
     # Oracle: the binomial law, within five standard deviations; every transform by a chance of its own.
     aug = Augmentation([Shift(BOX), Scale(BOX), Affine()])
-    drawn = aug.draw(4000, chance=0.3, generator=rng())
+    drawn = aug.draw(4000, probability=0.3, generator=rng())
     taken = torch.stack([d.abs().amax(dim=1) > 0 for d in drawn]).double()
     assert bool(((taken.mean(dim=1) - 0.3).abs() < 5 * math.sqrt(0.21 / 4000)).all())
     both = (taken[0] * taken[1]).mean()
     assert abs(both - 0.09) < 5 * math.sqrt(0.09 * 0.91 / 4000)
     view, x = BOX.grid((4, 4)), picture(4, batch=4)
-    never = aug.draw(4, chance=0.0, generator=rng())
+    never = aug.draw(4, probability=0.0, generator=rng())
     assert aug.look(view, never) is view and aug.change(x, view, never) is x
 
 
@@ -332,7 +332,7 @@ def test_critics_see_transformed_fields_from_untransformed_views(tmp_path):
     from inrgan._random import step_generator
 
     drawn = trainer.learner.augmentation.draw(
-        4, chance=0.7, generator=step_generator(0, purpose="transform-fakes", step=0)
+        4, probability=0.7, generator=step_generator(0, purpose="transform-fakes", step=0)
     )
     assert all(bool(d.any()) for d in drawn[1:])
     z = torch.randn(4, 8, generator=step_generator(0, purpose="z", step=0))

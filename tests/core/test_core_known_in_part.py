@@ -22,7 +22,6 @@ PLACES, KNOWN = 24, 10
 class Stations(ImageModality):
     """Shapes known at ten places of their own; tables of twenty-four rows."""
 
-    known_in_part = True
     hidden: float = 0.0
 
     def table(self, item):
@@ -36,7 +35,7 @@ class Stations(ImageModality):
     def source(self, data, *, labels=False, seed=0):
         return SubsetSource(super().source(data, labels=labels, seed=seed), range(40))
 
-    def seen_from(self, items, view):
+    def observation_view(self, items, view):
         assert view.batch == len(items) and view.count == PLACES
         places, _, weights = (torch.stack(x) for x in zip(*map(self.table, items), strict=True))
         return dataclasses.replace(scattered(places, spacing=view.spacing), weights=weights)

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from toy_modalities import BlobModality, ToneModality
 
 from inrgan import CriticSizes, Generator, GeneratorSizes, ImageModality, Modality, TrainConfig, Trainer
+from inrgan.augmentation import AbstractTransform
 from inrgan.encodings import FourierEncoding
 from inrgan.errors import ConfigError, UnknownModality
 from inrgan.registry import modality_class, modality_names
@@ -76,6 +77,16 @@ class _Mixing(FourierEncoding):
         return x - x.mean(dim=1, keepdim=True)
 
 
+class _Shrinking(AbstractTransform):
+    name = "shrinking"
+
+    def draw(self, batch, *, generator):
+        return torch.ones(batch, 1)
+
+    def look(self, view, drawn):
+        return ToneModality().domain.grid((3,))
+
+
 def mutant(**members):
     cls = type("Mutant", (ToneModality,), members)
     return dataclass(frozen=True)(cls)()
@@ -113,10 +124,10 @@ MUTANTS = {
     ),
     "score depends": mutant(critic=lambda self, sizes: _Pointwise(_tone("critic")(self, sizes))),
     "critic: scores of shape": mutant(critic=lambda self, sizes: _Linear(_tone("critic")(self, sizes))),
-    "augment changed": mutant(augment=lambda self, view, *, batch, generator: self.domain.grid((3,))),
+    "symmetries changed": mutant(symmetries=lambda self: (_Shrinking(),)),
     "preview_suffix": mutant(preview_suffix="npy"),
     "write made no file": mutant(write=lambda self, values, path: None),
-    "write_walk made no file": mutant(write_walk=lambda self, values, path, *, rate: None),
+    "write_interpolation made no file": mutant(write_interpolation=lambda self, values, path, *, rate: None),
 }
 
 

@@ -81,7 +81,7 @@ class _Toy(Modality):
             raise ConfigError(f"cannot write {path}; expected .npy")
         np.save(path, values.numpy())
 
-    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+    def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         assert math.isfinite(rate)
         self.write(values, path)
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from inrgan import AudioModality, Box, ImageModality, TrainConfig
 from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan.capabilities import HasNamedViews, HasTime
 from inrgan.cli import main
 from inrgan.data import write_shards
 from inrgan.data._stream_shard import read_shard
@@ -353,9 +354,12 @@ def test_fuzzed_words():
     def fuzzed(word, modality):
         readers = (
             parse_seeds, lambda w: parse_numbers(w, what="region"), modality.array_shape,
-            lambda w: parse_shape(w, domain=Box(2), default=8), lambda w: modality.window(resolution=w, rate=8.0),
-            lambda w: modality.named_view(w, resolution=8),
+            lambda w: parse_shape(w, domain=Box(2), default=8),
         )  # fmt: skip
+        if isinstance(modality, HasTime):
+            readers += (lambda w: modality.window(resolution=w, rate=8.0),)
+        if isinstance(modality, HasNamedViews):
+            readers += (lambda w: modality.named_view(w, resolution=8),)
         for read in readers:
             with contextlib.suppress(InrganError):
                 read(word)

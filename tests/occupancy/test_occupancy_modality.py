@@ -10,6 +10,7 @@ import trimesh
 from inrgan_modalities.occupancy import Ball, Cuboid, sample_grid
 
 from inrgan import Box, CriticSizes, Generator, OccupancyModality, Trainer, recipes
+from inrgan.augmentation import symmetric_views
 from inrgan.cli import main
 from inrgan.discriminators import fold, slope_channels
 from inrgan.errors import ConfigError
@@ -88,7 +89,8 @@ def test_mirror_flips_left_and_right():
     m = OccupancyModality(resolution=16, mirror=True)
     view = m.domain.grid((16,) * 3)
     item = torch.from_numpy((sample_grid(Cuboid((0.2, 0.3, 0.4), (0.4, 0.1, 0.0)), 16) / 0.2).clip(-1, 1)).float()[None]
-    seen = m.observe([item] * 16, m.augment(view, batch=16, generator=rng()))
+    (mirrored,) = symmetric_views(m.symmetries(), [view], batch=16, generator=rng())
+    seen = m.observe([item] * 16, mirrored)
     kinds = [torch.allclose(s, item, atol=1e-4) for s in seen]
     assert 2 < sum(kinds) < 14
     for s, same in zip(seen, kinds, strict=True):
@@ -215,7 +217,7 @@ def test_a_walk_of_meshes(tmp_path):
     m = OccupancyModality(resolution=16, faces=200)
     values = torch.stack([torch.from_numpy(sample_grid(Ball(r), 16) / 0.2).clamp(-1, 1).float()[None]
                           for r in (0.4, 0.5, 0.6)])  # fmt: skip
-    m.write_walk(values, tmp_path / "walk.glb", rate=4)
+    m.write_interpolation(values, tmp_path / "walk.glb", rate=4)
     volumes = []
     for i in range(3):
         mesh = trimesh.load_scene(tmp_path / f"walk-{i:04d}.glb").to_mesh()
@@ -224,7 +226,7 @@ def test_a_walk_of_meshes(tmp_path):
         volumes.append(mesh.volume)
     assert volumes == pytest.approx([4 / 3 * np.pi * r**3 for r in (0.4, 0.5, 0.6)], rel=0.08)
     with pytest.raises(ConfigError, match="step 1"):
-        m.write_walk(torch.stack([values[0], torch.ones_like(values[0])]), tmp_path / "gone.glb", rate=4)
+        m.write_interpolation(torch.stack([values[0], torch.ones_like(values[0])]), tmp_path / "gone.glb", rate=4)
     assert not list(tmp_path.glob("gone*"))
 
 

@@ -25,19 +25,19 @@ def test_places_are_near_the_surface_and_all_over_it():
     # Oracle: a ball's distance in closed form; by Archimedes, heights on a sphere are uniform.
     m, solid = OccupancyModality(resolution=16), Ball(0.6, (0.1, -0.1, 0.2))
     ball, generator = item(solid), rng()
-    found = m.places(ball, count=400, generator=generator).double().numpy()
+    found = m.regions_of_interest(ball, count=400, generator=generator).double().numpy()
     assert np.abs(solid.distance(found)).max() < 0.2 and np.abs(solid.distance(found)).mean() < 0.02
     for axis, middle in enumerate(solid.center):
         heights = (found[:, axis] - middle) / 0.6
         counts, _ = np.histogram(heights, bins=4, range=(-1, 1))
         assert (np.abs(counts - 100) < 4.5 * (400 * 0.25 * 0.75) ** 0.5).all()
-    assert m.places(torch.ones(1, 16, 16, 16), count=2, generator=generator) is None
+    assert m.regions_of_interest(torch.ones(1, 16, 16, 16), count=2, generator=generator) is None
 
 
 def test_occupancy_has_places_too():
     m = OccupancyModality(resolution=16, signal="occupancy")
     solid = m.source(None)[0]
-    places = m.places(solid, count=20, generator=rng())
+    places = m.regions_of_interest(solid, count=20, generator=rng())
     assert places is not None and places.shape == (20, 3) and places.abs().max() < 1
 
 
@@ -81,7 +81,7 @@ def test_places_are_of_other_items():
     got = Reals(source, m, batch=16, seed=5).places(3, count=2, generator=rng())
     order = epoch_indices(64, batch=16, step=3, seed=6)
     again = rng()
-    assert torch.equal(got, torch.stack([m.places(source[i], count=2, generator=again) for i in order]))
+    assert torch.equal(got, torch.stack([m.regions_of_interest(source[i], count=2, generator=again) for i in order]))
     assert list(order) != list(epoch_indices(64, batch=16, step=3, seed=5))
 
 

@@ -9,6 +9,7 @@ import trimesh
 from inrgan_modalities.occupancy import Ball, Cuboid, Torus, extract, sample_grid
 
 from inrgan import CriticSizes, OccupancyModality, Trainer, recipes
+from inrgan.augmentation import symmetric_views
 from inrgan.losses import LossOptions
 from inrgan.samplers import ScatteredPoints
 
@@ -25,7 +26,8 @@ def test_seen_at_points():
     # Oracle: the closed form at each item's own points, where it is smooth; of mirrored points, of the mirrored solid.
     m, solid = OccupancyModality(resolution=32, mirror=True), Ball(0.6, (0.3, -0.1, 0.2))
     view = ScatteredPoints(300, resolution=32).draw(m.domain, batch=6, generator=rng())
-    plain, turned = (m.observe([item(solid)] * 6, v) for v in (view, m.augment(view, batch=6, generator=rng(1))))
+    (mirrored,) = symmetric_views(m.symmetries(), [view], batch=6, generator=rng(1))
+    plain, turned = (m.observe([item(solid)] * 6, v) for v in (view, mirrored))
     other = Ball(0.6, (-0.3, -0.1, 0.2))
     kinds = []
     for i, points in enumerate(view.coords.double().numpy()):

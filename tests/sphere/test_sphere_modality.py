@@ -10,6 +10,7 @@ from inrgan_modalities.spherical._synthetic import SyntheticSkies
 from PIL import Image
 
 from inrgan import CriticSizes, Generator, ResidualCritic, Sphere, SphericalModality
+from inrgan.augmentation import symmetric_views
 from inrgan.errors import ConfigError, DataError
 from inrgan.losses import gradient_penalty
 from inrgan.testing import check_modality
@@ -100,7 +101,7 @@ def test_reals_are_turned(rotate):
     # turn alike; no two samples are turned alike; uniform rotations take the pole anywhere.
     m = SphericalModality(resolution=16, rotate=rotate)
     patch, whole = S.patches(4, torch.full((5,), 0.1), generator=torch.Generator().manual_seed(0)), S.grid((4, 8))
-    seen = [m.augment(v, batch=5, generator=torch.Generator().manual_seed(7)) for v in (patch, whole)]
+    seen = symmetric_views(m.symmetries(), [patch, whole], batch=5, generator=torch.Generator().manual_seed(7))
     for before, after in zip((patch, whole), seen, strict=True):
         assert after.coords.shape[0] == 5 and after.shape == before.shape
         a, b = (v.coords.expand(5, -1, -1) for v in (before, after))
@@ -114,7 +115,8 @@ def test_reals_are_turned(rotate):
     torch.testing.assert_close(seen[0].center[:, None] @ seen[0].coords.mT, patch.center[:, None] @ patch.coords.mT,
                                rtol=0, atol=1e-5)  # fmt: skip
     assert len({round(float(x), 4) for x in seen[1].coords[:, 0, 0]}) == 5
-    many = m.augment(S.fibonacci(1), batch=2000, generator=torch.Generator().manual_seed(1)).coords[:, 0]
+    (many,) = symmetric_views(m.symmetries(), [S.fibonacci(1)], batch=2000, generator=torch.Generator().manual_seed(1))
+    many = many.coords[:, 0]
     spread = many.mean(0)[:2] if rotate == "axis" else many.mean(0)
     assert float(spread.abs().max()) < 5 * math.sqrt(1 / 2000)
     if rotate == "any":

@@ -14,7 +14,7 @@ from inrgan_modalities.spherical._globe import globe_view, write_globe
 from inrgan_modalities.spherical._named_view import cross_view, spherical_view
 from inrgan_modalities.spherical._open import open_spherical
 from inrgan_modalities.spherical._units import Units
-from inrgan_modalities.spherical._write import write_spherical, write_spherical_walk
+from inrgan_modalities.spherical._write import write_spherical, write_spherical_interpolation
 from smooth_fields import centres, smooth
 
 from inrgan import Sphere
@@ -139,7 +139,7 @@ def test_suffixes_of_films(tmp_path, monkeypatch):
     ((look, path, kwargs),) = asked
     assert path == tmp_path / "b.gif" and kwargs == {"size": 256, "diverging": True}
     assert torch.allclose(look(Sphere().grid((16, 32)))[0], FIELD[0], atol=1e-5)
-    write_spherical_walk(FIELD.repeat(3, 1, 1, 1), tmp_path / "walk.gif", rate=6, units=KELVIN)
+    write_spherical_interpolation(FIELD.repeat(3, 1, 1, 1), tmp_path / "walk.gif", rate=6, units=KELVIN)
     with Image.open(tmp_path / "walk.gif") as film:
         assert film.size == (32, 16) and film.n_frames == 6
 

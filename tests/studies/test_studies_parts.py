@@ -107,7 +107,7 @@ def test_stations_of_skies_are_their_own():
     modality = irregular.KnownSkies(resolution=16, what="seen")
     source = modality.source(None)
     tables = [source[i] for i in range(3)]
-    view = modality.seen_from(tables, scattered(torch.zeros(3, 64, 3), spacing=0.1))
+    view = modality.observation_view(tables, scattered(torch.zeros(3, 64, 3), spacing=0.1))
     assert torch.equal(view.coords, torch.stack(tables)[..., :3]) and torch.equal(view.weights, torch.ones(3, 64))
     assert torch.equal(modality.observe(tables, view), torch.stack(tables)[..., 3:6].transpose(1, 2))
     assert torch.allclose(view.coords.norm(dim=2), torch.ones(3, 64), atol=1e-5)

@@ -15,9 +15,12 @@ from inrgan_modalities.video import Clip, SyntheticClips, film_sheet
 from inrgan_modalities.video._synthetic import place
 
 from inrgan import Generator, VideoModality
+from inrgan.augmentation import symmetric_views
 from inrgan.cli import main
+from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.testing import check_modality
+from inrgan.training._reals import Reals
 
 
 def rng(seed=0):
@@ -45,8 +48,8 @@ def test_contract_holds(m):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"resolution": 4}, {"frames": 3}, {"fps": 0.0}, {"fps": float("nan")}, {"channels": 2}, {"looked_at": 1},
-        {"looked_at": 17}, {"short": "loop"}, {"aspect": (0, 1)},
+        {"resolution": 4}, {"frames": 3}, {"fps": 0.0}, {"fps": float("nan")}, {"channels": 2}, {"frames_per_clip": 1},
+        {"frames_per_clip": 17}, {"short": "loop"}, {"aspect": (0, 1)},
     ],
     ids=str,
 )  # fmt: skip
@@ -92,6 +95,19 @@ def ramp(seconds=4.0, rate=24.0, size=16):
     return Clip(values.reshape(-1, 1, 1, 1).expand(-1, 3, size, size).contiguous(), rate=rate)
 
 
+class Ramps(AbstractSyntheticSource):
+    """Sixteen times the same clip of 4 s."""
+
+    def __init__(self):
+        super().__init__(16, seed=0, description="ramps", label_names=("ramp",))
+
+    def __getitem__(self, i):
+        return ramp(seconds=4.0)
+
+    def label(self, i):
+        return 0
+
+
 def test_observe_shows_the_frame_on_display():
     m = VideoModality(resolution=16, frames=8, fps=8)
     seen = m.observe([ramp(seconds=1.0)], m.domain.grid((8, 16, 16)))[0, 0, :, 8, 8]
@@ -105,24 +121,38 @@ def test_training_looks_all_over_long_films_and_scores_at_their_middle():
     view = m.domain.grid((8, 16, 16))
     middle = m.observe([ramp(seconds=4.0)], view)[0, 0, :, 8, 8]
     assert middle.mean().item() == pytest.approx(0.0, abs=0.02)
-    turned = m.augment(view, batch=64, generator=rng())
-    seen = m.observe([ramp(seconds=4.0)] * 64, turned)[:, 0, :, 8, 8]
+    places = torch.rand(64, generator=rng()).tolist()
+    excerpts = [m.excerpt(ramp(seconds=4.0), at) for at in places]
+    seen = m.observe(excerpts, view)[:, 0, :, 8, 8]
     # Oracle: starts are drawn evenly over the 3 s in which a window of 1 s can begin; rates are kept.
     assert seen.min() < -0.45 and seen.max() > 0.42
     assert seen[:, 0].std().item() == pytest.approx(0.75 / 12**0.5, rel=0.2)
     assert (seen[:, 7] - seen[:, 0] - 21 / 96).abs().max() < 1e-4
     # The frames of a patch and of the whole of one step come from the same part of the film.
-    part = m.augment(view.window((slice(2, 6), slice(0, 8), slice(0, 8))), batch=64, generator=rng())
-    assert torch.equal(m.observe([ramp()] * 64, part)[:, 0, :, 3, 3], seen[:, 2:6])
+    part = view.window((slice(2, 6), slice(0, 8), slice(0, 8)))
+    assert torch.equal(m.observe(excerpts, part)[:, 0, :, 3, 3], seen[:, 2:6])
+
+
+def test_training_draws_windows_anew_for_every_item_and_step():
+    # Oracle: even draws have a standard deviation of 3 s / √12, and hardly two are alike.
+    m = VideoModality(resolution=16, frames=8, fps=8)
+    view = m.domain.grid((8, 16, 16))
+    reals = Reals(Ramps(), m, batch=16, seed=3)
+    drawn = [reals.draw(step, [view, view.window((slice(2, 6), slice(0, 8), slice(0, 8)))]) for step in range(4)]
+    for (full, part), _ in drawn:
+        assert torch.equal(part[:, 0, :, 3, 3], full[:, 0, 2:6, 3, 3])
+    starts = torch.cat([full[:, 0, 0, 8, 8] for (full, _), _ in drawn])
+    assert len(starts.unique()) > 30 and starts.std().item() == pytest.approx(0.75 / 12**0.5, rel=0.25)
+    (again, _), _ = reals.draw(2, [view, view])
+    assert torch.equal(again, drawn[2][0][0])
 
 
 def test_mirror_is_the_same_for_all_frames():
     m = VideoModality(resolution=16, frames=8, fps=8, mirror=True)
     x = torch.linspace(-0.5, 0.5, 16).expand(8, 1, 16, 16).contiguous()
     view = m.domain.grid((8, 16, 16))
-    seen = VideoModality(resolution=16, frames=8, fps=8, mirror=True, channels=3).observe(
-        [Clip(x.expand(8, 3, 16, 16), rate=8.0)] * 32, m.augment(view, batch=32, generator=rng())
-    )
+    (mirrored,) = symmetric_views(m.symmetries(), [view], batch=32, generator=rng())
+    seen = m.observe([Clip(x.expand(8, 3, 16, 16), rate=8.0)] * 32, mirrored)
     slope = seen[:, 0, :, :, -1] - seen[:, 0, :, :, 0]
     assert {-1.0, 1.0} == set(slope.flatten(1).sign().unique().tolist())
     assert (slope.flatten(1).sign() == slope.flatten(1)[:, :1].sign()).all()
@@ -208,7 +238,7 @@ def test_writing_and_reading_back(tmp_path):
         assert file.streams.video[0].duration * file.streams.video[0].time_base == pytest.approx(1.0, abs=0.02)
     m.write(values, tmp_path / "c.npy")
     assert np.array_equal(np.load(tmp_path / "c.npy"), values.numpy())
-    m.write_walk(values[:, :, :, :, :].expand(4, 3, 8, 16, 16), tmp_path / "w.mp4", rate=4)
+    m.write_interpolation(values[:, :, :, :, :].expand(4, 3, 8, 16, 16), tmp_path / "w.mp4", rate=4)
     with av.open(str(tmp_path / "w.mp4")) as file:
         assert len(list(file.decode(video=0))) == 4
     for bad, error in (("a.wav", ConfigError), ("a.gif", ShapeError), ("n.mp4", NonFiniteError)):

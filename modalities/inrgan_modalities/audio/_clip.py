@@ -1,4 +1,4 @@
-"""One real sound: its samples and how fast they follow each other."""
+"""One audio clip: its samples and their rate."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,12 @@ from inrgan.data import AbstractItem
 
 @dataclass(frozen=True)
 class Clip(AbstractItem):
-    """Samples of a sound, of its own rate and length.
+    """Samples of an audio clip, with its own rate and length.
 
     Attributes:
         samples: (C, K) in [−1, 1]; not to be changed.
-        rate: samples per second.
+        rate: Samples per second.
+        position: Where a shorter window lies in the clip, from 0 (its start) to 1 (its end); the middle by default.
 
     Example:
         >>> Clip(torch.zeros(1, 8000), rate=16000.0).seconds
@@ -22,6 +23,7 @@ class Clip(AbstractItem):
 
     samples: torch.Tensor
     rate: float
+    position: float = 0.5
 
     @property
     def seconds(self) -> float:

@@ -8,28 +8,28 @@ from typing import ClassVar, Literal
 
 import torch
 
-from inrgan import Backbone, Box, CriticSizes, GeneratorSizes, Modality, ResidualCritic, View
 from inrgan.augmentation import AbstractTransform, Affine, Polarity
+from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms
 from inrgan.data import AbstractSource, open_source
-from inrgan.discriminators import AbstractCritic, AbstractPatchCritic
+from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, ResidualCritic
+from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
 from inrgan.errors import ConfigError
 from inrgan.metrics import AbstractFeatures, Metric
+from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
 from inrgan.resampling import resample_long
+from inrgan.views import View
 from inrgan_modalities.audio._clip import Clip
 from inrgan_modalities.audio._critic import SoundPatchCritic
 from inrgan_modalities.audio._metrics import LogMelFeatures, sound_metrics
 from inrgan_modalities.audio._read import SUFFIXES, Reading
 from inrgan_modalities.audio._synthetic import SyntheticSounds
-from inrgan_modalities.audio._transforms import Delay, Equalizer
-from inrgan_modalities.audio._write import write_sounds, write_walk
-
-_PASSES = 4096
-"""Places in a long clip that training looks at."""
+from inrgan_modalities.audio._transforms import Delay, Equalizer, Jitter
+from inrgan_modalities.audio._write import write_interpolation, write_sounds
 
 
 @dataclass(frozen=True)
-class AudioModality(Modality):
+class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms):
     """Sounds, mono or stereo, of any rate and length.
 
     The domain is the time from 0 to ``resolution / rate`` seconds. Clips that are shorter are followed by silence,
@@ -121,22 +121,15 @@ class AudioModality(Modality):
         return torch.cat([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
 
     def _seen(self, clip: Clip, view: View) -> torch.Tensor:
-        """One clip, laid so that the part which the view's pass asks for covers the domain."""
-        done = math.floor(float(view.center[0, 0]) / self.seconds)
-        over = clip.seconds - self.seconds
-        start = 0.0
-        if over > 0:
-            start = over * ((done - 1) / (_PASSES - 1) if 1 <= done <= _PASSES else 0.5)
-        lower = (done if 1 <= done <= _PASSES else 0) * self.seconds - start
+        """One clip, placed so that its window covers the domain."""
+        lower = -max(0.0, clip.seconds - self.seconds) * clip.position
         return resample_long(clip.samples, view, lower=lower, upper=lower + clip.seconds).to(torch.float32)
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        # In double precision: of a view that lies hours away, single precision could not tell samples apart.
-        assert view.axes is not None
-        done = torch.randint(1, _PASSES + 1, (batch, 1), generator=generator)
-        phase = torch.rand(batch, 1, generator=generator, dtype=torch.float64) - 0.5
-        moved = done * self.seconds + phase / self.rate
-        return replace(view, axes=(view.axes[0].double() + moved,), center=view.center.double() + moved)
+    def excerpt(self, item: Clip, position: float) -> Clip:
+        return replace(item, position=position)
+
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return (Jitter(self.rate),)
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         knots = tuple(self.rate / 2 * 4.0**-k for k in range(3, -1, -1))
@@ -196,15 +189,15 @@ class AudioModality(Modality):
     def metrics(self) -> dict[str, Metric]:
         return sound_metrics(self.seconds)
 
-    def look_sizes(self) -> dict[str, int]:
+    def view_sizes(self) -> dict[str, int]:
         quarter = max(8, self.resolution // 4)
         return {"patch": quarter, "whole": quarter, "lowest": quarter}
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_sounds(values, path, rate=values.shape[-1] / self.seconds)
 
-    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
-        write_walk(values, path, rate=values.shape[-1] / self.seconds, steps_per_second=rate)
+    def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+        write_interpolation(values, path, rate=values.shape[-1] / self.seconds, steps_per_second=rate)
 
     def previews(self) -> tuple[str, ...]:
         return (".png", ".wav") if self.rate == round(self.rate) else (".png",)

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import View
 from inrgan.augmentation import AbstractTransform
 from inrgan.errors import ConfigError
+from inrgan.views import View
 
 
 @final
@@ -42,6 +42,32 @@ class Delay(AbstractTransform):
         assert view.axes is not None
         time = view.axes[0] - drawn.to(view.axes[0])
         return values * ((time >= 0) & (time <= self.seconds)).to(values.dtype)[:, None]
+
+
+@final
+class Jitter(AbstractTransform):
+    """Shifts signals by up to half a sample: recordings do not start at a sample's time.
+
+    Args:
+        rate: Samples per second.
+
+    Example:
+        >>> Jitter(16000.0).draw(4, generator=torch.Generator()).shape
+        torch.Size([4, 1])
+    """
+
+    name = "jitter"
+
+    def __init__(self, rate: float):
+        self.rate = rate
+
+    def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B 1"]:
+        return (torch.rand(batch, 1, generator=generator, dtype=torch.float64) - 0.5) / self.rate
+
+    def look(self, view: View, drawn: Float[Tensor, "B 1"]) -> View:
+        assert view.axes is not None
+        # In double precision: in long windows, single precision has no steps below a sample.
+        return replace(view, axes=(view.axes[0].double() + drawn.to(view.axes[0].device),))
 
 
 @final

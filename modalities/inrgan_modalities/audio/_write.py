@@ -61,7 +61,7 @@ def write_samples(samples: torch.Tensor, path: Path, *, rate: float) -> None:
         soundfile.write(str(temporary), numbers, whole, format=path.suffix[1:].upper(), subtype="PCM_16")
 
 
-def write_walk(values: torch.Tensor, path: str | Path, *, rate: float, steps_per_second: float) -> None:
+def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, steps_per_second: float) -> None:
     """Write steps of a walk: one sound after another without a gap, or a film of their spectrograms.
 
     Raises:

@@ -1,17 +1,22 @@
 """Images: f(x, y)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
-from inrgan import Box, CriticSizes, Modality, ResidualCritic, View, resample
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Rotation, Scale, Shift, Tint
+from inrgan.capabilities import HasSymmetries, HasTransforms
 from inrgan.data import AbstractLargeItem, AbstractSource, open_source
+from inrgan.discriminators import ResidualCritic
+from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
+from inrgan.modality import CriticSizes, Modality
 from inrgan.pictures import SUFFIXES, read_image, tile, write_animation, write_image
+from inrgan.resampling import resample
+from inrgan.views import View
 from inrgan_modalities.image._synthetic import SyntheticShapes
 
 Picture = torch.Tensor | AbstractLargeItem
@@ -19,7 +24,7 @@ Picture = torch.Tensor | AbstractLargeItem
 
 
 @dataclass(frozen=True)
-class ImageModality(Modality):
+class ImageModality(Modality, HasSymmetries, HasTransforms):
     """Images of any number of channels and any aspect.
 
     The domain is a box whose shorter side spans [−1, 1], x to the right and y down. Real images of another
@@ -116,13 +121,8 @@ class ImageModality(Modality):
             classes=sizes.classes,
         )
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        if not self.mirror:
-            return view
-        flip = Flip(self.domain, axis=0)
-        drawn = flip.draw(batch, generator=generator)
-        sign = torch.cat([1 - 2 * drawn, torch.ones_like(drawn)], dim=1)
-        return replace(flip.look(view, drawn), center=view.center * sign)
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return (Flip(self.domain, axis=0),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         tints = (Tint(),) if self.channels in (3, 4) else ()
@@ -132,5 +132,5 @@ class ImageModality(Modality):
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_image(tile(values), path)
 
-    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+    def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         write_animation(values, path, fps=rate)

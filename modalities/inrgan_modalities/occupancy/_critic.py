@@ -5,8 +5,10 @@ from typing import final
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from inrgan import AbstractCritic, Box, CriticSizes, ResidualCritic, View
-from inrgan.discriminators import AbstractPatchCritic, PatchCritic, fold, slope_channels
+from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic, ResidualCritic, fold, slope_channels
+from inrgan.domains import Box
+from inrgan.modality import CriticSizes
+from inrgan.views import View
 
 
 @final

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from inrgan import Field
+from inrgan.field import Field
 from inrgan_modalities.occupancy._extract import Mesh, extract
 from inrgan_modalities.occupancy._mesh_file import simplify
 from inrgan_modalities.occupancy._refine import Function

@@ -9,13 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Backbone, Box, CriticSizes, Field, GeneratorSizes, Modality, View, resample
 from inrgan.augmentation import AbstractTransform, Flip, QuarterTurn, Rotation, Scale, Shift
+from inrgan.capabilities import HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractPatchCritic
+from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError
+from inrgan.field import Field
 from inrgan.metrics import Metric
+from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
+from inrgan.resampling import resample
+from inrgan.views import View
 from inrgan_modalities.occupancy._critic import SolidCritic, SolidPatchCritic
 from inrgan_modalities.occupancy._eikonal import eikonal_loss
 from inrgan_modalities.occupancy._field_mesh import field_mesh
@@ -25,7 +30,7 @@ from inrgan_modalities.occupancy._open import open_solids
 from inrgan_modalities.occupancy._orient import UP
 from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._synthetic import SyntheticSolids
-from inrgan_modalities.occupancy._write import write_solid_walk, write_solids
+from inrgan_modalities.occupancy._write import write_solid_interpolation, write_solids
 
 _ASKED = 256
 """Points a field at which the eikonal term asks for its slope."""
@@ -34,7 +39,7 @@ _LOOKED_AT = 512
 
 
 @dataclass(frozen=True)
-class OccupancyModality(Modality):
+class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields):
     """Solids, from meshes or volumes, as fields that are negative inside and positive outside.
 
     The domain is the cube [−1, 1]³; y is up. Meshes are centred by their bounding box and scaled so that its longest
@@ -166,15 +171,8 @@ class OccupancyModality(Modality):
             sizes, lattices=(max(4, fine // 4), fine), widths=widths, depths=(*sizes.depths[:-1], depth)
         )  # fmt: skip
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        if not self.mirror:
-            return view
-        sign = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
-        signs = torch.cat([sign, torch.ones(batch, 2)], dim=1)
-        if view.axes is None:
-            return replace(view, points=view.coords * signs[:, None], center=view.center * signs)
-        x, *others = view.axes
-        return replace(view, axes=(sign * x, *others), center=view.center * signs)
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         # Up stays up. Shifts stay within the margin, so that no solid is cut; beyond the cube there is nothing, as at
@@ -187,7 +185,9 @@ class OccupancyModality(Modality):
         shift = [Shift(box, most=self.margin / 2, beyond="border")] if self.margin else []
         return (Flip(box, axis=0), turn, scale, *shift)
 
-    def places(self, item: Tensor, *, count: int, generator: torch.Generator) -> Float[Tensor, "K 3"] | None:
+    def regions_of_interest(
+        self, item: Tensor, *, count: int, generator: torch.Generator
+    ) -> Float[Tensor, "K 3"] | None:
         """Near the surface: of many samples anywhere, the one whose value is nearest to 0, and a place in its cell."""
         shape = item.shape[1:]
         index = torch.randint(item[0].numel(), (count, _LOOKED_AT), generator=generator)
@@ -211,15 +211,15 @@ class OccupancyModality(Modality):
     def metrics(self) -> Mapping[str, Metric]:
         return solid_metrics()
 
-    def look_sizes(self) -> dict[str, int]:
+    def view_sizes(self) -> dict[str, int]:
         half = max(8, self.resolution // 2)
         return {"patch": half, "whole": half, "lowest": half}
 
     def write(self, values: Float[Tensor, "B 1 *S"], path: str | Path) -> None:
         write_solids(values, path, faces=self.faces)
 
-    def write_walk(self, values: Float[Tensor, "T 1 *S"], path: str | Path, *, rate: float) -> None:
-        write_solid_walk(values, path, rate=rate, faces=self.faces)
+    def write_interpolation(self, values: Float[Tensor, "T 1 *S"], path: str | Path, *, rate: float) -> None:
+        write_solid_interpolation(values, path, rate=rate, faces=self.faces)
 
     def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
         sides = set(shape)

@@ -75,7 +75,9 @@ def write_solids(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces:
         write_image(sheet(values, size=384 if len(values) == 1 else 128), path)
 
 
-def write_solid_walk(values: Float[Tensor, "T 1 D H W"], path: str | Path, *, rate: float, faces: int = 0) -> None:
+def write_solid_interpolation(
+    values: Float[Tensor, "T 1 D H W"], path: str | Path, *, rate: float, faces: int = 0
+) -> None:
     """Write steps of a walk: a film of shaded views, a sequence of meshes in a folder, or the numbers.
 
     For ``walk.glb`` the steps are ``walk-0000.glb``, ``walk-0001.glb`` and so on, beside each other.

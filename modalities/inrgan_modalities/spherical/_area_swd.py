@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Sphere
+from inrgan.domains import Sphere
 from inrgan.metrics import SlicedWasserstein, count_levels, sliced_distance
 from inrgan.views import scattered
 from inrgan_modalities.spherical._harmonics import check_grid, smoothed

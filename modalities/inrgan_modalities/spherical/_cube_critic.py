@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from inrgan import AbstractCritic, Sphere, View
-from inrgan.discriminators import EqualizedLinear, ResidualTrunk, label_score, leaky_relu
+from inrgan.discriminators import AbstractCritic, EqualizedLinear, ResidualTrunk, label_score, leaky_relu
+from inrgan.domains import Sphere
+from inrgan.views import View
 from inrgan_modalities.spherical._padding import face_side, pad_cube
 
 

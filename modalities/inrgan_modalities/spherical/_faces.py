@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Sphere
+from inrgan.domains import Sphere
 from inrgan.metrics import (
     AbstractFeatures,
     Comparison,

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Field, View
 from inrgan.errors import ConfigError
+from inrgan.field import Field
 from inrgan.files import known_suffix
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation
-from inrgan.views import scattered
+from inrgan.views import View, scattered
 from inrgan_modalities.spherical._colours import pictures
 
 _MARGIN = 1.04

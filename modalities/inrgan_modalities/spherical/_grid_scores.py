@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import View
+from inrgan.views import View
 
 _INTERIOR = 60.0
 """Degrees of latitude within which a gradient counts as the interior's."""

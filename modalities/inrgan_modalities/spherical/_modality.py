@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import AbstractCritic, CriticSizes, Modality, ResidualCritic, Sphere, View
 from inrgan.augmentation import AbstractTransform, Affine, Tint
+from inrgan.capabilities import HasNamedViews, HasSymmetries, HasTransforms
 from inrgan.data import AbstractSource
-from inrgan.domains import observe_sphere
+from inrgan.discriminators import AbstractCritic, ResidualCritic
+from inrgan.domains import Sphere, observe_sphere
 from inrgan.encodings import (
     AbstractEncoding,
     DirectionalEncoding,
@@ -23,6 +24,8 @@ from inrgan.encodings import (
 )
 from inrgan.errors import ConfigError, DataError
 from inrgan.metrics import AbstractFeatures, Metric
+from inrgan.modality import CriticSizes, Modality
+from inrgan.views import View
 from inrgan_modalities.spherical._cube_critic import CubeCritic
 from inrgan_modalities.spherical._faces import CubeFeatures
 from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
@@ -32,11 +35,11 @@ from inrgan_modalities.spherical._padding import pad_equirectangular
 from inrgan_modalities.spherical._synthetic import SyntheticSkies
 from inrgan_modalities.spherical._turn import Turn
 from inrgan_modalities.spherical._units import Units, given_units
-from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_walk
+from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_interpolation
 
 
 @dataclass(frozen=True)
-class SphericalModality(Modality):
+class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     """Panoramas, maps of planets, and fields on the whole sphere.
 
     Arrays are equirectangular: rows of latitude from north to south, twice as many columns from longitude −180° to
@@ -145,11 +148,8 @@ class SphericalModality(Modality):
             by_measure=True,
         )  # fmt: skip
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        if self.rotate == "none":
-            return view
-        turn = Turn("axis" if self.rotate == "axis" else "any")
-        return turn.look(view, turn.draw(batch, generator=generator))
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return () if self.rotate == "none" else (Turn(self.rotate),)
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         tints = (Tint(),) if self.channels in (3, 4) else ()
@@ -167,5 +167,5 @@ class SphericalModality(Modality):
     def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
         write_spherical(values, path, units=self.units, variable=self.variable, unit=self.unit)
 
-    def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
-        write_spherical_walk(values, path, rate=rate, units=self.units)
+    def write_interpolation(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
+        write_spherical_interpolation(values, path, rate=rate, units=self.units)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from inrgan import Sphere, View
+from inrgan.domains import Sphere
 from inrgan.errors import ConfigError
-from inrgan.views import scattered
+from inrgan.views import View, scattered
 from inrgan_modalities.spherical._globe import globe_view
 
 _KNOWN = (

@@ -5,10 +5,11 @@ from pathlib import Path
 from jaxtyping import Shaped
 from torch import Tensor
 
-from inrgan import Box, resample
 from inrgan.data import AbstractSource, is_stream, open_source
+from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
 from inrgan.pictures import SUFFIXES, read_image
+from inrgan.resampling import resample
 from inrgan_modalities.spherical._field_source import FieldSource
 from inrgan_modalities.spherical._netcdf_file import NetcdfFile
 from inrgan_modalities.spherical._npy_file import NpyFile, find_npy

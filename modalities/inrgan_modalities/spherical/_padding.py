@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from inrgan import Sphere
+from inrgan.domains import Sphere
 
 
 def pad_equirectangular(x: Float[Tensor, "B C H W"], count: int) -> Float[Tensor, "B C H2 W2"]:

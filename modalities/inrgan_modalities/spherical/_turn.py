@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import View
 from inrgan.augmentation import AbstractTransform
+from inrgan.views import View
 
 
 @final

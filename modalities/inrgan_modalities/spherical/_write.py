@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Sphere
+from inrgan.domains import Sphere
 from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image
@@ -89,7 +89,7 @@ def write_spherical(
         write_image(tile(pictures(values, field=field), gap=2 if len(values) > 1 else 0), path)
 
 
-def write_spherical_walk(
+def write_spherical_interpolation(
     values: Float[Tensor, "T C H W"], path: str | Path, *, rate: float, units: Units | None = None
 ) -> None:
     """Write a walk as an equirectangular film, .gif or .mp4.
@@ -100,7 +100,7 @@ def write_spherical_walk(
         NonFiniteError: a value is NaN or infinite.
 
     Example:
-        >>> write_spherical_walk(torch.zeros(8, 3, 64, 128), "walk.gif", rate=24)
+        >>> write_spherical_interpolation(torch.zeros(8, 3, 64, 128), "walk.gif", rate=24)
     """
     known_suffix(Path(path), ANIMATION_SUFFIXES)
     write_animation(pictures(values.detach().float().cpu(), field=units is not None), path, fps=rate)

@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from inrgan import Surface
-from inrgan.domains import TriangleMesh, read_mesh
+from inrgan.domains import Surface, TriangleMesh, read_mesh
 from inrgan.errors import ConfigError, DataError, NonFiniteError, ShapeError
 
 _KIND = "mesh:"

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from inrgan import AbstractCritic, Surface, View
-from inrgan.discriminators import EqualizedLinear, ResidualTrunk, label_score, leaky_relu
+from inrgan.discriminators import AbstractCritic, EqualizedLinear, ResidualTrunk, label_score, leaky_relu
+from inrgan.domains import Surface
+from inrgan.views import View
 
 
 @final

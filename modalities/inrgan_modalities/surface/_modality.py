@@ -8,22 +8,25 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import AbstractCritic, CriticSizes, Modality, Surface, View
 from inrgan.augmentation import AbstractTransform, Affine, Tint
+from inrgan.capabilities import HasNamedViews, HasTransforms
 from inrgan.data import AbstractSource
-from inrgan.domains import AbstractSurfaceSignal
+from inrgan.discriminators import AbstractCritic
+from inrgan.domains import AbstractSurfaceSignal, Surface
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.errors import ConfigError, DataError
+from inrgan.modality import CriticSizes, Modality
+from inrgan.views import View
 from inrgan_modalities.surface._content import mesh_text, surface_of
 from inrgan_modalities.surface._critic import ChartCritic
 from inrgan_modalities.surface._named_view import surface_view
 from inrgan_modalities.surface._read import open_surface
 from inrgan_modalities.surface._synthetic import SyntheticTextures
-from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, write_surface_walk
+from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, write_surface_interpolation
 
 
 @dataclass(frozen=True)
-class SurfaceModality(Modality):
+class SurfaceModality(Modality, HasNamedViews, HasTransforms):
     """Colours, or other values, on a mesh of triangles.
 
     Raises:
@@ -104,5 +107,5 @@ class SurfaceModality(Modality):
     def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
         write_surface(values, path, surface=self.domain)
 
-    def write_walk(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
-        write_surface_walk(values, path, rate=rate, surface=self.domain)
+    def write_interpolation(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
+        write_surface_interpolation(values, path, rate=rate, surface=self.domain)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from inrgan import Surface, View
+from inrgan.domains import Surface
 from inrgan.errors import ConfigError
-from inrgan.views import scattered
+from inrgan.views import View, scattered
 from inrgan_modalities.surface._camera import look_at
 
 _KNOWN = (

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Surface
-from inrgan.domains import TriangleMesh, vertex_values
+from inrgan.domains import Surface, TriangleMesh, vertex_values
 from inrgan.errors import ShapeError
 from inrgan_modalities.surface._camera import look_at
 from inrgan_modalities.surface._refine import on_mesh

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from inrgan import Surface
 from inrgan.data import AbstractSource, is_stream, open_source
+from inrgan.domains import Surface
 from inrgan.errors import ConfigError, DataError, MissingDependency
 from inrgan.pictures import check_floats, load_npy
 

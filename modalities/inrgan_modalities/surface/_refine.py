@@ -6,8 +6,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Surface
-from inrgan.domains import TriangleMesh
+from inrgan.domains import Surface, TriangleMesh
 from inrgan.views import scattered
 
 

@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from inrgan import Surface
 from inrgan.data import AbstractItem, AbstractSyntheticSource
-from inrgan.domains import AbstractSurfaceSignal, TriangleMesh
+from inrgan.domains import AbstractSurfaceSignal, Surface, TriangleMesh
 from inrgan.errors import ConfigError
 
 _KINDS = ("bands", "spots")

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan import Surface
+from inrgan.domains import Surface
 from inrgan.errors import MissingDependency, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image
@@ -84,7 +84,9 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
         write_image(tile(seen, gap=2 if len(seen) > 1 else 0), path)
 
 
-def write_surface_walk(values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float, surface: Surface) -> None:
+def write_surface_interpolation(
+    values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float, surface: Surface
+) -> None:
     """Write a walk as a film, .gif or .mp4, of the surface from one side.
 
     Raises:
@@ -93,7 +95,7 @@ def write_surface_walk(values: Float[Tensor, "T C *S"], path: str | Path, *, rat
         NonFiniteError: a value is NaN or infinite.
 
     Example:
-        >>> write_surface_walk(torch.zeros(8, 3, *surface.shape(32)), "walk.gif", rate=24, surface=surface)
+        >>> write_surface_interpolation(torch.zeros(8, 3, *surface.shape(32)), "walk.gif", rate=24, surface=surface)
     """
     known_suffix(Path(path), ANIMATION_SUFFIXES)
     values = values.detach().float().cpu()

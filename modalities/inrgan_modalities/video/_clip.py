@@ -1,4 +1,4 @@
-"""One real film: frames that can be read at any times."""
+"""One video clip: frames that can be read at any times."""
 
 import abc
 import math
@@ -12,31 +12,32 @@ from inrgan.data import AbstractItem
 
 
 class AbstractClip(AbstractItem):
-    """A film of a constant rate: frame k is on display from k / rate seconds until the next one.
-
-    ``shape`` is (C, H, W) of a frame as it is given, which may be less than the file's.
-    """
+    """A video clip of constant rate: frame k is on display from k / rate seconds until the next one."""
 
     shape: tuple[int, int, int]
+    """(C, H, W) of a frame as it is read, which may be smaller than in the file."""
     rate: float
+    """Frames per second."""
     count: int
-    """Frames."""
+    """Number of frames."""
+    position: float = 0.5
+    """Where a shorter window lies in the clip, from 0 (its start) to 1 (its end)."""
 
     @property
     def seconds(self) -> float:
-        """How long it is, each frame being shown for 1 / rate."""
+        """Duration, each frame being shown for 1 / rate."""
         return self.count / self.rate
 
     @abc.abstractmethod
     def frames(self, numbers: Sequence[int]) -> torch.Tensor:
-        """Some frames in the order asked for, (n, C, H, W): uint8, or floats in [−1, 1].
+        """Some frames in the given order, (n, C, H, W): uint8, or floats in [−1, 1].
 
         Raises:
-            DataError: they cannot be read.
+            DataError: The frames cannot be read.
         """
 
     def on_display(self, times: Sequence[float]) -> list[int]:
-        """Numbers of the frames that are seen at times; before and after the film, those at its ends.
+        """Numbers of the frames on display at given times; before and after the clip, those at its ends.
 
         Example:
             >>> Clip(torch.zeros(16, 3, 8, 8), rate=8.0).on_display([0.05, 0.13, 9.0])
@@ -49,11 +50,11 @@ class AbstractClip(AbstractItem):
 @final
 @dataclass(frozen=True)
 class Clip(AbstractClip):
-    """A film in memory.
+    """A clip in memory.
 
     Attributes:
         pixels: (T, C, H, W), uint8 or floats in [−1, 1]; not to be changed.
-        rate: frames per second.
+        rate: Frames per second.
 
     Example:
         >>> Clip(torch.zeros(16, 3, 32, 32), rate=8.0).seconds
@@ -78,3 +79,28 @@ class Clip(AbstractClip):
 
     def frames(self, numbers: Sequence[int]) -> torch.Tensor:
         return self.pixels[list(numbers)]
+
+
+@final
+class Excerpt(AbstractClip):
+    """A clip with its window at a given position.
+
+    Args:
+        clip: The clip.
+        position: Where the window lies, from 0 (the clip's start) to 1 (its end).
+
+    Example:
+        >>> Excerpt(Clip(torch.zeros(16, 3, 32, 32), rate=8.0), position=0.0).seconds
+        2.0
+    """
+
+    def __init__(self, clip: AbstractClip, *, position: float):
+        self.clip, self.position = clip, position
+        self.shape, self.rate, self.count = clip.shape, clip.rate, clip.count
+
+    @property
+    def nbytes(self) -> int:
+        return self.clip.nbytes
+
+    def frames(self, numbers: Sequence[int]) -> torch.Tensor:
+        return self.clip.frames(numbers)

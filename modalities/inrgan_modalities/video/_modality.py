@@ -2,34 +2,34 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
-from inrgan import Box, CriticSizes, Modality, View, resample
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Scale, Shift, Tint
+from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms, MovesAlongAxis
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, SlicesCritic
+from inrgan.domains import Box
 from inrgan.encodings import AxisPaths, TravellingEncoding
 from inrgan.errors import ConfigError, DataError
 from inrgan.metrics import Metric
+from inrgan.modality import CriticSizes, Modality
+from inrgan.resampling import resample
 from inrgan.samplers import AbstractSampler, Slices
-from inrgan.views import product_view
-from inrgan_modalities.video._clip import AbstractClip
+from inrgan.views import View, product_view
+from inrgan_modalities.video._clip import AbstractClip, Excerpt
 from inrgan_modalities.video._metrics import film_metrics
 from inrgan_modalities.video._source import open_clips
 from inrgan_modalities.video._synthetic import SyntheticClips
-from inrgan_modalities.video._write import write_films, write_walk
-
-_PASSES = 4096
-"""Places in a long film that training looks at."""
+from inrgan_modalities.video._write import write_films, write_interpolation
 
 
 @dataclass(frozen=True)
-class VideoModality(Modality):
+class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms, MovesAlongAxis):
     """Films of any size, rate and length.
 
     The domain is x and y as of an image and the time from 0 to ``frames / fps`` seconds. Of longer films training looks
@@ -51,6 +51,7 @@ class VideoModality(Modality):
     )  # fmt: skip
     real_filter: ClassVar[str] = "lanczos3 in space, the frame on display in time"
     latent_parts: ClassVar[tuple[str, ...]] = ("motion",)
+    renamed_fields: ClassVar[Mapping[str, str]] = {"looked_at": "frames_per_clip"}
 
     resolution: int = 32
     """Samples along the shorter side of a frame in training; rendering is free of it."""
@@ -64,8 +65,8 @@ class VideoModality(Modality):
     """Width to height."""
     mirror: bool = False
     """Flip reals left to right by chance, all frames of a film alike: for data without a handedness."""
-    looked_at: int = 3
-    """Frames at random times that the critic of whole films is shown in a step."""
+    frames_per_clip: int = 3
+    """Frames at random times of each clip that the full-domain critic sees in a step."""
     modulation: bool = True
     """Whether time changes the generated networks' weights, beside moving their waves and shifting their layers."""
     short: str = "refuse"
@@ -83,8 +84,10 @@ class VideoModality(Modality):
             raise ConfigError(f"fps is {self.fps} and still_fps {self.still_fps}; expected positive numbers")
         if self.channels not in (1, 3):
             raise ConfigError(f"films of {self.channels} channels; expected 1 (grey) or 3 (colour)")
-        if not 2 <= self.looked_at <= self.frames:
-            raise ConfigError(f"looked_at is {self.looked_at}; expected 2 up to the {self.frames} frames of the window")
+        if not 2 <= self.frames_per_clip <= self.frames:
+            raise ConfigError(
+                f"frames_per_clip is {self.frames_per_clip}; expected 2 up to the {self.frames} frames of the window"
+            )
         if self.short not in ("refuse", "hold"):
             raise ConfigError(f"short is {self.short!r}; expected refuse or hold")
         self.domain  # noqa: B018 - refuses a bad aspect here rather than later
@@ -134,21 +137,20 @@ class VideoModality(Modality):
         return torch.stack([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
 
     def _seen(self, clip: AbstractClip, view: View) -> torch.Tensor:
-        """One film (C, T, H, W), laid so that the part which the view's pass asks for covers the domain."""
-        assert view.axes is not None, "films are looked at on product views"
+        """One clip (C, T, H, W), placed so that its window covers the domain."""
+        assert view.axes is not None, "videos are observed at product views"
         x, y, times = view.axes
-        done = math.floor(float(view.center[0, 2]) / self.seconds)
-        over, start = max(0.0, clip.seconds - self.seconds), 0.0
-        if over > 0:
-            start = over * ((done - 1) / (_PASSES - 1) if 1 <= done <= _PASSES else 0.5)
-        moved = start - (done * self.seconds if 1 <= done <= _PASSES else 0.0)
-        numbers = clip.on_display((times[0].double() + moved).tolist())
+        start = max(0.0, clip.seconds - self.seconds) * clip.position
+        numbers = clip.on_display((times[0].double() + start).tolist())
         once = sorted(set(numbers))
         frames = clip.frames(once)
         flat = product_view([x, y], spacing=view.spacing[:, 0, :2])
         lower, upper = self._extent(clip)
         seen = resample(frames, flat, lower=lower, upper=upper)
         return seen[[once.index(n) for n in numbers]].transpose(0, 1)
+
+    def excerpt(self, item: AbstractClip, position: float) -> AbstractClip:
+        return Excerpt(item, position=position)
 
     def _extent(self, clip: AbstractClip) -> tuple[tuple[float, float], tuple[float, float]]:
         """Where a frame reaches when its pixels are square and it just covers the domain."""
@@ -163,18 +165,8 @@ class VideoModality(Modality):
         across = (upper[0] - lower[0]) / item.shape[2]
         return max(across, 1 / item.rate / self.domain.units[2])
 
-    def augment(self, view: View, *, batch: int, generator: torch.Generator) -> View:
-        # In double precision: of a view that lies hours away, single precision could not tell frames apart.
-        assert view.axes is not None
-        x, y, t = view.axes
-        done = torch.randint(1, _PASSES + 1, (batch, 1), generator=generator)
-        moved = done * self.seconds
-        sign = torch.ones(batch, 1)
-        if self.mirror:
-            sign = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
-        centre = view.center.double() * torch.cat([sign, sign.new_ones(batch, 2)], dim=1)
-        centre = centre + torch.cat([moved.new_zeros(batch, 2), moved], dim=1)
-        return replace(view, axes=(sign * x, y, t.double() + moved), center=centre)
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
         # All frames of a film alike, and its times as they are.
@@ -196,19 +188,19 @@ class VideoModality(Modality):
         )
 
     def whole_sampler(self, sampler: AbstractSampler) -> AbstractSampler:
-        return Slices(sampler, axis=2, count=self.looked_at)
+        return Slices(sampler, axis=2, count=self.frames_per_clip)
 
     def critic(self, sizes: CriticSizes) -> SlicesCritic:
         step = self.domain.spacing(self.resolution)
         return SlicesCritic(
-            3, self.channels, axis=2, count=self.looked_at, resolution=self.resolution,
+            3, self.channels, axis=2, count=self.frames_per_clip, resolution=self.resolution,
             spacing=(step, step, 1 / self.fps), width=sizes.width, max_width=sizes.max_width, classes=sizes.classes,
         )  # fmt: skip
 
     def points_critic(self, sizes: CriticSizes, *, count: int) -> AbstractCritic:
         raise ConfigError("films are looked at frame by frame, on grids; leave points out of --losses")
 
-    def look_sizes(self) -> dict[str, int]:
+    def view_sizes(self) -> dict[str, int]:
         half = max(8, self.resolution // 2)
         return {"patch": min(32, half), "whole": min(128, self.resolution), "context_size": min(32, half)}
 
@@ -217,7 +209,7 @@ class VideoModality(Modality):
         frames = max(4, round(self.frames * factor))
         return replace(
             self, resolution=resolution, frames=frames, fps=frames / self.seconds,
-            looked_at=min(self.looked_at, frames),
+            frames_per_clip=min(self.frames_per_clip, frames),
         )  # fmt: skip
 
     def array_shape(self, text: str | None) -> tuple[int, ...]:
@@ -243,7 +235,7 @@ class VideoModality(Modality):
 
     def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "VideoModality":
         seconds = self.seconds if region is None else region[5] - region[2]
-        return replace(self, frames=max(4, shape[0]), fps=shape[0] / seconds, looked_at=2)
+        return replace(self, frames=max(4, shape[0]), fps=shape[0] / seconds, frames_per_clip=2)
 
     def metrics(self) -> dict[str, Metric]:
         return film_metrics(self.seconds)
@@ -251,8 +243,8 @@ class VideoModality(Modality):
     def write(self, values: torch.Tensor, path: str | Path) -> None:
         write_films(values, path, rate=self._rate(values))
 
-    def write_walk(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
-        write_walk(values, path, rate=rate, seconds=values.shape[2] / self._rate(values))
+    def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+        write_interpolation(values, path, rate=rate, seconds=values.shape[2] / self._rate(values))
 
     def _rate(self, values: torch.Tensor) -> float:
         """Frames per second of an array over the window."""

@@ -48,7 +48,7 @@ def write_films(values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         write_image(film_sheet(values), path)
 
 
-def write_walk(values: torch.Tensor, path: str | Path, *, rate: float, seconds: float) -> None:
+def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, seconds: float) -> None:
     """Write a walk: step k shows its film at k / rate seconds, so that the film plays on while it becomes another.
 
     After a film's last frame it is shown backwards, then forwards again, so that no step jumps.
@@ -63,7 +63,7 @@ def write_walk(values: torch.Tensor, path: str | Path, *, rate: float, seconds: 
         ConfigError: the suffix cannot be written.
 
     Example:
-        >>> write_walk(torch.zeros(24, 3, 16, 32, 32), "walk.gif", rate=12, seconds=2.0)
+        >>> write_interpolation(torch.zeros(24, 3, 16, 32, 32), "walk.gif", rate=12, seconds=2.0)
     """
     path = Path(path)
     suffix = known_suffix(path, (*ANIMATION_SUFFIXES, ".npy"))

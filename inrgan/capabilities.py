@@ -1,0 +1,192 @@
+"""What an adapter may be able to do beside the contract of ``Modality``: optional members, as small protocols.
+
+An adapter that has the members of a protocol has the capability; it need not derive from it, but may, so that readers
+and type checkers see what it offers. The library asks ``isinstance(modality, HasTime)``.
+"""
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.augmentation import AbstractTransform
+from inrgan.encodings import AxisPaths
+from inrgan.field import Field
+from inrgan.views import View
+
+
+@runtime_checkable
+class HasSymmetries(Protocol):
+    """Random symmetries of the data, such as mirrors and rotations."""
+
+    @abc.abstractmethod
+    def symmetries(self) -> tuple[AbstractTransform, ...]:
+        """Transforms of reals alone, drawn anew for each item in every step.
+
+        They move signals and leave values as they are (``AbstractTransform.look``). Critics see a transformed real as
+        one of the original view: generated signals learn to be mirrored as often as reals are.
+        """
+
+
+@runtime_checkable
+class HasTransforms(Protocol):
+    """Transforms for adaptive augmentation."""
+
+    @abc.abstractmethod
+    def transforms(self) -> tuple[AbstractTransform, ...]:
+        """Transforms of reals and fakes alike, in the order in which they act on a signal."""
+
+
+@runtime_checkable
+class HasLongItems(Protocol):
+    """Items that may be longer than the domain, such as recordings of which training sees a window."""
+
+    @abc.abstractmethod
+    def excerpt(self, item: Any, position: float) -> Any:
+        """The item with its window at a given position, to be handed to ``observe``.
+
+        Training draws the position anew for each item in every step; without one, ``observe`` shows the middle.
+
+        Args:
+            item: Decoded item.
+            position: Where the window lies, from 0 (at the item's start) to 1 (at its end).
+        """
+
+
+@runtime_checkable
+class HasTime(Protocol):
+    """An axis of time: ``--rate`` and ``--seconds`` on the command line."""
+
+    @abc.abstractmethod
+    def window(
+        self, *, rate: float | None = None, seconds: float | None = None, resolution: str | None = None
+    ) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """Shape and region of a number of seconds at a rate.
+
+        Args:
+            rate: Samples per second along the axis of time; the rate of training where None.
+            seconds: Duration from the start of the domain; the domain's own where None.
+            resolution: ``--resolution``, for signals that have more axes than time.
+
+        Raises:
+            ConfigError: A number is not positive.
+        """
+
+    @abc.abstractmethod
+    def over(self, shape: Sequence[int], region: Sequence[float] | None) -> Any:
+        """The adapter that writes values of a region: files state a rate, which follows from shape and region.
+
+        Args:
+            shape: Shape of the array.
+            region: Lower corner, then upper corner, x first; the whole domain where None.
+        """
+
+
+@runtime_checkable
+class HasNamedViews(Protocol):
+    """Views with names: ``--view`` on the command line."""
+
+    @abc.abstractmethod
+    def named_view(self, text: str, *, resolution: int) -> View:
+        """The view of a name.
+
+        Points of weight 0 are no part of the signal; the command line writes them as +inf, a value no field takes.
+
+        Args:
+            text: A name, or a name, a colon and numbers.
+            resolution: Samples along the shortest side of the result.
+
+        Raises:
+            ConfigError: There is no such view.
+        """
+
+
+@runtime_checkable
+class WritesFields(Protocol):
+    """Files that are made from fields themselves rather than from their values on a grid."""
+
+    field_suffixes: ClassVar[tuple[str, ...]]
+    """Suffixes of such files, in lower case."""
+
+    @abc.abstractmethod
+    def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
+        """Write a batch of fields to one file of ``field_suffixes``, evaluated wherever the file needs them.
+
+        Args:
+            field: Fields to write.
+            path: Path of the file.
+            shape: Sampling density, as the array shape of a render of the whole domain.
+
+        Raises:
+            ConfigError: The shape does not suit such files.
+        """
+
+
+@runtime_checkable
+class MovesAlongAxis(Protocol):
+    """Signals that move along one axis of the domain, as videos do in time."""
+
+    @abc.abstractmethod
+    def paths(self, spacing: float) -> AxisPaths:
+        """What moves signals along the axis, for samples no finer than ``spacing``.
+
+        The adapter's encoding is then a ``TravellingEncoding``, and the backbone ``multiscale`` or ``pointwise``.
+        """
+
+
+@runtime_checkable
+class HasPartialObservations(Protocol):
+    """Items that are known in part, or at points of their own, such as images with holes or measuring stations.
+
+    They are trained on with the loss ``points`` alone, and without augmentation.
+    """
+
+    @abc.abstractmethod
+    def observation_view(self, items: Sequence[Any], view: View) -> View:
+        """Points at which items are known, in place of points anywhere in the domain.
+
+        Training asks this in every step, and evaluates reals and fakes both at these points: what is unknown of an item
+        is hidden of the fake beside it too, and does not help the critic. For images with holes these are the same
+        points, with weight 0 where nothing is known; for stations, the stations, padded to one number with points of
+        weight 0. (Measurements applied to what is generated: Bora et al. 2018, "AmbientGAN".)
+
+        Args:
+            items: Decoded items.
+            view: As many points for each item, uniform by measure.
+
+        Returns:
+            A view with a batch of its own, whose weights have mean 1 for each item. ``observe`` is then asked for the
+            items from there, and may return any finite number where the weight is 0.
+        """
+
+
+@runtime_checkable
+class HasRegionsOfInterest(Protocol):
+    """Parts of an item that patches and points of a training should not miss, such as a surface."""
+
+    @abc.abstractmethod
+    def regions_of_interest(self, item: Any, *, count: int, generator: torch.Generator) -> Float[Tensor, "K D"] | None:
+        """Random points in an item's regions of interest; None where it has none, NaN where a search found nothing.
+
+        Args:
+            item: Decoded item.
+            count: Number of points, K.
+            generator: Generator of the random draws.
+        """
+
+
+@runtime_checkable
+class HasFieldLoss(Protocol):
+    """A loss of generated fields alone, such as one of their slopes."""
+
+    @abc.abstractmethod
+    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
+        """What training adds to the generator's loss; None for nothing.
+
+        Args:
+            field: Batch of generated fields; the loss is differentiable in what made them.
+            generator: Generator of the random draws, on the CPU.
+        """
