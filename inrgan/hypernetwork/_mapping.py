@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from inrgan._layers import EqualizedLinear, leaky_relu, rms_normalize
-from inrgan._typing import Float, Int, Tensor
+from inrgan._typing import Bool, Float, Int, Tensor
 
 
 class MappingNetwork(nn.Module):
@@ -66,9 +66,12 @@ class MappingNetwork(nn.Module):
         return torch.cat(mapped, dim=1) if others else x
 
     @torch.no_grad()
-    def track(self, w: Float[Tensor, "B W"], *, decay: float = 0.998) -> None:
-        """Move the running mean of w towards this batch's mean."""
-        self.w_mean.lerp_(w.detach().float().mean(dim=0), 1 - decay)
+    def track(
+        self, w: Float[Tensor, "B W"], *, decay: float = 0.998, valid: Bool[Tensor, ""] | None = None
+    ) -> None:
+        """Move the running mean of w toward this batch's mean, unless the batch is not valid."""
+        moved = self.w_mean.lerp(w.detach().float().mean(dim=0), 1 - decay)
+        self.w_mean.copy_(moved if valid is None else torch.where(valid, moved, self.w_mean))
 
     def truncate(self, w: Float[Tensor, "B W"], truncation: float) -> Float[Tensor, "B W"]:
         """Pull w towards its mean: 1 leaves it, 0 gives the mean."""

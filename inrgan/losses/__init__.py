@@ -1,37 +1,39 @@
-"""Adversarial losses, gradient penalties and the terms of a training step."""
+"""Adversarial losses, gradient penalties, path-length regularization, and the terms of a training loss."""
 
-from inrgan.losses._adversarial import (
+from inrgan.losses.adversarial import (
     AbstractAdversarialLoss,
     NonSaturatingLoss,
     RelativisticLoss,
     adversarial_loss,
 )
-from inrgan.losses._base import AbstractTerm
-from inrgan.losses._dense_patch import DensePatchTerm
-from inrgan.losses._gradient_penalty import gradient_penalty
-from inrgan.losses._path_length import path_length_penalty, path_lengths
-from inrgan.losses._points import PointsTerm
-from inrgan.losses._random_resolution import random_resolution
-from inrgan.losses._terms import LOSSES, LossOptions, check_names, terms
-from inrgan.losses._variable_density import variable_density
-from inrgan.losses._whole import WholeTerm
+from inrgan.losses.base import AbstractTerm
+from inrgan.losses.dense_patch import DensePatchTerm
+from inrgan.losses.full_signal import FullSignalTerm
+from inrgan.losses.gradient_penalty import gradient_penalty
+from inrgan.losses.path_length import PathLengthRegularizer, path_length_penalty, path_lengths
+from inrgan.losses.points import PointsTerm
+from inrgan.losses.random_resolution import random_resolution
+from inrgan.losses.terms import LOSSES, LossOptions, check_names, term_weight, terms
+from inrgan.losses.variable_density import variable_density
 
 __all__ = [
     "LOSSES",
     "AbstractAdversarialLoss",
     "AbstractTerm",
     "DensePatchTerm",
+    "FullSignalTerm",
     "LossOptions",
     "NonSaturatingLoss",
+    "PathLengthRegularizer",
     "PointsTerm",
     "RelativisticLoss",
-    "WholeTerm",
     "adversarial_loss",
     "check_names",
     "gradient_penalty",
     "path_length_penalty",
     "path_lengths",
     "random_resolution",
+    "term_weight",
     "terms",
     "variable_density",
 ]

@@ -1,10 +1,10 @@
-"""The training loop and what surrounds it."""
+"""The training room: ``trainer.py`` is the loop, ``step.py`` one step of it."""
 
-from inrgan.training._config import TrainConfig
-from inrgan.training._ema import update_ema
-from inrgan.training._networks import TrainableGenerator, pick_device
-from inrgan.training._ranks import Ranks
-from inrgan.training._run_directory import RunDirectory
-from inrgan.training._trainer import Trainer
+from inrgan.config import TrainConfig
+from inrgan.training.distribution import Ranks
+from inrgan.training.networks import TrainableGenerator, pick_device
+from inrgan.training.optimization import update_ema
+from inrgan.training.run_directory import RunDirectory
+from inrgan.training.trainer import Trainer
 
 __all__ = ["Ranks", "RunDirectory", "TrainConfig", "TrainableGenerator", "Trainer", "pick_device", "update_ema"]

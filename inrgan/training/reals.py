@@ -101,7 +101,7 @@ class Reals:
             items = [self.modality.excerpt(item, at) for item, at in zip(items, places, strict=True)]
         return tuple(self.modality.observe(items, v) for v in looked), labels
 
-    def known(self, step: int, view: View) -> View:
+    def observation_view(self, step: int, view: View) -> View:
         """The view at which a step's partially observed items are known; see ``HasPartialObservations``.
 
         Raises:
@@ -113,13 +113,15 @@ class Reals:
         assert isinstance(self.modality, HasPartialObservations)
         return self.modality.observation_view(items, view)
 
-    def places(self, step: int, *, count: int = 1, generator: torch.Generator) -> Float[Tensor, "B K D"]:
-        """Places worth a look in a batch of other reals than those of the step; NaN where an item has none.
+    def regions_of_interest(
+        self, step: int, *, count: int = 1, generator: torch.Generator
+    ) -> Float[Tensor, "B K D"]:
+        """Points in regions of interest of other reals than those of the step; NaN where an item has none.
 
         Args:
-            step: number of the step.
-            count: K, how many of every item.
-            generator: of the places.
+            step: Number of the step.
+            count: Number of points for each item, K.
+            generator: Generator of the random draws.
         """
         assert isinstance(self.modality, HasRegionsOfInterest)
         found = []

@@ -1,6 +1,7 @@
 """Adversarial losses on the scores of a critic."""
 
 import abc
+from typing import final
 
 import torch
 from torch.nn import functional as F
@@ -10,7 +11,10 @@ from inrgan.errors import ConfigError
 
 
 class AbstractAdversarialLoss(abc.ABC):
-    """What critic and generator minimise, given the scores of as many reals as fakes."""
+    """A loss of critic and generator on the scores of as many reals as fakes."""
+
+    penalizes_fakes: bool
+    """Whether gradient penalties are taken at fakes (R2) beside reals (R1)."""
 
     @abc.abstractmethod
     def critic(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
@@ -21,10 +25,11 @@ class AbstractAdversarialLoss(abc.ABC):
         """The generator's loss."""
 
     @abc.abstractmethod
-    def told_apart(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
-        """How surely the critic tells reals from fakes: mean sign of what it says, 0 by chance, 1 without an error."""
+    def real_fake_sign(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
+        """Mean sign of real against fake scores: 0 where the critic guesses, 1 where it makes no error."""
 
 
+@final
 class RelativisticLoss(AbstractAdversarialLoss):
     """Each real is paired with a fake, and only the difference of their scores counts.
 
@@ -36,16 +41,19 @@ class RelativisticLoss(AbstractAdversarialLoss):
         torch.Size([])
     """
 
+    penalizes_fakes = True
+
     def critic(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         return F.softplus(fake - real).mean()
 
     def generator(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         return F.softplus(real - fake).mean()
 
-    def told_apart(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
+    def real_fake_sign(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         return torch.sign(real - fake).mean()  # scores mean nothing but by their difference
 
 
+@final
 class NonSaturatingLoss(AbstractAdversarialLoss):
     """The logistic loss of the original paper, with the generator's gradient kept alive (Goodfellow et al. 2014).
 
@@ -54,6 +62,8 @@ class NonSaturatingLoss(AbstractAdversarialLoss):
         torch.Size([])
     """
 
+    penalizes_fakes = False
+
     def critic(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         return F.softplus(-real).mean() + F.softplus(fake).mean()
 
@@ -61,16 +71,16 @@ class NonSaturatingLoss(AbstractAdversarialLoss):
         del real
         return F.softplus(-fake).mean()
 
-    def told_apart(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
+    def real_fake_sign(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         del fake
         return torch.sign(real).mean()
 
 
 def adversarial_loss(name: str) -> AbstractAdversarialLoss:
-    """A loss by its name.
+    """The loss of a name.
 
     Raises:
-        ConfigError: with the names that are known.
+        ConfigError: With the names that are known.
     """
     known = {"relativistic": RelativisticLoss, "non-saturating": NonSaturatingLoss}
     if name not in known:

@@ -1,17 +1,17 @@
 """The terms of a training step, and what can be chosen about them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from inrgan._plain import to_plain
 from inrgan.errors import ConfigError
-from inrgan.losses._base import AbstractTerm
-from inrgan.losses._dense_patch import DensePatchTerm
-from inrgan.losses._points import PointsTerm
-from inrgan.losses._random_resolution import random_resolution
-from inrgan.losses._variable_density import variable_density
-from inrgan.losses._whole import WholeTerm
+from inrgan.losses.base import AbstractTerm
+from inrgan.losses.dense_patch import DensePatchTerm
+from inrgan.losses.points import PointsTerm
+from inrgan.losses.random_resolution import random_resolution
+from inrgan.losses.variable_density import variable_density
+from inrgan.losses.full_signal import FullSignalTerm
 from inrgan.samplers import AbstractSampler, FullGrid
 
 LOSSES = ("full", "random-resolution", "variable-density", "points", "dense-patch", "weights")
@@ -117,6 +117,16 @@ class LossOptions:
         return min(resolution, max(self.grow_from, int(now) // 4 * 4))
 
 
+def term_weight(names: Sequence[str]) -> float:
+    """Weight of each term on full signals, which all have the same.
+
+    Example:
+        >>> term_weight(("full", "random-resolution", "dense-patch"))
+        0.5
+    """
+    return 1 / max(1, len(set(names) - {"dense-patch"}))
+
+
 def _half(resolution: int) -> int:
     return min(64, max(8, resolution // 2))
 
@@ -140,7 +150,7 @@ def terms(
     smallest: int,
     options: LossOptions | None = None,
     through: Callable[[AbstractSampler], AbstractSampler] | None = None,
-    of_weights: Callable[[float], AbstractTerm] | None = None,
+    extra: Mapping[str, AbstractTerm] | None = None,
 ) -> tuple[AbstractTerm, ...]:
     """The terms of a training, by name.
 
@@ -150,7 +160,7 @@ def terms(
         smallest: fewest samples along a side that the critic accepts.
         options: the defaults where None.
         through: makes of a sampler of whole signals the one that is used; the same where None.
-        of_weights: makes the term ``weights`` of its factor.
+        extra: Terms with a critic of their own, by name.
 
     Raises:
         ConfigError: no name, an unknown one, one given twice, or options that do not fit.
@@ -162,10 +172,10 @@ def terms(
     whole = options.whole_resolution(names, resolution)
     if whole > resolution:
         raise ConfigError(f"the whole has {whole} samples and full density {resolution}; expected no more")
-    weight = 1 / len(set(names) - {"dense-patch"})
+    weight = term_weight(names)
     made: dict[str, AbstractTerm] = {}
     if "full" in names:
-        made["full"] = WholeTerm("full", FullGrid(whole), shift=options.shift, weight=weight, through=through)
+        made["full"] = FullSignalTerm("full", FullGrid(whole), shift=options.shift, weight=weight, through=through)
     if "random-resolution" in names:
         made["random-resolution"] = random_resolution(
             whole, lowest=options.lowest or max(smallest, whole // 2), law=options.law, aspect=options.stretch,
@@ -178,9 +188,9 @@ def terms(
     if "points" in names:
         made["points"] = PointsTerm(resolution, count=options.points, near=options.points_near, weight=weight)
     if "weights" in names:
-        if of_weights is None:
+        if extra is None or "weights" not in extra:
             raise ConfigError("the loss weights needs fitted functions to compare with; use inrgan convert --to inrs")
-        made["weights"] = of_weights(weight)
+        made["weights"] = extra["weights"]
     if "dense-patch" in names:
         made["dense-patch"] = DensePatchTerm(
             resolution, patch=options.patch_side(resolution), whole=options.context_resolution(names, resolution),

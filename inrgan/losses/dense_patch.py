@@ -1,36 +1,33 @@
-"""The dense-patch loss: detail, judged patch by patch in the light of the whole."""
-
-from collections.abc import Sequence
+"""The dense-patch loss: detail, judged patch by patch, conditioned on global context."""
 
 import torch
-from torch import nn
 
-from inrgan._typing import Float, Int, Tensor
+from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
-from inrgan.losses._base import AbstractTerm
+from inrgan.losses.base import AbstractTerm
 from inrgan.samplers import DensePatch
 from inrgan.views import View
 
 
 class DensePatchTerm(AbstractTerm):
-    """A dense patch and a coarse whole of every signal, judged together.
+    """A dense patch and a coarse full-domain view of every signal, judged together.
 
-    The patch has the full density of the data, or any down to the whole's, and lies anywhere. What is
-    computed does not depend on how large the signal is. (Any-resolution training: Chai et al. 2022; their
-    critic sees the patch alone.)
+    The patch has the full density of the data, or any down to that of the full-domain view, and lies anywhere. The
+    cost does not depend on how large the signal is. (Any-resolution training: Chai et al. 2022; their critic sees the
+    patch alone.)
 
     Args:
-        resolution: samples along the shortest side of the domain at full density.
-        patch: samples along a side of the patch.
-        whole: samples along the shortest side of the coarse whole.
-        start: thousand reals after which the term begins.
-        ramp: thousand reals over which it then grows to its weight.
-        weight: factor on the term's losses.
-        context: False to look at the patch alone.
-        near: share of the patches that hold a place which the modality found.
+        resolution: Samples along the shortest side of the domain at full density.
+        patch: Samples along a side of the patch.
+        whole: Samples along the shortest side of the full-domain view.
+        start: Thousands of reals after which the term begins.
+        ramp: Thousands of reals over which it then grows to its weight.
+        weight: Factor on the term's losses.
+        context: False to show the patch alone.
+        near: Share of the patches that contain a point in a region of interest.
 
     Raises:
-        ConfigError: the patch is larger than the domain, or the whole is finer than full density.
+        ConfigError: The patch is larger than the domain, or the full-domain view is finer than full density.
 
     Example:
         >>> term = DensePatchTerm(1024, patch=64, whole=32)
@@ -71,18 +68,11 @@ class DensePatchTerm(AbstractTerm):
     def toward(
         self,
         views: tuple[View, ...],
-        places: Float[Tensor, "B K D"],
+        points: Float[Tensor, "B K D"],
         *,
         domain: AbstractDomain,
         generator: torch.Generator,
     ) -> tuple[View, ...]:
-        place = places[:, 0]
+        place = points[:, 0]
         chosen = (torch.rand(len(place), generator=generator) < self.near) & torch.isfinite(place).all(dim=1)
         return (domain.patches_toward(views[0], place, chosen=chosen, generator=generator), *views[1:])
-
-    def score(
-        self, critic: nn.Module, values: Sequence[Float[Tensor, "B C ..."]], views: Sequence[View],
-        labels: Int[Tensor, "B"] | None,
-    ) -> Float[Tensor, "B"]:  # fmt: skip
-        whole, whole_view = (values[1], views[1]) if self.context else (None, None)
-        return critic(values[0], views[0], whole, whole_view, labels)

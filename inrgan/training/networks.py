@@ -1,0 +1,232 @@
+"""The networks of a training, their optimizers, and whether the terms of the loss fit them."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import torch
+from torch import nn
+
+from inrgan._random import step_generator
+from inrgan._typing import Float, Int, Tensor
+from inrgan.capabilities import HasPartialObservations, HasRegionsOfInterest
+from inrgan.checkpoint import load_generator, resolve
+from inrgan.config import TrainConfig
+from inrgan.errors import ConfigError, DeviceError, NonFiniteError
+from inrgan.generator import Generator
+from inrgan.hypernetwork import MappingNetwork
+from inrgan.inrs import weights_term
+from inrgan.losses import AbstractTerm
+from inrgan.sizes import CriticSizes
+from inrgan.training.distribution import Ranks
+from inrgan.training.optimization import Optimizer, frozen_copy
+from inrgan.views import View
+
+
+class TrainableGenerator(Protocol):
+    """A module from latents to something that can be evaluated at a view.
+
+    ``inrgan.Generator`` is one; ``benchmarks/controls`` holds others that train under the same loop.
+    """
+
+    mapping: MappingNetwork
+    z_dim: int
+
+    def __call__(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Callable[[View], Tensor]:
+        """Latents to functions from a view to (B, C, *S)."""
+        ...
+
+    def field(self, w: Float[Tensor, "B W"]) -> Callable[[View], Tensor]:
+        """Mapped latents to functions from a view to (B, C, *S)."""
+        ...
+
+    def prepare(self, view: View) -> None:
+        """Make constants that depend on a view alone, on the host; the view keeps them."""
+        ...
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the weights and what rebuilds the network."""
+        ...
+
+
+@final
+class Networks:
+    """Generator, critics and averaged generator, equal in all processes, with their optimizers.
+
+    Initial weights are drawn from torch's global generator, seeded here; nothing else of a training draws from it.
+
+    Args:
+        config: Training configuration.
+        labels: Names of the classes; none for an unconditional generator.
+        ranks: Processes that train together.
+        device: Device of the networks.
+        extra_terms: Terms that bring a critic of their own, by the name of the critic.
+        generator: Another module to train in place of ``inrgan.Generator``.
+        init_from: Generator whose weights training starts from: folder, run or Hub id.
+
+    Raises:
+        InrganError: Sizes that do not fit together, or a checkpoint that cannot be read or does not fit.
+    """
+
+    def __init__(
+        self, config: TrainConfig, *, labels: Sequence[str], ranks: Ranks, device: torch.device,
+        extra_terms: Mapping[str, AbstractTerm], generator: nn.Module | None = None,
+        init_from: str | Path | None = None,
+    ):  # fmt: skip
+        self.config, self.device = config, device
+        generator_sizes, critic_sizes = config.sizes(classes=len(labels))
+        torch.manual_seed(config.seed)
+        G = generator if generator is not None else Generator(config.modality, labels=labels, sizes=generator_sizes)
+        self.G: Any = G.to(device).train()
+        self.D = _critics(config, critic_sizes, extra_terms=extra_terms).to(device).train()
+        if init_from is not None:
+            described, tensors = load_generator(resolve(init_from))
+            described.load_into(self.G, tensors)
+        for network in (self.G, self.D):
+            ranks.align(network)
+        self.ema: Any = frozen_copy(self.G)
+        generator_rate = config.generator_rate
+        for term in extra_terms.values():
+            generator_rate *= term.generator_rate_factor(generator_sizes)
+        self.generator_optimizer, self.critic_optimizer = (
+            Optimizer(network, rate=rate, betas=config.betas, ranks=ranks, max_update=config.max_update)
+            for network, rate in ((self.G, generator_rate), (self.D, config.critic_rate))
+        )
+        if config.compile:
+            self.G.inr.compile_layers()
+
+    @property
+    def smallest(self) -> int:
+        """Smallest side, in samples, that the critic of full signals accepts; 1 without such a critic."""
+        return int(self.D["whole"].smallest) if "whole" in self.D else 1  # type: ignore[arg-type]
+
+    def state_parts(self) -> dict[str, Any]:
+        """The objects whose state a training state holds, by name."""
+        return {
+            "G": self.G, "D": self.D, "ema": self.ema,
+            "optimizer_G": self.generator_optimizer.adam, "optimizer_D": self.critic_optimizer.adam,
+        }  # fmt: skip
+
+    def trained(self) -> dict[str, tuple[nn.Module, Optimizer]]:
+        """The trained networks and their optimizers, by name."""
+        return {"G": (self.G, self.generator_optimizer), "D": (self.D, self.critic_optimizer)}
+
+    def prepare(self, term: AbstractTerm, views: Sequence[View], fake_views: Sequence[View]) -> None:
+        """Make, on the host, what the networks read from a term's views; the views keep it."""
+        if term.sees_signals:
+            for view in fake_views:
+                self.G.prepare(view)
+        if views:
+            self.D[term.critic].prepare(*views)  # type: ignore[operator]
+
+    def scale_rates(self, factor: float) -> None:
+        """Set the learning rates to a fraction of the initial ones."""
+        for optimizer in (self.generator_optimizer, self.critic_optimizer):
+            optimizer.scale_rate(factor)
+
+    def check_finite(self, *, advice: str) -> None:
+        """Refuse to write weights that are not finite.
+
+        Raises:
+            NonFiniteError: With the name of the first such weight.
+        """
+        for name, network in {"generator": self.G, "critic": self.D, "averaged generator": self.ema}.items():
+            for key, value in network.state_dict().items():
+                if not torch.isfinite(value).all():
+                    raise NonFiniteError(f"the {name}'s {key} became NaN or infinite {advice}")
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Context in which networks run, by the precision of the training."""
+        if self.config.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def eager(self) -> contextlib.AbstractContextManager[Any]:
+        """Context in which compiled networks run uncompiled, and are not compiled again for it."""
+        return torch.compiler.set_stance("force_eager") if self.config.compile else contextlib.nullcontext()
+
+
+def _critics(config: TrainConfig, sizes: CriticSizes, *, extra_terms: Mapping[str, AbstractTerm]) -> nn.ModuleDict:
+    """Critics of full signals, of patches and of scattered points, where losses ask for them, and those of terms.
+
+    Raises:
+        ConfigError: The modality has no critic of a kind.
+    """
+    modality, options = config.modality, config.view_options
+    made: dict[str, nn.Module] = {}
+    if set(config.losses) - {"points", "dense-patch", *extra_terms}:
+        made["whole"] = modality.at(options.whole_resolution(config.losses, modality.resolution)).critic(sizes)
+    if "dense-patch" in config.losses:
+        made["patch"] = modality.patch_critic(
+            sizes, patch=options.patch_side(modality.resolution), context=config.views.context,
+            whole=options.context_resolution(config.losses, modality.resolution),
+        )  # fmt: skip
+    if "points" in config.losses:
+        made["points"] = modality.points_critic(sizes, count=options.points)
+    for name, term in extra_terms.items():
+        made[name] = term.make_critic(sizes)
+    return nn.ModuleDict(made)
+
+
+def extra_terms(config: TrainConfig) -> dict[str, AbstractTerm]:
+    """Terms that bring a critic and reals of their own, by name."""
+    return {"weights": weights_term(config)} if "weights" in config.losses else {}
+
+
+def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int) -> None:
+    """Refuse views that the critic is too deep for, or that the modality does not have, before anything is written.
+
+    Args:
+        term: Term of the loss.
+        config: Training configuration.
+        smallest: Smallest side, in samples, that the critic of full signals accepts.
+
+    Raises:
+        ConfigError: With what to change.
+    """
+    modality = config.modality
+    if isinstance(modality, HasPartialObservations) and (term.critic != "points" or config.augment != "none"):
+        raise ConfigError(
+            f"losses are {', '.join(config.losses)} and augment is {config.augment}, and items of {modality.name} are "
+            "known in part; use the loss points alone, and no augmentation"
+        )
+    if term.near > 0 and not isinstance(modality, HasRegionsOfInterest):
+        what, flag = ("points", "points") if term.critic == "points" else ("patches", "patch")
+        raise ConfigError(
+            f"{what} were to lie in regions of interest, and {modality.name} has none; leave out --{flag}-near"
+        )
+    resolution = config.views.resolution_at(0.0, modality.resolution)
+    rng = step_generator(config.seed, purpose=f"v:{term.name}", step=0)
+    view = term.views(modality.domain, batch=config.batch, generator=rng, resolution=resolution)[0]
+    if term.critic != "points" and min(view.shape) < smallest:
+        raise ConfigError(
+            f"the views of {term.name} have {'x'.join(map(str, view.shape))} samples and the critic asks for "
+            f"{smallest} along a side; raise the resolution, or lower --foveation or raise --grow-from"
+        )
+
+
+def pick_device(name: str, *, local: int | None = None) -> torch.device:
+    """The device of a name; ``auto`` is a GPU where there is one.
+
+    Args:
+        name: ``auto``, ``cpu`` or ``cuda``.
+        local: Number of the process on its machine, whose GPU has the same number; None for a single process.
+
+    Raises:
+        DeviceError: A GPU was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device cuda was asked for, but torch sees no GPU here; use --device cpu or auto")
+    if name not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"unknown device {name!r}; expected auto, cpu or cuda")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    if local >= torch.cuda.device_count():
+        raise DeviceError(
+            f"process {local} of this machine has no GPU of its own, of {torch.cuda.device_count()}; give torchrun a "
+            "smaller --nproc-per-node, or inrgan --device cpu"
+        )
+    return torch.device("cuda", local)

@@ -1,0 +1,449 @@
+"""The training loop, from batch to snapshot."""
+
+import errno
+import math
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from inrgan._typing import Tensor
+from inrgan.augmentation import AugmentStrength, Augmentation
+from inrgan.capabilities import HasTransforms
+from inrgan.config import TrainConfig
+from inrgan.data import AbstractSource, split
+from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
+from inrgan.losses import PathLengthRegularizer, terms
+from inrgan.training.batches import Batches, MicroBatch
+from inrgan.training.distribution import Ranks
+from inrgan.training.logging import AbstractLogger, Logger, NullLogger, memory, statistics, write_preview
+from inrgan.training.monitoring import IN_A_ROW, Health, diagnose, layer_histograms, layer_measures
+from inrgan.training.networks import Networks, check_term, extra_terms, pick_device
+from inrgan.training.reals import Reals
+from inrgan.training.run_directory import check_same_run, open_run
+from inrgan.training.state import has_state, load_last_state, save_state
+from inrgan.training.step import TrainingStep
+
+TICK_SECONDS = 2.0
+"""Time between statistics. At these ticks the host reads what the steps left on the device."""
+
+
+@final
+class Trainer:
+    """Trains a generator against critics, into a run directory.
+
+    Every random draw is a function of the seed and the step, so that a run that was stopped and resumed
+    equals one that never stopped, bit for bit on a CPU. Started by torchrun, several processes share each batch and
+    learn what one would learn of it.
+
+    Args:
+        config: Training configuration.
+        outdir: Folder in which the run directory is made.
+        resume: Run directory to resume instead of making one.
+        run_dir: Run directory that is made if it is missing, and resumed if it holds a run.
+        init_from: Generator whose weights training starts from: folder, run or Hub id.
+        quiet: No progress bar and no messages.
+        generator: Another module to train in place of ``inrgan.Generator``.
+        ranks: Processes that train together; those of torchrun's environment where None.
+
+    Raises:
+        InrganError: Of many kinds, each saying what to do.
+
+    Example:
+        >>> Trainer(TrainConfig(modality=ImageModality(resolution=32), kimg=1), outdir="runs").fit().name
+        '00000-image-shapes-tiny'
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        outdir: str | Path = "runs",
+        resume: str | Path | None = None,
+        run_dir: str | Path | None = None,
+        init_from: str | Path | None = None,
+        quiet: bool = False,
+        generator: nn.Module | None = None,
+        ranks: Ranks | None = None,
+    ):
+        if resume is not None and (init_from is not None or run_dir is not None):
+            raise ConfigError(
+                "resume continues a run; init_from starts one from weights, and run_dir says where to start one; "
+                "give one of them"
+            )
+        self.ranks = Ranks.join(config.device) if ranks is None else ranks
+        self.config, self.quiet = config, quiet or not self.ranks.first
+        self.device = pick_device(config.device, local=self.ranks.local if self.ranks.world > 1 else None)
+        modality = config.modality
+        self.source = _open_source(config)
+        extra = extra_terms(config)
+        self.networks = Networks(
+            config, labels=self.source.label_names if config.labels else (), ranks=self.ranks, device=self.device,
+            extra_terms=extra, generator=generator, init_from=init_from,
+        )  # fmt: skip
+        self.G, self.D, self.ema = self.networks.G, self.networks.D, self.networks.ema
+        self.terms = terms(
+            config.losses, resolution=modality.resolution, smallest=self.networks.smallest,
+            options=config.view_options, through=modality.whole_sampler, extra=extra,
+        )  # fmt: skip
+        reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
+        for term in self.terms:
+            if term.sees_signals:
+                reals.check(term.finest(modality.domain))
+                check_term(term, config, smallest=self.networks.smallest)
+            term.check(self.G, config, started_from=init_from or resume or run_dir)
+        self.strength = AugmentStrength(
+            config.augment, probability=config.augment_p, target=config.augment_target, kimg=config.augment_kimg
+        )
+        self.path = PathLengthRegularizer(config.path_length, every=config.path_every, device=self.device)
+        transforms = modality.transforms() if isinstance(modality, HasTransforms) else ()
+        ahead = config.ahead if config.ahead is not None else 2 if self.device.type == "cuda" else 0
+        self.batches = Batches(
+            config, self.terms, reals, augmentation=Augmentation(transforms), z_dim=self.G.z_dim,
+            positions=self.ranks.positions(config.batch, most=config.batch_gpu), prepare=self.networks.prepare,
+            device=self.device, ahead=ahead,
+        )  # fmt: skip
+        self.training_step = TrainingStep(config, self.networks, path=self.path)
+        self.step, self.health = 0, Health()
+        self.batch: list[MicroBatch] = []
+        """Micro-batches of the last step."""
+        self._unread: list[tuple[Tensor, dict[str, Tensor]]] = []
+        """Steps whose results the host has not read yet: whether they were finite, and their statistics."""
+        self._stats: list[dict[str, Tensor]] = []
+        """Statistics of finite steps since the last line."""
+        self.logger: AbstractLogger = NullLogger()
+        self.run = open_run(
+            outdir, slug=f"{modality.name}-{self.source.description}-{config.preset}", resume=resume, run_dir=run_dir,
+            ranks=self.ranks,
+        )  # fmt: skip
+        try:
+            if resume is not None or self.ranks.share(run_dir is not None and (self.run.path / "config.json").exists()):
+                check_same_run(self.run, config, ranks=self.ranks)
+                if resume is not None or self.ranks.share(has_state(self.run.state)):
+                    self._load()
+            if self.ranks.first:
+                self.run.write_config(config.to_json())
+        except Exception:
+            self.run.close()  # a failed resume does not hold the directory
+            raise
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of reals shown so far."""
+        return self.step * self.config.batch / 1000
+
+    def fit(self, *, kimg: float | None = None, max_minutes: float = math.inf, save_minutes: float = 15.0) -> Path:
+        """Train to the end, or to an earlier moment, and leave a snapshot and a state; may be called again.
+
+        Args:
+            kimg: Stop here instead of at the configuration's end.
+            max_minutes: Time after which to stop, resumably.
+            save_minutes: Longest time between states, where no snapshot comes in between.
+
+        Returns:
+            The run directory.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C, once the step is finished and the state saved; a second one is immediate.
+            SystemExit: With code 143, likewise after SIGTERM.
+            NonFiniteError: Losses or gradients stayed NaN or infinite, also after rolling back to the last state at
+                lower rates; the last snapshot and state are good.
+            WriteError: The disk is full; the last snapshot and state are good.
+        """
+        end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
+        stop = StopRequest()
+        if self.ranks.first:
+            self.logger = Logger(self.run, quiet=self.quiet, kimg=self.kimg)
+        try:
+            self._fit(stop, end=end, max_minutes=max_minutes, save_minutes=save_minutes)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise WriteError(
+                f"cannot write in {self.run.path}: {os.strerror(error.errno)}; make room and continue with --resume"
+            ) from None
+        finally:
+            stop.close()
+            self.logger.close()
+            self.logger = NullLogger()
+            self.batches.close()
+        return self.run.path
+
+    def _fit(self, stop: "StopRequest", *, end: float, max_minutes: float, save_minutes: float) -> None:
+        began, first = time.monotonic(), self.kimg
+        tick = saved = began
+        next_snapshot, tick_step, snapshot_step = self._next_snapshot(), self.step, -1
+        stopped, over = False, max_minutes <= 0
+        if self.step == 0:
+            self.logger.media(self.preview(reals=True), kimg=0)
+            self.logger.media(self.snapshot(), kimg=0)
+
+        while self.kimg < end and not stopped and not over:
+            self.train_step()
+            now = time.monotonic()
+            done = max((self.kimg - first) / (end - first), (now - began) / (60 * max_minutes))
+            self.logger.progress(min(done, 1.0), kimg=self.kimg)
+            stopped, over, ticked, late = self.ranks.agree(
+                [stop.requested, now - began >= 60 * max_minutes, now - tick > TICK_SECONDS,
+                 now - saved > 60 * save_minutes]
+            )  # fmt: skip
+            watched = self.config.watch_every > 0 and self.step % self.config.watch_every == 0
+            ticked = ticked or over or self.kimg >= min(end, next_snapshot)
+            if not (ticked or watched or late):
+                continue
+
+            self.read_results()
+            if ticked:
+                self._write_stats(seconds=now - tick, steps=self.step - tick_step)
+                tick, tick_step = now, self.step
+            if self.health.should_roll_back:
+                self._roll_back()
+                next_snapshot, tick_step = self._next_snapshot(), self.step
+            if self.health.row > 0:
+                continue  # what is on the disk stays the last good state
+            if watched:
+                self._watch()
+            if self.kimg >= next_snapshot:
+                self.logger.media(self.snapshot(), kimg=self.kimg)
+                self.logger.say(f"{self.kimg:.3f} kimg, {(now - began) / 60:.1f} minutes: snapshot")
+                self._watch(histograms=True)
+                next_snapshot, saved, snapshot_step = self._next_snapshot(), now, self.step
+            elif late:
+                self.save()
+                saved = now
+        self._finish(stop, stopped=stopped, written=snapshot_step == self.step)
+
+    def train_step(self) -> None:
+        """One step of the critics and one of the generator, on the same fakes.
+
+        A step whose loss or gradient is not finite changes no weight; ``read_results`` counts it in ``health``.
+        """
+        self.batch = self.batches.at(self.step, probability=self.strength.probability)
+        result = self.training_step(self.batch, step=self.step)
+        self.step += 1
+        self._unread.append((result.finite, result.stats))
+        self.strength.update(result.real_fake_sign, items=self.config.batch)
+
+    def read_results(self) -> None:
+        """Read what the steps since the last call left on the device: which were finite, and statistics of those."""
+        finite = torch.stack([finite for finite, _ in self._unread]).tolist() if self._unread else []
+        for good, (_, stats) in zip(finite, self._unread, strict=True):
+            self.health.note(good)
+            if good:
+                self._stats.append(stats)
+        self._unread = []
+
+    def snapshot(self) -> list[Path]:
+        """Write the averaged generator, previews of its signals, and the state.
+
+        Returns:
+            The previews.
+
+        Raises:
+            NonFiniteError: A weight became NaN or infinite; what was written before is untouched.
+        """
+        self.networks.check_finite(advice=self._advice())
+        files: list[Path] = []
+        if self.ranks.first:
+            self.ema.save_pretrained(self.run.snapshot(self.kimg))
+            files = self.preview(reals=False)
+        self.save()
+        return files
+
+    def save(self) -> None:
+        """Write the state from which training resumes exactly.
+
+        Raises:
+            NonFiniteError: A weight became NaN or infinite; what was written before is untouched.
+        """
+        self.read_results()
+        self.networks.check_finite(advice=self._advice())
+        self.health.saved()
+        parts: dict[str, Any] = {}
+        if self.source.endless:
+            parts["data"] = self.ranks.gather(self.source.progress(self.step * self.config.batch))
+        if self.ranks.first:
+            parts |= {name: part.state_dict() for name, part in self._state_parts().items()}
+            save_state(self.run.state, {"step": self.step, "health": self.health.to_plain(), **parts})
+
+    def preview(self, *, reals: bool) -> list[Path]:
+        """Write files that show reals, or the averaged generator's signals of fixed latents."""
+        if not self.ranks.first:
+            return []
+        return write_preview(self.run.path, self.config, self.source, ema=None if reals else self.ema, kimg=self.kimg)
+
+    def close(self) -> None:
+        """Release the run directory, the data and the other processes."""
+        self.batches.close()
+        self.source.close()
+        self.run.close()
+        self.ranks.close()
+
+    def _next_snapshot(self) -> float:
+        return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
+
+    def _finish(self, stop: "StopRequest", *, stopped: bool, written: bool) -> None:
+        """Write what the end of a training, or a stop, asks for."""
+        self.read_results()
+        if self.health.row > 0 and not stopped:
+            raise NonFiniteError(self._complaint())
+        if self.health.row > 0:
+            self.logger.say(f"stopped while steps were skipped; the last good state is {self.run.state}")
+        elif stopped and stop.signal == signal.SIGTERM:
+            self.save()  # whoever sends it waits for seconds only
+        else:
+            if not written:
+                self.logger.media(self.snapshot(), kimg=self.kimg)
+                self._watch(histograms=True)
+            self.logger.say(f"trained to {self.kimg:.3f} kimg; snapshot in {self.run.snapshot(self.kimg)}")
+        if stopped:
+            self.logger.say(f"interrupted; continue with --resume {self.run.path}")
+            raise stop.exception()
+
+    def _write_stats(self, *, seconds: float, steps: int) -> None:
+        """Write the statistics of the steps since the last line."""
+        line = statistics(self._stats, batches=self.batches, bad=self.source.bad, ranks=self.ranks)
+        line |= {f"health/{name}": value for name, value in self.health.to_plain().items()}
+        if self.config.augment != "none":
+            line["augment/probability"] = self.strength.probability
+        line["time/seconds_per_kimg"] = seconds / max(steps * self.config.batch / 1000, 1e-9)
+        self.logger.stats(line | memory(self.device), kimg=self.kimg)
+        self._stats = []
+
+    def _watch(self, *, histograms: bool = False) -> None:
+        """Record measures, or histograms, of every layer for a few items of the last step."""
+        if not self.ranks.first or not self.config.watch_every or not self.batch:
+            return
+        part = self.batch[0][0].head(4)
+        with self.networks.eager():
+            if histograms:
+                self.logger.histograms(layer_histograms(self.networks.trained(), part), kimg=self.kimg)
+            else:
+                self.logger.layers(layer_measures(self.networks.trained(), part), kimg=self.kimg)
+
+    def _roll_back(self) -> None:
+        """Return to the last good state, and continue from there with lower learning rates."""
+        if self.health.should_abort:
+            raise NonFiniteError(self._complaint())
+        health, where, why = self.health, self.kimg, self._diagnosis()
+        self._load()
+        self.health, self._stats = health, []
+        health.rolled_back()
+        self.networks.scale_rates(health.rate)
+        self.logger.say(
+            f"{IN_A_ROW} steps in a row were not finite up to {where:.3f} kimg: {why}. Back to {self.kimg:.3f} "
+            f"kimg, with {health.rate:g} of the learning rates"
+        )
+
+    def _diagnosis(self) -> str:
+        """The first thing that went bad in the last step, in any process."""
+        with self.networks.eager():
+            found = self.ranks.gather(diagnose(self.G, self.D, self.batch))
+        named = [f"{text} (process {i})" if len(found) > 1 else text for i, text in enumerate(found) if text]
+        return min(named, key=lambda text: "gradient of" in text, default="nothing that a second look would show")
+
+    def _complaint(self) -> str:
+        return (
+            f"a loss or a gradient was NaN or infinite in the last {self.health.row} steps: {self._diagnosis()}; "
+            f"{self._advice()}"
+        )
+
+    def _advice(self) -> str:
+        return (
+            f"near {self.kimg:.3f} kimg; the last good state is {self.run.state}. Raise --gamma, or lower "
+            "generator_rate and critic_rate in the configuration"
+        )
+
+    def _state_parts(self) -> dict[str, Any]:
+        """The objects whose state a training state holds, by name."""
+        path = {"path": self.path} if self.config.path_length > 0 else {}  # older runs have none
+        return self.networks.state_parts() | {"augment": self.strength} | path
+
+    def _load(self) -> None:
+        """Load the last state on the disk, which the first process reads for all."""
+        state = self.ranks.share(
+            load_last_state(self.run.state, device=torch.device("cpu")) if self.ranks.first else {}
+        )
+        self.batches.close()  # what was prepared in advance is of another time
+        if ("data" in state) != self.source.endless:
+            kinds = ("files", "a stream") if self.source.endless else ("a stream", "files")
+            raise CheckpointError(
+                f"{self.run.path} was trained on {kinds[0]}, in another order than that of {kinds[1]}; give --data of "
+                "its kind, or start a new run with --init-from"
+            )
+        self.source.go_on(state.get("data", []))
+        try:
+            for name, target in self._state_parts().items():
+                target.load_state_dict(state[name])
+            self.step = int(state["step"])
+            self.health = Health.from_plain(state["health"]) if "health" in state else Health()
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{self.run.state} does not fit {self.run.path / 'config.json'}: {error}") from None
+        self._unread = []
+        self.networks.scale_rates(self.health.rate)
+        if self.ranks.first:
+            for name in ("stats.jsonl", "layers.jsonl"):
+                self.run.truncate(name, kimg=self.kimg)
+
+
+@final
+class StopRequest:
+    """A note of the first SIGINT or SIGTERM, so that no training step is cut in half; the second one acts at once.
+
+    Signals reach the main thread only; elsewhere nothing is ever requested.
+    """
+
+    def __init__(self):
+        self.signal: int | None = None
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():
+            self._before = {n: signal.signal(n, self._note) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal came."""
+        return self.signal is not None
+
+    def exception(self) -> BaseException:
+        """The exception for the program to end with: KeyboardInterrupt, or SystemExit with SIGTERM's code 143.
+
+        The latter also where another process of the training got the signal.
+        """
+        return KeyboardInterrupt() if self.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
+
+    def close(self) -> None:
+        """Restore the signal handlers."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _open_source(config: TrainConfig) -> AbstractSource:
+    """The items to train on.
+
+    Raises:
+        DataError: Missing, empty or unreadable data.
+        ConfigError: There is no item, or none is left by those that are held out.
+    """
+    source = config.modality.source(config.data, labels=config.labels, seed=config.seed)
+    if source.endless:
+        if config.hold_out:
+            raise ConfigError(
+                f"a share of {config.hold_out} of the stream {config.data} was to be held out, whose items are not "
+                "known beforehand; leave out --hold-out, and keep shards for scores apart"
+            )
+        return source
+    if len(source) < 1:
+        raise ConfigError("the data set is empty; give --data a folder or zip with items")
+    return split(source, share=config.hold_out).train if config.hold_out else source
