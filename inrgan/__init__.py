@@ -8,14 +8,14 @@ torch.Size([2, 3, 512, 1024])
 
 from typing import TYPE_CHECKING, Any
 
-from inrgan._builtin import BUILT_IN
-from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.discriminators import AbstractCritic, ResidualCritic
 from inrgan.domains import AbstractDomain, Box, Sphere, Surface
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.modality import Modality
+from inrgan.registry import BUILT_IN
 from inrgan.resampling import resample
+from inrgan.sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.views import View
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from inrgan._parse import parse_shape
-from inrgan._plain import to_plain
-from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
+from inrgan._parsing import parse_shape, to_plain
 from inrgan._typing import Float, Tensor
 from inrgan.augmentation import AbstractTransform
 from inrgan.data import AbstractSource
@@ -22,6 +20,7 @@ from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
 from inrgan.samplers import AbstractSampler
+from inrgan.sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
 from inrgan.views import View
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import torch
 
-from inrgan._plain import from_plain
-from inrgan._sizes import CriticSizes
+from inrgan._parsing import from_plain
 from inrgan._typing import Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError
@@ -18,6 +17,7 @@ from inrgan.generator import Generator
 from inrgan.losses import gradient_penalty
 from inrgan.modality import Modality
 from inrgan.samplers import ScatteredPoints
+from inrgan.sizes import CriticSizes
 from inrgan.views import View, scattered
 
 

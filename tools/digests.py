@@ -16,6 +16,7 @@ import torch
 
 from inrgan import TrainConfig, Trainer
 from inrgan.errors import InrganError
+from inrgan.losses import LossOptions
 from inrgan.registry import rebuild
 
 MODALITIES = {
@@ -36,6 +37,7 @@ def digest(modality: str, losses: tuple[str, ...], *, steps: int, batch: int) ->
             config = TrainConfig(
                 modality=rebuild(modality, MODALITIES[modality]), losses=losses, batch=batch,
                 kimg=steps * batch / 1000, device="cpu",
+                views=LossOptions(patch_start=0.0, patch_ramp=0.0),
             )  # fmt: skip
             trainer = Trainer(config, outdir=folder, quiet=True)
         except InrganError as error:

@@ -1,6 +1,6 @@
 """The training loop and what surrounds it."""
 
-from inrgan.training._config import TrainConfig
+from inrgan.config import TrainConfig
 from inrgan.training._ema import update_ema
 from inrgan.training._networks import TrainableGenerator, pick_device
 from inrgan.training._ranks import Ranks

@@ -12,8 +12,8 @@ import torch
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.config import TrainConfig
 from inrgan.losses import AbstractTerm
-from inrgan.training._config import TrainConfig
 from inrgan.training._reals import Reals
 from inrgan.views import View
 

@@ -5,13 +5,13 @@ from typing import Any
 from torch import nn
 
 from inrgan._random import step_generator
-from inrgan._sizes import CriticSizes
+from inrgan.config import TrainConfig
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.inrs import NumberSpace
 from inrgan.losses import AbstractTerm
 from inrgan.modality import Modality
-from inrgan.training._config import TrainConfig
+from inrgan.sizes import CriticSizes
 
 
 def critics(config: TrainConfig, sizes: CriticSizes, *, space: NumberSpace | None = None) -> nn.ModuleDict:
@@ -23,13 +23,14 @@ def critics(config: TrainConfig, sizes: CriticSizes, *, space: NumberSpace | Non
     modality = config.modality
     made: dict[str, nn.Module] = {}
     if set(config.losses) - {"points", "dense-patch", "weights"}:
-        made["whole"] = modality.at(config.looks.whole_resolution(config.losses, modality.resolution)).critic(sizes)
+        full = config.view_options.whole_resolution(config.losses, modality.resolution)
+        made["whole"] = modality.at(full).critic(sizes)
     if "dense-patch" in config.losses:
-        side = config.looks.patch_side(modality.resolution)
-        shown = config.looks.context_resolution(config.losses, modality.resolution)
+        side = config.view_options.patch_side(modality.resolution)
+        shown = config.view_options.context_resolution(config.losses, modality.resolution)
         made["patch"] = modality.patch_critic(sizes, patch=side, whole=shown, context=config.views.context)
     if "points" in config.losses:
-        made["points"] = modality.points_critic(sizes, count=config.looks.points)
+        made["points"] = modality.points_critic(sizes, count=config.view_options.points)
     if "weights" in config.losses:
         assert space is not None, "a critic of weights compares with fitted functions"
         made["weights"] = space.critic(config.views.weight_critic, width=sizes.max_width)

@@ -9,11 +9,11 @@ import torch
 from inrgan._random import step_generator
 from inrgan._typing import Float, Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.config import TrainConfig
 from inrgan.field import Field
 from inrgan.losses import path_lengths
 from inrgan.modality import Modality
 from inrgan.training._batches import Batches, Piece, Shown
-from inrgan.training._config import TrainConfig
 from inrgan.training._descent import Outcome
 from inrgan.training._path_length import PathLength
 from inrgan.training._players import Players

@@ -8,11 +8,11 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from inrgan._pretrained import load_generator, resolve
+from inrgan.checkpoint import load_generator, resolve
+from inrgan.config import TrainConfig
 from inrgan.generator import Generator
 from inrgan.inrs import NumberSpace
 from inrgan.losses import adversarial_loss
-from inrgan.training._config import TrainConfig
 from inrgan.training._critics import critics, smallest
 from inrgan.training._descent import Descent
 from inrgan.training._diagnosis import refuse_broken
@@ -69,8 +69,8 @@ class Players:
             torch.optim.Adam(network.parameters(), lr=rate, betas=config.betas, fused=fused)
             for network, rate in ((self.G, generator_rate), (self.D, config.critic_rate))
         )
-        self.descent_G = Descent(self.optimizer_G, ranks=ranks, largest=config.largest_step)
-        self.descent_D = Descent(self.optimizer_D, ranks=ranks, largest=config.largest_step)
+        self.descent_G = Descent(self.optimizer_G, ranks=ranks, largest=config.max_update)
+        self.descent_D = Descent(self.optimizer_D, ranks=ranks, largest=config.max_update)
         if config.compile:
             self.G.inr.compile_layers()
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from inrgan._random import step_generator
+from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource
-from inrgan.training._config import TrainConfig
 from inrgan.training._reals import Reals
 
 _POINTS = 1 << 16

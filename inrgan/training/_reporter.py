@@ -11,8 +11,8 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from inrgan._progress import progress_bar
 from inrgan._typing import Tensor
+from inrgan.process import progress_bar
 from inrgan.training._events import shown
 from inrgan.training._run_directory import RunDirectory
 

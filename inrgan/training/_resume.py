@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from inrgan._plain import from_plain
+from inrgan._parsing import from_plain
+from inrgan.config import TrainConfig
 from inrgan.errors import ConfigError
-from inrgan.training._config import TrainConfig
 from inrgan.training._ranks import Ranks
 from inrgan.training._run_directory import RunDirectory
 
-_FREE = {"kimg", "snapshot_kimg", "device", "compile", "data", "batch_gpu", "ahead", "watch_every"}
+_FREE = {"kimg", "snapshot_kimg", "device", "precision", "compile", "data", "batch_gpu", "ahead", "watch_every"}
 """What may differ from a run's own configuration when it goes on: anything else would make it another run."""
 
 

@@ -12,12 +12,12 @@ from torch import nn
 
 from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation
+from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource, split
 from inrgan.errors import CheckpointError, ConfigError, WriteError
 from inrgan.inrs import InrSource, NumberSpace, WeightsTerm
 from inrgan.losses import AbstractTerm, terms
 from inrgan.training._batches import Batches, Piece
-from inrgan.training._config import TrainConfig
 from inrgan.training._critics import check_functions, check_term
 from inrgan.training._health import Health
 from inrgan.training._learner import Learner
@@ -94,7 +94,7 @@ class Trainer:
             check_functions(self.space, config, self.players.G, begun=init_from or resume or run_dir)
         self.G, self.D, self.ema = self.players.G, self.players.D, self.players.ema
         looks = terms(
-            config.losses, resolution=modality.resolution, smallest=self.players.smallest, options=config.looks,
+            config.losses, resolution=modality.resolution, smallest=self.players.smallest, options=config.view_options,
             through=modality.whole_sampler,
             of_weights=None if self.space is None else partial(WeightsTerm, self.space),
         )  # fmt: skip
@@ -285,8 +285,7 @@ def _source(config: TrainConfig) -> AbstractSource:
         DataError: missing, empty or unreadable data.
         ConfigError: there is no item, or none is left by those that are held out.
     """
-    labels = config.labels and (config.label_pattern or True)
-    source = config.modality.source(config.data, labels=labels, seed=config.seed)
+    source = config.modality.source(config.data, labels=config.labels, seed=config.seed)
     if source.endless:
         if config.hold_out:
             raise ConfigError(
