@@ -174,7 +174,8 @@ class TrainConfig:
         Raises:
             ConfigError: an entry is unknown or has the wrong type, or the file names a command or an address.
         """
-        values = {_RENAMED.get(name, name): value for name, value in data.items()} | {"modality": modality}
+        values: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in data.items()}
+        values["modality"] = modality
         if given is not None:
             values["data"] = given
         elif isinstance(values.get("data"), str) and reaches_out(values["data"]):

@@ -2,15 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal
 
-import tyro
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import Positional, Suppress, arg, subcommand
 
 from inrgan.cli._common import AbstractCommand, Device, peek
-from inrgan.errors import ConfigError
 from inrgan.inrs import FitOptions, convert
 from inrgan.modality import Modality
 from inrgan.registry import modality_class
@@ -19,7 +17,7 @@ from inrgan.training import pick_device
 
 
 @dataclass(kw_only=True)
-class AbstractConvert(AbstractCommand):
+class Convert(AbstractCommand):
     """Fit a function with the generator's backbone to every item of a data set."""
 
     data: Positional[str | None] = None
@@ -41,27 +39,12 @@ class AbstractConvert(AbstractCommand):
     """Device to compute on."""
     quiet: bool = False
     """No progress bar and no messages."""
-
-
-@final
-@dataclass(kw_only=True)
-class ConvertAnything(AbstractConvert):
-    """Fit a function with the generator's backbone to every item of a data set."""
-
-    def run(self) -> None:
-        """Refuse, since no adapter was named."""
-        raise ConfigError("convert needs the kind of signal; expected --modality M, as in train M")
-
-
-@final
-@dataclass(kw_only=True)
-class Convert(AbstractConvert):
-    """Fit a function with the generator's backbone to every item of a data set."""
-
-    adapter: Annotated[Modality, arg(name="")]
+    adapter: Annotated[Modality | None, Suppress] = None
+    """Adapter with the values of its flags."""
 
     def run(self) -> None:
         """Fit, and print how well."""
+        assert self.adapter is not None, "--modality is required, and convert_command adds its adapter"
         source = self.adapter.source(self.data, seed=self.fitting.seed)
         try:
             report = convert(
@@ -92,7 +75,11 @@ def convert_command(args: Sequence[str]) -> Any:
     """The type of ``convert``, with the flags of the adapter that the arguments name."""
     name = peek(_Kind, args).modality if args[0] == "convert" else None
     if name is None:
-        return Annotated[ConvertAnything, subcommand("convert")]
-    adapter = modality_class(name)()
-    default = Convert(to=tyro.MISSING, modality=tyro.MISSING, out=tyro.MISSING, adapter=adapter)
-    return Annotated[Convert, subcommand("convert", default=default)]
+        return Annotated[Convert, subcommand("convert")]
+    cls = modality_class(name)
+    kind = make_dataclass(
+        "Convert", [("adapter", Annotated[cls, arg(name="")], field(default_factory=cls))], bases=(Convert,),
+        kw_only=True,
+    )  # fmt: skip
+    kind.__doc__ = Convert.__doc__
+    return Annotated[kind, subcommand("convert")]

@@ -127,7 +127,7 @@ def train_command(args: Sequence[str]) -> Any:
             return Annotated[Train, subcommand(name, default=default)]
         return Annotated[_OtherModality, subcommand(name, description=f"Train on {name} data.")]
 
-    kinds = Union[tuple(kind(name) for name in sorted(modality_names()))]  # noqa: UP007
+    kinds: Any = Union[tuple(kind(name) for name in sorted(modality_names()))]  # noqa: UP007
     return Annotated[Any, subcommand("train", constructor_factory=lambda: kinds, description=Train.__doc__)]
 
 
