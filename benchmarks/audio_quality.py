@@ -64,8 +64,7 @@ def main() -> None:
 
     config = recipe(args.preset, modality)
     config = dataclasses.replace(
-        config, data=args.train, labels=bool(labels), label_pattern=labels if isinstance(labels, str) else "",
-        seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
+        config, data=args.train, labels=labels, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
         losses=("full",) if args.method == "whole-only" else ("full", "dense-patch"),
         views=dataclasses.replace(config.views, context=context, patch_start=0.5, patch_ramp=1.0),
     )  # fmt: skip

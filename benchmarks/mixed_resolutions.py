@@ -22,8 +22,8 @@ from PIL import Image
 from inrgan import Generator, ImageModality, Trainer
 from inrgan.evaluation import score_generator
 from inrgan.losses import LossOptions
-from inrgan.memory import keep_freed_memory
 from inrgan.pictures import tile, write_image
+from inrgan.process import keep_freed_memory
 from inrgan.recipes import recipe
 
 METRICS = ("swd", "frechet", "precision", "recall")

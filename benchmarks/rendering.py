@@ -22,7 +22,7 @@ import torch
 
 from inrgan import Generator, ImageModality
 from inrgan.encodings import FourierEncoding
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 from inrgan.rendering import render_file
 
 

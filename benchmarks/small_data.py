@@ -17,7 +17,7 @@ from _marks import about, record, trained_to
 
 from inrgan import ImageModality, Trainer
 from inrgan.evaluation import score_generator
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 from inrgan.recipes import recipe
 
 METRICS = ("frechet", "swd", "precision", "recall")

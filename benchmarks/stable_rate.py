@@ -35,7 +35,7 @@ from typing import Any
 import torch
 
 from inrgan import AudioModality, ImageModality, Modality, TrainConfig, Trainer, recipes
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 from inrgan.training._reals import Reals
 
 KINDS: dict[str, tuple[str, bool]] = {

@@ -31,9 +31,7 @@ args = parser.parse_args()
 #    one of crops, which sees them folded at several periods and as bands of complex spectrograms.
 modality = AudioModality(resolution=int(args.seconds * args.rate), rate=args.rate, loudness=-20)
 config = recipes.tiny(modality)
-config = replace(
-    config, data=args.data, labels=args.labels is not None, label_pattern=args.labels or "", kimg=1000,
-)  # fmt: skip
+config = replace(config, data=args.data, labels=args.labels or args.labels is not None, kimg=1000)
 trainer = Trainer(config, outdir=args.out / "runs")
 run = trainer.fit(max_minutes=args.minutes)
 trainer.close()

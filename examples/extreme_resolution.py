@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from inrgan import Generator, ImageModality, Trainer, recipes
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 from inrgan.rendering import render_file
 
 parser = argparse.ArgumentParser(description="Train at 32 pixels, render one sample at 2048 and look at it.")

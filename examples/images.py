@@ -16,7 +16,7 @@ from PIL import Image
 
 from inrgan import Generator, ImageModality, Trainer, recipes
 from inrgan.interpolation import walk
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of images, then look at what it learned.")
 parser.add_argument("--data", help="folder or zip of images; the built-in shapes when absent")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inrgan import Generator, OccupancyModality, Trainer, recipes
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of solids, then take them home as meshes.")
 parser.add_argument("--data", help="folder or zip of meshes; the built-in solids when absent")

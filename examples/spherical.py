@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inrgan import Generator, Sphere, SphericalModality, Trainer, recipes
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of spheres, then look at it from all sides.")
 parser.add_argument("--data", help="panoramas, FIELD.npy or a NetCDF file; the built-in skies when absent")

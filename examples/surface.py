@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inrgan import Generator, SurfaceModality, Trainer, recipes
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of textures on a mesh.")
 parser.add_argument("--mesh", default="torus", help="glb, obj, ply, stl or off file; the built-in torus when absent")

@@ -10,13 +10,14 @@ torch.Size([2, 3, 512, 1024])
 
 from typing import Any
 
-from inrgan._builtin import BUILT_IN
 from inrgan.discriminators import AbstractCritic, ResidualCritic
 from inrgan.domains import AbstractDomain, Box, Sphere, Surface
 from inrgan.field import Field
 from inrgan.generator import Generator
-from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
+from inrgan.modality import Modality
+from inrgan.registry import BUILT_IN
 from inrgan.resampling import resample
+from inrgan.sizes import Backbone, CriticSizes, GeneratorSizes
 from inrgan.views import View
 
 __version__ = "0.1.0.dev0"

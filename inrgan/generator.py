@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from inrgan._pretrained import load_generator, resolve, save_generator
-from inrgan._sizes import Backbone, GeneratorSizes, Hypernetwork, override
 from inrgan._typing import Float, Int, Tensor
 from inrgan.capabilities import MovesAlongAxis
+from inrgan.checkpoint import load_generator, resolve, save_generator
 from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.hypernetwork import (
@@ -23,6 +22,7 @@ from inrgan.hypernetwork import (
 )
 from inrgan.inr import AbstractINR, CarrierINR, MultiScaleINR, PolynomialINR
 from inrgan.modality import Modality
+from inrgan.sizes import Backbone, GeneratorSizes, Hypernetwork, override
 from inrgan.views import View
 
 

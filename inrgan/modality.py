@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from inrgan._parse import parse_shape
-from inrgan._plain import to_plain
-from inrgan._sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
+from inrgan._parsing import parse_shape, to_plain
 from inrgan._typing import Float, Tensor
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic, ScatteredCritic
@@ -17,6 +15,7 @@ from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, FourierEncoding
 from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
 from inrgan.samplers import AbstractSampler
+from inrgan.sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
 from inrgan.views import View
 
 __all__ = ["Backbone", "CriticSizes", "GeneratorSizes", "Modality"]

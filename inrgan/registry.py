@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from inrgan._builtin import BUILT_IN
-from inrgan._plain import from_plain
+from inrgan._parsing import from_plain
 from inrgan.errors import ConfigError, UnknownModality
 from inrgan.modality import Modality
 
 ENTRY_POINTS = "inrgan.modalities"
 VARIABLE = "INRGAN_MODALITIES"
+BUILT_IN = {
+    "audio": "inrgan_modalities.audio:AudioModality",
+    "image": "inrgan_modalities.image:ImageModality",
+    "occupancy": "inrgan_modalities.occupancy:OccupancyModality",
+    "spherical": "inrgan_modalities.spherical:SphericalModality",
+    "surface": "inrgan_modalities.surface:SurfaceModality",
+    "video": "inrgan_modalities.video:VideoModality",
+}
+"""The adapters that come with inrgan: the one place where the core names them, as strings."""
 
 
 def modality_names() -> dict[str, str]:

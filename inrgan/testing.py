@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 
-from inrgan._plain import from_plain
-from inrgan._sizes import CriticSizes
+from inrgan._parsing import from_plain
 from inrgan._typing import Tensor
 from inrgan.augmentation import symmetric_views
 from inrgan.capabilities import HasLongItems, HasSymmetries, HasTransforms
@@ -21,6 +20,7 @@ from inrgan.generator import Generator
 from inrgan.losses import gradient_penalty
 from inrgan.modality import Modality
 from inrgan.samplers import ScatteredPoints
+from inrgan.sizes import CriticSizes
 from inrgan.views import View, scattered
 
 

@@ -27,8 +27,8 @@ from inrgan.evaluation import held_out_source, observe_reals, render_fakes
 from inrgan.inr import flat
 from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
 from inrgan.losses import LossOptions
-from inrgan.memory import keep_freed_memory
 from inrgan.metrics import evaluate
+from inrgan.process import keep_freed_memory
 from inrgan.values import psnr
 from inrgan.views import View
 

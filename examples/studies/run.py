@@ -34,7 +34,7 @@ from _rows import Job, jobs_of, read_row, write_row
 from _study import Study, divided
 from _tables import write_tables
 
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 
 _MODULES = (geometry, abrupt, stability, irregular, mixed_sizes, derivatives, compression, editing, inrs)
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}

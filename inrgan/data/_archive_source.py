@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, final
 
-from inrgan._progress import progress_bar
 from inrgan._typing import Shaped, Tensor
 from inrgan.data._archive import AbstractArchive
 from inrgan.data._labels import labels_of
 from inrgan.data._large import AbstractItem
 from inrgan.data._source import AbstractSource
 from inrgan.errors import ConfigError, DataError, NonFiniteError
+from inrgan.process import progress_bar
 
 _MOST_BAD = 0.05
 _JUDGED_FROM = 20

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from inrgan._progress import progress_bar
 from inrgan.data._archive import AbstractArchive
 from inrgan.data._labels import labels_of
 from inrgan.data._names import slug
 from inrgan.data._shards import CLASSES, key_of
 from inrgan.errors import ConfigError, DataError, WriteError
+from inrgan.process import progress_bar
 
 _BLOCK = tarfile.BLOCKSIZE
 

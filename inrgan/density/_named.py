@@ -1,6 +1,6 @@
 """Density maps by a short notation, as on a command line."""
 
-from inrgan._parse import parse_numbers
+from inrgan._parsing import parse_numbers
 from inrgan.density._gradient import Renderable, gradient_magnitude
 from inrgan.density._maps import Density, foveated, load_density
 from inrgan.domains import Box

@@ -13,9 +13,9 @@ from itertools import product
 
 import torch
 
-from inrgan.resampling.axis_maps import NARROW, BandedMap, DenseMap
 from inrgan._typing import Float, Tensor
 from inrgan.domains._base import AbstractLattice, AbstractStencil
+from inrgan.resampling.axis_maps import NARROW, BandedMap, DenseMap
 from inrgan.views import View, product_view, scattered
 
 

@@ -66,9 +66,7 @@ class MappingNetwork(nn.Module):
         return torch.cat(mapped, dim=1) if others else x
 
     @torch.no_grad()
-    def track(
-        self, w: Float[Tensor, "B W"], *, decay: float = 0.998, valid: Bool[Tensor, ""] | None = None
-    ) -> None:
+    def track(self, w: Float[Tensor, "B W"], *, decay: float = 0.998, valid: Bool[Tensor, ""] | None = None) -> None:
         """Move the running mean of w toward this batch's mean, unless the batch is not valid."""
         moved = self.w_mean.lerp(w.detach().float().mean(dim=0), 1 - decay)
         self.w_mean.copy_(moved if valid is None else torch.where(valid, moved, self.w_mean))

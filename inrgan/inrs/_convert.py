@@ -9,11 +9,10 @@ from typing import Any, final
 
 import torch
 
-from inrgan._plain import to_plain
-from inrgan._progress import progress_bar
+from inrgan._parsing import to_plain
 from inrgan._random import step_generator
-from inrgan._sizes import GeneratorSizes
 from inrgan._typing import Float, Tensor
+from inrgan.checkpoint import load_latents
 from inrgan.data import AbstractSource
 from inrgan.errors import ConfigError, DataError, InrganError
 from inrgan.files import write_json
@@ -25,8 +24,9 @@ from inrgan.inrs._options import FitOptions
 from inrgan.inrs._spread import spread_as, stacked
 from inrgan.inrs._unknowns import AbstractUnknowns, Codes, FreeWeights, base_numbers, drawn, repeated
 from inrgan.inrs._warm import learn_network, reptile
-from inrgan.latents import load_latents
 from inrgan.modality import Modality
+from inrgan.process import progress_bar
+from inrgan.sizes import GeneratorSizes
 from inrgan.values import psnr
 
 _LOOKED_AT = 1024

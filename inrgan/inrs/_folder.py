@@ -10,11 +10,11 @@ from typing import Any, final
 from filelock import FileLock, Timeout
 
 from inrgan._typing import Float, Tensor
+from inrgan.checkpoint import save_latents
 from inrgan.errors import CheckpointError, ConfigError, DataError, RunDirectoryError, WriteError
 from inrgan.files import read_json, write_json
 from inrgan.generator import Generator
 from inrgan.inr import Weights
-from inrgan.latents import save_latents
 from inrgan.modality import Modality
 
 FORMAT = "inrgan-inrs"

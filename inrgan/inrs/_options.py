@@ -23,28 +23,28 @@ class FitOptions:
     """
 
     fit: Fit = "weights"
-    """weights: every weight of an item's function is its own. modulations: all items share a network, and each has a
-    mapped latent w, from which the generator's hypernetwork makes its weights (functa: Dupont et al. 2022)."""
+    """weights: fit all weights of each function. modulations: fit one mapped latent w per item, from which the
+    hypernetwork of one shared network makes the weights (functa: Dupont et al. 2022)."""
     init: Init = "meta"
-    """Where fits begin. shared: at one random network. independent: every item at a random network of its own.
-    meta: at one network that was first trained on many items for being a good beginning."""
+    """Initialization. shared: one random network. independent: a random network per item. meta: one network
+    meta-learned on many items."""
     steps: int = 300
-    """Of Adam, on each item."""
+    """Adam steps per item."""
     rate: float | None = None
-    """Adam's learning rate, of numbers at scale 1; it falls to 0 along half a cosine. 0.01 of weights and 0.05 of
-    modulations when absent."""
+    """Adam's learning rate for parameters of unit scale, with cosine decay to 0. Default: 0.01 for weights, 0.05 for
+    modulations."""
     batch: int = 32
-    """Items that are fitted at once."""
+    """Items fitted at the same time."""
     prior: float = 1e-4
-    """Of modulations: weight of the mean square of w, which keeps it where mapped latents are."""
+    """modulations: weight of the mean square of w, which keeps w in the distribution of mapped latents."""
     warm_rounds: int = 100
-    """Of meta: how often the beginning is improved."""
+    """meta: rounds of meta-learning."""
     warm_steps: int = 16
-    """Of meta: steps on a batch of items in each round."""
+    """meta: steps on one batch of items per round."""
     warm_rate: float = 0.005
-    """Of meta, where modulations are fitted: Adam's learning rate of the network that all share."""
+    """meta with modulations: Adam's learning rate for the shared network."""
     seed: int = 0
-    """Of every chance."""
+    """Seed of every random draw."""
 
     def __post_init__(self):
         if self.fit not in ("weights", "modulations") or self.init not in ("shared", "independent", "meta"):

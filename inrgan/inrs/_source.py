@@ -7,13 +7,13 @@ from typing import final
 import torch
 
 from inrgan._typing import Float, Tensor
+from inrgan.checkpoint import load_latents, load_w
 from inrgan.data import AbstractSource
 from inrgan.errors import CheckpointError, ConfigError, DataError
 from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.inr import flat, unflat
 from inrgan.inrs._folder import Entry, InrFolder
-from inrgan.latents import load_latents, load_w
 from inrgan.modality import Modality
 
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from inrgan._plain import to_plain
+from inrgan._parsing import to_plain
 from inrgan.errors import ConfigError
 from inrgan.losses.base import AbstractTerm
 from inrgan.losses.dense_patch import DensePatchTerm
+from inrgan.losses.full_signal import FullSignalTerm
 from inrgan.losses.points import PointsTerm
 from inrgan.losses.random_resolution import random_resolution
 from inrgan.losses.variable_density import variable_density
-from inrgan.losses.full_signal import FullSignalTerm
 from inrgan.samplers import AbstractSampler, FullGrid
 
 LOSSES = ("full", "random-resolution", "variable-density", "points", "dense-patch", "weights")
@@ -19,7 +19,7 @@ LOSSES = ("full", "random-resolution", "variable-density", "points", "dense-patc
 
 @dataclass(frozen=True, kw_only=True)
 class LossOptions:
-    """From where a training looks at its signals.
+    """View options of the losses.
 
     Raises:
         ConfigError: a number is out of range.
@@ -30,41 +30,41 @@ class LossOptions:
     """
 
     lowest: int = 0
-    """Random resolutions: fewest samples along the shortest side; 0 for half of the most."""
+    """Random resolutions: fewest samples along the shortest side; 0 for half of the training resolution."""
     law: Literal["uniform", "log"] = "uniform"
-    """Random resolutions: uniform in the number of samples, or log for as many steps in every octave."""
+    """Random resolutions: distribution of the number of samples, uniform or log-uniform (log)."""
     stretch: float = 1.0
-    """Random resolutions: by how much one axis may be sampled more coarsely than another."""
+    """Random resolutions: largest ratio of the spacings along two axes."""
     foveation: float = 2.0
-    """Variable density: how fast the spacing grows away from a place drawn every step; 1 doubles it at half a side."""
+    """Variable density: growth of the spacing with the distance from a random point; 1 doubles it at half a side."""
     shift: float = 0.0
-    """Whole signals: seen up to this fraction of the domain beside it, as if reals lay there; for extrapolation of
-    data that look alike everywhere."""
+    """Full-domain views: largest shift beyond the domain, as a fraction of it, for extrapolation. The data must be
+    statistically the same everywhere."""
     patch: int = 0
     """Dense patches: samples along a side; 0 for half the resolution and at most 64."""
     whole: int = 0
-    """Dense patches: samples along the shortest side of the whole; 0 for half the resolution and at most 64."""
+    """Dense patches: samples along the shortest side of the full-domain view; 0 for half the resolution and at most
+    64."""
     context_size: int = 0
-    """Dense patches: samples along the shortest side of the whole that their critic is shown; 0 for as many as
-    ``whole``."""
+    """Dense patches: samples along the shortest side of the global context; 0 for the same number as --whole."""
     context: bool = True
-    """Dense patches: show their critic the whole, and where the patch lies in it."""
+    """Dense patches: condition their critic on global context and on the position of the patch."""
     patch_start: float = 5.0
-    """Dense patches: thousand reals after which they begin."""
+    """Dense patches: thousands of reals before they start."""
     patch_ramp: float = 10.0
-    """Dense patches: thousand reals over which they then gain their weight."""
+    """Dense patches: thousands of reals over which their weight then grows from 0 to 1."""
     patch_near: float = 0.0
-    """Dense patches: share of them that lie where the modality finds signals worth a look, as near surfaces."""
+    """Dense patches: fraction placed at regions of interest of the modality, such as surfaces."""
     points: int = 512
-    """Scattered points: how many of them every signal is seen at."""
+    """Scattered points: number per signal."""
     points_near: float = 0.0
-    """Scattered points: share of them that lie where the modality finds signals worth a look, as near surfaces."""
+    """Scattered points: fraction placed at regions of interest of the modality, such as surfaces."""
     weight_critic: Literal["flat", "units"] = "flat"
-    """Functions: flat takes weights by their places; units does not mind in which order hidden units come."""
+    """Critic of the loss weights: flat depends on the order of hidden units; units does not."""
     grow_from: int = 0
-    """Progressive growing: samples along the shortest side at first; 0 for none."""
+    """Progressive growing: initial samples along the shortest side; 0 for none."""
     grow_kimg: float = 0.0
-    """Progressive growing: thousand reals until the full resolution is reached."""
+    """Progressive growing: thousands of reals until the full resolution."""
 
     def __post_init__(self):
         numbers = {

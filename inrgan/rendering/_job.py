@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from inrgan._plain import to_plain
+from inrgan._parsing import to_plain
 from inrgan.field import block_sides
 from inrgan.generator import Generator
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inrgan._progress import progress_bar
 from inrgan._typing import Tensor
+from inrgan.checkpoint import one_function
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError, NonFiniteError, WriteError
 from inrgan.field import block_sides
 from inrgan.generator import Generator
-from inrgan.latents import one_function
+from inrgan.process import progress_bar
 from inrgan.rendering._job import describe
 from inrgan.rendering._pyramid import Index, Pyramid
 from inrgan.rendering._result import assemble, check_free, publish
@@ -57,7 +57,7 @@ def render_file(
         region: lower corner, then upper corner, x first; may reach outside the domain.
         truncation: 1 for the model as it is; less trades variety for quality.
         label: class of a conditional generator.
-        latents: a file of ``inrgan.latents.save_latents`` with one function, instead of the seed.
+        latents: a file of ``inrgan.checkpoint.save_latents`` with one function, instead of the seed.
         quiet: no progress bar, which is drawn on terminals only anyway.
 
     Returns:

@@ -4,8 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from inrgan._progress import progress_bar
 from inrgan.errors import ConfigError
+from inrgan.process import progress_bar
 from inrgan.rendering._pyramid import Pyramid
 from inrgan.rendering._writers import AbstractWriter, Place
 

@@ -130,9 +130,7 @@ class _GroupedCarry(BoxCarry):
         return torch.zeros_like(out).index_copy(0, rows, out)
 
 
-def _grouped(
-    keys: Sequence[Hashable], view: View, make: Callable[[Any, View], BoxCarry]
-) -> BoxCarry:
+def _grouped(keys: Sequence[Hashable], view: View, make: Callable[[Any, View], BoxCarry]) -> BoxCarry:
     """A map of each sample by its key, for samples of equal keys together: none depends on others."""
     kinds = list(dict.fromkeys(keys))
     if len(kinds) == 1:

@@ -72,9 +72,7 @@ def axis_matrix(
     return (weights / weights.sum(dim=-1, keepdim=True)).to(positions.dtype)
 
 
-def in_samples(
-    positions: Float[Tensor, "*S"], *, count: int, lower: float, own: float
-) -> Float[Tensor, "*S"]:
+def in_samples(positions: Float[Tensor, "*S"], *, count: int, lower: float, own: float) -> Float[Tensor, "*S"]:
     """Positions in units of samples, cut at the borders of the cells.
 
     Args:

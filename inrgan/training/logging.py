@@ -181,9 +181,7 @@ def media_summary(path: Path, *, tag: str) -> Summary | None:
     return Summary(value=[Summary.Value(tag=tag, image=image)])
 
 
-def statistics(
-    steps: Sequence[Mapping[str, Tensor]], *, batches: Batches, bad: int, ranks: Ranks
-) -> dict[str, float]:
+def statistics(steps: Sequence[Mapping[str, Tensor]], *, batches: Batches, bad: int, ranks: Ranks) -> dict[str, float]:
     """Statistics of several steps over all processes: means, counts of items, and the longest wait for data.
 
     Args:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
-from torch import nn
 
 # One operation for all tensors instead of one for each.
 from torch import _foreach_add as _add  # pyright: ignore[reportPrivateImportUsage]
@@ -15,6 +14,7 @@ from torch import _foreach_lerp_ as _lerp_  # pyright: ignore[reportPrivateImpor
 from torch import _foreach_mul as _multiply  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_norm as _norms  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_sub as _subtract  # pyright: ignore[reportPrivateImportUsage]
+from torch import nn
 
 from inrgan._typing import Bool, Float, Tensor
 from inrgan.training.distribution import Ranks

@@ -113,9 +113,7 @@ class Reals:
         assert isinstance(self.modality, HasPartialObservations)
         return self.modality.observation_view(items, view)
 
-    def regions_of_interest(
-        self, step: int, *, count: int = 1, generator: torch.Generator
-    ) -> Float[Tensor, "B K D"]:
+    def regions_of_interest(self, step: int, *, count: int = 1, generator: torch.Generator) -> Float[Tensor, "B K D"]:
         """Points in regions of interest of other reals than those of the step; NaN where an item has none.
 
         Args:

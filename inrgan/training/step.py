@@ -165,9 +165,7 @@ class TrainingStep:
             total = total + loss
         return total
 
-    def path_loss(
-        self, micro: MicroBatch, stats: dict[str, Tensor]
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    def path_loss(self, micro: MicroBatch, stats: dict[str, Tensor]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Path-length penalty and mean path length of the first term that sees full signals.
 
         The fields are made once more: in fp32, and by code that is not compiled, which could be differentiated once

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from inrgan._typing import Tensor
-from inrgan.augmentation import AugmentStrength, Augmentation
+from inrgan.augmentation import Augmentation, AugmentStrength
 from inrgan.capabilities import HasTransforms
 from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource, split

@@ -73,7 +73,7 @@ def test_trains(losses, tmp_path):
     config = TrainConfig(
         modality=m, kimg=0.008, batch=4, losses=losses, views=LossOptions(patch_start=0, patch_ramp=0), **SMALL
     )
-    assert (config.looks.patch, config.looks.whole, config.looks.lowest) == (512, 512, 512)
+    assert (config.view_options.patch, config.view_options.whole, config.view_options.lowest) == (512, 512, 512)
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
     before = [p.detach().clone() for p in trainer.D.parameters()]
     trainer.fit()

@@ -274,7 +274,7 @@ def run(tmp_path_factory):
 
 def test_train(run):
     config = json.loads((run / "config.json").read_text())
-    assert config["labels"] is True and config["label_pattern"] == "{label}_*"
+    assert config["labels"] == "{label}_*"
     assert config["modality"]["arguments"]["rate"] == 4000
     names = {p.name for p in run.iterdir()}
     assert {"reals.png", "reals.wav", "fakes-00000.016.png", "fakes-00000.016.wav"} <= names

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from inrgan.training._updates import last_updates, update_measures
 from small_runs import SMALL
 from test_core_resume import MODALITIES
 from torch.utils.tensorboard import SummaryWriter
@@ -22,7 +23,6 @@ from inrgan.analysis import (
 )
 from inrgan.cli import main
 from inrgan.errors import ConfigError, DataError, RunDirectoryError
-from inrgan.training._updates import last_updates, update_measures
 
 LAYERS = [f"G.layer{k}" for k in range(6)]
 TIMES = 40

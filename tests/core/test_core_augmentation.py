@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from inrgan.training._strength import AugmentStrength
 from toy_modalities import ToneModality
 
 from inrgan import Box, CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
@@ -14,7 +15,6 @@ from inrgan.errors import ConfigError
 from inrgan.losses import NonSaturatingLoss, RelativisticLoss
 from inrgan.resampling import resample
 from inrgan.samplers import VariableDensity
-from inrgan.training._strength import AugmentStrength
 from inrgan.views import scattered
 
 BOX = Box(2)

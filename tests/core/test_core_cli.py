@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from inrgan import Generator
-from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan._parsing import parse_numbers, parse_seeds, parse_shape
 from inrgan.cli import main
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
@@ -227,7 +227,7 @@ def test_parsers():
 
 FAULTS = """
 import resource, sys, torch
-from inrgan.memory import keep_freed_memory
+from inrgan.process import keep_freed_memory
 told = keep_freed_memory() if sys.argv[1] == "kept" else True
 def fault(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 before = fault()

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from inrgan.training._descent import Descent, shorten
+from inrgan.training._ranks import Ranks
 from rank_worker import SCENARIOS
 
 from inrgan import Trainer
-from inrgan.training._descent import Descent, shorten
-from inrgan.training._ranks import Ranks
 
 
 def test_shortened_by_hand():

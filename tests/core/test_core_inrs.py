@@ -12,12 +12,12 @@ from toy_modalities import BlobModality, BumpModality, ToneModality, ToySource
 
 from inrgan import Field, GeneratorSizes, SphericalModality
 from inrgan.analysis import flat
+from inrgan.checkpoint import load_latents
 from inrgan.cli import main
 from inrgan.data import SubsetSource
 from inrgan.errors import ConfigError, DataError, RunDirectoryError
 from inrgan.inr import LayerWeights, unflat
 from inrgan.inrs import FitOptions, InrSource, convert
-from inrgan.latents import load_latents
 
 SIZES = GeneratorSizes(z_dim=8, w_dim=16, rank=2, lattices=(4,), widths=(12, 8), depths=(2, 1))
 QUICK = FitOptions(steps=30, batch=4, init="shared", warm_rounds=4, warm_steps=4)

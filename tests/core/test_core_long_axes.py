@@ -12,7 +12,6 @@ import torch
 from torch.nn import functional as F
 
 from inrgan import Box, Generator, GeneratorSizes
-from inrgan.resampling.axis_maps import BandedMap
 from inrgan.discriminators import PeriodTrunk, ResidualTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.domains import BoxLattice, cubic_bspline
 from inrgan.encodings import PeriodEncoding, SineEncoding, fade
@@ -20,6 +19,7 @@ from inrgan.errors import ConfigError
 from inrgan.inr import CarrierINR, LayerWeights
 from inrgan.inr._base import soft_clip
 from inrgan.resampling import KaiserSinc, axis_matrix, carry, resample_long
+from inrgan.resampling.axis_maps import BandedMap
 from inrgan.views import scattered
 
 TIME = Box(1, lower=(0.0,), upper=(0.512,), precision=torch.float64)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from inrgan.training._reals import Reals
 from toy_modalities import BlobModality, BumpModality, ToneModality
 
 from inrgan import Box, CriticSizes, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
@@ -11,7 +12,6 @@ from inrgan.discriminators import PatchCritic
 from inrgan.errors import ConfigError, DataError
 from inrgan.losses import DensePatchTerm, LossOptions, gradient_penalty, terms
 from inrgan.samplers import DensePatch, RandomResolution
-from inrgan.training._reals import Reals
 from inrgan.views import product_view
 
 TOYS = [ToneModality(), BumpModality(), BlobModality()]

@@ -10,7 +10,7 @@ from scipy.interpolate import BSpline
 from torch.nn import functional as F
 
 from inrgan import Box, Generator, GeneratorSizes, ImageModality
-from inrgan._plain import from_plain, to_plain
+from inrgan._parsing import from_plain, to_plain
 from inrgan.encodings import FourierEncoding
 from inrgan.errors import ConfigError
 from inrgan.hypernetwork import (

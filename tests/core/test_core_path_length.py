@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from inrgan.training._path_length import PathLength
 from small_runs import config
 from toy_modalities import BlobModality, BumpModality, ToneModality
 
 from inrgan import Box, Generator, GeneratorSizes, Sphere, SphericalModality
 from inrgan.errors import ConfigError
 from inrgan.losses import path_length_penalty, path_lengths
-from inrgan.training._path_length import PathLength
 
 SIZES = GeneratorSizes(z_dim=4, w_dim=6, rank=2, lattices=(2,), widths=(6, 4), depths=(1, 1))
 

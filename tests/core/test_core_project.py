@@ -10,9 +10,9 @@ from toy_modalities import BumpModality
 
 from inrgan import Generator, ImageModality
 from inrgan.analysis import Observations, observe_item, probe_view, project, read_observations, stages_of
+from inrgan.checkpoint import load_latents, save_latents
 from inrgan.cli import main
 from inrgan.errors import CheckpointError, ConfigError, DataError
-from inrgan.latents import load_latents, save_latents
 from inrgan.registry import modality_class, modality_names
 
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 from bitwise import same
+from inrgan.training._state import load_state, save_state
 
 import inrgan
 from inrgan import CriticSizes, GeneratorSizes, TrainConfig, Trainer
 from inrgan.errors import CheckpointError
 from inrgan.losses import LossOptions
-from inrgan.training._state import load_state, save_state
 
 STEPS = 6
 SMALL = {

@@ -15,6 +15,8 @@ from bitwise import same
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
+from inrgan.training._reals import Reals
+from inrgan.training._state import load_state, save_state
 from small_runs import CPU, config, copied, trained
 from toy_modalities import ToneModality, ToySource
 
@@ -32,8 +34,6 @@ from inrgan.errors import (
 from inrgan.files import replacing
 from inrgan.losses import LossOptions
 from inrgan.training import RunDirectory, _loop, pick_device, update_ema
-from inrgan.training._reals import Reals
-from inrgan.training._state import load_state, save_state
 
 
 def lines(run):

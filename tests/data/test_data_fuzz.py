@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inrgan import AudioModality, Box, ImageModality, TrainConfig
-from inrgan._parse import parse_numbers, parse_seeds, parse_shape
+from inrgan._parsing import parse_numbers, parse_seeds, parse_shape
 from inrgan.capabilities import HasNamedViews, HasTime
 from inrgan.cli import main
 from inrgan.data import write_shards

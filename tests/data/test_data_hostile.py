@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inrgan import Generator
-from inrgan._pretrained import load_generator
+from inrgan.checkpoint import load_generator
 from inrgan.data import open_archive
 from inrgan.density._maps import load_density
 from inrgan.domains import Box

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from inrgan.training._state import load_state
 
 from inrgan import CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.cli import main
@@ -21,7 +22,6 @@ from inrgan.data import FolderArchive, StreamSource, is_stream, open_archive, re
 from inrgan.data import _stream_shard as shard_module
 from inrgan.data._stream_shard import read_shard
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, MissingDependency
-from inrgan.training._state import load_state
 
 pytest.importorskip("webdataset")
 COUNT = 40

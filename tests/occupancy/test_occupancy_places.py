@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from inrgan.training._reals import Reals
 from inrgan_modalities.occupancy import Ball, SyntheticSolids, sample_grid
 
 from inrgan import Box, ImageModality, OccupancyModality, Trainer, recipes
@@ -10,7 +11,6 @@ from inrgan.cli import main
 from inrgan.data import epoch_indices
 from inrgan.errors import ConfigError
 from inrgan.losses import DensePatchTerm, LossOptions
-from inrgan.training._reals import Reals
 
 
 def rng(seed=0):

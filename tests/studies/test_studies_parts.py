@@ -21,7 +21,7 @@ import stability  # noqa: E402
 from _benchmarks import stable_rate  # noqa: E402
 
 from inrgan import Box, ImageModality, recipes  # noqa: E402
-from inrgan._plain import to_plain  # noqa: E402
+from inrgan._parsing import to_plain  # noqa: E402
 from inrgan.analysis import Stages  # noqa: E402
 from inrgan.inr import LayerWeights  # noqa: E402
 from inrgan.views import scattered  # noqa: E402

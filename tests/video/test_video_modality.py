@@ -11,6 +11,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from films import film
+from inrgan.training._reals import Reals
 from inrgan_modalities.video import Clip, SyntheticClips, film_sheet
 from inrgan_modalities.video._synthetic import place
 
@@ -20,7 +21,6 @@ from inrgan.cli import main
 from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.testing import check_modality
-from inrgan.training._reals import Reals
 
 
 def rng(seed=0):

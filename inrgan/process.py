@@ -1,7 +1,10 @@
-"""Memory of the process, for programs that own it."""
+"""What a program shows while it works, and how it keeps its memory."""
 
 import ctypes
 import platform
+import shutil
+
+from tqdm import tqdm
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _LARGEST = (1 << 31) - 1
@@ -25,3 +28,27 @@ def keep_freed_memory() -> bool:
         return False
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30) and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST))
+
+
+def progress_bar(
+    total: float, *, unit: str, quiet: bool = False, bar_format: str | None = None, done: float = 0
+) -> tqdm:
+    """A bar on stderr where that is a terminal, and nothing elsewhere or when quiet.
+
+    Terminals that do not tell their size (0 × 0, as in some containers) get 80 columns instead of an empty line.
+    ``done`` is what an earlier process did, which says nothing about this one's pace.
+
+    Example:
+        >>> progress_bar(10, unit="frame", quiet=True).disable
+        True
+    """
+    size = shutil.get_terminal_size()
+    return tqdm(
+        total=total,
+        initial=done,
+        unit=unit,
+        disable=True if quiet else None,
+        ncols=min(size.columns, 120),
+        nrows=max(size.lines, 2),
+        bar_format=bar_format,
+    )

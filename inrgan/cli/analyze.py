@@ -1,13 +1,13 @@
-"""What ``inrgan analyze`` does."""
+"""``inrgan analyze``."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
+from tyro.conf import Positional
 
-from inrgan._commands import load
-from inrgan._progress import progress_bar
 from inrgan._typing import Tensor
 from inrgan.analysis import (
     Known,
@@ -26,34 +26,61 @@ from inrgan.analysis import (
     study_interpolation,
     study_stability,
 )
+from inrgan.cli._common import AbstractModelCommand
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.evaluation import held_out_source
 from inrgan.generator import Generator
+from inrgan.process import progress_bar
 from inrgan.training import RunDirectory
 from inrgan.views import View
 
-WALKED = 1 << 20
-"""Added to the seeds of walks: far from those of samples."""
+PATH_SEEDS = 1 << 20
+"""Offset of the seeds of paths: far from those of samples."""
 REALS = 512
-"""Built-in items on which it is tested how well moments tell their exact factors."""
+"""Number of built-in items whose exact factors are compared with their moments."""
 FLOW_SIDE = 64
-"""Samples along the shorter side of the pictures between which optical flow is sought."""
-
-if TYPE_CHECKING:
-    from inrgan.cli import Analyze
+"""Samples along the shorter side of the images between which optical flow is estimated."""
 
 
-def analyze(flags: "Analyze") -> None:
-    """Measure, print what was found, and write the report."""
-    require_plots()
-    if flags.paths < 2 or flags.seed < 0:
-        raise ConfigError(f"{flags.paths} paths from seed {flags.seed} on; expected 2 or more, and no negative seed")
-    {"interpolation": _interpolation, "geometry": _geometry, "stability": _stability}[flags.study](flags)
+@dataclass(kw_only=True)
+class Analyze(AbstractModelCommand):
+    """Study the map from latents to signals; writes a report with plots, and JSON."""
+
+    study: Positional[Literal["interpolation", "geometry", "stability"]]
+    """interpolation: where interpolations jump, and which stage of the generator causes it. geometry: what linear
+    probes read from latents, and how much of an interpolation is motion. stability: how layers change in training."""
+    out: Path | None = None
+    """Folder of the report. Default: analysis in the run directory."""
+    paths: int = 32
+    """Number of paths between samples."""
+    steps: int | None = None
+    """Steps per path. Default: 64, or 8 with geometry."""
+    samples: int = 1024
+    """geometry: number of samples to probe."""
+    points: int = 1024
+    """Number of points of the domain at which signals are compared."""
+    factor: float = 10.0
+    """stability: growth from which a layer is reported."""
+    seed: int = 0
+    """Seed of the first sample."""
+    truncation: float = 1.0
+    """Truncation, as for sample."""
+    label: str | None = None
+    """Class, as for sample. Default: the first class."""
+    quiet: bool = False
+    """No progress bar."""
+
+    def run(self) -> None:
+        """Measure, print the findings, and write the report."""
+        require_plots()
+        if self.paths < 2 or self.seed < 0:
+            raise ConfigError(f"{self.paths} paths from seed {self.seed} on; expected 2 or more, and no negative seed")
+        {"interpolation": _interpolation, "geometry": _geometry, "stability": _stability}[self.study](self)
 
 
-def _interpolation(flags: "Analyze") -> None:
-    G = load(flags.run, flags.device)
+def _interpolation(flags: Analyze) -> None:
+    G = flags.generator()
     view = probe_view(G.modality, points=flags.points, seed=flags.seed).to(G.device)
     stages = stages_of(G, label=flags.label, truncation=flags.truncation)
     with progress_bar(flags.paths, unit="path", quiet=flags.quiet) as bar:
@@ -64,11 +91,11 @@ def _interpolation(flags: "Analyze") -> None:
     print(study.verdict)
     for name, jump in [*study.stage_jumps().items(), *study.walks().items()]:
         print(f"{name:<26} jump score {jump}")
-    _write(flags, interpolation_page(study, title=f"Interpolation of {Path(flags.run).name}"), study.to_plain())
+    _write(flags, interpolation_page(study, title=f"Interpolation of {Path(flags.model).name}"), study.to_plain())
 
 
-def _geometry(flags: "Analyze") -> None:
-    G = load(flags.run, flags.device)
+def _geometry(flags: Analyze) -> None:
+    G = flags.generator()
     modality = G.modality
     grid = modality.domain.grid(modality.domain.shape(modality.resolution))
     view, chosen = some_points(grid, points=flags.points, seed=flags.seed)
@@ -89,11 +116,11 @@ def _geometry(flags: "Analyze") -> None:
         print(f"{name:<26} R² " + ", ".join(f"{x} from {space}" for space, x in row.items()))
     for name, explained in study.motion.items():
         print(f"{name:<26} score {explained.score()}, share {explained.share()}, of fades {explained.share_of_fades()}")
-    _write(flags, geometry_page(study, title=f"Geometry of {Path(flags.run).name}"), study.to_plain())
+    _write(flags, geometry_page(study, title=f"Geometry of {Path(flags.model).name}"), study.to_plain())
 
 
-def _stability(flags: "Analyze") -> None:
-    run = Path(flags.run)
+def _stability(flags: Analyze) -> None:
+    run = Path(flags.model)
     study = study_stability(read_records(run), spreads=read_spreads(run), factor=flags.factor)
     study.protocol["run"] = run.name
     print(study.verdict)
@@ -106,9 +133,9 @@ def _stability(flags: "Analyze") -> None:
     _write(flags, stability_page(study, title=f"Stability of {run.name}"), study.to_plain())
 
 
-def _known(flags: "Analyze", G: Generator, grid: View, chosen: Tensor) -> Known | None:
-    """Built-in reals with their factors, where the run was trained on such."""
-    run = Path(flags.run)
+def _known(flags: Analyze, G: Generator, grid: View, chosen: Tensor) -> Known | None:
+    """Built-in reals with their exact factors, if the run was trained on such data."""
+    run = Path(flags.model)
     if not (run / "stats.jsonl").exists() or RunDirectory(run, held=False).read_config().get("data", "") is not None:
         return None
     source = held_out_source(G.modality, None, seed=flags.seed)
@@ -123,22 +150,22 @@ def _known(flags: "Analyze", G: Generator, grid: View, chosen: Tensor) -> Known 
     return Known(torch.cat(parts), factors)
 
 
-def _ends(flags: "Analyze", G: Generator) -> Tensor:
-    """Pairs of latents, of seeds beyond those that are probed."""
-    first = flags.seed + WALKED
+def _ends(flags: Analyze, G: Generator) -> Tensor:
+    """Pairs of latents (paths, 2, Z), from seeds beyond those of the probes."""
+    first = flags.seed + PATH_SEEDS
     return G.latents(range(first, first + 2 * flags.paths)).unflatten(0, (-1, 2))
 
 
-def _write(flags: "Analyze", page: Page, data: dict[str, Any]) -> None:
+def _write(flags: Analyze, page: Page, data: dict[str, Any]) -> None:
     print(f"report: {page.write(_folder(flags), flags.study, data)}", file=sys.stderr)
 
 
-def _protocol(flags: "Analyze") -> dict[str, object]:
-    return {"run": Path(flags.run).name, "seed": flags.seed, "truncation": flags.truncation, "label": flags.label}
+def _protocol(flags: Analyze) -> dict[str, object]:
+    return {"run": Path(flags.model).name, "seed": flags.seed, "truncation": flags.truncation, "label": flags.label}
 
 
-def _folder(flags: "Analyze") -> Path:
+def _folder(flags: Analyze) -> Path:
     if flags.out is not None:
         return flags.out
-    run = Path(flags.run)
+    run = Path(flags.model)
     return run / "analysis" if run.is_dir() else Path("analysis")

@@ -1,13 +1,15 @@
-"""One function per preset."""
+"""Presets of training configurations; ``inrgan.sizes`` has the table of their network sizes."""
 
-from inrgan._sizes import check_preset
+from inrgan.config import TrainConfig
 from inrgan.losses import LossOptions
 from inrgan.modality import Modality
-from inrgan.training import TrainConfig
+from inrgan.sizes import PRESETS, check_preset, critic_preset, generator_preset
+
+__all__ = ["PRESETS", "base", "check_preset", "critic_preset", "generator_preset", "large", "recipe", "tiny"]
 
 
 def tiny(modality: Modality) -> TrainConfig:
-    """Shows something recognisable on the built-in data in about three minutes on two CPU cores.
+    """Preset for a test: recognizable samples of the built-in data in about three minutes on two CPU cores.
 
     Example:
         >>> tiny(ImageModality(resolution=32)).batch
@@ -27,7 +29,7 @@ def tiny(modality: Modality) -> TrainConfig:
 
 
 def base(modality: Modality) -> TrainConfig:
-    """For one GPU and a day.
+    """Preset for one GPU and a day.
 
     Example:
         >>> base(ImageModality(resolution=64)).batch
@@ -40,7 +42,7 @@ def base(modality: Modality) -> TrainConfig:
 
 
 def large(modality: Modality) -> TrainConfig:
-    """For several GPUs, or one and a week.
+    """Preset for several GPUs, or for one GPU and a week.
 
     Example:
         >>> large(ImageModality(resolution=256)).preset
@@ -53,7 +55,7 @@ def large(modality: Modality) -> TrainConfig:
 
 
 def recipe(preset: str, modality: Modality) -> TrainConfig:
-    """The preset of a name.
+    """Training configuration of a preset, by name.
 
     Raises:
         ConfigError: the name is unknown.

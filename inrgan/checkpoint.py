@@ -1,29 +1,48 @@
-"""Generators on disk: ``config.json`` beside ``model.safetensors``, and nothing that can run."""
+"""Generators and latents on disk: JSON and safetensors, nothing that can run.
 
+A generator is a folder with ``config.json`` and ``model.safetensors``. Latents, and weights of single functions, are
+one safetensors file.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from inrgan._plain import from_plain, to_plain
-from inrgan._sizes import GeneratorSizes
-from inrgan._typing import Tensor
+from inrgan._parsing import from_plain, to_plain
+from inrgan._typing import Float, Tensor
 from inrgan.errors import CheckpointError, ConfigError, InrganError
+from inrgan.field import Field
 from inrgan.files import read_json, replacing, write_json
+from inrgan.inr import AbstractINR, LayerWeights, Weights
 from inrgan.modality import Modality
 from inrgan.registry import rebuild
+from inrgan.sizes import GeneratorSizes
 
 FORMAT = "inrgan-generator"
 VERSION = 1
 
 
+@runtime_checkable
+class LatentGenerator(Protocol):
+    """The part of ``inrgan.Generator`` that files of latents need; that module imports this one."""
+
+    sizes: GeneratorSizes
+    modality: Modality
+    inr: AbstractINR
+    mapping: Any
+
+    def field(self, w: Tensor) -> Field: ...
+
+
 @dataclass(frozen=True)
 class GeneratorFile:
-    """What ``config.json`` says of a generator."""
+    """Description of a saved generator, from its ``config.json``."""
 
     where: Path
     modality_name: str
@@ -75,7 +94,7 @@ def save_generator(G: Any, folder: Path) -> None:
 
 
 def resolve(name: str | Path) -> Path:
-    """The folder that a path, a run directory or a Hub id stands for.
+    """The folder of the generator that a path, a run directory or a Hub id names.
 
     Raises:
         CheckpointError: nothing is there.
@@ -132,7 +151,9 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     except InrganError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{config_path} lacks or garbles {error}; copy it anew from its source") from None
+        raise CheckpointError(
+            f"{config_path} lacks an entry, or one is corrupt: {error}; copy it anew from its source"
+        ) from None
     try:
         tensors = load_file(weights_path)
     except FileNotFoundError:
@@ -160,3 +181,120 @@ def _from_hub(name: str) -> Path:
         raise CheckpointError(
             f"there is no folder {name}, and the Hub has no generator of that id within reach: {type(error).__name__}"
         ) from None
+
+
+def save_latents(
+    path: str | Path, w: Float[Tensor, "B W"], *, weights: Weights | None = None, generator: LatentGenerator
+) -> None:
+    """Write mapped latents, and the weights of their functions where the generator would make others.
+
+    The file is safetensors: ``w``, and ``weight.NAME`` and ``bias.NAME`` of every layer.
+
+    Args:
+        path: File to write; it appears whole or not at all.
+        w: B mapped latents.
+        weights: Weights of B functions; None where they follow from ``w``.
+        generator: Generator that the latents belong to.
+
+    Raises:
+        WriteError: the file cannot be written.
+
+    Example:
+        >>> save_latents("cat.safetensors", G.sample_w([0]), generator=G)
+    """
+    tensors = {"w": w}
+    if weights is not None:
+        for spec, layer in zip(generator.inr.layers, weights, strict=True):
+            tensors |= {f"weight.{spec.name}": layer.weight, f"bias.{spec.name}": layer.bias}
+    data = save({name: x.detach().cpu().contiguous() for name, x in tensors.items()}, metadata={"format": "pt"})
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(data)
+
+
+def load_latents(path: str | Path, generator: LatentGenerator) -> Field:
+    """The functions in a file of ``save_latents``.
+
+    Args:
+        path: File to read.
+        generator: Generator that the latents belong to.
+
+    Raises:
+        CheckpointError: the file is missing, corrupt, not finite, or of another generator.
+
+    Example:
+        >>> load_latents("cat.safetensors", G).render((64, 64)).shape
+        torch.Size([1, 3, 64, 64])
+    """
+    tensors, like = _read(path, generator), generator.mapping.w_mean
+    if set(tensors) == {"w"}:
+        with torch.no_grad():
+            return generator.field(tensors["w"].to(like))
+    return Field(generator.inr, _weights(path, tensors, generator, like), domain=generator.modality.domain)
+
+
+def load_w(path: str | Path, generator: LatentGenerator) -> Float[Tensor, "B W"]:
+    """The mapped latents in a file of ``save_latents``, with or without weights beside them.
+
+    Args:
+        path: File to read.
+        generator: Generator that the latents belong to.
+
+    Raises:
+        CheckpointError: the file is missing, corrupt, not finite, or of another generator.
+
+    Example:
+        >>> load_w("cat.safetensors", G).shape
+        torch.Size([1, 128])
+    """
+    return _read(path, generator)["w"]
+
+
+def _read(path: str | Path, generator: LatentGenerator) -> dict[str, Tensor]:
+    """All tensors of a file, checked: finite, and with latents of the generator."""
+    try:
+        tensors = load_file(Path(path))
+    except FileNotFoundError:
+        raise CheckpointError(f"there are no latents at {path}; expected a file of inrgan project") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} holds no latents: {error}; expected a file of inrgan project") from None
+    w = tensors.get("w")
+    if w is None or w.ndim != 2 or w.shape[0] < 1 or w.shape[1] != generator.sizes.w_dim:
+        got = "none" if w is None else str(tuple(w.shape))
+        raise CheckpointError(
+            f"{path} has latents w of shape {got}; expected (number, {generator.sizes.w_dim}), of the same generator"
+        )
+    for name, x in tensors.items():
+        if not x.is_floating_point() or not torch.isfinite(x).all():
+            raise CheckpointError(f"{path} holds NaN, infinity or whole numbers in {name}; make it anew")
+    return tensors
+
+
+def one_function(path: str | Path, generator: LatentGenerator) -> Field:
+    """The function in a file that holds exactly one.
+
+    Raises:
+        CheckpointError: as for ``load_latents``, or there are several.
+
+    Example:
+        >>> len(one_function("cat.safetensors", G))
+        1
+    """
+    fields = load_latents(path, generator)
+    if len(fields) != 1:
+        raise CheckpointError(f"{path} holds {len(fields)} functions; expected one")
+    return fields
+
+
+def _weights(path: str | Path, tensors: Mapping[str, Tensor], generator: LatentGenerator, like: Tensor) -> Weights:
+    count, out, expected = len(tensors["w"]), [], {"w"}
+    for spec in generator.inr.layers:
+        names = (f"weight.{spec.name}", f"bias.{spec.name}")
+        shapes = ((count, spec.outputs, spec.inputs), (count, spec.outputs))
+        for name, shape in zip(names, shapes, strict=True):
+            if name not in tensors or tuple(tensors[name].shape) != shape:
+                raise CheckpointError(f"{path} has no {name} of shape {shape}; it is of another generator")
+        expected |= set(names)
+        out.append(LayerWeights(tensors[names[0]].to(like), tensors[names[1]].to(like)))
+    if set(tensors) != expected:
+        raise CheckpointError(f"{path} holds {min(set(tensors) - expected)}; it is of another generator")
+    return out

@@ -1,21 +1,24 @@
-"""Everything that decides a training run."""
+"""Training configuration.
+
+The command line parses ``TrainConfig`` itself: fields are the flags of ``inrgan train``, and their docstrings the help.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from inrgan._plain import from_plain, to_plain
-from inrgan._sizes import CriticSizes, GeneratorSizes, critic_preset
+from inrgan._parsing import from_plain, to_plain
 from inrgan.capabilities import HasTransforms
 from inrgan.data import reaches_out
 from inrgan.errors import ConfigError
 from inrgan.losses import LossOptions, check_names
 from inrgan.modality import Modality
+from inrgan.sizes import CriticSizes, GeneratorSizes, Preset, critic_preset
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """A training run; two runs with equal configurations are equal bit for bit on a CPU.
+    """Training configuration; runs with equal configurations are equal bit for bit on a CPU.
 
     Raises:
         ConfigError: a number is out of range.
@@ -26,76 +29,78 @@ class TrainConfig:
     """
 
     modality: Modality
-    """The adapter, with its resolution."""
+    """Adapter of the kind of signal, with its training resolution."""
     data: str | None = None
-    """Folder, zip, shards, or a stream of shards; None for the built-in synthetic set."""
-    labels: bool = False
-    """Condition on a class: the sub-folder that an item lies in, unless there is a pattern."""
-    label_pattern: str = ""
-    """With labels: where the class stands in a file's name instead, such as {label}_*."""
+    """Folder, zip or tar shards of files, or a stream of shards: stream:PATH, https://... or pipe:COMMAND. Default: the
+    built-in synthetic set."""
+    labels: bool | str = False
+    """Train a class-conditional generator. The class of an item is the sub-folder it lies in, or with a pattern such as
+    "{label}_*" a part of its file name."""
     hold_out: float = 0.0
-    """Share of the items that is kept for scores, chosen by the hashes of their names; see ``inrgan.data.split``."""
-    preset: str = "tiny"
-    """tiny, base or large: decides the sizes that are not given."""
+    """Fraction of the items to hold out of training, chosen by hashes of their names. Use the same value in evaluate to
+    score against them."""
+    preset: Preset = "tiny"
+    """Network sizes, and default values of batch, length, gamma and learning rates."""
     generator: GeneratorSizes | None = None
     """Generator sizes instead of the preset's."""
     critic: CriticSizes | None = None
     """Critic sizes instead of the preset's."""
     kimg: float = 25_000.0
-    """Length of the training, in thousands of reals shown to the critic."""
+    """Length of the training, in thousands of real items shown to the critic."""
     batch: int = 32
-    """Items per step."""
+    """Items per step, over all processes."""
+    batch_gpu: int = 0
+    """Items that one process handles at a time; smaller values need less memory and train the same. 0 for all of its
+    items."""
     seed: int = 0
-    """Decides the initial weights and every random draw."""
+    """Seed of the initial weights and of every random draw."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; auto takes a GPU where there is one."""
+    """Device to train on; auto takes a GPU if there is one."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 runs the networks under autocast; weights, optimisers and penalties stay in fp32."""
+    """bf16 runs the networks under autocast; weights, optimizers and penalties stay in fp32."""
     losses: tuple[str, ...] = ("full",)
-    """Terms: full, random-resolution, variable-density, points, dense-patch, weights."""
+    """Loss terms: full, random-resolution, variable-density, points, dense-patch, weights."""
     inrs: str | None = None
-    """Folder of fitted functions (``inrgan.inrs``) that the term weights compares with."""
+    """Folder of fitted functions from inrgan convert, for the loss weights."""
     views: LossOptions = field(default_factory=LossOptions)
-    """From where the terms look."""
+    """View options of the losses."""
     adversarial: Literal["relativistic", "non-saturating"] = "relativistic"
-    """relativistic is penalised at reals and fakes (R1 and R2), non-saturating at reals (R1)."""
+    """Adversarial loss: relativistic with penalties at reals and fakes (R1 and R2), or non-saturating with a penalty at
+    reals (R1)."""
     gamma: float = 1e-4
     """Strength of the gradient penalties, per unit of the critic's functional derivative."""
     penalty_every: int = 4
-    """Steps between penalties; they count that much more."""
+    """Steps between gradient penalties; each is weighted by this number."""
     path_length: float = 0.0
-    """Strength of the path-length regularisation of the generator; 0 for none."""
+    """Strength of the generator's path-length regularization, for even interpolations; 0 for none."""
     path_every: int = 8
-    """Steps between its penalties; they count that much more."""
+    """Steps between path-length penalties; each is weighted by this number."""
     generator_rate: float = 2e-3
     """Adam's learning rate for the generator."""
     critic_rate: float = 2e-3
     """Adam's learning rate for the critic."""
     betas: tuple[float, float] = (0.0, 0.99)
     """Adam's decay rates."""
-    largest_step: float = 0.01
-    """How far a step may move a tensor of weights, as a share of their root mean square; 0 for no limit."""
+    max_update: float = 0.01
+    """Largest update of a weight tensor in one step, relative to its root mean square; 0 for no limit."""
     ema_kimg: float = 10.0
-    """Half-life of the averaged generator, in thousands of images."""
+    """Half-life of the averaged generator, in thousands of items."""
     snapshot_kimg: float = 200.0
-    """Between snapshots of the averaged generator and pictures of it."""
+    """Thousands of items between snapshots of the averaged generator with their previews."""
     augment: Literal["none", "fixed", "adaptive"] = "none"
-    """Transform reals and fakes by the modality's transforms: for small data sets."""
+    """Randomly transform reals and fakes, for small data sets. adaptive adjusts the probability during training."""
     augment_p: float = 0.0
-    """Chance of every transform: fixed, or where adaptive starts."""
+    """Probability of each transform, or its initial value with adaptive."""
     augment_target: float = 0.6
-    """Adaptive: how surely the critic should tell reals from fakes, 0 by chance and 1 without an error."""
+    """Adaptive augmentation: target of the critic's real/fake sign, from 0 (random guess) to 1 (no error)."""
     augment_kimg: float = 100.0
-    """Adaptive: thousand items over which the chance may go from 0 to 1."""
+    """Adaptive augmentation: thousands of items in which the probability can go from 0 to 1."""
     compile: bool = False
     """Compile generator, critic and gradient penalties with torch.compile."""
-    batch_gpu: int = 0
-    """Items that a process works on at once; it adds up the gradients of several pieces of the batch. 0 for all of its
-    items."""
     ahead: int | None = None
-    """Steps whose data a thread prepares while another one is computed; 2 with a GPU and 0 without where None."""
+    """Steps whose data a background thread prepares in advance. Default: 2 with a GPU, otherwise 0."""
     watch_every: int = 100
-    """Steps between looks at every layer's activations and gradients; 0 for none."""
+    """Steps between records of every layer's activations and gradients; 0 for none."""
 
     def __post_init__(self):
         positive = {
@@ -107,7 +112,7 @@ class TrainConfig:
             if not 0 < value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected a positive number")
         counted = {"gamma": self.gamma, "seed": self.seed, "batch_gpu": self.batch_gpu, "ahead": self.ahead or 0,
-                   "watch_every": self.watch_every, "largest_step": self.largest_step,
+                   "watch_every": self.watch_every, "max_update": self.max_update,
                    "path_length": self.path_length}  # fmt: skip
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
@@ -115,8 +120,8 @@ class TrainConfig:
         check_names(self.losses)
         if self.path_length and self.losses == ("weights",):
             raise ConfigError(
-                f"path_length is {self.path_length} with the loss weights alone, which looks at no signals; take it "
-                "beside another loss"
+                f"path_length is {self.path_length} with the loss weights alone, which sees no signals; add "
+                "another loss"
             )
         if ("weights" in self.losses) != (self.inrs is not None):
             raise ConfigError(
@@ -137,19 +142,19 @@ class TrainConfig:
             raise ConfigError(f"augment is {self.augment}, and {self.modality.name} has no transforms; use none")
 
     @property
-    def looks(self) -> LossOptions:
-        """From where the terms look, with the modality's sizes where none are given."""
-        own = {name: n for name, n in self.modality.view_sizes().items() if getattr(self.views, name) == 0}
-        return dataclasses.replace(self.views, **own)
+    def view_options(self) -> LossOptions:
+        """View options of the losses, with the modality's sizes where none are given."""
+        sizes = {name: n for name, n in self.modality.view_sizes().items() if getattr(self.views, name) == 0}
+        return dataclasses.replace(self.views, **sizes)
 
     def sizes(self, *, classes: int) -> tuple[GeneratorSizes, CriticSizes]:
-        """The sizes given, or the preset's."""
+        """Sizes of generator and critic: those given, or the preset's."""
         generator = self.generator or self.modality.generator_sizes(self.preset)
         critic = self.critic or critic_preset(self.preset)
         return dataclasses.replace(generator, classes=classes), dataclasses.replace(critic, classes=classes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types only; the modality by name and arguments."""
+        """Plain values; the modality as its name and arguments."""
         plain = to_plain(self)
         plain["modality"] = {"name": self.modality.name, "arguments": self.modality.arguments()}
         plain["generator"] = None if self.generator is None else to_plain(self.generator)
@@ -159,29 +164,38 @@ class TrainConfig:
 
     @staticmethod
     def from_json(data: dict[str, Any], *, modality: Modality, given: str | None = None) -> "TrainConfig":
-        """The inverse of ``to_json``, given the rebuilt adapter.
+        """The inverse of ``to_json``; entries of earlier versions are read, too.
 
-        Data that run a command or ask another machine are taken from their user alone, never from a file.
+        Data that run a command or contact another machine are accepted from the user only, never from a file.
 
         Args:
-            data: what was read.
-            modality: the adapter.
-            given: where the data are, by the user's own word; None for where the file says.
+            data: Plain values that were read from a file.
+            modality: The rebuilt adapter.
+            given: Data that the user asked for, instead of those in the file; None to use the file's.
 
         Raises:
             ConfigError: an entry is unknown or has the wrong type, or the file names a command or an address.
         """
-        values = {**data, "modality": modality}
+        values: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in data.items()}
+        values["modality"] = modality
         if given is not None:
             values["data"] = given
         elif isinstance(values.get("data"), str) and reaches_out(values["data"]):
             raise ConfigError(
                 f"the run's configuration asks to read its data by {values['data']!r}, and no file may start a command "
-                "or ask another machine by itself; if that is what you want, say so yourself: --data and the same words"
+                "or contact another machine; if that is what you want, pass the same words as --data"
             )
         if values.get("generator") is not None:
             values["generator"] = from_plain(GeneratorSizes, values["generator"], what="the run's generator")
         if values.get("critic") is not None:
             values["critic"] = from_plain(CriticSizes, values["critic"], what="the run's critic")
         values["views"] = from_plain(LossOptions, values.get("views", {}), what="the run's views")
-        return from_plain(TrainConfig, values, what="the run's configuration")
+        labels, pattern = values.pop("labels", False), values.pop("label_pattern", "")  # two entries once, now one
+        labels = pattern if labels is True and pattern else labels
+        if not isinstance(labels, (bool, str)):
+            raise ConfigError(f"the run's configuration has labels = {labels!r}; expected true, false or a pattern")
+        return dataclasses.replace(from_plain(TrainConfig, values, what="the run's configuration"), labels=labels)
+
+
+_RENAMED = {"largest_step": "max_update"}
+"""Entries of earlier versions, and their names today."""

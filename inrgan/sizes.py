@@ -1,4 +1,4 @@
-"""The sizes of the networks, and the table of presets."""
+"""Network sizes, and the table of presets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,30 +14,30 @@ PRESETS: tuple[Preset, ...] = ("tiny", "base", "large")
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSizes:
-    """Everything that shapes a generator; with the modality's arguments it rebuilds one."""
+    """Generator sizes; with the modality's arguments they rebuild a generator."""
 
     z_dim: int = 256
-    """Z, width of the latent."""
+    """Width Z of the latent."""
     w_dim: int = 256
-    """W, width of the mapped latent."""
+    """Width W of the mapped latent."""
     mapping_depth: int = 2
     """Layers of the mapping network."""
     mapping_rate: float = 0.01
     """Learning rate of the mapping network relative to the rest."""
     hypernetwork: Hypernetwork = "factorized"
-    """How a latent becomes weights."""
+    """Kind of hypernetwork, which turns a mapped latent into weights."""
     rank: int = 10
     """Rank of the factorized modulation."""
     modulation: Literal["linear", "plain", "tanh", "sigmoid"] = "linear"
     """Form of the factorized modulation."""
     demodulated: bool = True
-    """Rows of modulated weights to unit length; off only to study what happens then, and of factorized modulation."""
+    """Normalize the rows of modulated weights. Turn it off only to study the effect; factorized modulation only."""
     backbone: Backbone = "multiscale"
-    """What the weights are the weights of."""
+    """Network whose weights the hypernetwork generates."""
     lattices: tuple[int, ...] = ()
     """Cells along the shortest side of each lattice, coarse to fine."""
     widths: tuple[int, ...] = (128,)
-    """Layer widths per stage; the last stage is at the queried points (of carriers, on the last lattice)."""
+    """Layer widths per stage; the last stage runs at the queried points (with carriers, on the last lattice)."""
     depths: tuple[int, ...] = (7,)
     """Layers per stage."""
     classes: int = 0
@@ -45,7 +45,7 @@ class GeneratorSizes:
 
     @property
     def part_dims(self) -> tuple[int, int]:
-        """Entries of z and of w that a part of the latent takes that can be drawn apart."""
+        """Entries of z and of w that belong to a separately drawn part of the latent, such as motion."""
         return max(1, self.z_dim // 4), max(1, self.w_dim // 4)
 
     def __post_init__(self):
@@ -67,10 +67,10 @@ class GeneratorSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class CriticSizes:
-    """Everything that shapes a critic, beside what its modality decides."""
+    """Critic sizes, apart from what the modality decides."""
 
     width: int = 32
-    """Channels at full resolution; they double at every halving."""
+    """Channels at full resolution; they double whenever the resolution is halved."""
     max_width: int = 512
     """Upper bound on the channels."""
     classes: int = 0
@@ -91,17 +91,17 @@ _CRITIC_TABLE: dict[str, tuple[int, int]] = {"tiny": (16, 128), "base": (48, 384
 
 
 def check_preset(preset: str) -> None:
-    """Refuse a preset that is not in the table.
+    """Check that a preset is in the table.
 
     Raises:
-        ConfigError: with the names that are.
+        ConfigError: the preset is unknown; the message lists the known ones.
     """
     if preset not in _TABLE:
         raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(_TABLE)}")
 
 
 def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "multiscale") -> GeneratorSizes:
-    """Sizes of a preset for a training resolution.
+    """Generator sizes of a preset for a training resolution.
 
     The fine lattice has half the resolution, from 128 samples up a quarter, and at most 64 cells; the coarse
     one a quarter of that. The octaves between the fine lattice and the data's own detail are left to the
@@ -137,7 +137,7 @@ def critic_preset(preset: str, *, classes: int = 0) -> CriticSizes:
 
 
 def override(sizes: GeneratorSizes, changes: dict[str, int | float | str | Sequence[int] | None]) -> GeneratorSizes:
-    """Sizes with every entry of ``changes`` that is not None put in place."""
+    """Sizes with the given changes; entries that are None keep their value."""
     given: dict[str, Any] = {
         k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in changes.items() if v is not None
     }
