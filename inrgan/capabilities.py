@@ -183,10 +183,19 @@ class HasFieldLoss(Protocol):
     """A loss of generated fields alone, such as one of their slopes."""
 
     @abc.abstractmethod
-    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
-        """What training adds to the generator's loss; None for nothing.
+    def field_loss_view(self, batch: int, *, generator: torch.Generator) -> View | None:
+        """Points of the loss, on the CPU; None where there is no loss.
+
+        Args:
+            batch: Number of fields.
+            generator: Generator of the random draws.
+        """
+
+    @abc.abstractmethod
+    def field_loss(self, field: Field, view: View) -> Float[Tensor, ""]:
+        """The part of the generator's loss that is about fields alone.
 
         Args:
             field: Batch of generated fields; the loss is differentiable in what made them.
-            generator: Generator of the random draws, on the CPU.
+            view: Points from ``field_loss_view``.
         """

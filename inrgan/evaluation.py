@@ -12,7 +12,7 @@ from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.metrics import Score, evaluate
 from inrgan.modality import Modality
-from inrgan.training._reals import Reals
+from inrgan.training.reals import Reals
 from inrgan.views import View
 
 HELD_OUT = 1 << 31

@@ -235,7 +235,7 @@ class QuarterTurn(AbstractTransform):
 
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B 1"]) -> Tensor:
         crossed = (self._quarters(view, drawn) % 2 == 1)[:, 0]
-        if not self._is_grid(view) or not bool(crossed.any()):
+        if not self._is_grid(view):
             return values
         a, b = (values.ndim - 1 - d for d in self.plane)
         return torch.where(crossed.reshape(-1, *[1] * (values.ndim - 1)), values.transpose(a, b), values)

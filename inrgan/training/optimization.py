@@ -41,7 +41,7 @@ class Optimizer:
     ):
         self.rate, self.ranks, self.max_update = rate, ranks, max_update
         self.adam = torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)
-        self.parameters = [p for p in network.parameters()]
+        self.parameters = list(network.parameters())
         self._floors = [p.new_full((), math.sqrt(p.numel())).detach() for p in self.parameters]
         self._updated: list[nn.Parameter] = []
         self._kept: Float[Tensor, "P"] = torch.ones(0)

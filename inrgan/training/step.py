@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from inrgan._typing import Bool, Float, Int, Tensor
+from inrgan.capabilities import HasFieldLoss
 from inrgan.config import TrainConfig
 from inrgan.field import Field
 from inrgan.losses import PathLengthRegularizer, adversarial_loss, gradient_penalty
@@ -81,7 +82,7 @@ class TrainingStep:
             loss = self.critic_loss(micro, fakes, stats, penalize=step % config.penalty_every == 0)
             losses.append(_backward(loss, micro))
         signs = torch.stack([stats[f"real_fake_sign/{part.term.name}"] for part in batch[0] if part.term.full_domain])
-        critic_finite, signs, critic_stats = networks.critic_optimizer.step(torch.stack(losses).sum(), reduce=signs)
+        critic_finite, signs, critic_stats = networks.critic_optimizer.step(_sum(losses), reduce=signs)
 
         networks.D.requires_grad_(False)
         networks.generator_optimizer.zero_grad()
@@ -95,10 +96,10 @@ class TrainingStep:
                 loss, lengths = loss + path_loss, [*lengths, micro[0].share * length]
             losses.append(_backward(loss, micro))
             w_means.append(micro[0].share * torch.stack([w.detach().float().mean(dim=0) for _, w, _ in fakes]))
-        means = torch.stack(w_means).sum(dim=0)
-        length = torch.stack(lengths).sum() if lengths else means.new_zeros(())
+        means = _sum(w_means)
+        length = _sum(lengths) if lengths else means.new_zeros(())
         generator_finite, means, generator_stats = networks.generator_optimizer.step(
-            torch.stack(losses).sum(), reduce=torch.cat([means.flatten(), length[None]])
+            _sum(losses), reduce=torch.cat([means.flatten(), length[None]])
         )
         for mean in means[:-1].unflatten(0, (len(batch[0]), -1)):
             networks.G.mapping.track(mean[None], valid=generator_finite)
@@ -158,9 +159,10 @@ class TrainingStep:
             loss = self.adversarial.generator(real, fake)
             _add(stats, {f"loss/generator/{part.term.name}": loss}, share=part.share)
             total = total + part.weight * loss
-        field = fakes[0][2]
-        if micro[0].field_loss is not None and isinstance(field, Field):
-            loss = micro[0].field_loss(field)
+        field, points = fakes[0][2], micro[0].field_view
+        if points is not None and isinstance(field, Field):
+            assert isinstance(self.config.modality, HasFieldLoss)
+            loss = self.config.modality.field_loss(field, points)
             _add(stats, {"loss/field": loss}, share=micro[0].share)
             total = total + loss
         return total
@@ -212,6 +214,14 @@ def _backward(loss: Float[Tensor, ""], micro: MicroBatch) -> Float[Tensor, ""]:
     loss = loss * micro[0].share
     loss.backward()
     return loss.detach()
+
+
+def _sum(parts: Sequence[Tensor]) -> Tensor:
+    """Sum over micro-batches, in their order: that in which processes would add them up."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 def _add(stats: dict[str, Tensor], values: dict[str, Tensor], *, share: float) -> None:

@@ -28,7 +28,7 @@ from inrgan.training.networks import Networks, check_term, extra_terms, pick_dev
 from inrgan.training.reals import Reals
 from inrgan.training.run_directory import check_same_run, open_run
 from inrgan.training.state import has_state, load_last_state, save_state
-from inrgan.training.step import TrainingStep
+from inrgan.training.step import StepResult, TrainingStep
 
 TICK_SECONDS = 2.0
 """Time between statistics. At these ticks the host reads what the steps left on the device."""
@@ -219,16 +219,20 @@ class Trainer:
                 saved = now
         self._finish(stop, stopped=stopped, written=snapshot_step == self.step)
 
-    def train_step(self) -> None:
+    def train_step(self) -> StepResult:
         """One step of the critics and one of the generator, on the same fakes.
 
         A step whose loss or gradient is not finite changes no weight; ``read_results`` counts it in ``health``.
+
+        Returns:
+            Outcome of the step, on the device.
         """
         self.batch = self.batches.at(self.step, probability=self.strength.probability)
         result = self.training_step(self.batch, step=self.step)
         self.step += 1
         self._unread.append((result.finite, result.stats))
         self.strength.update(result.real_fake_sign, items=self.config.batch)
+        return result
 
     def read_results(self) -> None:
         """Read what the steps since the last call left on the device: which were finite, and statistics of those."""

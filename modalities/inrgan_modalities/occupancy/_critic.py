@@ -70,12 +70,15 @@ class SolidPatchCritic(AbstractPatchCritic):
             classes=sizes.classes, context=context,
         )  # fmt: skip
 
+    def prepare(self, view: View, whole_view: View | None = None) -> None:
+        self.critic.prepare(view, whole_view)
+
     def forward(
         self,
         patch: Float[Tensor, "B C *S"],
         view: View,
-        whole: Float[Tensor, "B C *K"] | None,
-        whole_view: View | None,
+        whole: Float[Tensor, "B C *K"] | None = None,
+        whole_view: View | None = None,
         labels: Int[Tensor, "B"] | None = None,
     ) -> Float[Tensor, "B"]:
         if self.normals:

@@ -20,7 +20,7 @@ from inrgan.field import Field
 from inrgan.metrics import Metric
 from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
 from inrgan.resampling import resample
-from inrgan.views import View
+from inrgan.views import View, scattered
 from inrgan_modalities.occupancy._critic import SolidCritic, SolidPatchCritic
 from inrgan_modalities.occupancy._eikonal import eikonal_loss
 from inrgan_modalities.occupancy._field_mesh import field_mesh
@@ -200,13 +200,15 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
         places = cell + sides * torch.rand(count, 3, generator=generator)
         return torch.where(values[:, None] < 1, places, torch.nan)
 
-    def field_loss(self, field: Field, *, generator: torch.Generator) -> Float[Tensor, ""] | None:
+    def field_loss_view(self, batch: int, *, generator: torch.Generator) -> View | None:
         if not self.eikonal:
             return None
-        points = self.domain.sample(len(field) * _ASKED, generator=generator).unflatten(0, (len(field), _ASKED))
-        spacing = self.domain.spacing(self.resolution)
-        loss = eikonal_loss(lambda p: field(p, spacing=spacing), points.to(field.device), reach=self.truncation)
-        return self.eikonal * loss
+        points = self.domain.sample(batch * _ASKED, generator=generator).unflatten(0, (batch, _ASKED))
+        return scattered(points, spacing=self.domain.spacing(self.resolution))
+
+    def field_loss(self, field: Field, view: View) -> Float[Tensor, ""]:
+        spacing = view.spacing
+        return self.eikonal * eikonal_loss(lambda p: field(p, spacing=spacing), view.coords, reach=self.truncation)
 
     def metrics(self) -> Mapping[str, Metric]:
         return solid_metrics()
