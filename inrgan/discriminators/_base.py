@@ -1,11 +1,23 @@
 """What a critic is."""
 
 import abc
+from collections.abc import Sequence
 
+import torch
 from torch import nn
 
 from inrgan._typing import Float, Int, Tensor
 from inrgan.views import View
+
+
+def constant(values: Sequence[float], like: Tensor) -> Float[Tensor, "D"]:
+    """A few numbers as a tensor, filled on the device: nothing is copied from the host.
+
+    Example:
+        >>> constant((1.0, 2.0), torch.zeros(5)).tolist()
+        [1.0, 2.0]
+    """
+    return torch.stack([like.new_full((), v) for v in values])
 
 
 class AbstractCritic(nn.Module, abc.ABC):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from inrgan._layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
 from inrgan._typing import Float, Int, Tensor
-from inrgan.discriminators._base import AbstractCritic
+from inrgan.discriminators._base import AbstractCritic, constant
 from inrgan.discriminators._conv import EqualizedConv, Padding, halve, pool_to
 from inrgan.errors import ShapeError
 from inrgan.views import View
@@ -195,7 +195,7 @@ class ResidualCritic(AbstractCritic):
         share = None
         if self.by_measure and view.weights is not None and view.shape == values.shape[2:]:
             share = view.weights.unflatten(1, view.shape)
-        x = self.trunk(values, view.log2_density - view.spacing.new_tensor(self.nominal), share)
+        x = self.trunk(values, view.log2_density - constant(self.nominal, view.spacing), share)
         return self.score(x)[:, 0] + label_score(x, self.labels, labels)
 
 

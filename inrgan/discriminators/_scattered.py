@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from inrgan._layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
 from inrgan._typing import Float, Int, Tensor
-from inrgan.discriminators._base import AbstractCritic
+from inrgan.discriminators._base import AbstractCritic, constant
 from inrgan.discriminators._groups import Groups, group
 from inrgan.discriminators._residual import label_score
 from inrgan.domains import AbstractDomain
@@ -138,7 +138,7 @@ class ScatteredCritic(AbstractCritic):
                 f"the critic got values of shape {tuple(values.shape)} for {N} points; expected (B, {self.channels}, "
                 "points), one point or more"
             )
-        unit = view.spacing.new_tensor(self.nominal)
+        unit = constant(self.nominal, view.spacing)
         density = (unit / view.spacing.clamp(min=1e-30)).log2().clamp(_COARSEST, _FINEST) / 4
         coords = view.coords
         place = coords / self.half_period

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from inrgan._layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
 from inrgan._typing import Float, Int, Tensor
-from inrgan.discriminators._base import AbstractCritic
+from inrgan.discriminators._base import AbstractCritic, constant
 from inrgan.discriminators._conv import EqualizedConv, pool_to
 from inrgan.discriminators._residual import ResidualBlock, label_score
 from inrgan.errors import ShapeError
@@ -92,7 +92,7 @@ class SlicesCritic(AbstractCritic):
                 f"the critic got values of shape {tuple(values.shape)}; expected (B, {self.channels}, and {self.dims} "
                 f"sizes of {self.count} or more)"
             )
-        density = view.log2_density - view.spacing.new_tensor(self.nominal)
+        density = view.log2_density - constant(self.nominal, view.spacing)
         facts = self.facts(density.to(values.dtype)).expand(B, -1).repeat_interleave(T, dim=0)
         x = self.enter(slices.flatten(0, 1)) + facts.unflatten(-1, (-1, *[1] * (self.dims - 1)))
         x = F.leaky_relu(x, SLOPE)

@@ -64,6 +64,7 @@ class Surface(AbstractDomain):
             raise ConfigError(f"{charts} charts of a surface; expected 1 to 48")
         self.mesh = TriangleMesh(vertices, faces)
         self.side = math.sqrt(1.5 * self.mesh.area / charts)
+        self._longest_period = 2 * float(self.mesh.size.max())
         self._lattices: dict[int, PointLattice] = {}
         self._wholes: dict[tuple[int, torch.dtype, torch.device], View] = {}
         self._clouds: dict[int, PointCloud] = {}
@@ -332,7 +333,7 @@ class Surface(AbstractDomain):
     @property
     def longest_period(self) -> float:
         # Twice the longest side of the box around it, as for a box.
-        return 2 * float(self.mesh.size.max())
+        return self._longest_period
 
     def _chart_points(self, n: int) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
         step = torch.full((self.chart_count,), self.side / n, dtype=torch.float64)
