@@ -46,7 +46,7 @@ class Modality(abc.ABC):
     """Filter that band-limits reals in ``observe``, as the protocol of a score states it."""
 
     latent_parts: ClassVar[tuple[str, ...]] = ()
-    """Names of parts of a latent that have seeds of their own, ``--part-seeds NAME=SEEDS`` on the command line; layers of
+    """Names of parts of a latent that have seeds of their own (``--part-seeds NAME=SEEDS``); layers of
     a backbone may ask for one (``LayerSpec.part``)."""
 
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
