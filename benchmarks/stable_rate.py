@@ -36,7 +36,7 @@ import torch
 
 from inrgan import AudioModality, ImageModality, Modality, TrainConfig, Trainer, recipes
 from inrgan.process import keep_freed_memory
-from inrgan.training._reals import Reals
+from inrgan.training.reals import Reals
 
 KINDS: dict[str, tuple[str, bool]] = {
     "demodulated": ("linear", True),  # the default

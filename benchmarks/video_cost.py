@@ -36,7 +36,8 @@ def measure(frames_per_clip: int, args: argparse.Namespace) -> None:
         trainer.close()
     by_turn = [statistics.median(seconds[k::every]) for k in range(every)]
     print(json.dumps({
-        "frames_per_clip": frames_per_clip, "batch": trainer.config.batch, "seconds_per_step": round(statistics.mean(by_turn), 3),
+        "frames_per_clip": frames_per_clip, "batch": trainer.config.batch,
+        "seconds_per_step": round(statistics.mean(by_turn), 3),
         "peak_mib_above_start": round(peak_mib() - before),
     }))  # fmt: skip
 

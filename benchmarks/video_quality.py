@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from _marks import about, record, trained_to
-from inrgan_modalities.video import film_sheet, peak_prominence, temporal_spectrum
+from inrgan_modalities.video import peak_prominence, temporal_spectrum, video_sheet
 
 from inrgan import Trainer, VideoModality
 from inrgan.evaluation import held_out_source, observe_reals, score_generator
@@ -64,7 +64,7 @@ def main() -> None:
         line |= {"spectrum_db": {k: [round(x, 2) for x in v.tolist()] for k, v in spectra.items()}}
         record(args.out / f"{method}.jsonl", scores, {"method": method, "minutes": mark, **line})
         sheet = torch.cat([reals[:6], fakes[:6]])
-        larger = torch.nn.functional.interpolate(film_sheet(sheet)[None], scale_factor=3, mode="nearest")[0]
+        larger = torch.nn.functional.interpolate(video_sheet(sheet)[None], scale_factor=3, mode="nearest")[0]
         write_image(larger, args.out / f"{method}-{mark:g}.png")
 
     if "reals" in args.method:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from inrgan_modalities.occupancy import SyntheticSolids, shade
+from inrgan_modalities.occupancy import SyntheticShapes3D, shade
 from matplotlib.patches import Rectangle
 
 from inrgan import Box, Field, Generator, ImageModality, Sphere, View
@@ -211,7 +211,7 @@ def draw_poles(path: Path, sphere: Generator, plane: Generator) -> None:
 
 def draw_solids(path: Path) -> None:
     """Two built-in solids of each kind, shaded."""
-    source = SyntheticSolids(64, size=96)
+    source = SyntheticShapes3D(64, size=96)
     chosen = [i for kind in range(4) for i in [j for j in range(64) if source.label(j) == kind][:2]]
     write_image(tile(shade(torch.stack([source[i] for i in chosen]), size=192), columns=8), path)
 

@@ -3,7 +3,6 @@
 Run as a script it checks the contract, trains for a few seconds and renders at another rate.
 """
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ import numpy as np
 import torch
 
 from inrgan import Box, CriticSizes, Generator, Modality, ResidualCritic, Trainer, View, recipes, resample
-from inrgan.data import AbstractSource, ArchiveSource, open_archive
-from inrgan.errors import ConfigError, DataError, NonFiniteError
+from inrgan.data import AbstractSource, AbstractSyntheticSource, open_source
+from inrgan.errors import ConfigError, DataError
+from inrgan.pictures import check_floats, load_npy
+from inrgan.testing import check_modality
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class SignalModality(Modality):
         if self.resolution < 8:
             raise ConfigError(f"the signal resolution is {self.resolution}; expected 8 or more")
 
-    # Where the signal lives, and how many values it has at a point.
+    # The domain of the signal, and the number of values at a point.
 
     @property
     def domain(self) -> Box:
@@ -41,14 +42,14 @@ class SignalModality(Modality):
     def signal_channels(self) -> int:
         return 1
 
-    # Where real signals come from: a list of decoded items, in any layout that `observe` understands.
+    # Real signals: a list of decoded items, in any layout that `observe` understands.
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
             return DampedSinusoids(size=max(256, 2 * self.resolution), seed=seed)
-        return ArchiveSource(open_archive(data, suffixes=(".npy",)), decode=read_trace, labels=labels)
+        return open_source(data, suffixes=(".npy",), decode=read_trace, labels=labels, seed=seed)
 
-    # What a real signal looks like from a view. `resample` evaluates it there, anti-aliased to the spacing.
+    # A real signal at a view. `resample` evaluates it there, anti-aliased to the view's spacing.
 
     def observe(self, items: Sequence[torch.Tensor], view: View) -> torch.Tensor:
         return torch.cat([resample(x[None], view.row(i), lower=(-1.0,), upper=(1.0,)) for i, x in enumerate(items)])
@@ -56,76 +57,47 @@ class SignalModality(Modality):
     def item_spacing(self, item: torch.Tensor) -> float:
         return 2 / item.shape[-1]
 
-    # What judges whole signals. This one comes with inrgan and works in one, two or three dimensions.
+    # The critic of full signals. This one comes with inrgan and works in one, two or three dimensions.
 
     def critic(self, sizes: CriticSizes) -> ResidualCritic:
         return ResidualCritic(
-            1,
-            self.signal_channels,
-            resolution=self.resolution,
-            spacing=(self.domain.spacing(self.resolution),),
-            width=sizes.width,
-            max_width=sizes.max_width,
-            classes=sizes.classes,
-        )
+            1, self.signal_channels, resolution=self.resolution, spacing=self.domain.spacings(self.resolution),
+            width=sizes.width, max_width=sizes.max_width, classes=sizes.classes,
+        )  # fmt: skip
 
-    # How signals are written, by the suffix of the file.
-
-    @property
-    def preview_suffix(self) -> str:
-        return ".npy"
+    # Files, by their suffix.
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
-        path = Path(path)
         array = values.detach().float().cpu().numpy()
-        if path.suffix == ".npy":
+        if Path(path).suffix == ".npy":
             np.save(path, array, allow_pickle=False)
-        elif path.suffix == ".csv":
+        elif Path(path).suffix == ".csv":
             np.savetxt(path, array[:, 0].T, delimiter=",")  # one column per signal
         else:
-            raise ConfigError(f"cannot write {path}: its suffix is {path.suffix!r}; use .npy or .csv")
-
-    def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
-        del rate  # neither format has a clock
-        self.write(values, path)
+            raise ConfigError(f"cannot write {path}: its suffix is {Path(path).suffix!r}; use .npy or .csv")
 
 
 def read_trace(name: str, data: bytes) -> torch.Tensor:
     """Decode one file to shape (1, N); every message says what was got, what was expected and what to do."""
-    try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{name} is not a whole .npy file ({error}); expected one from numpy.save") from error
-    if array.ndim != 1 or array.size < 1 or array.dtype.kind != "f":
-        raise DataError(f"{name} holds {array.dtype} of shape {array.shape}; expected floats of shape (N,)")
-    if not np.isfinite(array).all():
-        raise NonFiniteError(f"{name} holds NaN or infinity; expected finite numbers. Mend it or remove it")
-    if np.abs(array).max() > 1:
-        raise DataError(f"{name} reaches {np.abs(array).max():.4g}; expected -1 to 1. Rescale it")
-    return torch.from_numpy(array.astype(np.float32))[None]
+    array = load_npy(name, data)
+    if array.ndim != 1 or array.dtype.kind != "f":
+        raise DataError(f"{name} holds {array.dtype} of shape {array.shape}; expected floats of shape (N,). Reshape it")
+    return torch.from_numpy(check_floats(name, array))[None]
 
 
-class DampedSinusoids(AbstractSource):
-    """The built-in data: a tone that starts at a random moment and dies away. Item i depends on seed and i alone."""
-
-    description = "damped-sinusoids"
+class DampedSinusoids(AbstractSyntheticSource):
+    """The built-in data: a tone that starts at a random time and decays. Item i depends on seed and i alone."""
 
     def __init__(self, count: int = 2048, *, size: int = 256, seed: int = 0):
-        self._count, self._size, self._seed = count, size, seed
-
-    def __len__(self) -> int:
-        return self._count
+        super().__init__(count, seed=seed, description="damped-sinusoids", label_names=("tone",))
+        self._size = size
 
     def __getitem__(self, i: int) -> torch.Tensor:
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(self._checked(i),)))
-        start, cycles, decay, phase = rng.uniform([-0.8, 2, 2, 0], [0, 6, 6, 2 * math.pi])
+        start, cycles, decay, phase = self._rng(i).uniform([-0.8, 2, 2, 0], [0, 6, 6, 2 * math.pi])
         t = (2 * np.arange(self._size) + 1) / self._size - 1 - start  # sample i of n lies at (2i + 1)/n - 1
         onset = 1 / (1 + np.exp(-t / 0.02))
         trace = 0.9 * onset * np.exp(-decay * t.clip(min=0)) * np.sin(2 * math.pi * cycles * t + phase)
         return torch.from_numpy(trace.astype(np.float32))[None]
-
-    def name(self, i: int) -> str:
-        return f"{self._checked(i):06d}"
 
     def label(self, i: int) -> int:
         self._checked(i)
@@ -134,14 +106,12 @@ class DampedSinusoids(AbstractSource):
 
 def main() -> None:
     """Check the contract, train a little, render more finely than training ever did."""
-    from inrgan.testing import check_modality
-
     modality = SignalModality(resolution=128)
     check_modality(modality)
     trainer = Trainer(recipes.tiny(modality), outdir="runs", quiet=True)
     run = trainer.fit(max_minutes=0.2)
     trainer.close()
-    # A class without a registered name is handed over; with a name, from_pretrained finds it by itself.
+    # A class without a registered name is passed along; with a name, from_pretrained finds it by itself.
     G = Generator.from_pretrained(run, modality=modality)
     print(G.sample([0, 1, 2]).render((4096,)).shape, "from", run)
 

@@ -45,8 +45,8 @@ class Modality(abc.ABC):
     """Filter that band-limits reals in ``observe``, as the protocol of a score states it."""
 
     latent_parts: ClassVar[tuple[str, ...]] = ()
-    """Names of parts of a latent that have seeds of their own, as ``--part-seeds NAME=SEEDS`` on the command line; layers
-    of a backbone may ask for one (``LayerSpec.part``)."""
+    """Names of parts of a latent that have seeds of their own (``--part-seeds NAME=SEEDS``); layers of
+    a backbone may ask for one (``LayerSpec.part``)."""
 
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes, in lower case, of files that hold the whole domain: no region and no named view is written there."""

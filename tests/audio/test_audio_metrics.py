@@ -8,9 +8,9 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from inrgan_modalities.audio import LogMelFeatures, SyntheticSounds, frechet_audio_distance, pitches
-from inrgan_modalities.audio._mel import mel, mel_bands
+from inrgan_modalities.audio import LogMelFeatures, SyntheticAudio, frechet_audio_distance, pitches
 from inrgan_modalities.audio._metrics import wasserstein
+from inrgan_modalities.audio._spectrogram import mel, mel_bands
 from sounds import tone
 
 from inrgan import AudioModality, Generator
@@ -68,7 +68,7 @@ def test_noise_and_silence_are_not_voiced():
 
 def test_pitch_of_the_built_in_vowels():
     # Oracle: the factors that the sounds are made from: between the pitch at the onset and that at the end.
-    source = SyntheticSounds(40, seconds=1.0, rate=RATE)
+    source = SyntheticAudio(40, seconds=1.0, rate=RATE)
     vowels = [i for i in range(40) if source.label(i) == 1][:6]
     found = pitches(torch.stack([source[i].samples for i in vowels]), rate=RATE)
     for row, i in enumerate(vowels):

@@ -11,7 +11,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from inrgan_modalities.audio import Clip
-from inrgan_modalities.audio._synthetic import SyntheticSounds
+from inrgan_modalities.audio._synthetic import SyntheticAudio
 from sounds import tone, wav
 
 from inrgan import AudioModality, Generator, GeneratorSizes
@@ -60,24 +60,24 @@ def test_bad_numbers(changes):
 
 
 def test_built_in_sounds_are_pure_and_do_not_know_their_rate():
-    low, high = (SyntheticSounds(9, seconds=0.5, rate=r, seed=2) for r in (16000, 48000))
+    low, high = (SyntheticAudio(9, seconds=0.5, rate=r, seed=2) for r in (16000, 48000))
     for i in range(6):
-        assert torch.equal(low[i].samples, SyntheticSounds(30, seconds=0.5, rate=16000, seed=2)[i].samples)
+        assert torch.equal(low[i].samples, SyntheticAudio(30, seconds=0.5, rate=16000, seed=2)[i].samples)
         # Sample k of the low rate lies at sample 3k + 1 of three times the rate: (k + ½)/r = (3k + 1 + ½)/3r.
         torch.testing.assert_close(low[i].samples, high[i].samples[:, 1::3], rtol=0, atol=1e-6)
         assert low[i].samples.std() > 0.02 and low[i].samples.abs().max() <= 0.95
     assert {low.label(i) for i in range(9)} == {0, 1, 2} and low.name(3).startswith(low.label_names[low.label(3)])
-    stereo = SyntheticSounds(3, seconds=0.1, rate=8000, channels=2)[0].samples
+    stereo = SyntheticAudio(3, seconds=0.1, rate=8000, channels=2)[0].samples
     assert np.linalg.matrix_rank(stereo.numpy(), tol=1e-3) == 1  # one sound, from one side
     with pytest.raises(IndexError):
         low[9]
     with pytest.raises(ConfigError):
-        SyntheticSounds(rate=0)
+        SyntheticAudio(rate=0)
 
 
 def test_pitch_of_the_built_in_sounds():
     # Oracle: numpy's spectrum of a pluck peaks at a multiple of the pitch it was made with.
-    source = SyntheticSounds(40, seconds=1.0, rate=16000)
+    source = SyntheticAudio(40, seconds=1.0, rate=16000)
     for i in [i for i in range(40) if source.label(i) == 0][:4]:
         spectrum = np.abs(np.fft.rfft(source[i].samples[0].numpy() * np.hanning(16000)))
         ratio = np.argmax(spectrum) / source.factors(i)["pitch"]
@@ -238,13 +238,13 @@ def test_write_and_read_back(tmp_path):
 
 def test_pictures(tmp_path):
     # Oracle: where a tone lies in the picture: row by frequency, and the louder the lighter.
-    from inrgan_modalities.audio._spectrogram import power_spectrogram, sound_picture
+    from inrgan_modalities.audio._spectrogram import clip_image, power_spectrogram
     from PIL import Image
 
     x = torch.from_numpy(tone(1000, 8000, 0.5, amplitude=1.0)).float()[None, None]
     power = power_spectrogram(x, size=256, hop=64)[0, 0]
     assert power[:, 20].argmax().item() == 32 and power[32, 20].item() == pytest.approx(0.25, rel=1e-3)
-    picture = sound_picture(x, height=96, width=160)[0]
+    picture = clip_image(x, height=96, width=160)[0]
     assert picture.shape == (3, 144, 160) and picture.abs().max() <= 1
     light = picture[:, 48:].mean(dim=0)[:, 80]
     assert abs(light.argmax().item() - 96 * 0.75) <= 2  # a quarter of the band, from the bottom

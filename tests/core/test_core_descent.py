@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from inrgan.training._descent import Descent, shorten
-from inrgan.training._ranks import Ranks
+from inrgan.training.distribution import Ranks
 from rank_worker import SCENARIOS
 
 from inrgan import Trainer

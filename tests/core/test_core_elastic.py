@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from bitwise import same
-from inrgan.training._state import load_state
+from inrgan.training.state import load_state
 
 HERE = Path(__file__).parent
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from inrgan.training._reals import Reals
+from inrgan.training.reals import Reals
 from toy_modalities import BlobModality, BumpModality, ToneModality
 
 from inrgan import Box, CriticSizes, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer

@@ -271,8 +271,8 @@ def test_train_pictures_at_points(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [(["image", "--resolution", "16", "--points-near", "0.5"], "--points-near"),
-     (["audio", "--resolution", "256", "--rate", "4000"], "sounds"),
-     (["video", "--resolution", "16", "--frames", "4"], "films")],
+     (["audio", "--resolution", "256", "--rate", "4000"], "audio has no critic of scattered points"),
+     (["video", "--resolution", "16", "--frames", "4"], "video has no critic of scattered points")],
     ids=lambda x: x[0] if isinstance(x, list) else x,
 )  # fmt: skip
 def test_where_there_are_none(flags, told, tmp_path, capsys):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from bitwise import same
-from inrgan.training._state import load_state, save_state
+from inrgan.training.state import load_state, save_state
 
 import inrgan
 from inrgan import CriticSizes, GeneratorSizes, TrainConfig, Trainer

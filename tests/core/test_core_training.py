@@ -15,8 +15,8 @@ from bitwise import same
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
-from inrgan.training._reals import Reals
-from inrgan.training._state import load_state, save_state
+from inrgan.training.reals import Reals
+from inrgan.training.state import load_state, save_state
 from small_runs import CPU, config, copied, trained
 from toy_modalities import ToneModality, ToySource
 

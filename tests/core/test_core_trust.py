@@ -15,7 +15,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parent))
 from inrgan.training._diagnosis import diagnose
 from inrgan.training._layers import gradient_measures, health_of_layers, measures
-from inrgan.training._state import load_last_state, load_state, previous_state, save_state
+from inrgan.training.state import load_last_state, load_state, previous_state, save_state
 from inrgan.training._updates import update_measures
 from toy_modalities import ToneModality, ToySource
 

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from inrgan.training._state import load_state
+from inrgan.training.state import load_state
 
 from inrgan import CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.cli import main

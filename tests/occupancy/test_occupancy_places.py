@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from inrgan.training._reals import Reals
-from inrgan_modalities.occupancy import Ball, SyntheticSolids, sample_grid
+from inrgan_modalities.occupancy import Ball, SyntheticShapes3D, sample_grid
 
 from inrgan import Box, ImageModality, OccupancyModality, Trainer, recipes
 from inrgan.cli import main
@@ -77,7 +76,7 @@ def test_a_share_of_a_term():
 
 def test_places_are_of_other_items():
     # Oracle: the same draws by hand; an order of items of its own.
-    m, source = OccupancyModality(resolution=16), SyntheticSolids(64, size=16)
+    m, source = OccupancyModality(resolution=16), SyntheticShapes3D(64, size=16)
     got = Reals(source, m, batch=16, seed=5).places(3, count=2, generator=rng())
     order = epoch_indices(64, batch=16, step=3, seed=6)
     again = rng()

@@ -11,13 +11,12 @@ import trimesh
 from inrgan_modalities.occupancy import Ball, Cuboid, sample_grid
 from inrgan_modalities.occupancy import _open as opening
 from inrgan_modalities.occupancy import _reading as reading
-from inrgan_modalities.occupancy._face_count import stated_faces
-from inrgan_modalities.occupancy._mesh_read import merged, read_mesh
-from inrgan_modalities.occupancy._open import open_solids, prepare
+from inrgan_modalities.occupancy._mesh_read import merged, read_mesh, stated_faces
+from inrgan_modalities.occupancy._open import open_shapes, prepare
 from inrgan_modalities.occupancy._reading import Reading, cache_folder
 from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._volume import read_volume, voxel_distances
-from inrgan_modalities.occupancy._write import write_solids
+from inrgan_modalities.occupancy._write import write_shapes
 
 from inrgan.data import open_archive
 from inrgan.errors import DataError, NonFiniteError
@@ -40,7 +39,7 @@ def block(size=(2.0, 1.0, 4.0)):
 
 
 def opened(folder, **kw):
-    return open_solids(folder, **{"signal": SIGNAL, "resolution": 16, "margin": 0.1, "up": "y", "workers": 1, **kw})
+    return open_shapes(folder, **{"signal": SIGNAL, "resolution": 16, "margin": 0.1, "up": "y", "workers": 1, **kw})
 
 
 @pytest.mark.parametrize("kind", ["obj", "off", "ply", "stl", "glb"])
@@ -85,7 +84,7 @@ def test_from_a_file_to_a_file(name, tmp_path):
     data = exported(whole, "ply")
     lies = given.mesh("a.ply", data)
     before = trimesh.Trimesh(lies.vertices, lies.faces)
-    write_solids(given("a.ply", data)[None], tmp_path / "a.ply")
+    write_shapes(given("a.ply", data)[None], tmp_path / "a.ply")
     after = trimesh.load_mesh(tmp_path / "a.ply")
     assert after.is_watertight and after.euler_number == before.euler_number == (0 if name == "ring" else 2)
     assert after.volume == pytest.approx(before.volume, rel=0.01)  # above zero: it looks outwards

@@ -6,10 +6,9 @@ import sys
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.occupancy import Ball, SyntheticSolids, Torus, extract, sample_grid, shade
-from inrgan_modalities.occupancy._metrics import PairScores, pieces, solid_metrics, volumetric_iou
-from inrgan_modalities.occupancy._points import chamfer, earth_mover, surface_points
-from inrgan_modalities.occupancy._set_scores import set_scores
+from inrgan_modalities.occupancy import Ball, SyntheticShapes3D, Torus, extract, sample_grid, shade
+from inrgan_modalities.occupancy._metrics import PairScores, pieces, shape_metrics, volumetric_iou
+from inrgan_modalities.occupancy._points import chamfer, earth_mover, set_scores, surface_points
 from inrgan_modalities.occupancy._shade import sheet, turntable
 
 from inrgan.errors import DataError, MissingDependency, NonFiniteError, ShapeError
@@ -106,17 +105,17 @@ def test_iou_and_pieces():
 
 
 def test_evaluate_by_name():
-    source = SyntheticSolids(24, size=16)
+    source = SyntheticShapes3D(24, size=16)
     real = torch.stack([source[i] for i in range(12)])
     fake = torch.stack([source[i] for i in range(12, 24)])
     fake[0] = 1.0  # nothing
     fake[1] = torch.minimum(*grids(Ball(0.3, (-0.5, 0, 0)), Ball(0.3, (0.5, 0, 0)), n=16))
     names = ["mmd", "cov", "1-nna", "mmd-emd", "one-piece", "shaded-swd", "iou"]
-    found = {s.name: s for s in evaluate(real, fake, metrics=names, others=solid_metrics())}
+    found = {s.name: s for s in evaluate(real, fake, metrics=names, others=shape_metrics())}
     assert found["one-piece"].value == pytest.approx(10 / 12) and found["one-piece"].protocol["of_reals"] == 1
     assert found["mmd"].protocol["empty_fake"] == 1 and 0 < found["mmd"].value < 0.2
     assert 0 < found["cov"].value <= 1 and 0 < found["1-nna"].value <= 1
-    same = evaluate(real, real, metrics=["mmd", "shaded-swd", "cov"], others=solid_metrics())
+    same = evaluate(real, real, metrics=["mmd", "shaded-swd", "cov"], others=shape_metrics())
     assert same[0].value < 0.02 and same[1].value == 0 and same[2].value > 0.7
 
 
@@ -166,30 +165,30 @@ def fidelity(inception):
 def test_shaded_fid_is_the_mean_over_sides(fidelity, hub):
     # Oracle: our own distances, on the rows' means that the fake network hands back, one side after the other.
     torch.save({}, hub / "weights-inception-2015-12-05-6726825d.pth")
-    source = SyntheticSolids(8, size=16)
+    source = SyntheticShapes3D(8, size=16)
     real, fake = (torch.stack([source[i] for i in part]) for part in (range(4), range(4, 8)))
-    found = {s.name: s for s in evaluate(real, fake, metrics=["shaded-fid"], others=solid_metrics())}["shaded-fid"]
+    found = {s.name: s for s in evaluate(real, fake, metrics=["shaded-fid"], others=shape_metrics())}["shaded-fid"]
     each = [
         [to_bytes(shade(v, azimuth=side, size=128)).float().mean(dim=3)[:, 0, ::16] for v in (real, fake)]
         for side in (35.0, 125.0, 215.0, 305.0)
     ]
     assert found.value == pytest.approx(sum(frechet_distance(*pair) for pair in each) / 4, rel=1e-4) and found.value > 1
     assert "torch-fidelity 9.9" in found.protocol["extractor"] and not found.protocol["covariance_full_rank"]
-    assert evaluate(real, real, metrics=["shaded-fid"], others=solid_metrics())[0].value == pytest.approx(0, abs=1e-3)
+    assert evaluate(real, real, metrics=["shaded-fid"], others=shape_metrics())[0].value == pytest.approx(0, abs=1e-3)
 
 
 def test_shaded_fid_without_weights_says_so(fidelity, hub, monkeypatch):
     values = torch.ones(2, 1, 8, 8, 8)
     with pytest.raises(DataError, match="no Inception weights"):
-        solid_metrics()["shaded-fid"].measure(Comparison(values, values))
+        shape_metrics()["shaded-fid"].measure(Comparison(values, values))
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(MissingDependency, match="torch-fidelity"):
-        solid_metrics()["shaded-fid"].measure(Comparison(values, values))
+        shape_metrics()["shaded-fid"].measure(Comparison(values, values))
 
 
 def test_solids_split_in_two_cannot_be_told_apart():
     # Oracle: 50%, within four of the stated standard errors; balls of one size are told apart from them.
-    source = SyntheticSolids(48, size=16, seed=5)
+    source = SyntheticShapes3D(48, size=16, seed=5)
     values = torch.stack([source[i] for i in range(48)])
     scores = PairScores(chamfer, items=24, points=96)
     found, stated = scores.accuracy(Comparison(values[::2], values[1::2]))

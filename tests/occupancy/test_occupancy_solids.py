@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.occupancy import Ball, Cuboid, SyntheticSolids, Torus, Union, chair, sample_grid
+from inrgan_modalities.occupancy import Ball, Cuboid, SyntheticShapes3D, Torus, Union, chair, sample_grid
 from inrgan_modalities.occupancy._orient import UP, rotation, to_cube
 from inrgan_modalities.occupancy._reading import _turn
+from inrgan_modalities.occupancy._shapes import grid_points
 from inrgan_modalities.occupancy._signal import Signal
-from inrgan_modalities.occupancy._solids import grid_points
 
 from inrgan import Box
 from inrgan.errors import ConfigError, DataError
@@ -63,7 +63,7 @@ def test_signal():
 
 
 def test_synthetic_solids():
-    a, b, other = SyntheticSolids(40, size=16), SyntheticSolids(40, size=16), SyntheticSolids(40, size=16, seed=1)
+    a, b, other = SyntheticShapes3D(40, size=16), SyntheticShapes3D(40, size=16), SyntheticShapes3D(40, size=16, seed=1)
     assert torch.equal(a[3], b[3]) and not torch.equal(a[3], other[3])
     assert {a.label(i) for i in range(40)} == {0, 1, 2, 3} and a.name(0).split("/")[0] in a.label_names
     for i in range(40):
@@ -73,7 +73,7 @@ def test_synthetic_solids():
     with pytest.raises(IndexError):
         a[40]
     with pytest.raises(ConfigError):
-        SyntheticSolids(0)
+        SyntheticShapes3D(0)
 
 
 @pytest.mark.parametrize("up", UP)

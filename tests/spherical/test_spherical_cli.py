@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.spherical import SphericalModality, globe_film, globe_view
+from inrgan_modalities.spherical import SphericalModality, globe_video, globe_view
 from smooth_fields import centres, smooth
 
 from inrgan import Generator
@@ -82,6 +82,6 @@ def test_data_questions_are_one_line(tmp_path, capsys):
 
 def test_globe_film_of_a_field(run, tmp_path):
     field = Generator.from_pretrained(run).sample([0])
-    globe_film(field, tmp_path / "a.gif", size=16, seconds=1, rate=4, diverging=True)
+    globe_video(field, tmp_path / "a.gif", size=16, seconds=1, rate=4, diverging=True)
     with Image.open(tmp_path / "a.gif") as film:
         assert film.n_frames == 4 and film.size == (16, 16)

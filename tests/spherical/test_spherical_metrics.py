@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from inrgan_modalities.spherical._area_swd import area_sliced_wasserstein
-from inrgan_modalities.spherical._faces import CubeFeatures, cube_faces
+from inrgan_modalities.spherical._cube import CubeFeatures, cube_faces
 from inrgan_modalities.spherical._grid_scores import (
     pole_score,
     row_shares,

@@ -12,7 +12,7 @@ from inrgan_modalities.video import (
     temporal_spectrum,
     warping_error,
 )
-from inrgan_modalities.video._metrics import film_metrics
+from inrgan_modalities.video._metrics import video_metrics
 from scipy.signal import periodogram
 
 from inrgan import Generator, VideoModality
@@ -131,4 +131,4 @@ def test_scores_rank_films():
 
 def test_metrics_without_weights_say_so():
     with pytest.raises(ConfigError, match="I3D"):
-        film_metrics(1.0)["fvd"].measure(Comparison(torch.zeros(1, 3, 4, 8, 8), torch.zeros(1, 3, 4, 8, 8)))
+        video_metrics(1.0)["fvd"].measure(Comparison(torch.zeros(1, 3, 4, 8, 8), torch.zeros(1, 3, 4, 8, 8)))

@@ -11,8 +11,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from films import film
-from inrgan.training._reals import Reals
-from inrgan_modalities.video import Clip, SyntheticClips, film_sheet
+from inrgan_modalities.video import Clip, SyntheticClips, video_sheet
 from inrgan_modalities.video._synthetic import place
 
 from inrgan import Generator, VideoModality
@@ -255,7 +254,7 @@ def test_sheets_show_frames_and_a_slice():
     values = torch.full((2, 3, 16, 16, 16), -1.0)
     for t in range(16):
         values[0, :, t, :, t] = values[1, :, t, :, 5] = 1.0
-    sheet = film_sheet(values, gap=2)
+    sheet = video_sheet(values, gap=2)
     assert sheet.shape == (3, 2 * 16 + 2, 9 * 16 + 8 * 2)
     assert torch.equal(sheet[0, :16, 144:], 2 * torch.eye(16) - 1)
     assert sheet[0, 18:, 144 + 5].min() == 1 and sheet[0, 18:, 144 + 6].max() == -1

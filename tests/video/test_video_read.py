@@ -13,8 +13,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from films import film, marked, number
 from inrgan_modalities.video._decoder import Decoder
-from inrgan_modalities.video._film_file import regular
 from inrgan_modalities.video._source import open_clips
+from inrgan_modalities.video._video_file import regular
 
 from inrgan import VideoModality
 from inrgan.errors import DataError
@@ -175,7 +175,7 @@ def test_bad_files_are_named_and_refused(tmp_path, make, said, caplog):
 
 
 def test_absurd_sizes_are_refused(folder, monkeypatch, caplog):
-    import inrgan_modalities.video._film_file as module
+    import inrgan_modalities.video._video_file as module
 
     monkeypatch.setattr(module, "MAX_PIXELS", 1000)
     with pytest.raises(DataError):

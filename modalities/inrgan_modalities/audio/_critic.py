@@ -1,4 +1,4 @@
-"""The critic of crops of sounds."""
+"""The critic of crops of audio clips."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from inrgan.discriminators import (
 )
 from inrgan.domains import AbstractDomain
 from inrgan.views import View
-from inrgan_modalities.audio._mel import mel_bands
+from inrgan_modalities.audio._spectrogram import mel_bands
 
 _BANDS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Ends of the bands as fractions of Nyquist, those of the Descript audio codec."""
@@ -26,22 +26,22 @@ _BANDS = (0.1, 0.25, 0.5, 0.75, 1.0)
 _MELS = 32
 
 
-class SoundPatchCritic(AbstractPatchCritic):
+class AudioPatchCritic(AbstractPatchCritic):
     """A crop, seen as a wave, folded at several periods, and as bands of complex spectrograms.
 
     Every part scores by itself, and the scores add up. The context is the decimated clip carried onto the crop, as a
     further channel of the wave; where the crop lies and how densely it is sampled, told to every part; and an
-    embedding of the log-mel picture of the whole, on which every part's features are projected as on a label's.
+    embedding of the log-mel image of the whole, on which every part's features are projected as on a label's.
 
     Args:
-        domain: of the sounds.
+        domain: Domain of the clips.
         channels: C.
         patch: samples of a crop.
         whole: samples of the coarse whole.
         width: channels at full resolution of each part; doubled at each stage.
         max_width: upper bound on the channels.
-        periods: of the folded parts; empty for none.
-        frames: of the spectrograms, in samples; empty for none.
+        periods: Periods of the folded parts; empty for none.
+        frames: Frame lengths of the spectrograms, in samples; empty for none.
         classes: number of labels; 0 for none.
         context: False to show the crop and its density alone.
     """

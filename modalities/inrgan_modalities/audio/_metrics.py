@@ -1,4 +1,4 @@
-"""Scores of sounds beside the general ones."""
+"""Scores of audio beside the general ones."""
 
 import math
 from collections.abc import Callable
@@ -8,9 +8,8 @@ import torch
 
 from inrgan.errors import ConfigError, ShapeError
 from inrgan.metrics import AbstractFeatures, Comparison, Metric, frechet_distance
-from inrgan_modalities.audio._mel import mel_bands
 from inrgan_modalities.audio._pitch import HIGHEST, LOWEST, pitches
-from inrgan_modalities.audio._spectrogram import power_spectrogram
+from inrgan_modalities.audio._spectrogram import mel_bands, power_spectrogram
 
 _BANDS = 32
 _FLOOR = 1e-8
@@ -21,7 +20,7 @@ Protocol = dict[str, str | int | float | bool]
 
 @final
 class LogMelFeatures(AbstractFeatures):
-    """What a sound is like in 32 mel bands: how loud each is in each quarter of the clip, and how much it varies.
+    """Features of a clip in 32 mel bands: the level of each in each quarter of the clip, and its variation.
 
     Frames of about 32 ms, a quarter of that apart; power in dB above 10⁻⁸ of full scale, in units of 10 dB. The
     features are each band's mean in each quarter and its deviation over time: 160 for mono. They need no weights.
@@ -51,7 +50,7 @@ class LogMelFeatures(AbstractFeatures):
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         if values.ndim != 3 or values.shape[1] != self._channels or len(values) == 0 or values.shape[2] < 64:
             raise ShapeError(
-                f"got sounds of shape {tuple(values.shape)}; expected (items, {self._channels}, 64 samples or more)"
+                f"got clips of shape {tuple(values.shape)}; expected (items, {self._channels}, 64 samples or more)"
             )
         rate = values.shape[2] / self._seconds
         size = min(2 ** round(math.log2(0.032 * rate)) if rate > 1000 else 32, 2 ** int(math.log2(values.shape[2] / 2)))
@@ -64,7 +63,7 @@ class LogMelFeatures(AbstractFeatures):
         return torch.cat([quarters.flatten(1), level.std(dim=-1, unbiased=False).flatten(1)], dim=1)
 
 
-def sound_metrics(seconds: float) -> dict[str, Metric]:
+def audio_metrics(seconds: float) -> dict[str, Metric]:
     """Metrics of clips of a length, by name."""
     return {
         "spectral-convergence": Metric("lower", lambda c: _spectral_convergence(c, seconds)),
@@ -98,7 +97,7 @@ def frechet_audio_distance(
     Args:
         real: (N, C, K).
         fake: (M, C, K).
-        embed: sounds (n, C, K) to embeddings (m, F), one or several for each; called with 16 at a time.
+        embed: clips (n, C, K) to embeddings (m, F), one or several for each; called with 16 at a time.
 
     Example:
         >>> x = torch.randn(20, 1, 1000)

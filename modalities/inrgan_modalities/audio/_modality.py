@@ -1,4 +1,4 @@
-"""Sounds: f(t)."""
+"""Audio: f(t)."""
 
 import math
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
 from inrgan.resampling import resample_long
 from inrgan.views import View
 from inrgan_modalities.audio._clip import Clip
-from inrgan_modalities.audio._critic import SoundPatchCritic
-from inrgan_modalities.audio._metrics import LogMelFeatures, sound_metrics
+from inrgan_modalities.audio._critic import AudioPatchCritic
+from inrgan_modalities.audio._metrics import LogMelFeatures, audio_metrics
 from inrgan_modalities.audio._read import SUFFIXES, Reading
-from inrgan_modalities.audio._synthetic import SyntheticSounds
+from inrgan_modalities.audio._synthetic import SyntheticAudio
 from inrgan_modalities.audio._transforms import Delay, Equalizer, Jitter
-from inrgan_modalities.audio._write import write_interpolation, write_sounds
+from inrgan_modalities.audio._write import write_clips, write_interpolation
 
 
 @dataclass(frozen=True)
 class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms):
-    """Sounds, mono or stereo, of any rate and length.
+    """Audio clips, mono or stereo, of any rate and length.
 
-    The domain is the time from 0 to ``resolution / rate`` seconds. Clips that are shorter are followed by silence,
-    longer ones cut: training looks at a part that it draws anew every time, scores at the middle.
+    The domain is the time from 0 to ``resolution / rate`` seconds. Shorter clips are followed by silence. Of longer
+    ones training sees a window that it draws anew in every step, and scores the middle.
 
     Raises:
         ConfigError: a number that is out of range.
@@ -57,22 +57,22 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     channels: int = 1
     """1 for mono, 2 for stereo."""
     trim: float = 0.0
-    """Silence at both ends of a file goes that is so many dB below its loudest 20 ms, such as 40; 0 keeps it."""
+    """Trim silence at both ends of a file that is so many dB below its loudest 20 ms, such as 40; 0 for none."""
     loudness: float = 0.0
-    """Root mean square in dB of full scale that every file is brought to, such as -20; 0 leaves it."""
+    """Root mean square to which every file is scaled, in dB of full scale, such as -20; 0 for none."""
     remove_dc: bool = True
-    """Take the mean off every file."""
+    """Subtract the mean from every file."""
     per_octave: float = 4.0
-    """Waves in an octave, where they are not closer than the lattice asks for."""
+    """Waves per octave, where the lattice does not require more."""
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
-    """Of the folds that the critic of crops looks at; none to leave them out."""
+    """Periods of the folded parts of the patch critic; none to leave them out."""
     frames: tuple[int, ...] = (512, 128)
-    """Of the complex spectrograms that the critic of crops looks at, in samples; none to leave them out."""
+    """Frame lengths, in samples, of the complex spectrograms of the patch critic; none to leave them out."""
     bend: float = 0.0
-    """How far each sound's own waves may lie from the common ones, as a share of what lies between neighbours, and at
-    their own phases; 0 for the same waves in all sounds."""
+    """Largest shift of each clip's frequencies from the common ones, as a share of the distance between neighbors, with
+    phases of their own; 0 for the same waves in all clips."""
     waves: Literal["periods", "siren"] = "periods"
-    """What sounds are made of: periods from the clip's length down to the band's limit, or a SIREN's first layer."""
+    """Basis: periods from the clip's length down to the band limit, or the first layer of a SIREN."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -80,7 +80,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         if not 1 <= self.rate < math.inf:
             raise ConfigError(f"the rate is {self.rate} Hz; expected 1 or more, such as 16000")
         if self.channels not in (1, 2):
-            raise ConfigError(f"sounds of {self.channels} channels; expected 1 (mono) or 2 (stereo)")
+            raise ConfigError(f"audio has {self.channels} channels; expected 1 (mono) or 2 (stereo)")
         if not 0.1 <= self.per_octave <= 100:
             raise ConfigError(f"per_octave is {self.per_octave}; expected 0.1 to 100, such as 4")
         if not 0 <= self.bend <= 10:
@@ -111,7 +111,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
-            return SyntheticSounds(seconds=self.seconds, rate=self.rate, channels=self.channels, seed=seed)
+            return SyntheticAudio(seconds=self.seconds, rate=self.rate, channels=self.channels, seed=seed)
         reading = Reading(
             rate=self.rate, channels=self.channels, trim=self.trim, loudness=self.loudness, remove_dc=self.remove_dc
         )
@@ -137,7 +137,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
 
     def encoding(self, spacing: float) -> AbstractEncoding:
         if self.waves == "siren":
-            # Sitzmann et al. 2020 scale time to ±100 and take ω₀ = 30 for sound: 3000 radians per half of the clip.
+            # Sitzmann et al. 2020 scale time to ±100 and take ω₀ = 30 for audio: 3000 radians per half of the clip.
             return SineEncoding(1, highest=3000 / (2 * math.pi) / (self.seconds / 2), count=192)
         # Between the carriers at the points, amplitudes of the fine lattice have to fill in: its own band is 3/4 of
         # its Nyquist frequency to either side. On the lattices themselves, 64 waves or more tell where a node is.
@@ -173,11 +173,11 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         )  # fmt: skip
 
     def points_critic(self, sizes: CriticSizes, *, count: int) -> AbstractCritic:
-        raise ConfigError("sounds are heard on a grid of samples alone; leave points out of --losses")
+        raise ConfigError("audio has no critic of scattered points; leave points out of --losses")
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
-        # It has many parts; each of them is half as wide as the critic of wholes.
-        return SoundPatchCritic(
+        # It has many parts; each of them is half as wide as the full-domain critic.
+        return AudioPatchCritic(
             self.domain, self.channels, patch=patch, whole=whole, width=max(1, sizes.width // 2),
             max_width=max(1, sizes.max_width // 2), periods=self.periods,
             frames=[n for n in self.frames if n <= patch], classes=sizes.classes, context=context,
@@ -187,14 +187,14 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return LogMelFeatures(self.channels, seconds=self.seconds)
 
     def metrics(self) -> dict[str, Metric]:
-        return sound_metrics(self.seconds)
+        return audio_metrics(self.seconds)
 
     def view_sizes(self) -> dict[str, int]:
         quarter = max(8, self.resolution // 4)
         return {"patch": quarter, "whole": quarter, "lowest": quarter}
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
-        write_sounds(values, path, rate=values.shape[-1] / self.seconds)
+        write_clips(values, path, rate=values.shape[-1] / self.seconds)
 
     def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         write_interpolation(values, path, rate=values.shape[-1] / self.seconds, steps_per_second=rate)
@@ -206,7 +206,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         self, *, rate: float | None = None, seconds: float | None = None, resolution: str | None = None
     ) -> tuple[tuple[int, ...], tuple[float, ...]]:
         if resolution is not None:
-            raise ConfigError("--rate and --seconds say what --resolution says of sounds; give one or the other")
+            raise ConfigError("--rate and --seconds replace --resolution for audio; give one or the other")
         rate, seconds = self.rate if rate is None else rate, self.seconds if seconds is None else seconds
         if not 0 < rate < math.inf or not 0 < seconds < math.inf:
             raise ConfigError(f"the rate is {rate:g} Hz and the length {seconds:g} seconds; expected positive numbers")

@@ -1,4 +1,4 @@
-"""The pitch of sounds, frame by frame, by autocorrelation."""
+"""The pitch of audio clips, frame by frame, by autocorrelation."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ def pitches(values: torch.Tensor, *, rate: float, batch: int = 64) -> Pitches:
         batch: items at once; changes nothing but memory.
 
     Raises:
-        ShapeError: sounds shorter than a frame.
+        ShapeError: clips shorter than a frame.
 
     Example:
         >>> pitches(torch.zeros(2, 1, 8000), rate=8000).hertz.shape
@@ -50,7 +50,7 @@ def pitches(values: torch.Tensor, *, rate: float, batch: int = 64) -> Pitches:
     frame, hop = round(_FRAME_SECONDS * rate), max(1, round(_HOP_SECONDS * rate))
     if values.shape[-1] < frame:
         raise ShapeError(
-            f"sounds of {values.shape[-1]} samples are shorter than a frame of pitch, {frame}; use longer ones"
+            f"clips of {values.shape[-1]} samples are shorter than a frame of pitch, {frame}; use longer ones"
         )
     parts = [_pitches(part.double().mean(dim=1), frame, hop, rate) for part in values.split(batch)]
     return Pitches(torch.cat([hertz for hertz, _ in parts]), torch.cat([voiced for _, voiced in parts]))

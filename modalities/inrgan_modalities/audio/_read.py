@@ -1,4 +1,4 @@
-"""Sounds from files' bytes."""
+"""Audio clips from files' bytes."""
 
 import io
 import math
@@ -14,7 +14,7 @@ from inrgan_modalities.audio._clip import Clip
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 MAX_SAMPLES = 200_000_000
-"""Of one file, all channels together."""
+"""Most samples of one file, all channels together."""
 
 _FRAME_SECONDS = 0.02
 _LARGEST_FILTER = 1 << 24
@@ -42,7 +42,7 @@ class Reading:
         """Decode one file.
 
         Raises:
-            DataError: it is no sound file, damaged, empty, too long, or of more than 2 channels.
+            DataError: it is no audio file, damaged, empty, too long, or of more than 2 channels.
             NonFiniteError: it holds NaN or infinity.
             MissingDependency: a library is not installed.
         """
@@ -59,7 +59,7 @@ class Reading:
 
 def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
     """Samples (C, K) and their rate."""
-    soundfile = load_soundfile(why="Reading sounds")
+    soundfile = load_soundfile(why="Reading audio")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             frames, channels, rate = file.frames, file.channels, file.samplerate
@@ -69,7 +69,7 @@ def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
                 samples = np.zeros((channels, 0), dtype=np.float32)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         raise DataError(
-            f"{name} is not a whole sound file, whatever its name says ({str(error).rstrip('.')}); expected one of "
+            f"{name} is not a whole audio file, whatever its name says ({str(error).rstrip('.')}); expected one of "
             f"{' '.join(SUFFIXES)}. Copy or make it again, or remove it."
         ) from error
     if channels > 2:
@@ -77,7 +77,7 @@ def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
     if frames * channels > MAX_SAMPLES:
         raise DataError(f"{name} has {frames} frames; expected at most {MAX_SAMPLES} samples. Cut it into parts.")
     if samples.shape[1] == 0:
-        raise DataError(f"{name} holds no sound: it has 0 frames. Remove it.")
+        raise DataError(f"{name} holds no audio: it has 0 frames. Remove it.")
     if not np.isfinite(samples).all():
         raise NonFiniteError(f"{name} holds NaN or infinity; expected finite samples. Mend the file or remove it.")
     return samples, rate
@@ -135,7 +135,7 @@ def lowered(clip: Clip, rate: float) -> Clip:
 
 
 def load_soundfile(*, why: str) -> Any:
-    """The library that reads and writes sound files.
+    """The library that reads and writes audio files.
 
     Raises:
         MissingDependency: it is not installed.
@@ -155,6 +155,6 @@ def _torchaudio() -> ModuleType:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingDependency(
             f"torchaudio of the same build as torch {torch.__version__} ({reason})", extra="audio",
-            why="Bringing sounds to a lower rate",
+            why="Resampling audio to a lower rate",
         ) from error  # fmt: skip
     return functional

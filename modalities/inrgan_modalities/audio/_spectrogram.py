@@ -1,4 +1,4 @@
-"""Spectrograms as pictures, beside the waveforms they belong to."""
+"""Spectrograms: power, mel bands, and images of them beside their waveforms."""
 
 import math
 
@@ -30,13 +30,13 @@ def power_spectrogram(values: torch.Tensor, *, size: int, hop: int) -> torch.Ten
     return (spectrum / window.sum()).abs().square().reshape(*values.shape[:-1], *spectrum.shape[-2:])
 
 
-def sound_picture(values: torch.Tensor, *, height: int = 96, width: int = 160) -> torch.Tensor:
-    """Sounds as pictures: the waveform above, its spectrogram below; (B, C, K) to (B, 3, height + height // 2, width).
+def clip_image(values: torch.Tensor, *, height: int = 96, width: int = 160) -> torch.Tensor:
+    """Clips as images: the waveform above, its spectrogram below; (B, C, K) to (B, 3, height + height // 2, width).
 
     The spectrogram runs from 0 Hz at the bottom to half the rate at the top, in 80 dB below the loudest of all.
 
     Example:
-        >>> sound_picture(torch.zeros(2, 1, 1000)).shape
+        >>> clip_image(torch.zeros(2, 1, 1000)).shape
         torch.Size([2, 3, 144, 160])
     """
     mono = values.float().mean(dim=1)
@@ -49,9 +49,9 @@ def sound_picture(values: torch.Tensor, *, height: int = 96, width: int = 160) -
     return torch.cat([_waveform(mono, height=height // 2, width=width), _coloured(level)], dim=2)
 
 
-def sound_sheet(values: torch.Tensor) -> torch.Tensor:
-    """Pictures of all sounds in one: (B, C, K) to (3, rows, columns)."""
-    return tile(sound_picture(values), gap=4)
+def clip_sheet(values: torch.Tensor) -> torch.Tensor:
+    """Images of all clips in one: (B, C, K) to (3, rows, columns)."""
+    return tile(clip_image(values), gap=4)
 
 
 def _coloured(level: torch.Tensor) -> torch.Tensor:
@@ -77,3 +77,38 @@ def _waveform(mono: torch.Tensor, *, height: int, width: int) -> torch.Tensor:
     low_BW, high_BW = torch.stack(low, dim=1)[:, None], torch.stack(high, dim=1)[:, None]
     inside = (rows >= low_BW - half) & (rows <= high_BW + half)
     return torch.where(inside, -0.7, 1.0)[:, None].expand(-1, 3, -1, -1)
+
+
+def mel(hertz: float) -> float:
+    """Pitch as heard, in mel (O'Shaughnessy 1987; the scale of HTK).
+
+    Example:
+        >>> round(mel(1000))
+        1000
+    """
+    return 2595 * math.log10(1 + hertz / 700)
+
+
+def mel_bands(*, count: int, size: int, rate: float) -> torch.Tensor:
+    """Weights of triangular bands, evenly spaced in mel from 0 to half the rate: (count, size // 2 + 1).
+
+    Each row sums to 1: a band's power is a mean. Bands narrower than a bin take the bin nearest to their middle.
+
+    Args:
+        count: bands.
+        size: samples of a frame.
+        rate: samples per second.
+
+    Example:
+        >>> mel_bands(count=40, size=512, rate=16000).shape
+        torch.Size([40, 257])
+    """
+    top = mel(rate / 2)
+    edges = torch.tensor([700 * (10 ** (top * k / (count + 1) / 2595) - 1) for k in range(count + 2)])
+    bins = torch.arange(size // 2 + 1) * (rate / size)
+    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    weights = torch.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)).clamp(min=0)
+    empty = weights.sum(dim=1) <= 0
+    nearest = (bins[None] - middle).abs().argmin(dim=1)
+    weights[empty, nearest[empty]] = 1.0
+    return weights / weights.sum(dim=1, keepdim=True)

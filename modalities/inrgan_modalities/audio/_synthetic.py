@@ -1,4 +1,4 @@
-"""The built-in sounds: plucked strings, vowels and glides, made from numbers alone."""
+"""The built-in audio clips: plucked strings, vowels and glides, synthesized from random factors."""
 
 import math
 from typing import final
@@ -12,30 +12,30 @@ from inrgan_modalities.audio._clip import Clip
 
 _KINDS = ("pluck", "vowel", "glide")
 _FORMANTS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))
-"""Of the vowels a, i, u and e, in Hz (Peterson & Barney 1952, men)."""
+"""Formants of the vowels a, i, u and e, in Hz (Peterson & Barney 1952, men)."""
 _HIGHEST = 6000.0
 """No partial lies above, in Hz."""
 
 
 @final
-class SyntheticSounds(AbstractSyntheticSource):
-    """Short sounds of three kinds, sums of partials with closed forms in time.
+class SyntheticAudio(AbstractSyntheticSource):
+    """Short clips of three kinds, sums of partials with closed forms in time.
 
-    Sound i depends on ``seed`` and i alone, and is the same function of time at every rate: partials that a rate
+    Clip i depends on ``seed`` and i alone, and is the same function of time at every rate: partials that a rate
     cannot carry fade out from 3/4 of its Nyquist frequency on. Sample k lies at (k + ½)/rate seconds.
 
     Args:
-        count: number of sounds.
+        count: number of clips.
         seconds: length of each.
         rate: samples per second.
-        channels: 1, or 2 for a sound that comes from somewhere between left and right.
-        seed: of all factors.
+        channels: 1, or 2 for a clip that comes from somewhere between left and right.
+        seed: Seed of all factors.
 
     Raises:
         ConfigError: a number is out of its range.
 
     Example:
-        >>> SyntheticSounds(100, seconds=0.5, rate=8000)[7].samples.shape
+        >>> SyntheticAudio(100, seconds=0.5, rate=8000)[7].samples.shape
         torch.Size([1, 4000])
     """
 
@@ -44,17 +44,17 @@ class SyntheticSounds(AbstractSyntheticSource):
     ):
         if count < 1 or seed < 0 or channels not in (1, 2) or not (0 < seconds < math.inf and 0 < rate < math.inf):
             raise ConfigError(
-                f"{count} built-in sounds of {channels} channels, {seconds} seconds, {rate} Hz and seed {seed}; "
+                f"{count} built-in clips of {channels} channels, {seconds} seconds, {rate} Hz and seed {seed}; "
                 "expected positive numbers, and 1 or 2 channels"
             )
         super().__init__(count, seed=seed, description="sounds", label_names=_KINDS)
         self._seconds, self._rate, self._channels = seconds, rate, channels
 
     def __getitem__(self, i: int) -> Clip:
-        """Return sound i."""
+        """Return clip i."""
         f = self.factors(i)
         t = (np.arange(max(1, round(self._seconds * self._rate))) + 0.5) / self._rate
-        mono = _sound(f, t, seconds=self._seconds, rate=self._rate)
+        mono = _waveform(f, t, seconds=self._seconds, rate=self._rate)
         angle = math.pi / 4 * (1 + f["side"])
         gains = np.array([[1.0]] if self._channels == 1 else [[math.cos(angle)], [math.sin(angle)]])
         return Clip(torch.from_numpy((gains * mono).astype(np.float32)), rate=self._rate)
@@ -63,14 +63,14 @@ class SyntheticSounds(AbstractSyntheticSource):
         return int(self.factors(i)["kind"])
 
     def factors(self, i: int) -> dict[str, float]:
-        """Return the numbers that sound i is made from.
+        """Return the numbers that clip i is made from.
 
         ``kind`` indexes ``label_names``; ``pitch`` is in Hz at the onset, ``bend`` in octaves from there to the end;
         ``onset`` and ``length`` are fractions of the clip; ``colour`` (0 to 1) chooses the timbre, ``side`` (−1 to
         1) the place between left and right, ``phase`` (radians) that of the first partial.
 
         Example:
-            >>> sorted(SyntheticSounds().factors(0))[:3]
+            >>> sorted(SyntheticAudio().factors(0))[:3]
             ['bend', 'colour', 'kind']
         """
         rng = self._rng(i)
@@ -92,8 +92,8 @@ class SyntheticSounds(AbstractSyntheticSource):
         }
 
 
-def _sound(f: dict[str, float], t: np.ndarray, *, seconds: float, rate: float) -> np.ndarray:
-    """The sound at times t, between −1 and 1."""
+def _waveform(f: dict[str, float], t: np.ndarray, *, seconds: float, rate: float) -> np.ndarray:
+    """The clip at times t, between −1 and 1."""
     after = t - f["onset"] * seconds
     length = f["length"] * seconds
     # The pitch moves exponentially; its integral, the phase in turns, is a closed form.

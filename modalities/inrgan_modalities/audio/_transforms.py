@@ -1,4 +1,4 @@
-"""Changes of sounds for adaptive augmentation."""
+"""Transforms of audio: symmetries and augmentation."""
 
 from dataclasses import replace
 from itertools import pairwise

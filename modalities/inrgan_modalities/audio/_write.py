@@ -1,4 +1,4 @@
-"""Sounds to files."""
+"""Audio clips to files."""
 
 from pathlib import Path
 
@@ -9,25 +9,25 @@ from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, WRITE_SUFFIXES, write_animation, write_image
 from inrgan_modalities.audio._read import load_soundfile
-from inrgan_modalities.audio._spectrogram import sound_picture, sound_sheet
+from inrgan_modalities.audio._spectrogram import clip_image, clip_sheet
 
-_PICTURES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
-SOUNDS = (".wav", ".flac")
+_IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
+AUDIO_SUFFIXES = (".wav", ".flac")
 GAP_SECONDS = 0.25
-"""Silence between sounds that are written to one file."""
+"""Silence between clips that are written to one file."""
 
 
-def write_sounds(values: torch.Tensor, path: str | Path, *, rate: float, gap: float = GAP_SECONDS) -> None:
-    """Write one or several sounds to one file, by its suffix.
+def write_clips(values: torch.Tensor, path: str | Path, *, rate: float, gap: float = GAP_SECONDS) -> None:
+    """Write one or several clips to one file, by its suffix.
 
     ``.wav`` and ``.flac`` hold them one after another in 16 bits, with silence between; ``.npy`` the numbers of all,
-    as float32; pictures a sheet of waveforms and spectrograms. The file appears whole or not at all.
+    as float32; images a sheet of waveforms and spectrograms. The file appears whole or not at all.
 
     Args:
         values: (B, C, K).
         path: the file.
         rate: samples per second; a file holds whole numbers.
-        gap: silence between sounds, in seconds.
+        gap: silence between clips, in seconds.
 
     Raises:
         ConfigError: the suffix cannot be written, or the rate is not a whole number of 1 or more.
@@ -37,13 +37,13 @@ def write_sounds(values: torch.Tensor, path: str | Path, *, rate: float, gap: fl
         MissingDependency: soundfile or Pillow is not installed.
 
     Example:
-        >>> write_sounds(torch.zeros(3, 1, 8000), "three.wav", rate=8000)
+        >>> write_clips(torch.zeros(3, 1, 8000), "three.wav", rate=8000)
     """
     path = Path(path)
-    suffix = known_suffix(path, (*SOUNDS, ".npy", *_PICTURES))
+    suffix = known_suffix(path, (*AUDIO_SUFFIXES, ".npy", *_IMAGES))
     values = _checked(values)
-    if suffix in _PICTURES:
-        write_image(sound_sheet(values), path)
+    if suffix in _IMAGES:
+        write_image(clip_sheet(values), path)
     elif suffix == ".npy":
         with replacing(path) as temporary:
             np.save(temporary, values[0].numpy() if len(values) == 1 else values.numpy(), allow_pickle=False)
@@ -52,9 +52,9 @@ def write_sounds(values: torch.Tensor, path: str | Path, *, rate: float, gap: fl
 
 
 def write_samples(samples: torch.Tensor, path: Path, *, rate: float) -> None:
-    """Write one sound (C, K) to .wav or .flac in 16 bits."""
+    """Write one clip (C, K) to .wav or .flac in 16 bits."""
     whole = whole_rate(rate)
-    soundfile = load_soundfile(why="Writing sounds")
+    soundfile = load_soundfile(why="Writing audio")
     with replacing(path) as temporary:
         # Bytes of its own rounding: a library's may scale by 32768 and clip, which is not what was rendered.
         numbers = (samples.clamp(-1, 1) * 32767).round().to(torch.int16).T.contiguous().numpy()
@@ -62,21 +62,21 @@ def write_samples(samples: torch.Tensor, path: Path, *, rate: float) -> None:
 
 
 def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, steps_per_second: float) -> None:
-    """Write steps of a walk: one sound after another without a gap, or a film of their spectrograms.
+    """Write the steps of an interpolation: one clip after another without a gap, or a video of their spectrograms.
 
     Raises:
         ConfigError: the suffix cannot be written.
     """
     path = Path(path)
-    suffix = known_suffix(path, (*SOUNDS, ".npy", *ANIMATION_SUFFIXES))
+    suffix = known_suffix(path, (*AUDIO_SUFFIXES, ".npy", *ANIMATION_SUFFIXES))
     if suffix in ANIMATION_SUFFIXES:
-        write_animation(sound_picture(_checked(values), height=192, width=320), path, fps=steps_per_second)
+        write_animation(clip_image(_checked(values), height=192, width=320), path, fps=steps_per_second)
     else:
-        write_sounds(values, path, rate=rate, gap=0.0)
+        write_clips(values, path, rate=rate, gap=0.0)
 
 
 def joined(values: torch.Tensor, *, silence: int) -> torch.Tensor:
-    """Sounds (B, C, K) one after another, with samples of silence between: (C, B·K + (B − 1)·silence)."""
+    """Clips (B, C, K) one after another, with samples of silence between: (C, B·K + (B − 1)·silence)."""
     padded = torch.nn.functional.pad(values, (0, silence)).transpose(0, 1).flatten(1)
     return padded[:, : padded.shape[1] - silence]
 
@@ -88,15 +88,13 @@ def whole_rate(rate: float) -> int:
         ConfigError: it is not a whole number of 1 or more.
     """
     if round(rate) < 1 or abs(rate - round(rate)) > 1e-6 * rate:
-        raise ConfigError(f"the rate is {rate:g} Hz, and a sound file holds whole numbers; give --rate")
+        raise ConfigError(f"the rate is {rate:g} Hz, and an audio file holds whole numbers; give --rate")
     return round(rate)
 
 
 def _checked(values: torch.Tensor) -> torch.Tensor:
     if values.numel() == 0 or values.ndim != 3:
-        raise ShapeError(
-            f"sounds of shape {tuple(values.shape)} were to be written; expected (B, C, K), none of them 0"
-        )
+        raise ShapeError(f"clips of shape {tuple(values.shape)} were to be written; expected (B, C, K), none of them 0")
     if not torch.isfinite(values).all():
         raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
     return values.detach().float().cpu()

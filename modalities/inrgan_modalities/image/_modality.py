@@ -19,7 +19,7 @@ from inrgan.resampling import resample
 from inrgan.views import View
 from inrgan_modalities.image._synthetic import SyntheticShapes
 
-Picture = torch.Tensor | AbstractLargeItem
+ImageItem = torch.Tensor | AbstractLargeItem
 """(C, H, W)."""
 
 
@@ -48,7 +48,7 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     aspect: tuple[float, float] = (1.0, 1.0)
     """Width to height."""
     mirror: bool = False
-    """Flip reals left to right by chance: for data without a handedness."""
+    """Flip reals left to right with probability 1/2: for data without a handedness."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -79,7 +79,7 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     def _decode(self, name: str, data: bytes) -> torch.Tensor:
         return read_image(name, data, channels=self.channels)
 
-    def observe(self, items: Sequence[Picture], view: View) -> torch.Tensor:
+    def observe(self, items: Sequence[ImageItem], view: View) -> torch.Tensor:
         by_kind: dict[tuple[object, ...], list[int]] = {}
         for i, item in enumerate(items):
             kind = (i,) if isinstance(item, AbstractLargeItem) else (*item.shape, item.dtype == torch.uint8)
@@ -89,7 +89,7 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
             out[rows] = self._seen([items[i] for i in rows], view.rows(rows))
         return out
 
-    def _seen(self, items: Sequence[Picture], view: View) -> torch.Tensor:
+    def _seen(self, items: Sequence[ImageItem], view: View) -> torch.Tensor:
         """Items of one size, from one place."""
         lower, upper = self._extent(items[0])
         first, *_ = items
@@ -97,11 +97,11 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
             return first.observe(view, lower=lower, upper=upper)
         return resample(torch.stack([x for x in items if isinstance(x, torch.Tensor)]), view, lower=lower, upper=upper)
 
-    def item_spacing(self, item: Picture) -> float:
+    def item_spacing(self, item: ImageItem) -> float:
         lower, upper = self._extent(item)
         return (upper[0] - lower[0]) / item.shape[2]
 
-    def _extent(self, item: Picture) -> tuple[tuple[float, float], tuple[float, float]]:
+    def _extent(self, item: ImageItem) -> tuple[tuple[float, float], tuple[float, float]]:
         """Where an image reaches when its pixels are square and it just covers the domain."""
         _, rows, columns = item.shape
         width, height = self.domain.sides

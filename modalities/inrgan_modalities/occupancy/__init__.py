@@ -1,24 +1,23 @@
-"""Solids as fields: from meshes, to meshes."""
+"""3D shapes as fields: from meshes, to meshes."""
 
 from inrgan_modalities.occupancy._extract import Mesh, extract
 from inrgan_modalities.occupancy._field_mesh import field_mesh
 from inrgan_modalities.occupancy._mesh_file import simplify, write_meshes
-from inrgan_modalities.occupancy._metrics import solid_metrics, volumetric_iou
+from inrgan_modalities.occupancy._metrics import shape_metrics, volumetric_iou
 from inrgan_modalities.occupancy._modality import OccupancyModality
-from inrgan_modalities.occupancy._points import chamfer, earth_mover
-from inrgan_modalities.occupancy._set_scores import SetScores, set_scores
+from inrgan_modalities.occupancy._points import SetScores, chamfer, earth_mover, set_scores
 from inrgan_modalities.occupancy._shade import shade
-from inrgan_modalities.occupancy._solids import AbstractSolid, Ball, Cuboid, Torus, Union, chair, sample_grid
-from inrgan_modalities.occupancy._synthetic import SyntheticSolids
+from inrgan_modalities.occupancy._shapes import AbstractShape, Ball, Cuboid, Torus, Union, chair, sample_grid
+from inrgan_modalities.occupancy._synthetic import SyntheticShapes3D
 
 __all__ = [
-    "AbstractSolid",
+    "AbstractShape",
     "Ball",
     "Cuboid",
     "Mesh",
     "OccupancyModality",
     "SetScores",
-    "SyntheticSolids",
+    "SyntheticShapes3D",
     "Torus",
     "Union",
     "chair",
@@ -29,8 +28,8 @@ __all__ = [
     "sample_grid",
     "set_scores",
     "shade",
+    "shape_metrics",
     "simplify",
-    "solid_metrics",
     "volumetric_iou",
     "write_meshes",
 ]

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from inrgan.errors import DataError
+from inrgan_modalities.occupancy._shapes import grid_points
 from inrgan_modalities.occupancy._sign import load_igl
-from inrgan_modalities.occupancy._solids import grid_points
 
 FEWEST = 64
 _NEIGHBOURS, _NEAREST, _LEAST_SEEN = 16, 4, 0.5
@@ -36,7 +36,7 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
     (Barill et al. 2018, eq. 2) is beyond a half, whichever way the normals point.
 
     Args:
-        cloud: in the cube.
+        cloud: Points in the cube.
         n: samples along each axis.
 
     Raises:

@@ -11,7 +11,7 @@ from inrgan_modalities.occupancy._mesh_file import load_trimesh
 from inrgan_modalities.occupancy._volume import refuse_bomb
 
 SUFFIXES = (".xyz",)
-"""Of files that hold nothing but points; ply and npz files may."""
+"""Suffixes of files that hold nothing but points; ply and npz files may hold them too."""
 
 
 def read_cloud(name: str, data: bytes) -> Cloud | None:

@@ -1,4 +1,4 @@
-"""Critics of solids: what a surface is like shows in the direction of its normals."""
+"""Critics of 3D shapes, which see the normals of surfaces beside the field."""
 
 from typing import final
 
@@ -12,18 +12,18 @@ from inrgan.views import View
 
 
 @final
-class SolidCritic(AbstractCritic):
+class ShapeCritic(AbstractCritic):
     """The residual critic on the field and its normalised gradient, in blocks of 2 × 2 × 2 samples.
 
     Args:
         resolution: nominal samples along a side.
         spacing: nominal distance between them.
-        sizes: of the network.
+        sizes: Sizes of the network.
         soft: slope below which normals fade.
         normals: False to show the field alone.
 
     Example:
-        >>> critic = SolidCritic(resolution=16, spacing=2 / 16, sizes=CriticSizes(width=4, max_width=8), soft=1.0)
+        >>> critic = ShapeCritic(resolution=16, spacing=2 / 16, sizes=CriticSizes(width=4, max_width=8), soft=1.0)
         >>> critic(torch.zeros(2, 1, 16, 16, 16), Box(3).grid((16, 16, 16))).shape
         torch.Size([2])
     """
@@ -47,14 +47,14 @@ class SolidCritic(AbstractCritic):
 
 
 @final
-class SolidPatchCritic(AbstractPatchCritic):
+class ShapePatchCritic(AbstractPatchCritic):
     """The critic of dense sub-cubes, on the field and its normalised gradient, with the coarse whole as context.
 
     Args:
-        domain: of the solids.
+        domain: Domain of the shapes.
         patch: samples along a side of a sub-cube.
         whole: samples along a side of the coarse whole.
-        sizes: of the networks.
+        sizes: Sizes of the networks.
         soft: slope below which normals fade.
         normals: False to show the field alone.
         context: False to show the sub-cube and its density alone.

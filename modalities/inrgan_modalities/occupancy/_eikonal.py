@@ -1,4 +1,4 @@
-"""The slope that distances have, asked of generated fields."""
+"""The eikonal loss: generated fields should have the slope of distances."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _WITHIN = 0.9
-"""Of the cut-off: nearer to it, fields that end smoothly are flatter than distances."""
+"""Share of the truncation within which slopes are penalized: nearer to it, fields that end smoothly are flatter."""
 
 
 def eikonal_loss(

@@ -32,7 +32,7 @@ class Mesh:
 
     @property
     def closed(self) -> bool:
-        """Whether every edge is run along as often one way as the other: the mesh bounds a solid."""
+        """Whether every edge is run along as often one way as the other: the mesh bounds a closed shape."""
         if not len(self.faces):
             return True
         edges = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]]).astype(np.int64)

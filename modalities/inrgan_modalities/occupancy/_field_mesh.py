@@ -34,7 +34,7 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
     """The surface of the first of a batch of fields.
 
     Args:
-        field: of solids.
+        field: Field of shapes.
         resolution: samples along each axis.
         trained: samples along each axis that training saw: the coarse pass has twice as many, so that it meets all that
             the field can hold.
@@ -53,7 +53,7 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
     if faces:
         mesh = simplify(mesh, faces=faces)
     normals = _normals(field, mesh.vertices, spacing=spacing)
-    # Where the cube's sides close a solid, they are its surface.
+    # Where the cube's sides close a shape, they are its surface.
     beyond = np.abs(mesh.vertices) > 1 - spacing / 2 + 1e-9
     closing = beyond.any(axis=1)
     sides = np.sign(mesh.vertices) * beyond
@@ -62,7 +62,7 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
 
 
 def _normals(field: Field, vertices: np.ndarray, *, spacing: float) -> np.ndarray:
-    """Unit vectors along the field's own gradient, which points out of a solid."""
+    """Unit vectors along the field's own gradient, which points out of a shape."""
     parts = []
     for part in torch.from_numpy(vertices.astype(np.float32)).to(field.device).split(_AT_ONCE // 4):
         coords = part.to(field.weights[0].weight.dtype).requires_grad_(True)

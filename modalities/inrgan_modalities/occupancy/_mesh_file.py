@@ -12,7 +12,7 @@ from inrgan_modalities.occupancy._extract import Mesh
 
 MESHES = (".glb", ".obj", ".ply", ".stl", ".off")
 _APART = 2.2
-"""Between the middles of solids that are written to one file, in coordinate units."""
+"""Distance between the centers of shapes in one file, in coordinate units."""
 _COLOUR = (170, 190, 220, 255)
 
 
@@ -60,7 +60,7 @@ def write_meshes(meshes: Sequence[Mesh], path: Path) -> None:
             )
             part.visual = trimesh.visual.TextureVisuals(material=material)
         parts.append(part)
-    whole = trimesh.Scene({f"solid-{i}": p for i, p in enumerate(parts)}) if suffix == ".glb" else _joined(parts)
+    whole = trimesh.Scene({f"shape-{i}": p for i, p in enumerate(parts)}) if suffix == ".glb" else _joined(parts)
     with replacing(path) as temporary:
         data = whole.export(file_type=suffix[1:], **({"include_normals": True} if suffix in (".glb", ".obj") else {}))
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)

@@ -1,4 +1,4 @@
-"""Scores of solids."""
+"""Scores of shapes."""
 
 from collections.abc import Callable, Mapping
 from typing import final
@@ -18,8 +18,7 @@ from inrgan.metrics import (
     is_full_rank,
     sliced_wasserstein,
 )
-from inrgan_modalities.occupancy._points import chamfer, earth_mover, surface_points
-from inrgan_modalities.occupancy._set_scores import SetScores, set_scores
+from inrgan_modalities.occupancy._points import SetScores, chamfer, earth_mover, set_scores, surface_points
 from inrgan_modalities.occupancy._shade import shade
 from inrgan_modalities.occupancy._write import grid_mesh
 
@@ -32,16 +31,16 @@ _VIEWS = "azimuth 35, 125, 215, 305, elevation 25"
 
 @final
 class PairScores:
-    """MMD, COV and 1-NNA of two sets of solids under one distance of surface points, computed once for the three.
+    """MMD, COV and 1-NNA of two sets of shapes under one distance of surface points, computed once for the three.
 
     Args:
-        distance: of all pairs of two lists of point sets.
+        distance: Distances between all pairs of two lists of point sets.
         items: most items of each set, chosen evenly by the seed.
         points: on each surface.
 
     Example:
         >>> scores = PairScores(chamfer, items=8, points=64)
-        >>> values = SyntheticSolids(8, size=16)
+        >>> values = SyntheticShapes3D(8, size=16)
         >>> scores.of(Comparison(torch.stack(list(values)), torch.stack(list(values))))[0].mmd < 0.05
         True
     """
@@ -78,16 +77,16 @@ class PairScores:
         return found.coverage, stated
 
     def accuracy(self, run: Comparison) -> tuple[float, Protocol]:
-        """Of the nearest neighbour as a judge of real and fake."""
+        """Accuracy of a nearest-neighbor classifier of reals and fakes."""
         found, stated = self.of(run)
         return found.accuracy, {**stated, "ideal": 0.5, "standard_error": round(found.error, 4)}
 
 
-def solid_metrics() -> Mapping[str, Metric]:
-    """The scores of solids by name.
+def shape_metrics() -> Mapping[str, Metric]:
+    """The scores of shapes by name.
 
     Example:
-        >>> sorted(solid_metrics())
+        >>> sorted(shape_metrics())
         ['1-nna', '1-nna-emd', 'cov', 'cov-emd', 'iou', 'mmd', 'mmd-emd', 'one-piece', 'shaded-fid', 'shaded-swd']
     """
     found: dict[str, Metric] = {}
@@ -105,7 +104,7 @@ def solid_metrics() -> Mapping[str, Metric]:
 
 
 def pieces(values: Tensor) -> int:
-    """Connected parts of the inside of one solid (D, H, W), over the faces of its samples' cells.
+    """Connected parts of the inside of one shape (D, H, W), over the faces of its samples' cells.
 
     Example:
         >>> pieces(torch.tensor([-1.0, 1.0, -1.0]).reshape(1, 1, 3))
@@ -115,7 +114,7 @@ def pieces(values: Tensor) -> int:
 
 
 def volumetric_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Of two batches of solids on one grid: samples inside both over samples inside either, (B,); 1 where none is.
+    """Intersection over union of two batches of shapes on one grid, (B,); 1 where both are empty.
 
     Raises:
         ShapeError: the batches differ in shape.
@@ -125,7 +124,7 @@ def volumetric_iou(a: Tensor, b: Tensor) -> Tensor:
         [0.0, 0.0]
     """
     if a.shape != b.shape:
-        raise ShapeError(f"solids of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same")
+        raise ShapeError(f"arrays of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same")
     x, y = (a < 0).flatten(1), (b < 0).flatten(1)
     both, either = (x & y).sum(dim=1).double(), (x | y).sum(dim=1).double()
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both))

@@ -1,4 +1,4 @@
-"""Solids: f(x, y, z)."""
+"""3D shapes: f(x, y, z)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,26 +21,26 @@ from inrgan.metrics import Metric
 from inrgan.modality import Backbone, CriticSizes, GeneratorSizes, Modality
 from inrgan.resampling import resample
 from inrgan.views import View, scattered
-from inrgan_modalities.occupancy._critic import SolidCritic, SolidPatchCritic
+from inrgan_modalities.occupancy._critic import ShapeCritic, ShapePatchCritic
 from inrgan_modalities.occupancy._eikonal import eikonal_loss
 from inrgan_modalities.occupancy._field_mesh import field_mesh
 from inrgan_modalities.occupancy._mesh_file import MESHES, write_meshes
-from inrgan_modalities.occupancy._metrics import DEFAULT_METRICS, solid_metrics
-from inrgan_modalities.occupancy._open import open_solids
+from inrgan_modalities.occupancy._metrics import DEFAULT_METRICS, shape_metrics
+from inrgan_modalities.occupancy._open import open_shapes
 from inrgan_modalities.occupancy._orient import UP
 from inrgan_modalities.occupancy._signal import Signal
-from inrgan_modalities.occupancy._synthetic import SyntheticSolids
-from inrgan_modalities.occupancy._write import write_solid_interpolation, write_solids
+from inrgan_modalities.occupancy._synthetic import SyntheticShapes3D
+from inrgan_modalities.occupancy._write import write_shape_interpolation, write_shapes
 
-_ASKED = 256
-"""Points a field at which the eikonal term asks for its slope."""
-_LOOKED_AT = 512
-"""Samples among which a place near the surface is searched: of 64³, some of them lie within a cell of it."""
+_SLOPES = 256
+"""Points of each field at which the eikonal term evaluates its slope."""
+_CANDIDATES = 512
+"""Samples among which a point near the surface is searched: of 64³, some of them lie within a cell of it."""
 
 
 @dataclass(frozen=True)
 class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields):
-    """Solids, from meshes or volumes, as fields that are negative inside and positive outside.
+    """3D shapes, from meshes or volumes, as fields that are negative inside and positive outside.
 
     The domain is the cube [−1, 1]³; y is up. Meshes are centred by their bounding box and scaled so that its longest
     side fills the cube less a margin.
@@ -60,35 +60,35 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
     field_suffixes: ClassVar[tuple[str, ...]] = MESHES
 
     resolution: int = 32
-    """Samples along each axis in training; rendering and extraction are free of it."""
+    """Samples along each axis in training; rendering and mesh extraction are free of it."""
     signal: Literal["distance", "occupancy"] = "distance"
-    """What fields hold: signed distances cut off at the truncation, or shares of cells, both from -1 inside to 1."""
+    """Values of fields: signed distances cut off at the truncation, or fractions of cells, both from -1 inside to 1."""
     truncation: float = 0.2
     """Distance from the surface at which the signal is 1, in coordinate units."""
     margin: float = 0.1
-    """Share of the cube's half side that meshes leave free."""
+    """Margin around meshes, as a share of the cube's half side."""
     up: Literal["x", "y", "z", "-x", "-y", "-z"] = "y"
-    """Which axis of the files points up."""
+    """Axis of the files that points up."""
     mirror: bool = False
-    """Flip reals left to right (x) by chance: for data without a handedness."""
+    """Flip reals left to right (x) with probability 1/2: for data without a handedness."""
     turns: Literal["quarter", "any"] = "quarter"
-    """How augmentation turns solids about the vertical axis: by right angles, or by any, which takes several times as
-    long."""
+    """Angles by which augmentation turns shapes about the vertical axis: right angles, or any, which takes several
+    times as long."""
     normals: bool = True
-    """Show the critics the field's normalised gradient beside the field."""
+    """Whether critics see the field's normalized gradient beside the field."""
     eikonal: float = 0.0
-    """Weight in the generator's loss of slopes other than a distance's near the surface; 0 for none."""
+    """Weight in the generator's loss of the eikonal term, for slopes of distances near the surface; 0 for none."""
     faces: int = 0
-    """Of meshes that are written, about how many triangles of each solid to keep; 0 for all."""
+    """Approximate number of triangles to keep for each shape in mesh files; 0 for all."""
 
     def __post_init__(self):
         if self.resolution < 8:
-            raise ConfigError(f"the resolution of solids is {self.resolution}; expected 8 or more")
+            raise ConfigError(f"the occupancy resolution is {self.resolution}; expected 8 or more")
         if self.signal not in ("distance", "occupancy") or self.up not in UP:
             raise ConfigError(f"the signal is {self.signal!r} and up {self.up!r}; expected distance or occupancy, and "
                               f"one of {' '.join(UP)}")  # fmt: skip
         if self.turns not in ("quarter", "any"):
-            raise ConfigError(f"turns of solids are {self.turns!r}; expected quarter or any")
+            raise ConfigError(f"turns is {self.turns!r}; expected quarter or any")
         if not 0 < self.truncation <= 2 or not 0 <= self.margin < 1:
             raise ConfigError(
                 f"truncation is {self.truncation} and margin {self.margin}; expected above 0 and up to 2, and 0 to 1"
@@ -98,7 +98,7 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
                 f"the eikonal weight is {self.eikonal} of {self.signal}; expected 0 or more, and the signal distance"
             )
         if self.faces < 0 or 0 < self.faces < 4:
-            raise ConfigError(f"meshes of {self.faces} faces were asked for; expected 0 for all, or 4 or more")
+            raise ConfigError(f"faces is {self.faces}; expected 0 for all, or 4 or more")
 
     @property
     def domain(self) -> Box:
@@ -118,8 +118,8 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         kind = Signal(self.signal, truncation=self.truncation)
         if data is None:
-            return SyntheticSolids(size=self.resolution, signal=kind, seed=seed)
-        return open_solids(
+            return SyntheticShapes3D(size=self.resolution, signal=kind, seed=seed)
+        return open_shapes(
             data, signal=kind, resolution=max(64, self.resolution), margin=self.margin, up=self.up, labels=labels,
             seed=seed,
         )  # fmt: skip
@@ -142,17 +142,17 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
 
     @property
     def _soft(self) -> float:
-        """Half the slope that the signal of a distance has: below, normals fade."""
+        """Half the slope of a distance's signal: normals fade below it."""
         return 0.5 / Signal(self.signal, truncation=self.truncation).reach(self.domain.spacing(self.resolution))
 
-    def critic(self, sizes: CriticSizes) -> SolidCritic:
-        return SolidCritic(
+    def critic(self, sizes: CriticSizes) -> ShapeCritic:
+        return ShapeCritic(
             resolution=self.resolution, spacing=self.domain.spacing(self.resolution), sizes=sizes,
             soft=self._soft, normals=self.normals,
         )  # fmt: skip
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
-        return SolidPatchCritic(
+        return ShapePatchCritic(
             self.domain, patch=patch, whole=whole, sizes=sizes, soft=self._soft, normals=self.normals,
             context=context,
         )  # fmt: skip
@@ -175,8 +175,8 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
         return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
-        # Up stays up. Shifts stay within the margin, so that no solid is cut; beyond the cube there is nothing, as at
-        # its border, where a mirror would show the solid's other side.
+        # Up stays up. Shifts stay within the margin, so that no shape is cut; beyond the cube there is nothing, as at
+        # its border, where a mirror would show the shape's other side.
         box = self.domain
         turn = QuarterTurn(box, plane=(0, 2))
         if self.turns == "any":
@@ -188,9 +188,9 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
     def regions_of_interest(
         self, item: Tensor, *, count: int, generator: torch.Generator
     ) -> Float[Tensor, "K 3"] | None:
-        """Near the surface: of many samples anywhere, the one whose value is nearest to 0, and a place in its cell."""
+        """Points near the surface: a point in the cell of the sample nearest to 0 among many random ones."""
         shape = item.shape[1:]
-        index = torch.randint(item[0].numel(), (count, _LOOKED_AT), generator=generator)
+        index = torch.randint(item[0].numel(), (count, _CANDIDATES), generator=generator)
         values, best = item.flatten()[index].abs().min(dim=1)
         if values.min() >= 1:
             return None
@@ -203,7 +203,7 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
     def field_loss_view(self, batch: int, *, generator: torch.Generator) -> View | None:
         if not self.eikonal:
             return None
-        points = self.domain.sample(batch * _ASKED, generator=generator).unflatten(0, (batch, _ASKED))
+        points = self.domain.sample(batch * _SLOPES, generator=generator).unflatten(0, (batch, _SLOPES))
         return scattered(points, spacing=self.domain.spacing(self.resolution))
 
     def field_loss(self, field: Field, view: View) -> Float[Tensor, ""]:
@@ -211,17 +211,17 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
         return self.eikonal * eikonal_loss(lambda p: field(p, spacing=spacing), view.coords, reach=self.truncation)
 
     def metrics(self) -> Mapping[str, Metric]:
-        return solid_metrics()
+        return shape_metrics()
 
     def view_sizes(self) -> dict[str, int]:
         half = max(8, self.resolution // 2)
         return {"patch": half, "whole": half, "lowest": half}
 
     def write(self, values: Float[Tensor, "B 1 *S"], path: str | Path) -> None:
-        write_solids(values, path, faces=self.faces)
+        write_shapes(values, path, faces=self.faces)
 
     def write_interpolation(self, values: Float[Tensor, "T 1 *S"], path: str | Path, *, rate: float) -> None:
-        write_solid_interpolation(values, path, rate=rate, faces=self.faces)
+        write_shape_interpolation(values, path, rate=rate, faces=self.faces)
 
     def write_field(self, field: Field, path: str | Path, *, shape: Sequence[int]) -> None:
         sides = set(shape)

@@ -1,4 +1,4 @@
-"""Open solids from files, computing what is not yet kept by several processes."""
+"""Open files of shapes; signals that are not cached yet are computed by several processes."""
 
 import contextlib
 import logging
@@ -20,7 +20,7 @@ _WORTH = 48
 """Files below which starting processes costs more than it saves."""
 
 
-def open_solids(
+def open_shapes(
     data: str | Path,
     *,
     signal: Signal,
@@ -42,8 +42,8 @@ def open_solids(
         resolution: n, for meshes.
         margin: share of the cube's half side that meshes leave free.
         up: which axis of the files points up.
-        labels: as of ``Modality.source``.
-        seed: of the order of a stream, whose meshes are computed as they come.
+        labels: As for ``Modality.source``.
+        seed: Seed of a stream's order; its meshes are computed as they come.
         workers: processes; as many as there are cores where None, and none at all for 1.
 
     Raises:
@@ -51,7 +51,7 @@ def open_solids(
         MissingDependency: a library is not installed.
 
     Example:
-        >>> open_solids("chairs.zip", signal=Signal("distance", 0.2), resolution=64, margin=0.1, up="z")[0].shape
+        >>> open_shapes("chairs.zip", signal=Signal("distance", 0.2), resolution=64, margin=0.1, up="z")[0].shape
         torch.Size([1, 64, 64, 64])
     """
     reading = Reading(signal, resolution=resolution, margin=margin, up=up, cache=cache_folder())
@@ -68,10 +68,10 @@ def prepare(archive: AbstractArchive, reading: Reading, *, workers: int, least: 
     """Compute the signals of an archive's meshes that are not kept yet; returns how many.
 
     Args:
-        archive: of the files.
+        archive: Archive of the files.
         reading: what to do with them.
         workers: processes.
-        least: with fewer files to compute, nothing is done: they are computed when they are asked for.
+        least: With fewer files to compute, nothing is done; they are computed on first use.
     """
     missing = [name for name in archive.names if _wanting(archive, reading, name)]
     if len(missing) < least or reading.cache is None:

@@ -38,5 +38,5 @@ def to_cube(vertices: np.ndarray, *, up: str, margin: float) -> np.ndarray:
     low, high = turned.min(axis=0), turned.max(axis=0)
     longest = float((high - low).max())
     if not longest > 0:
-        raise DataError("all vertices lie at one place; expected a solid. Take the file away.")
+        raise DataError("all vertices lie at one place; expected a closed shape. Take the file away.")
     return (turned - (low + high) / 2) * (2 * (1 - margin) / longest)

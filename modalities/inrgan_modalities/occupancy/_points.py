@@ -1,4 +1,7 @@
-"""Points of surfaces, and distances of point sets."""
+"""Distances of surface points, and scores of two sets of shapes under such a distance."""
+
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
@@ -14,7 +17,7 @@ from inrgan_modalities.occupancy._extract import Mesh
 def surface_points(mesh: Mesh, count: int, *, generator: torch.Generator) -> Float[np.ndarray, "N 3"]:
     """Points evenly by area: one in each of ``count`` equal shares of it, at a random place of its triangle.
 
-    A mesh without a face gives the middle of the cube that often, so that an empty solid is far from every other.
+    A mesh without a face gives the middle of the cube that often, so that an empty shape is far from every other.
 
     Example:
         >>> surface_points(extract(Ball(radius=0.5).distance, 16), 100, generator=torch.Generator()).shape
@@ -71,3 +74,57 @@ def earth_mover(a: list[np.ndarray], b: list[np.ndarray]) -> Float[Tensor, "N M"
             cost = np.sqrt(np.maximum(np.square(x[:, None] - y[None]).sum(axis=-1), 0))
             out[i, j] = float(cost[linear_sum_assignment(cost)].mean())
     return out
+
+
+@final
+@dataclass(frozen=True)
+class SetScores:
+    """How near a set of fakes is to a set of reals.
+
+    Attributes:
+        mmd: minimum matching distance: the mean over reals of the distance to the nearest fake.
+        coverage: share of the reals that are the nearest of some fake.
+        accuracy: Accuracy of telling reals from fakes by the nearest other item; 0.5 is ideal.
+        error: standard error of ``accuracy`` where it is ½, as if items were independent.
+    """
+
+    mmd: float
+    coverage: float
+    accuracy: float
+    error: float
+
+
+def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fakes: Float[Tensor, "M M"]) -> SetScores:
+    """MMD and COV (Achlioptas et al. 2018, sec. 5), and 1-NNA (Lopez-Paz & Oquab 2017; Yang et al. 2019, eq. 19).
+
+    Args:
+        across: distances of every real to every fake.
+        reals: among reals.
+        fakes: among fakes.
+
+    Raises:
+        ShapeError: the matrices do not fit, or a set has less than two items.
+
+    Example:
+        >>> set_scores(torch.eye(3), reals=torch.ones(3, 3), fakes=torch.ones(3, 3)).mmd
+        0.0
+    """
+    n, m = across.shape
+    if reals.shape != (n, n) or fakes.shape != (m, m) or min(n, m) < 2:
+        raise ShapeError(
+            f"distances of shapes {tuple(across.shape)}, {tuple(reals.shape)} and {tuple(fakes.shape)}; expected "
+            "(N, M), (N, N) and (M, M), of two or more"
+        )
+    own, other = (x + torch.diag(torch.full((len(x),), torch.inf, dtype=x.dtype)) for x in (reals, fakes))
+    # Of equally near neighbours half count for each side, so that duplicates do not decide.
+    right = _same(own.amin(dim=1), across.amin(dim=1)).sum() + _same(other.amin(dim=1), across.amin(dim=0)).sum()
+    return SetScores(
+        mmd=float(across.amin(dim=1).mean()),
+        coverage=len(across.argmin(dim=0).unique()) / n,
+        accuracy=float(right / (n + m)),
+        error=0.5 / (n + m) ** 0.5,
+    )
+
+
+def _same(own: Tensor, other: Tensor) -> Tensor:
+    return (own < other).double() + 0.5 * (own == other).double()

@@ -1,4 +1,4 @@
-"""Files of solids to signals on a grid, with a memory on disk."""
+"""Files of shapes to signals on a grid, with a cache on disk."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ from inrgan_modalities.occupancy._signal import Signal
 
 SUFFIXES = (*_mesh_read.SUFFIXES, *_cloud_read.SUFFIXES, *_volume.SUFFIXES)
 _VERSION = 1
-"""Of what is kept on disk: another number makes everything anew."""
+"""Version of the cached files on disk: another number recomputes all of them."""
 
 
 def cache_folder() -> Path:
@@ -69,7 +69,7 @@ class Reading:
         """Decode one file.
 
         Raises:
-            DataError: the file cannot be read, or is no solid.
+            DataError: the file cannot be read, or is no closed shape.
             NonFiniteError: it holds NaN or infinity.
         """
         if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES and not _cloud_read.is_cloud(data):
@@ -109,7 +109,7 @@ class Reading:
         mesh = _mesh_read.read_mesh(name, data)
         used = np.unique(mesh.faces)
         if not len(used):
-            raise DataError(f"{name} has no triangle with an area; expected a solid")
+            raise DataError(f"{name} has no triangle with an area; expected a closed shape")
         number = np.zeros(len(mesh.vertices), np.int64)
         number[used] = np.arange(len(used))
         return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])

@@ -1,4 +1,4 @@
-"""Shaded views of solids: rays through a grid of values, on any machine, without a window or a GPU."""
+"""Shaded views of shapes: rays through a grid of values, on any machine, without a window or a GPU."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.pictures import tile
 
 _HALF_WIDTH = 1.3
-"""Of the picture, in coordinate units: a ball of the unit cube's half diagonal less its corners."""
+"""Side of the image, in coordinate units: that of a ball with the unit cube's half diagonal, less its corners."""
 _COLOUR = (0.62, 0.72, 0.86)
 _AMBIENT = 0.25
 
@@ -20,7 +20,7 @@ _AMBIENT = 0.25
 def shade(
     values: Float[Tensor, "..."], *, azimuth: float = 35.0, elevation: float = 25.0, size: int = 96
 ) -> Float[Tensor, "B 3 S S"]:
-    """Solids as seen from one side, in parallel projection, y up, on white.
+    """Shapes as seen from one side, in parallel projection, y up, on white.
 
     Along every pixel's ray the first sample inside is found and the crossing before it taken on a straight line; the
     colour goes by the angle between the field's gradient there and a light beside the camera.
@@ -40,9 +40,9 @@ def shade(
         torch.Size([2, 3, 32, 32])
     """
     if values.ndim != 5 or values.shape[1] != 1 or min(values.shape) < 1:
-        raise ShapeError(f"solids of shape {tuple(values.shape)} were to be shown; expected (B, 1, D, H, W), none 0")
+        raise ShapeError(f"an array of shape {tuple(values.shape)} was to be shown; expected (B, 1, D, H, W), none 0")
     if not torch.isfinite(values).all():
-        raise NonFiniteError("the solids to show hold NaN or infinity; expected -1 to 1. Check the model.")
+        raise NonFiniteError("the shapes to show hold NaN or infinity; expected -1 to 1. Check the model.")
     right, up, forward = _camera(azimuth, elevation)
     across = _HALF_WIDTH * ((2 * torch.arange(size, dtype=torch.float64) + 1) / size - 1)
     plane = -across[:, None, None] * up + across[None, :, None] * right  # rows go down
@@ -55,7 +55,7 @@ def shade(
 
 
 def _camera(azimuth: float, elevation: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Unit vectors to the right, up and into the picture."""
+    """Unit vectors to the right, up and into the image."""
     a, e = math.radians(azimuth), math.radians(elevation)
     forward = -torch.tensor([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)], dtype=torch.float64)
     right = torch.tensor([math.cos(a), 0.0, -math.sin(a)], dtype=torch.float64)
@@ -81,18 +81,18 @@ def _shaded(
     index = before[None, ..., None].expand(1, *before.shape, 3)
     start, end = points.gather(0, index)[0], points.gather(0, first[None, ..., None].expand_as(index))[0]
     place = (start + part[..., None] * (end - start))[found]
-    picture = torch.ones(3, *found.shape)
+    image = torch.ones(3, *found.shape)
     if len(place):
         step = 2 / torch.tensor(item.shape[:1:-1], dtype=torch.float32)
         slope = torch.stack([look(place - step * e) - look(place + step * e) for e in torch.eye(3)], dim=-1)
         normal = slope / slope.norm(dim=-1, keepdim=True).clamp(min=1e-12)
         bright = _AMBIENT + (1 - _AMBIENT) * (normal @ light).clamp(min=0)
-        picture[:, found] = 2 * torch.tensor(_COLOUR)[:, None] * bright.clamp(0, 1) * 1.15 - 1
-    return picture.clamp(-1, 1)
+        image[:, found] = 2 * torch.tensor(_COLOUR)[:, None] * bright.clamp(0, 1) * 1.15 - 1
+    return image.clamp(-1, 1)
 
 
 def sheet(values: Float[Tensor, "B 1 D H W"], *, size: int = 96, angles: Sequence[float] = (35.0,)) -> Tensor:
-    """A contact sheet: every solid from one side or several, beside each other.
+    """A contact sheet: every shape from one side or several, beside each other.
 
     Example:
         >>> sheet(torch.ones(4, 1, 8, 8, 8), size=32, angles=(0, 90)).shape
@@ -103,7 +103,7 @@ def sheet(values: Float[Tensor, "B 1 D H W"], *, size: int = 96, angles: Sequenc
 
 
 def turntable(values: Float[Tensor, "B 1 D H W"], *, frames: int, size: int) -> Float[Tensor, "T 3 H2 W2"]:
-    """Solids that turn once about the vertical axis, side by side.
+    """Shapes that turn once about the vertical axis, side by side.
 
     Example:
         >>> turntable(torch.ones(1, 1, 8, 8, 8), frames=5, size=32).shape

@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt
 from inrgan.errors import DataError, MissingDependency
 from inrgan_modalities.occupancy._extract import Mesh
 from inrgan_modalities.occupancy._mesh_file import load_trimesh
-from inrgan_modalities.occupancy._solids import grid_points
+from inrgan_modalities.occupancy._shapes import grid_points
 
 Method = Literal["closed", "turned", "winding"]
 _COARSE = 16
@@ -24,9 +24,9 @@ class SignedGrid:
 
     Attributes:
         distances: (n, n, n), z first, negative inside; exact where they are no more than the truncation.
-        method: ``closed``: the mesh bounds a solid as it is; ``turned``: it does after faces were turned round;
+        method: ``closed``: the mesh bounds a closed shape as it is; ``turned``: it does after faces were turned round;
             ``winding``: it has holes, and inside is where the surface winds round a point by more than half.
-        holes: share of the surface of the solid that closes holes.
+        holes: share of the surface of the shape that closes holes.
     """
 
     distances: np.ndarray
@@ -56,13 +56,13 @@ def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
     as in Barill et al. 2018) is beyond a half, and distances know of the surface that closes the holes, to half a cell.
 
     Args:
-        mesh: in the cube.
+        mesh: Mesh in the cube.
         n: samples along each axis.
         truncation: distances beyond need not be exact.
 
     Raises:
         DataError: nothing is inside; or most of the mesh has both of its sides outside or inside, or more than a
-            quarter of the solid's surface would be invented.
+            quarter of the shape's surface would be invented.
         MissingDependency: libigl or trimesh is not installed.
 
     Example:
@@ -87,7 +87,7 @@ def _closed(mesh: Mesh, n: int, *, truncation: float) -> np.ndarray:
     out[near] = _distances(mesh, points[near]) * _signs(mesh, points[near])
     out = out.reshape(n, n, n)
     if not (out < 0).any():
-        raise DataError("the mesh encloses nothing at this resolution; expected a solid. Raise the resolution")
+        raise DataError("the mesh encloses nothing at this resolution; expected a closed shape. Raise the resolution")
     return out
 
 
@@ -95,7 +95,9 @@ def _open(mesh: Mesh, n: int) -> SignedGrid:
     points = grid_points(n)
     away, sign = (f(mesh, points).reshape(n, n, n) for f in (_distances, _signs))
     if not (sign < 0).any():
-        raise DataError("the mesh is open and encloses nothing; expected a solid. Close it, or give thin sheets volume")
+        raise DataError(
+            "the mesh is open and encloses nothing; expected a closed shape. Close it, or give thin sheets volume"
+        )
     seen = _seen(mesh)
     # A change of sign between neighbours that no triangle lies between is where a hole is closed.
     step, changes, leaks, at = 2 / n, 0, 0, np.zeros((n, n, n), bool)

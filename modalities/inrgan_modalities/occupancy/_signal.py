@@ -11,7 +11,7 @@ Kind = Literal["distance", "occupancy"]
 
 @dataclass(frozen=True)
 class Signal:
-    """What a field of solids holds: −1 inside, 1 outside, 0 at the surface, and straight between.
+    """What a field of shapes holds: −1 inside, 1 outside, 0 at the surface, and straight between.
 
     Args:
         kind: ``distance``, the signed distance cut off at ``truncation``; or ``occupancy``, the share of a cell that

@@ -1,4 +1,4 @@
-"""The built-in solids: balls, blocks, rings and chairs, made from numbers alone."""
+"""The built-in shapes: balls, blocks, rings and chairs, made from numbers alone."""
 
 import math
 from typing import final
@@ -8,52 +8,52 @@ from torch import Tensor
 
 from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError
+from inrgan_modalities.occupancy._shapes import AbstractShape, Ball, Cuboid, Torus, chair, sample_grid
 from inrgan_modalities.occupancy._signal import Signal
-from inrgan_modalities.occupancy._solids import AbstractSolid, Ball, Cuboid, Torus, chair, sample_grid
 
 _KINDS = ("ball", "block", "ring", "chair")
 
 
 @final
-class SyntheticSolids(AbstractSyntheticSource):
-    """Solids of four kinds with closed forms, upright (y is up) and near the middle.
+class SyntheticShapes3D(AbstractSyntheticSource):
+    """Shapes of four kinds with closed forms, upright (y is up) and near the middle.
 
-    Solid i depends on ``seed`` and i alone: another ``size`` samples the same one at other points.
+    Shape i depends on ``seed`` and i alone: another ``size`` samples the same one at other points.
 
     Args:
-        count: number of solids.
+        count: number of shapes.
         size: samples along each axis.
         signal: what is made of the distances; cut off at 0.2 when None.
-        seed: of all factors.
+        seed: Seed of all factors.
 
     Raises:
         ConfigError: a number is out of its range.
 
     Example:
-        >>> SyntheticSolids(100, size=16)[7].shape
+        >>> SyntheticShapes3D(100, size=16)[7].shape
         torch.Size([1, 16, 16, 16])
     """
 
     def __init__(self, count: int = 4096, *, size: int = 32, signal: Signal | None = None, seed: int = 0):
         for name, value, least in (("count", count, 1), ("size", size, 2), ("seed", seed, 0)):
             if value < least:
-                raise ConfigError(f"{name} of the built-in solids is {value}; expected {least} or more")
+                raise ConfigError(f"{name} of the built-in shapes is {value}; expected {least} or more")
         super().__init__(count, seed=seed, description="solids", label_names=_KINDS)
         self._size = size
         self._signal = Signal("distance", truncation=0.2) if signal is None else signal
 
     def __getitem__(self, i: int) -> Float[Tensor, "1 D H W"]:
-        """Return the signal of solid i on the grid."""
-        return self._signal.of(sample_grid(self.solid(i), self._size))
+        """Return the signal of shape i on the grid."""
+        return self._signal.of(sample_grid(self.shape(i), self._size))
 
     def label(self, i: int) -> int:
         return min(int(4 * self._draw(i)[0]), 3)
 
-    def solid(self, i: int) -> AbstractSolid:
-        """Return solid i in closed form.
+    def shape(self, i: int) -> AbstractShape:
+        """Return shape i in closed form.
 
         Example:
-            >>> SyntheticSolids().solid(0).distance(np.zeros((5, 3))).shape
+            >>> SyntheticShapes3D().shape(0).distance(np.zeros((5, 3))).shape
             (5,)
         """
         u = self._draw(i)

@@ -80,7 +80,9 @@ def voxel_distances(name: str, voxels: np.ndarray) -> np.ndarray:
     """
     inside = voxels != 0
     if inside.all() or not inside.any():
-        raise DataError(f"{name} has {'only' if inside.any() else 'no'} voxels inside; expected a solid with a surface")
+        raise DataError(
+            f"{name} has {'only' if inside.any() else 'no'} voxels inside; expected a closed shape with a surface"
+        )
     outward, inward = distance_transform_edt(~inside), distance_transform_edt(inside)
     assert isinstance(outward, np.ndarray) and isinstance(inward, np.ndarray)
     return np.where(inside, 0.5 - inward, outward - 0.5) * (2 / inside.shape[0])

@@ -1,4 +1,4 @@
-"""Solids to files, from values on a grid."""
+"""Shapes to files, from values on a grid."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from inrgan_modalities.occupancy._mesh_file import MESHES, simplify, write_meshe
 from inrgan_modalities.occupancy._refine import array_function
 from inrgan_modalities.occupancy._shade import shade, sheet, turntable
 
-PICTURES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
+IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
 _SECONDS = 2
-"""Of a turn."""
+"""Frames of a turn."""
 
 
 def grid_mesh(values: Float[Tensor, "1 D H W"]) -> Mesh:
-    """The zero level of one solid's values on a cubic grid of [−1, 1]³; closed at the cube's sides.
+    """The zero level of one shape's values on a cubic grid of [−1, 1]³; closed at the cube's sides.
 
     Raises:
         ShapeError: the grid is no cube.
@@ -37,29 +37,29 @@ def grid_mesh(values: Float[Tensor, "1 D H W"]) -> Mesh:
     return extract(array_function(array), n, adaptive=False, block=n + 1)
 
 
-def write_solids(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces: int = 0) -> None:
-    """Write one or several solids to one file, by its suffix.
+def write_shapes(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces: int = 0) -> None:
+    """Write one or several shapes to one file, by its suffix.
 
-    ``.glb``, ``.obj``, ``.ply``, ``.stl`` and ``.off`` hold their surfaces side by side; pictures a sheet of shaded
-    views; ``.gif`` and ``.mp4`` the solids as they turn; ``.npy`` the numbers of all, as float32.
+    ``.glb``, ``.obj``, ``.ply``, ``.stl`` and ``.off`` hold their surfaces side by side; images a sheet of shaded
+    views; ``.gif`` and ``.mp4`` the shapes as they turn; ``.npy`` the numbers of all, as float32.
 
     Args:
         values: negative inside.
         path: the file.
-        faces: of meshes, about how many triangles of each solid to keep; 0 for all.
+        faces: Approximate number of triangles to keep for each shape in mesh files; 0 for all.
 
     Raises:
         ConfigError: the suffix cannot be written, or there is no surface.
-        ShapeError: no solid, or more than one channel.
+        ShapeError: The array is empty, or has more than one channel.
         NonFiniteError: a value is NaN or infinite.
         WriteError: the path cannot be written.
         MissingDependency: a library is not installed.
 
     Example:
-        >>> write_solids(torch.ones(2, 1, 16, 16, 16), "two.png")
+        >>> write_shapes(torch.ones(2, 1, 16, 16, 16), "two.png")
     """
     path = Path(path)
-    suffix = known_suffix(path, (*MESHES, *PICTURES, *ANIMATION_SUFFIXES, ".npy"))
+    suffix = known_suffix(path, (*MESHES, *IMAGES, *ANIMATION_SUFFIXES, ".npy"))
     values = checked(values)
     if suffix in MESHES:
         meshes = [grid_mesh(v) for v in values]
@@ -68,17 +68,17 @@ def write_solids(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces:
         with replacing(path) as temporary:
             np.save(temporary, values[0].numpy() if len(values) == 1 else values.numpy(), allow_pickle=False)
     elif suffix in ANIMATION_SUFFIXES:
-        # Many are shown small and with fewer steps: a training makes such a film at every snapshot.
+        # Many are shown small and with fewer steps: a training makes such a video at every snapshot.
         size, frames = (256, 32) if len(values) == 1 else (128, 24) if len(values) <= 4 else (48, 12)
         write_animation(turntable(values, frames=frames, size=size), path, fps=frames / _SECONDS)
     else:
         write_image(sheet(values, size=384 if len(values) == 1 else 128), path)
 
 
-def write_solid_interpolation(
+def write_shape_interpolation(
     values: Float[Tensor, "T 1 D H W"], path: str | Path, *, rate: float, faces: int = 0
 ) -> None:
-    """Write steps of a walk: a film of shaded views, a sequence of meshes in a folder, or the numbers.
+    """Write the steps of an interpolation: a video of shaded views, a sequence of meshes in a folder, or the numbers.
 
     For ``walk.glb`` the steps are ``walk-0000.glb``, ``walk-0001.glb`` and so on, beside each other.
 
@@ -100,13 +100,13 @@ def write_solid_interpolation(
                 [simplify(mesh, faces=faces) if faces else mesh], path.with_name(f"{path.stem}-{i:04d}{path.suffix}")
             )
     else:
-        write_solids(values, path)
+        write_shapes(values, path)
 
 
 def checked(values: Tensor) -> Tensor:
     """Values to write, in single precision on the CPU; refuses what cannot be written."""
     if values.numel() == 0 or values.ndim != 5 or values.shape[1] != 1:
-        raise ShapeError(f"solids of shape {tuple(values.shape)} were to be written; expected (B, 1, D, H, W), none 0")
+        raise ShapeError(f"an array of shape {tuple(values.shape)} was to be written; expected (B, 1, D, H, W), none 0")
     if not torch.isfinite(values).all():
         raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
     return values.detach().float().cpu()

@@ -1,6 +1,6 @@
 """Signals on the sphere: panoramas, and scalar or vector fields."""
 
-from inrgan_modalities.spherical._globe import globe_film, globe_view
+from inrgan_modalities.spherical._globe import globe_video, globe_view
 from inrgan_modalities.spherical._metrics import spherical_metrics
 from inrgan_modalities.spherical._modality import SphericalModality
 from inrgan_modalities.spherical._named_view import cross_view, spherical_view
@@ -10,7 +10,7 @@ from inrgan_modalities.spherical._padding import pad_cube, pad_equirectangular
 __all__ = [
     "SphericalModality",
     "cross_view",
-    "globe_film",
+    "globe_video",
     "globe_view",
     "open_spherical",
     "pad_cube",

@@ -26,27 +26,27 @@ def diverging(values: Float[Tensor, "B 1 *S"]) -> Float[Tensor, "B 3 *S"]:
     return colours.movedim(-1, 1) * 2 - 1
 
 
-def pictures(values: Float[Tensor, "B C *S"], *, field: bool) -> Float[Tensor, "B D *S"]:
-    """Values as the pixels of pictures: a field of one channel in colours, all else as it is; +inf becomes white.
+def as_images(values: Float[Tensor, "B C *S"], *, field: bool) -> Float[Tensor, "B D *S"]:
+    """Values as the pixels of images: a field of one channel in colours, all else as it is; +inf becomes white.
 
     +inf marks what is not on the sphere, beside a globe. No generated value is infinite.
 
     Args:
-        values: in [-1, 1].
-        field: whether these are physical values rather than pictures.
+        values: Values in [-1, 1].
+        field: whether these are physical values rather than images.
 
     Raises:
         ShapeError: a field whose channels are no colours.
 
     Example:
-        >>> pictures(torch.zeros(2, 1, 4, 8), field=True).shape
+        >>> as_images(torch.zeros(2, 1, 4, 8), field=True).shape
         torch.Size([2, 3, 4, 8])
     """
     off = torch.isposinf(values).all(dim=1, keepdim=True)
     values = values.masked_fill(off, 1.0)
     if field and values.shape[1] != 1:
         raise ShapeError(
-            f"a field of {values.shape[1]} channels was to be shown as a picture; expected 1. Write .npy or .nc, or "
+            f"a field of {values.shape[1]} channels was to be shown as an image; expected 1. Write .npy or .nc, or "
             "train on the channels one by one."
         )
     # NaN has no colour: it must reach the writer, which refuses it.

@@ -1,4 +1,4 @@
-"""Fields of a file, regridded and scaled when first looked at."""
+"""Files of fields as a source: regridded and scaled on first use."""
 
 import logging
 import re
@@ -11,9 +11,8 @@ from torch import Tensor
 
 from inrgan.data import AbstractSource
 from inrgan.errors import DataError
-from inrgan_modalities.spherical._field_file import AbstractFieldFile
 from inrgan_modalities.spherical._regrid import Regridder
-from inrgan_modalities.spherical._units import Units, check_values
+from inrgan_modalities.spherical._units import AbstractFieldFile, Units, check_values
 
 
 @final

@@ -14,10 +14,10 @@ from inrgan.field import Field
 from inrgan.files import known_suffix
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation
 from inrgan.views import View, scattered
-from inrgan_modalities.spherical._colours import pictures
+from inrgan_modalities.spherical._colours import as_images
 
 _MARGIN = 1.04
-"""Half the picture's side, in radii of the globe."""
+"""Half the image's side, in radii of the globe."""
 _FLATTEST = 0.2
 """Towards the edge, samples lie farther and farther apart; here the band limit stops following."""
 _TILT = 25.0
@@ -31,7 +31,7 @@ def globe_view(size: int, *, center: tuple[float, float], device: torch.device |
     Args:
         size: samples along both sides.
         center: longitude and latitude, in degrees, that face the viewer.
-        device: of the view.
+        device: Device of the view.
 
     Raises:
         ConfigError: a size below 2, or a place that is none.
@@ -66,7 +66,7 @@ def globe_view(size: int, *, center: tuple[float, float], device: torch.device |
     return view.to(device)
 
 
-def globe_film(
+def globe_video(
     field: Field,
     path: str | Path,
     *,
@@ -76,12 +76,12 @@ def globe_film(
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:
-    """Write a film of a globe that turns once, as the Earth does, while each pole nods into view; it loops.
+    """Write a video of a globe that turns once, as the Earth does, while each pole nods into view; it loops.
 
     The latitude that faces the viewer swings between 25 degrees north and south. Several fields stand in a grid.
 
     Args:
-        field: as sampled; evaluated anew for every frame.
+        field: Sampled field; it is evaluated anew for every frame.
         path: ends in .gif or .mp4.
         size: samples along each globe's side.
         seconds: length of the turn.
@@ -94,7 +94,7 @@ def globe_film(
         MissingDependency: Pillow (.gif) or PyAV (.mp4) is not installed.
 
     Example:
-        >>> globe_film(G.sample([3]), "globe.gif")
+        >>> globe_video(G.sample([3]), "globe.gif")
     """
 
     def look(view: View) -> Tensor:
@@ -113,10 +113,10 @@ def write_globe(
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:
-    """As ``globe_film``, of anything that can be looked at from a view.
+    """As ``globe_video``, for any function of a view.
 
     Raises:
-        ConfigError: as for ``globe_film``.
+        ConfigError: as for ``globe_video``.
 
     Example:
         >>> write_globe(lambda view: Sphere().carry(values, view), "globe.gif", size=128)
@@ -131,7 +131,7 @@ def write_globe(
         turn = 2 * math.pi * i / count
         # West to east: longitudes come into view from the left.
         view = globe_view(size, center=(start - math.degrees(turn), _TILT * math.cos(turn)))
-        seen = pictures(look(view), field=diverging)
+        seen = as_images(look(view), field=diverging)
         # The edge is drawn by how much of a sample the globe covers; beside it is white.
         frames.append(tile(seen * cover + (1 - cover), gap=2 if len(seen) > 1 else 0))
     write_animation(torch.stack(frames), path, fps=rate)

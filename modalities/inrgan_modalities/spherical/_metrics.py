@@ -6,7 +6,7 @@ import torch
 
 from inrgan.metrics import Comparison, Metric, Protocol
 from inrgan_modalities.spherical._area_swd import area_sliced_wasserstein
-from inrgan_modalities.spherical._faces import omnifid
+from inrgan_modalities.spherical._cube import omnifid
 from inrgan_modalities.spherical._grid_scores import (
     pole_score,
     row_shares,

@@ -26,8 +26,7 @@ from inrgan.errors import ConfigError, DataError
 from inrgan.metrics import AbstractFeatures, Metric
 from inrgan.modality import CriticSizes, Modality
 from inrgan.views import View
-from inrgan_modalities.spherical._cube_critic import CubeCritic
-from inrgan_modalities.spherical._faces import CubeFeatures
+from inrgan_modalities.spherical._cube import CubeCritic, CubeFeatures
 from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
 from inrgan_modalities.spherical._named_view import spherical_view
 from inrgan_modalities.spherical._open import open_spherical
@@ -62,25 +61,25 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     resolution: int = 64
     """Rows from pole to pole in training; rendering is free of it."""
     channels: int = 3
-    """1 for grey or a scalar field, 3 for colour, 4 with alpha; any number from files of fields."""
+    """1 for grayscale or a scalar field, 3 for color, 4 with alpha; any number from files of fields."""
     rotate: Literal["none", "axis", "any"] = "none"
-    """How reals may be turned by chance: not at all, about the axis of the poles, or anyhow."""
+    """Random rotations of reals: none, about the axis of the poles, or any."""
     critic_kind: Literal["equirectangular", "cube"] = "equirectangular"
-    """What the critic of whole signals looks at: rows and columns that go on over seam and poles, or six faces."""
+    """Grid of the full-domain critic: rows and columns, padded across seam and poles, or six cube faces."""
     low: float | None = None
-    """Of fields, the value that becomes −1."""
+    """Value of fields that is mapped to −1."""
     high: float | None = None
-    """Of fields, the value that becomes 1."""
+    """Value of fields that is mapped to 1."""
     variable: str = ""
-    """Of NetCDF files, which variable; several, separated by commas, are the channels."""
+    """Variable of NetCDF files; several, separated by commas, are the channels."""
     unit: str = ""
-    """Of fields, what .nc files state as the unit of the values."""
+    """Unit of the values of fields that .nc files state."""
 
     def __post_init__(self):
         if self.resolution < 8:
             raise ConfigError(f"the resolution of the sphere is {self.resolution}; expected 8 rows or more")
         if self.channels < 1:
-            raise ConfigError(f"spheres of {self.channels} channels; expected 1 or more")
+            raise ConfigError(f"spherical signals of {self.channels} channels; expected 1 or more")
         if self.rotate not in ("none", "axis", "any"):
             raise ConfigError(f"rotate is {self.rotate!r}; expected none, axis or any")
         if self.critic_kind not in ("equirectangular", "cube"):
@@ -97,7 +96,7 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
 
     @property
     def units(self) -> Units | None:
-        """The physical values of −1 and 1; None for pictures."""
+        """The physical values of −1 and 1; None for images."""
         return given_units(self.low, self.high)
 
     @property

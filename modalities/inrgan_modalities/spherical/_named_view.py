@@ -1,4 +1,4 @@
-"""Places to look from, by name."""
+"""Views by name."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def cross_view(side: int) -> View:
     filled = torch.tensor([[0.0, 1, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0]])
 
     def lay(x: torch.Tensor) -> torch.Tensor:
-        """Of (1, N, ...), the faces as cells of the cross."""
+        """The faces of (1, N, ...) as cells of the cross."""
         faces = x[0].unflatten(0, (6, side, side))[number]
         return faces.transpose(1, 2).flatten(0, 1).flatten(1, 2).flatten(0, 1)[None]
 

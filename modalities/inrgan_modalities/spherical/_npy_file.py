@@ -7,7 +7,7 @@ import numpy as np
 
 from inrgan.errors import DataError
 from inrgan.pictures import load_npy
-from inrgan_modalities.spherical._field_file import AbstractFieldFile
+from inrgan_modalities.spherical._units import AbstractFieldFile
 
 _AXES = ("lat.npy", "lon.npy")
 
@@ -17,7 +17,7 @@ class NpyFile(AbstractFieldFile):
     """An array (items, [channels,] lat, lon) that stays on disk, and the two lists that say where its values lie.
 
     Args:
-        path: of the array.
+        path: Path of the array.
         channels: C; only with one channel may the axis be left out.
 
     Raises:

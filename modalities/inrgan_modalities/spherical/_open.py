@@ -11,7 +11,7 @@ from inrgan.errors import ConfigError, DataError
 from inrgan.pictures import SUFFIXES, read_image
 from inrgan.resampling import resample
 from inrgan_modalities.spherical._field_source import FieldSource
-from inrgan_modalities.spherical._netcdf_file import NetcdfFile
+from inrgan_modalities.spherical._netcdf import NetcdfFile
 from inrgan_modalities.spherical._npy_file import NpyFile, find_npy
 from inrgan_modalities.spherical._units import given_units
 
@@ -37,11 +37,11 @@ def open_spherical(
     Args:
         data: the path.
         channels: C.
-        low: of fields, the value that becomes -1.
-        high: of fields, the value that becomes 1.
-        variable: of NetCDF files, which variable; several, separated by commas, are the channels.
+        low: Value of fields that is mapped to -1.
+        high: Value of fields that is mapped to 1.
+        variable: Variable of NetCDF files; several, separated by commas, are the channels.
         labels: label images with the folder that they lie in.
-        seed: of the order of a stream of images.
+        seed: Seed of the order of a stream of images.
 
     Returns:
         Images as uint8 as stored, or floats in [-1, 1]; fields as floats in [-1, 1].

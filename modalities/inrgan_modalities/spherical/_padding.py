@@ -1,4 +1,4 @@
-"""How convolutions go on where a flat picture of the sphere ends."""
+"""Padding of convolutions across the borders of flat images of the sphere."""
 
 import math
 

@@ -24,8 +24,8 @@ class Regridder:
     Where columns limit it, rows are band-limited along great circles.
 
     Args:
-        latitudes: of the rows, in degrees.
-        longitudes: of the columns, in degrees.
+        latitudes: Latitudes of the rows, in degrees.
+        longitudes: Longitudes of the columns, in degrees.
         where: what messages call the grid.
 
     Raises:
@@ -80,7 +80,7 @@ class Regridder:
         return values if self._own <= self.resolution else _coarser(values, self.resolution)
 
     def _plan(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of every target row: its nodes among the extended rows, their weights; and the rows beyond either pole."""
+        """For every target row: its nodes among the extended rows, their weights; and the rows beyond either pole."""
         rows, reach = self._rows, _NODES // 2
         c, n = rows.colatitudes, len(rows.colatitudes)
         before = np.arange(reach)[::-1] + rows.north_pole

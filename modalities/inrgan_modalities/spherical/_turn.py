@@ -1,4 +1,4 @@
-"""Spheres turned: another place to look at them from."""
+"""Rotations of the sphere."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from inrgan.views import View
 
 @final
 class Turn(AbstractTransform):
-    """A rotation, uniform about the axis of the poles or over all rotations.
+    """A random rotation, uniform about the axis of the poles or over all rotations.
 
     Parameters are rotation vectors: along the axis, as long as the angle.
 

@@ -1,5 +1,6 @@
 """Physical units to [-1, 1] and back."""
 
+import abc
 import math
 from dataclasses import dataclass
 from typing import final
@@ -7,7 +8,27 @@ from typing import final
 import numpy as np
 
 from inrgan.errors import ConfigError, DataError, NonFiniteError
-from inrgan_modalities.spherical._field_file import AbstractFieldFile
+
+
+class AbstractFieldFile(abc.ABC):
+    """Fields on one latitude-longitude grid, read one at a time."""
+
+    where: str
+    """What messages call it."""
+
+    shape: tuple[int, int, int, int]
+    """(items, channels, rows, columns)."""
+
+    latitudes: np.ndarray
+    """Latitudes of the rows, in degrees, as stored."""
+
+    longitudes: np.ndarray
+    """Longitudes of the columns, in degrees, as stored."""
+
+    @abc.abstractmethod
+    def read(self, i: int) -> np.ndarray:
+        """Item i, (channels, rows, columns), in floating point; missing values are NaN."""
+
 
 _MOST_OUTSIDE = 0.01
 

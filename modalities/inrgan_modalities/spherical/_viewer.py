@@ -47,11 +47,11 @@ _MOST = 64
 def viewer_page(values: Float[Tensor, "B C H W"], *, title: str) -> str:
     """A page with one panorama, or several to choose from; drag to look around, wheel to zoom.
 
-    Pannellum (MIT) and the pictures, as JPEG, are inside the page.
+    Pannellum (MIT) and the images, as JPEG, are inside the page.
 
     Args:
-        values: pictures in [-1, 1] of the whole sphere, of 1 or 3 channels.
-        title: of the page.
+        values: images in [-1, 1] of the whole sphere, of 1 or 3 channels.
+        title: Title of the page.
 
     Raises:
         ConfigError: over 64 panoramas.
@@ -64,8 +64,8 @@ def viewer_page(values: Float[Tensor, "B C H W"], *, title: str) -> str:
     if len(values) > _MOST:
         raise ConfigError(f"a page with {len(values)} panoramas was asked for; expected at most {_MOST}")
     scenes = {
-        str(i): {"type": "equirectangular", "panorama": _data_uri(picture), "title": f"{i + 1} of {len(values)}"}
-        for i, picture in enumerate(values)
+        str(i): {"type": "equirectangular", "panorama": _data_uri(image), "title": f"{i + 1} of {len(values)}"}
+        for i, image in enumerate(values)
     }
     if len(scenes) == 1:
         del scenes["0"]["title"]
@@ -86,12 +86,12 @@ def viewer_page(values: Float[Tensor, "B C H W"], *, title: str) -> str:
     )
 
 
-def _data_uri(picture: Float[Tensor, "C H W"]) -> str:
+def _data_uri(image: Float[Tensor, "C H W"]) -> str:
     try:
         from PIL import Image
     except ImportError as error:
         raise MissingDependency("Pillow", extra="spherical", why="Writing pages") from error
-    pixels = to_bytes(picture).expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
+    pixels = to_bytes(image).expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
     memory = io.BytesIO()
     Image.fromarray(pixels).save(memory, format="JPEG", quality=93, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(memory.getvalue()).decode("ascii")

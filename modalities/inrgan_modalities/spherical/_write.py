@@ -11,16 +11,16 @@ from inrgan.domains import Sphere
 from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image
-from inrgan_modalities.spherical._colours import pictures
+from inrgan_modalities.spherical._colours import as_images
 from inrgan_modalities.spherical._globe import write_globe
-from inrgan_modalities.spherical._netcdf_write import write_netcdf
+from inrgan_modalities.spherical._netcdf import write_netcdf
 from inrgan_modalities.spherical._units import Units
 from inrgan_modalities.spherical._viewer import viewer_page
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 _NETCDF = (".nc", ".nc4")
 WHOLE_SUFFIXES = (*_NETCDF, ".html", *ANIMATION_SUFFIXES)
-"""Of files that only the whole sphere can fill."""
+"""Suffixes of files that hold the whole sphere."""
 _GLOBE, _SMALL_GLOBE = 256, 128
 
 
@@ -34,15 +34,15 @@ def write_spherical(
 ) -> None:
     """Write what was seen of one or several spheres.
 
-    Pictures (.png, .jpg, .tif, .webp) are laid out in a grid, fields of one channel in colours from blue to red.
+    Images (.png, .jpg, .tif, .webp) are laid out in a grid, fields of one channel in colours from blue to red.
     .npy holds (B, C, H, W) in single precision, in physical units where there are any; NaN beside a globe. These take
     any view. The rest takes the whole sphere, (H, 2H): .nc, in physical units; .html, a page to look around in;
     .gif and .mp4, a globe that turns.
 
     Args:
-        values: in [-1, 1]; +inf where a view has no point on the sphere.
-        path: of the file.
-        units: of fields; None for pictures.
+        values: Values in [-1, 1]; +inf where a view has no point on the sphere.
+        path: Path of the file.
+        units: Units of fields; None for images.
         variable: names of the channels in .nc.
         unit: name of the unit in .nc.
 
@@ -57,7 +57,7 @@ def write_spherical(
         >>> write_spherical(torch.zeros(2, 3, 64, 128), "two.png")
     """
     path = Path(path)
-    suffix = known_suffix(path, (*_PICTURES, ".npy", *WHOLE_SUFFIXES))
+    suffix = known_suffix(path, (*_IMAGES, ".npy", *WHOLE_SUFFIXES))
     if values.numel() == 0:
         raise ShapeError(f"nothing to write to {path.name}: the values have shape {tuple(values.shape)}")
     values = values.detach().float().cpu()
@@ -67,7 +67,7 @@ def write_spherical(
     if suffix in WHOLE_SUFFIXES and not whole:
         raise ShapeError(
             f"{path.name} was to hold signals of shape {tuple(values.shape[2:])}; {suffix} holds whole spheres, twice "
-            "as wide as high. Write pictures or .npy, or leave out the view."
+            "as wide as high. Write images or .npy, or leave out the view."
         )
     field = units is not None
     if suffix == ".npy" or suffix in _NETCDF:
@@ -79,28 +79,28 @@ def write_spherical(
         with replacing(path) as temporary:
             np.save(temporary, array, allow_pickle=False)
     elif suffix == ".html":
-        page = viewer_page(pictures(values, field=field), title=path.stem)
+        page = viewer_page(as_images(values, field=field), title=path.stem)
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
     elif suffix in ANIMATION_SUFFIXES:
         size = _GLOBE if len(values) == 1 else _SMALL_GLOBE
         write_globe(lambda view: Sphere().carry(values, view), path, size=size, diverging=field)
     else:
-        write_image(tile(pictures(values, field=field), gap=2 if len(values) > 1 else 0), path)
+        write_image(tile(as_images(values, field=field), gap=2 if len(values) > 1 else 0), path)
 
 
 def write_spherical_interpolation(
     values: Float[Tensor, "T C H W"], path: str | Path, *, rate: float, units: Units | None = None
 ) -> None:
-    """Write a walk as an equirectangular film, .gif or .mp4.
+    """Write an interpolation as an equirectangular video, .gif or .mp4.
 
     Raises:
         ConfigError: another suffix.
-        ShapeError: channels that no film can hold.
+        ShapeError: channels that no video can hold.
         NonFiniteError: a value is NaN or infinite.
 
     Example:
         >>> write_spherical_interpolation(torch.zeros(8, 3, 64, 128), "walk.gif", rate=24)
     """
     known_suffix(Path(path), ANIMATION_SUFFIXES)
-    write_animation(pictures(values.detach().float().cpu(), field=units is not None), path, fps=rate)
+    write_animation(as_images(values.detach().float().cpu(), field=units is not None), path, fps=rate)

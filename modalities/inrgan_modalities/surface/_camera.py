@@ -23,13 +23,13 @@ class Sight:
     hit: Bool[Tensor, "H W"]
     """Pixels that show the surface."""
     face: Int[Tensor, "N"]
-    """Of these, the triangles."""
+    """Triangles of these pixels."""
     inside: Float[Tensor, "N 3"]
-    """Of these, the places in the triangles."""
+    """Positions in the triangles."""
     light: Float[Tensor, "N"]
-    """Of these, how bright the surface is, in 0 to 1."""
+    """Brightness of the surface, 0 to 1."""
     slant: Float[Tensor, "N"]
-    """Of these, the cosine between the normal and the line of sight."""
+    """Cosine between the normal and the line of sight."""
     pixel: float
     """Side of a pixel, in units of the mesh."""
 
@@ -38,7 +38,7 @@ def look_at(mesh: TriangleMesh, size: int, *, azimuth: float, elevation: float) 
     """The surface from far outside (orthographic), z up, by a depth buffer.
 
     Args:
-        mesh: all of it fits into the picture, from wherever it is seen.
+        mesh: all of it fits into the image, from wherever it is seen.
         size: pixels along both sides.
         azimuth: where the camera stands, in degrees from the x axis towards the y axis.
         elevation: how high it stands, in degrees.
@@ -52,7 +52,7 @@ def look_at(mesh: TriangleMesh, size: int, *, azimuth: float, elevation: float) 
     """
     if size < 2 or not math.isfinite(azimuth) or not -90 <= elevation <= 90:
         raise ConfigError(
-            f"a picture of {size} pixels from azimuth {azimuth:g}, elevation {elevation:g} was asked for; expected 2 "
+            f"an image of {size} pixels from azimuth {azimuth:g}, elevation {elevation:g} was asked for; expected 2 "
             "or more pixels and an elevation from -90 to 90 degrees"
         )
     a, e = math.radians(azimuth), math.radians(elevation)

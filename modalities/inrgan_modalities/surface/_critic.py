@@ -1,4 +1,4 @@
-"""A critic that looks at the charts of a surface."""
+"""A critic of the charts of a surface."""
 
 from typing import final
 
@@ -13,7 +13,7 @@ from inrgan.views import View
 
 @final
 class ChartCritic(AbstractCritic):
-    """One trunk looks at every chart; which chart is which enters where their features come together.
+    """One trunk is shared by all charts; which chart is which enters where their features come together.
 
     Samples count by the area that they stand for wherever features are averaged, so that what lies in two charts does
     not count twice.

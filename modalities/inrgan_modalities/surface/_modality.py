@@ -44,14 +44,14 @@ class SurfaceModality(Modality, HasNamedViews, HasTransforms):
     whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
 
     resolution: int = 64
-    """Samples along the root of the area in training, R² of which would stand for it; rendering is free of it."""
+    """Samples along the square root of the area in training, R² for the whole surface; rendering is free of it."""
     channels: int = 3
-    """1 for grey or a scalar, 3 for colour, 4 with alpha; any number from arrays."""
+    """1 for grayscale or a scalar, 3 for color, 4 with alpha; any number from arrays."""
     mesh: str = field(default="torus", repr=False)
     """``torus``, or a file: glb, obj, ply, stl, off. A file is read at once, and what it holds takes the place of its
     path, so that a checkpoint needs the file no more."""
     charts: int = 8
-    """Square charts of which the critic of whole signals sees at least so many; fewer are larger, and bend more."""
+    """Least number of square charts of the full-domain critic; fewer charts are larger, and more distorted."""
 
     def __post_init__(self):
         if self.resolution < 8:

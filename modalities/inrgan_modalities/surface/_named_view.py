@@ -1,4 +1,4 @@
-"""Places to look from, by name."""
+"""Views by name."""
 
 from dataclasses import replace
 

@@ -30,7 +30,7 @@ def open_surface(
         surface: the mesh.
         channels: C.
         labels: label files with the folder that they lie in, or by a pattern of their names.
-        seed: of the order of a stream.
+        seed: Seed of a stream's order.
 
     Raises:
         DataError: missing or unreadable data, or data of another mesh.
@@ -56,7 +56,7 @@ class VertexArray(AbstractSource):
     """The items of one array (items, V[, C]), read where it lies on disk.
 
     Args:
-        path: of the .npy file; uint8, or floats in [−1, 1].
+        path: Path of the .npy file; uint8, or floats in [−1, 1].
         vertices: V.
         channels: C; only with one channel may the axis be left out.
 

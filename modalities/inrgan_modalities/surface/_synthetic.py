@@ -26,9 +26,9 @@ class SyntheticTextures(AbstractSyntheticSource):
     Args:
         surface: where they live.
         count: number of textures.
-        resolution: of the finest views that they are to serve.
+        resolution: Resolution of the finest views that they serve.
         channels: 3 for RGB or 1 for its mean.
-        seed: of all factors.
+        seed: Seed of all factors.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -76,12 +76,12 @@ class SyntheticTexture(AbstractItem, AbstractSurfaceSignal):
     """Two colours, and where on the surface which of them is; edges are ramps of one spacing.
 
     Args:
-        colours: of the ground and of the bands or spots, in [−1, 1].
+        colours: Colors of the ground and of the bands or spots, in [−1, 1].
         spacing: width of the edges.
-        axis: of bands, their direction over their period.
-        phase: of bands, in turns.
-        middles: of spots.
-        radii: of spots.
+        axis: Direction of bands over their period.
+        phase: Phase of bands, in turns.
+        middles: Centers of spots.
+        radii: Radii of spots.
     """
 
     def __init__(

@@ -13,14 +13,13 @@ from inrgan.errors import MissingDependency, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image
 from inrgan.values import to_bytes
-from inrgan_modalities.surface._pictures import shaded, turntable
-from inrgan_modalities.surface._refine import on_mesh
+from inrgan_modalities.surface._images import on_mesh, shaded, turntable
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 MESHES = (".glb", ".ply", ".obj")
 WHOLE_SUFFIXES = (*MESHES, *ANIMATION_SUFFIXES)
-"""Of files that only the whole surface can fill."""
-_SIZE, _FILM, _SMALL = 384, 256, 160
+"""Suffixes of files that hold the whole surface."""
+_SIZE, _VIDEO, _SMALL = 384, 256, 160
 _FRAMES, _RATE = 48, 16.0
 _MOST_TRIANGLES = 2_000_000
 
@@ -28,14 +27,14 @@ _MOST_TRIANGLES = 2_000_000
 def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface: Surface) -> None:
     """Write what was seen of one or several signals on a surface.
 
-    The whole surface, (K n, n) on its charts or (V,) at its vertices, goes to pictures from outside (.png, .jpg, .tif,
-    .webp; several in a grid), a turning film (.gif, .mp4), vertex-coloured meshes (.glb, .ply, .obj; several side by
+    The whole surface, (K n, n) on its charts or (V,) at its vertices, goes to images from outside (.png, .jpg, .tif,
+    .webp; several in a grid), a turning video (.gif, .mp4), vertex-coloured meshes (.glb, .ply, .obj; several side by
     side, with triangles as small as the samples lie close), or .npy: (B, V, C) at the vertices in single precision.
-    Other views go to pictures as they are and to .npy as (B, C, H, W), with NaN beside the surface.
+    Other views go to images as they are and to .npy as (B, C, H, W), with NaN beside the surface.
 
     Args:
-        values: in [-1, 1]; +inf where a view shows nothing.
-        path: of the file.
+        values: Values in [-1, 1]; +inf where a view shows nothing.
+        path: Path of the file.
         surface: where the signals live.
 
     Raises:
@@ -49,7 +48,7 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
         >>> write_surface(torch.zeros(2, 3, *surface.shape(64)), "two.glb", surface=surface)
     """
     path = Path(path)
-    suffix = known_suffix(path, (*_PICTURES, ".npy", *WHOLE_SUFFIXES))
+    suffix = known_suffix(path, (*_IMAGES, ".npy", *WHOLE_SUFFIXES))
     if values.numel() == 0:
         raise ShapeError(f"nothing to write to {path.name}: the values have shape {tuple(values.shape)}")
     values = values.detach().float().cpu()
@@ -59,7 +58,7 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
     if suffix in WHOLE_SUFFIXES and not whole:
         raise ShapeError(
             f"{path.name} was to hold signals of shape {tuple(values.shape[2:])}; {suffix} holds the whole surface, on "
-            f"its {surface.chart_count} charts or at its vertices. Write pictures or .npy, or leave out the view."
+            f"its {surface.chart_count} charts or at its vertices. Write images or .npy, or leave out the view."
         )
     if suffix == ".npy":
         if whole:
@@ -72,7 +71,7 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
         _write_meshes(values, path, surface)
     elif suffix in ANIMATION_SUFFIXES:
         azimuths = [360 * i / _FRAMES for i in range(_FRAMES)]
-        frames = turntable(surface, values, size=_FILM if len(values) == 1 else _SMALL, azimuths=azimuths)
+        frames = turntable(surface, values, size=_VIDEO if len(values) == 1 else _SMALL, azimuths=azimuths)
         write_animation(torch.stack([tile(f, gap=2 * (len(f) > 1)) for f in frames]), path, fps=_RATE)
     else:
         if whole:
@@ -80,18 +79,18 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
         elif values.ndim == 4:
             seen = values.clamp(-1, 1)
         else:
-            raise ShapeError(f"{path.name} was to show values of shape {tuple(values.shape[2:])}; expected a picture")
+            raise ShapeError(f"{path.name} was to show values of shape {tuple(values.shape[2:])}; expected an image")
         write_image(tile(seen, gap=2 if len(seen) > 1 else 0), path)
 
 
 def write_surface_interpolation(
     values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float, surface: Surface
 ) -> None:
-    """Write a walk as a film, .gif or .mp4, of the surface from one side.
+    """Write an interpolation as a video, .gif or .mp4, of the surface from one side.
 
     Raises:
         ConfigError: another suffix.
-        ShapeError: not the whole surface, or channels that no film can hold.
+        ShapeError: not the whole surface, or channels that no video can hold.
         NonFiniteError: a value is NaN or infinite.
 
     Example:

@@ -1,4 +1,4 @@
-"""Films of any size, rate and length."""
+"""Videos of any size, rate and length."""
 
 from inrgan_modalities.video._clip import AbstractClip, Clip
 from inrgan_modalities.video._metrics import (
@@ -10,7 +10,7 @@ from inrgan_modalities.video._metrics import (
 )
 from inrgan_modalities.video._modality import VideoModality
 from inrgan_modalities.video._synthetic import SyntheticClips
-from inrgan_modalities.video._write import film_sheet, write_films
+from inrgan_modalities.video._write import video_sheet, write_videos
 
 __all__ = [
     "FVD_PROTOCOL",
@@ -18,10 +18,10 @@ __all__ = [
     "Clip",
     "SyntheticClips",
     "VideoModality",
-    "film_sheet",
     "frechet_video_distance",
     "peak_prominence",
     "temporal_spectrum",
+    "video_sheet",
     "warping_error",
-    "write_films",
+    "write_videos",
 ]

@@ -1,4 +1,4 @@
-"""A process that reads films, asked and, where it does not answer, ended."""
+"""A process that reads videos, and is ended where it does not answer."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ INDEX_SECONDS, READ_SECONDS = 120.0, 30.0
 """After these a reader counts as stalled and is ended: on looking through a file, and on reading frames of it."""
 
 _READS = 1000
-"""Answers after which the process is replaced: decoders of films are known to hold on to memory."""
+"""Answers after which the process is replaced: decoders of videos are known to hold on to memory."""
 
 
 class _Ended(Exception):
@@ -27,7 +27,7 @@ class _Ended(Exception):
 
 @final
 class Decoder:
-    """Asks a process of its own for what is in films. It is started when first asked, once in every process.
+    """Asks a process of its own for what is in videos. It is started when first asked, once in every process.
 
     A reader that stalls or crashes over frames is replaced and asked once more, since a machine may be busy.
 
@@ -37,7 +37,7 @@ class Decoder:
         script: what is run; for tests.
 
     Example:
-        >>> Decoder().ask({"op": "index", "path": "film.mp4", "files": []})[0]["rows"]
+        >>> Decoder().ask({"op": "index", "path": "video.mp4", "files": []})[0]["rows"]
         240
     """
 
@@ -94,7 +94,7 @@ class Decoder:
             self._count += 1
         if "error" in header:
             raise DataError(
-                f"{name} cannot be read as a film: {header['error'].removeprefix('Refused: ').rstrip('.')}. Copy or "
+                f"{name} cannot be read as a video: {header['error'].removeprefix('Refused: ').rstrip('.')}. Copy or "
                 "make it again, or remove it."
             )
         return header, np.frombuffer(payload, dtype=np.uint8).reshape(header.get("shape", [0]))

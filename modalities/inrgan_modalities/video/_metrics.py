@@ -1,4 +1,4 @@
-"""Scores of films beside the general ones."""
+"""Scores of videos beside the general ones."""
 
 import math
 from collections.abc import Callable
@@ -14,20 +14,20 @@ from inrgan.values import to_bytes
 Protocol = dict[str, str | int | float | bool]
 
 FVD_PROTOCOL: Protocol = {
-    "features": "I3D, Kinetics-400, logits", "frames": 16, "stride": 1, "clips": 2048, "clips_per_film": 1,
+    "features": "I3D, Kinetics-400, logits", "frames": 16, "stride": 1, "clips": 2048, "clips_per_video": 1,
     "resize": "bilinear to 224x224, no antialiasing", "range": "-1 to 1",
 }  # fmt: skip
 """What a Fréchet video distance has to agree in to be comparable, as ``frechet_video_distance`` takes it."""
 
 _FRAMES = 4
-"""Frames of a film that scores of single frames look at."""
-_FLOW_FILMS = 64
-"""Films of a set whose motion is estimated."""
+"""Frames of a video that scores of single frames use."""
+_FLOW_VIDEOS = 64
+"""Videos of a set whose motion is estimated."""
 _FLOOR = 1e-10
 
 
-def film_metrics(seconds: float) -> dict[str, Metric]:
-    """Metrics of films of a length, by name."""
+def video_metrics(seconds: float) -> dict[str, Metric]:
+    """Metrics of videos of a length, by name."""
     return {
         "frame-swd": Metric("lower", _frame_swd),
         "frame-frechet": Metric("lower", _frame_frechet),
@@ -38,24 +38,24 @@ def film_metrics(seconds: float) -> dict[str, Metric]:
 
 
 def temporal_spectrum(values: torch.Tensor) -> torch.Tensor:
-    """Mean power of what pixels do over time, in dB, at 1 … T // 2 periods in the film: (T // 2,).
+    """Mean power of what pixels do over time, in dB, at 1 … T // 2 periods in the video: (T // 2,).
 
     Every pixel loses its mean over time and is multiplied by a periodic Hann window; the squared magnitude of the
-    Fourier transform, divided by the sum of the squared window, is averaged over films, channels and pixels. Motion
+    Fourier transform, divided by the sum of the squared window, is averaged over videos, channels and pixels. Motion
     that swings shows as a peak. Powers below 10⁻¹⁰ count as that.
 
     Args:
         values: (N, C, T, H, W), T of 4 or more.
 
     Raises:
-        ShapeError: no film, or fewer frames.
+        ShapeError: no video, or fewer frames.
 
     Example:
         >>> temporal_spectrum(torch.zeros(2, 3, 16, 8, 8)).shape
         torch.Size([8])
     """
     if values.ndim != 5 or values.numel() == 0 or values.shape[2] < 4:
-        raise ShapeError(f"films of shape {tuple(values.shape)}; expected (N, C, 4 or more frames, H, W)")
+        raise ShapeError(f"videos of shape {tuple(values.shape)}; expected (N, C, 4 or more frames, H, W)")
     frames = values.shape[2]
     window = torch.hann_window(frames, dtype=torch.float64).reshape(-1, 1, 1)
     total = torch.zeros(frames // 2 + 1, dtype=torch.float64)
@@ -78,7 +78,7 @@ def warping_error(values: torch.Tensor) -> float:
         values: (N, C, T, H, W), T of 2 or more, C 1 or 3.
 
     Raises:
-        ShapeError: no film, or a single frame.
+        ShapeError: no video, or a single frame.
         MissingDependency: OpenCV is not installed.
 
     Example:
@@ -86,14 +86,14 @@ def warping_error(values: torch.Tensor) -> float:
         0.0
     """
     if values.ndim != 5 or values.numel() == 0 or values.shape[2] < 2:
-        raise ShapeError(f"films of shape {tuple(values.shape)}; expected (N, C, 2 or more frames, H, W)")
+        raise ShapeError(f"videos of shape {tuple(values.shape)}; expected (N, C, 2 or more frames, H, W)")
     cv2 = load_opencv(why="Estimating motion")
     bytes_NTHWC = to_bytes(values).permute(0, 2, 3, 4, 1).cpu().numpy()
     errors = []
-    for film in bytes_NTHWC:
-        grey = film[..., 0] if film.shape[-1] == 1 else np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in film])
-        for k in range(len(film) - 1):
-            errors.append(_warped(cv2, film[k], film[k + 1], grey[k], grey[k + 1]))
+    for video in bytes_NTHWC:
+        grey = video[..., 0] if video.shape[-1] == 1 else np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in video])
+        for k in range(len(video) - 1):
+            errors.append(_warped(cv2, video[k], video[k + 1], grey[k], grey[k + 1]))
     return float(np.mean(errors)) * 2 / 255
 
 
@@ -123,7 +123,7 @@ def frechet_video_distance(
     Args:
         real: (N, C, T, H, W).
         fake: (M, C, T, H, W).
-        embed: films (n, C, T, H, W) in −1 to 1 to embeddings (n, F); called with 16 at a time.
+        embed: videos (n, C, T, H, W) in −1 to 1 to embeddings (n, F); called with 16 at a time.
 
     Example:
         >>> x = torch.randn(20, 1, 4, 8, 8)
@@ -149,7 +149,7 @@ def load_opencv(*, why: str) -> Any:
 
 
 def _frames(values: torch.Tensor) -> torch.Tensor:
-    """Some frames of every film, evenly spread, as pictures."""
+    """Some frames of every video, evenly spread, as images."""
     count = values.shape[2]
     chosen = sorted({round((i + 0.5) * count / _FRAMES - 0.5) for i in range(min(_FRAMES, count))})
     return values[:, :, chosen].transpose(1, 2).flatten(0, 1)
@@ -157,13 +157,13 @@ def _frames(values: torch.Tensor) -> torch.Tensor:
 
 def _frame_swd(c: Comparison) -> tuple[float, Protocol]:
     score = sliced_wasserstein(_frames(c.real), _frames(c.fake), generator=torch.Generator().manual_seed(c.seed))
-    return score.mean, {"frames_per_film": _FRAMES, "levels": len(score.levels)}
+    return score.mean, {"frames_per_video": _FRAMES, "levels": len(score.levels)}
 
 
 def _frame_frechet(c: Comparison) -> tuple[float, Protocol]:
     extractor = RandomConvFeatures(c.real.shape[1], dims=2)
     value = frechet_distance(extractor(_frames(c.real)).cpu(), extractor(_frames(c.fake)).cpu())
-    return value, {"frames_per_film": _FRAMES, "features": extractor.name}
+    return value, {"frames_per_video": _FRAMES, "features": extractor.name}
 
 
 def _spectrum_distance(c: Comparison, seconds: float) -> tuple[float, Protocol]:
@@ -177,9 +177,9 @@ def _spectrum_distance(c: Comparison, seconds: float) -> tuple[float, Protocol]:
 
 
 def _warping(c: Comparison) -> tuple[float, Protocol]:
-    real, fake = (warping_error(x[:_FLOW_FILMS]) for x in (c.real, c.fake))
+    real, fake = (warping_error(x[:_FLOW_VIDEOS]) for x in (c.real, c.fake))
     return fake, {
-        "of_reals": round(real, 5), "films": min(_FLOW_FILMS, len(c.fake)), "flow": "Farneback, OpenCV",
+        "of_reals": round(real, 5), "videos": min(_FLOW_VIDEOS, len(c.fake)), "flow": "Farneback, OpenCV",
     }  # fmt: skip
 
 

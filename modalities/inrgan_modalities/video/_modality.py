@@ -1,4 +1,4 @@
-"""Films: f(x, y, t)."""
+"""Videos: f(x, y, t)."""
 
 import math
 import re
@@ -22,19 +22,19 @@ from inrgan.resampling import resample
 from inrgan.samplers import AbstractSampler, Slices
 from inrgan.views import View, product_view
 from inrgan_modalities.video._clip import AbstractClip, Excerpt
-from inrgan_modalities.video._metrics import film_metrics
+from inrgan_modalities.video._metrics import video_metrics
 from inrgan_modalities.video._source import open_clips
 from inrgan_modalities.video._synthetic import SyntheticClips
-from inrgan_modalities.video._write import write_films, write_interpolation
+from inrgan_modalities.video._write import write_interpolation, write_videos
 
 
 @dataclass(frozen=True)
 class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms, MovesAlongAxis):
-    """Films of any size, rate and length.
+    """Videos of any size, rate and length.
 
-    The domain is x and y as of an image and the time from 0 to ``frames / fps`` seconds. Of longer films training looks
-    at a part that it draws anew every time, scores at the middle; shorter ones are refused, or held on their last frame
-    with ``short="hold"``. Frames of reals are those on display at the times looked at, never blends of two.
+    The domain is x and y as of an image and the time from 0 to ``frames / fps`` seconds. Of longer videos training sees
+    a window that it draws anew in every step, and scores the middle; shorter ones are refused, or held on their last
+    frame with ``short="hold"``. Frames of reals are those on display at the times of the view, never blends of two.
 
     Raises:
         ConfigError: a number that is out of range.
@@ -60,19 +60,19 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     fps: float = 8.0
     """Frames per second in training; rendering is free of it."""
     channels: int = 3
-    """1 for grey, 3 for colour."""
+    """1 for grayscale, 3 for color."""
     aspect: tuple[float, float] = (1.0, 1.0)
     """Width to height."""
     mirror: bool = False
-    """Flip reals left to right by chance, all frames of a film alike: for data without a handedness."""
+    """Flip reals left to right with probability 1/2, all frames of a video alike: for data without a handedness."""
     frames_per_clip: int = 3
     """Frames at random times of each clip that the full-domain critic sees in a step."""
     modulation: bool = True
-    """Whether time changes the generated networks' weights, beside moving their waves and shifting their layers."""
+    """Whether time modulates the generated weights, beside moving their waves and shifting their layers."""
     short: str = "refuse"
-    """What is done with films shorter than the training window: refuse, or hold (the last frame stays)."""
+    """Policy for videos shorter than the training window: refuse, or hold (the last frame stays)."""
     still_fps: float = 25.0
-    """Frames per second of folders of pictures, which do not say it."""
+    """Frames per second of folders of images, which do not state a rate."""
 
     def __post_init__(self):
         if self.resolution < 8 or self.frames < 4:
@@ -83,10 +83,10 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         if not (0 < self.fps < math.inf and 0 < self.still_fps < math.inf):
             raise ConfigError(f"fps is {self.fps} and still_fps {self.still_fps}; expected positive numbers")
         if self.channels not in (1, 3):
-            raise ConfigError(f"films of {self.channels} channels; expected 1 (grey) or 3 (colour)")
+            raise ConfigError(f"videos of {self.channels} channels; expected 1 (grey) or 3 (colour)")
         if not 2 <= self.frames_per_clip <= self.frames:
             raise ConfigError(
-                f"frames_per_clip is {self.frames_per_clip}; expected 2 up to the {self.frames} frames of the window"
+                f"frames_per_clip is {self.frames_per_clip}; expected 2 to {self.frames}, the frames of the window"
             )
         if self.short not in ("refuse", "hold"):
             raise ConfigError(f"short is {self.short!r}; expected refuse or hold")
@@ -120,7 +120,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
-            # Four frames of the film to one of training, so that hardly any time is more than an eighth off.
+            # Four frames of the video to one of training, so that hardly any time is more than an eighth off.
             return SyntheticClips(
                 size=max(32, self.resolution),
                 seconds=self.seconds,
@@ -169,7 +169,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
-        # All frames of a film alike, and its times as they are.
+        # All frames of a video alike, and its times as they are.
         box, tints = self.domain, (Tint(),) if self.channels == 3 else ()
         moves = (Flip(box, axis=0), Shift(box, most=(0.125, 0.125, 0.0)), Scale(box, scaled=(True, True, False)))
         return (*moves, Affine(), *tints)
@@ -198,7 +198,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         )  # fmt: skip
 
     def points_critic(self, sizes: CriticSizes, *, count: int) -> AbstractCritic:
-        raise ConfigError("films are looked at frame by frame, on grids; leave points out of --losses")
+        raise ConfigError("video has no critic of scattered points; leave points out of --losses")
 
     def view_sizes(self) -> dict[str, int]:
         half = max(8, self.resolution // 2)
@@ -238,10 +238,10 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return replace(self, frames=max(4, shape[0]), fps=shape[0] / seconds, frames_per_clip=2)
 
     def metrics(self) -> dict[str, Metric]:
-        return film_metrics(self.seconds)
+        return video_metrics(self.seconds)
 
     def write(self, values: torch.Tensor, path: str | Path) -> None:
-        write_films(values, path, rate=self._rate(values))
+        write_videos(values, path, rate=self._rate(values))
 
     def write_interpolation(self, values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         write_interpolation(values, path, rate=rate, seconds=values.shape[2] / self._rate(values))
@@ -249,5 +249,5 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     def _rate(self, values: torch.Tensor) -> float:
         """Frames per second of an array over the window."""
         if values.ndim != 5:
-            raise DataError(f"films of shape {tuple(values.shape)}; expected (B, C, T, H, W)")
+            raise DataError(f"videos of shape {tuple(values.shape)}; expected (B, C, T, H, W)")
         return values.shape[2] / self.seconds

@@ -1,4 +1,4 @@
-"""A folder or zip of films, as a source."""
+"""A folder or zip of videos, as a source."""
 
 import hashlib
 import json
@@ -16,21 +16,21 @@ from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, open_arc
 from inrgan.errors import DataError, InrganError
 from inrgan.files import write_json
 from inrgan_modalities.video._decoder import Decoder
-from inrgan_modalities.video._film_file import FilmFile, Room
+from inrgan_modalities.video._video_file import Room, VideoFile
 
-FILMS = (".mp4", ".avi", ".mov", ".webm", ".mkv", ".m4v", ".mpg", ".gif")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".webm", ".mkv", ".m4v", ".mpg", ".gif")
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 KEPT_BYTES = 1 << 30
-"""Of decoded films in memory."""
+"""Bytes of decoded videos in memory."""
 
 
 def open_clips(
     data: str | Path, *, channels: int, side: int, seconds: float, still_fps: float, labels: bool | str,
     decoder: Decoder | None = None, kept_bytes: int = KEPT_BYTES, progress: bool = True,
 ) -> AbstractSource:  # fmt: skip
-    """Open a folder or zip of films, and look through those that are not known yet.
+    """Open a folder or zip of videos, and index those that are not known yet.
 
-    Files are films; so is every folder that holds pictures, in the order of the numbers in their names. What is found
+    Files are videos; so is every folder that holds images, in the order of the numbers in their names. What is found
     out about them (times of frames, key frames, sizes) is kept in the user's cache folder, by path, size and date.
 
     Args:
@@ -38,16 +38,16 @@ def open_clips(
         channels: 1 or 3.
         side: samples of the shorter side that training asks for.
         seconds: shortest length; 0 for any.
-        still_fps: frames per second of folders of pictures.
-        labels: as for ``Modality.source``.
-        decoder: reads the films.
-        kept_bytes: of decoded films that may stay in memory.
+        still_fps: frames per second of folders of images.
+        labels: As for ``Modality.source``.
+        decoder: reads the videos.
+        kept_bytes: Most bytes of decoded videos that stay in memory.
         progress: whether to show a progress bar.
 
     Raises:
-        DataError: there is no film, or too many are bad.
+        DataError: there is no video, or too many are bad.
     """
-    archive = _Films(open_archive(data, suffixes=(*FILMS, *PICTURES)))
+    archive = _Videos(open_archive(data, suffixes=(*VIDEO_SUFFIXES, *IMAGES)))
     reading = _Reading(
         archive, known=_Known(data), channels=channels, side=side, seconds=seconds, still_fps=still_fps,
         decoder=Decoder() if decoder is None else decoder, room=Room(kept_bytes),
@@ -61,8 +61,8 @@ def open_clips(
 
 
 @final
-class _Films(AbstractArchive):
-    """Films by name; the blob of one is the JSON list of the paths where its files lie."""
+class _Videos(AbstractArchive):
+    """Videos by name; the blob of one is the JSON list of the paths where its files lie."""
 
     def __init__(self, archive: AbstractArchive):
         self._archive = archive
@@ -70,7 +70,7 @@ class _Films(AbstractArchive):
         self.files: dict[str, list[str]] = {}
         folders: dict[str, list[str]] = defaultdict(list)
         for name in archive.names:
-            if name.lower().endswith(FILMS):
+            if name.lower().endswith(VIDEO_SUFFIXES):
                 self.files[name] = [name]
             else:
                 folders[str(PurePosixPath(name).parent)].append(name)
@@ -88,7 +88,7 @@ class _Films(AbstractArchive):
 
     def read(self, name: str) -> bytes:
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="inrgan-films-"))
+            self._scratch = Path(tempfile.mkdtemp(prefix="inrgan-videos-"))
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         return json.dumps([str(self._archive.local(n, self._scratch)) for n in self.files[name]]).encode()
 
@@ -98,18 +98,18 @@ class _Films(AbstractArchive):
 
 @final
 class _Reading:
-    """Makes a film of a name and the paths of its files."""
+    """Makes a video of a name and the paths of its files."""
 
     def __init__(
-        self, archive: _Films, *, known: "_Known", channels: int, side: int, seconds: float, still_fps: float,
+        self, archive: _Videos, *, known: "_Known", channels: int, side: int, seconds: float, still_fps: float,
         decoder: Decoder, room: Room,
     ):  # fmt: skip
         self._archive, self.known, self._decoder, self._room = archive, known, decoder, room
         self._channels, self._side, self._seconds, self._still_fps = channels, side, seconds, still_fps
 
-    def __call__(self, name: str, data: bytes) -> FilmFile:
+    def __call__(self, name: str, data: bytes) -> VideoFile:
         paths = json.loads(data)
-        still = not name.lower().endswith(FILMS)
+        still = not name.lower().endswith(VIDEO_SUFFIXES)
         place = str(Path(paths[0]).parent) if still else paths[0]
         index = self.known.get(name, paths)
         if index is None:
@@ -120,16 +120,16 @@ class _Reading:
                 "%s ends early: its last %d frames cannot be read; the %d before are used.", name, index["lost"],
                 len(index["stamps"]),
             )  # fmt: skip
-        film = FilmFile(
+        video = VideoFile(
             place, index, files=paths if still else [], still_rate=self._still_fps, channels=self._channels,
             side=self._side, decoder=self._decoder, decord=not name.lower().endswith(".gif"), room=self._room,
         )  # fmt: skip
-        if film.seconds < 0.999 * self._seconds:
+        if video.seconds < 0.999 * self._seconds:
             raise DataError(
-                f"{name} lasts {film.seconds:.3g} seconds and training looks at {self._seconds:.3g}; give fewer "
+                f"{name} lasts {video.seconds:.3g} seconds and the training window {self._seconds:.3g}; give fewer "
                 "--frames, a higher --fps or --short hold, or remove it."
             )
-        return film
+        return video
 
 
 def _natural(name: str) -> list[Any]:
@@ -139,12 +139,12 @@ def _natural(name: str) -> list[Any]:
 
 @final
 class _Known:
-    """What is known of the films of a data set, in a file of the user's cache folder; lost without harm."""
+    """What is known of the videos of a data set, in a file of the user's cache folder; lost without harm."""
 
     def __init__(self, data: str | Path):
         root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         where = hashlib.sha256(os.path.realpath(data).encode()).hexdigest()[:24]
-        self._path = Path(root) / "inrgan" / "films" / f"{where}.json"
+        self._path = Path(root) / "inrgan" / "videos" / f"{where}.json"
         self._changed, self._zip = False, Path(data) if Path(data).is_file() else None
         try:
             self._entries = json.loads(self._path.read_text(encoding="utf-8"))
@@ -164,7 +164,7 @@ class _Known:
             try:
                 write_json(self._path, self._entries)
             except InrganError as error:
-                logging.getLogger("inrgan").warning("What was found out about the films is not kept: %s", error)
+                logging.getLogger("inrgan").warning("What was found out about the videos is not kept: %s", error)
 
     def _state(self, paths: list[str]) -> list[Any]:
         """What changes when the files do; of entries of a zip, the zip's and their sizes."""

@@ -1,4 +1,4 @@
-"""The built-in data set: films of bright shapes that drift, bounce and turn, made from numbers alone."""
+"""The built-in data set: videos of bright shapes that drift, bounce and turn, made from numbers alone."""
 
 import colorsys
 import math
@@ -19,18 +19,18 @@ _WALL = 0.95
 
 @final
 class SyntheticClips(AbstractSyntheticSource):
-    """Films of one disc that drifts or bounces off the border, or of a square that turns, on a gradient that stays.
+    """Videos of one disc that drifts or bounces off the border, or of a square that turns, on a gradient that stays.
 
-    Film i is a function of (x, y, t) that depends on ``seed`` and i alone: another size, rate or length samples the
-    same at other points. Edges are ramps one pixel wide. A film shows the first ``seconds``.
+    Video i is a function of (x, y, t) that depends on ``seed`` and i alone: another size, rate or length samples the
+    same at other points. Edges are ramps one pixel wide. A video shows the first ``seconds``.
 
     Args:
-        count: number of films.
+        count: number of videos.
         size: pixels along each side.
         seconds: length.
         rate: frames per second.
         channels: 3 for RGB or 1 for its luma.
-        seed: of all factors.
+        seed: Seed of all factors.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -46,23 +46,23 @@ class SyntheticClips(AbstractSyntheticSource):
     ):  # fmt: skip
         if count < 1 or size < 1 or seed < 0 or channels not in (1, 3):
             raise ConfigError(
-                f"{count} built-in films of {size} pixels, {channels} channels and seed {seed}; expected positive "
+                f"{count} built-in videos of {size} pixels, {channels} channels and seed {seed}; expected positive "
                 "numbers, and 1 or 3 channels"
             )
         if not (0 < seconds < math.inf and 0 < rate < math.inf):
-            raise ConfigError(f"built-in films of {seconds} seconds at {rate} a second; expected positive numbers")
+            raise ConfigError(f"built-in videos of {seconds} seconds at {rate} a second; expected positive numbers")
         super().__init__(count, seed=seed, description="motions", label_names=_KINDS)
         self._size, self._seconds, self._rate, self._channels = size, seconds, rate, channels
 
     def __getitem__(self, i: int) -> AbstractClip:
-        """Return film i."""
+        """Return video i."""
         return _Scene(self.factors(i), size=self._size, seconds=self._seconds, rate=self._rate, channels=self._channels)
 
     def label(self, i: int) -> int:
         return int(self.factors(i)["kind"])
 
     def factors(self, i: int) -> dict[str, float]:
-        """Return the numbers that film i is drawn from.
+        """Return the numbers that video i is drawn from.
 
         ``kind`` indexes ``label_names``; ``x`` and ``y`` place the centre at time 0 and ``radius`` sizes the shape, in
         half sides; ``vx`` and ``vy`` are its velocity in half sides and ``spin`` in radians a second; ``angle`` turns
@@ -98,7 +98,7 @@ class SyntheticClips(AbstractSyntheticSource):
 
 @final
 class _Scene(AbstractClip):
-    """One film, drawn where it is looked at."""
+    """One video, drawn where a view needs it."""
 
     def __init__(self, factors: dict[str, float], *, size: int, seconds: float, rate: float, channels: int):
         self._factors, self._size, self.rate = factors, size, rate

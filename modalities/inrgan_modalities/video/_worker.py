@@ -1,4 +1,4 @@
-"""Reads films in a process of its own, so that a library that stalls, crashes or leaks harms nobody.
+"""Reads videos in a process of its own, so that a library that stalls, crashes or leaks harms nobody.
 
 It is run as a script and imports nothing of inrgan. It takes one JSON object a line on its standard input and answers
 each with one JSON line on its standard output, followed by as many bytes as that line says. Bad files are answered with
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 
 def _index(path: str) -> dict[str, Any]:
-    """What is known of a film without decoding more than its last group of frames."""
+    """What is known of a video without decoding more than its last group of frames."""
     import av
     from av.error import FFmpegError
 
@@ -92,7 +92,7 @@ def _good_end(path: str, stamps: list[int], keys: list[int]) -> tuple[int, int, 
 
 
 def _decoded(path: str, key: int) -> Any:
-    """Frames of a film from a key frame on."""
+    """Frames of a video from a key frame on."""
     import av
 
     with av.open(path) as container:
@@ -109,7 +109,7 @@ def _frames(request: dict[str, Any], readers: OrderedDict[str, Any]) -> tuple[np
     numbers = request["numbers"]
     wanted = sorted(set(numbers))
     if request["files"]:
-        read, by = _from_pictures(request, wanted), "Pillow"
+        read, by = _from_images(request, wanted), "Pillow"
     else:
         read, by = _from_decord(request, wanted, readers) if request["decord"] else None, "decord"
         if read is None:
@@ -119,7 +119,7 @@ def _frames(request: dict[str, Any], readers: OrderedDict[str, Any]) -> tuple[np
 
 
 def _from_decord(request: dict[str, Any], wanted: list[int], readers: OrderedDict[str, Any]) -> Any:
-    """By decord; None where it cannot be used or does not see the same film."""
+    """By decord; None where it cannot be used or does not see the same video."""
     try:
         import decord
     except (ImportError, OSError):
@@ -179,27 +179,27 @@ def _smaller(frame: np.ndarray, factor: int, channels: int) -> np.ndarray:
 
 
 def _folder_index(request: dict[str, Any]) -> dict[str, Any]:
-    first = _picture(request["files"][0])
+    first = _image(request["files"][0])
     return {
         "times": [], "stamps": [], "keys": [], "rotation": 0, "rows": first.shape[0], "columns": first.shape[1],
         "lost": 0,
     }  # fmt: skip
 
 
-def _from_pictures(request: dict[str, Any], wanted: list[int]) -> list[np.ndarray]:
+def _from_images(request: dict[str, Any], wanted: list[int]) -> list[np.ndarray]:
     out = []
     for n in wanted:
-        frame = _picture(request["files"][n])
+        frame = _image(request["files"][n])
         if frame.shape[:2] != (request["rows"], request["columns"]):
             raise Refused(
-                f"picture {n} is {frame.shape[1]} x {frame.shape[0]} and the first {request['columns']} x "
+                f"image {n} is {frame.shape[1]} x {frame.shape[0]} and the first {request['columns']} x "
                 f"{request['rows']}"
             )
         out.append(frame)
     return out
 
 
-def _picture(path: str) -> np.ndarray:
+def _image(path: str) -> np.ndarray:
     from PIL import Image, ImageOps
 
     with Image.open(path, formats=("PNG", "JPEG", "WEBP", "BMP", "TIFF")) as image:

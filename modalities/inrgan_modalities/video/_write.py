@@ -1,4 +1,4 @@
-"""Films to files: as films, as strips of frames with x–t slices, or as numbers."""
+"""Videos to files: as videos, as strips of frames with x–t slices, or as numbers."""
 
 import math
 from pathlib import Path
@@ -10,16 +10,16 @@ from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.pictures import ANIMATION_SUFFIXES, WRITE_SUFFIXES, tile, write_animation, write_image
 
-_PICTURES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
+_IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
 _STRIP = 8
 """Frames of a strip."""
 
 
-def write_films(values: torch.Tensor, path: str | Path, *, rate: float) -> None:
-    """Write one or several films to one file, by its suffix.
+def write_videos(values: torch.Tensor, path: str | Path, *, rate: float) -> None:
+    """Write one or several videos to one file, by its suffix.
 
     ``.mp4`` and ``.gif`` show them side by side at their rate, which the file states; ``.npy`` holds the numbers of
-    all, as float32; pictures a sheet with a row for each: a strip of frames, then an x–t slice (see ``film_sheet``).
+    all, as float32; images a sheet with a row for each: a strip of frames, then an x–t slice (see ``video_sheet``).
 
     Args:
         values: (B, C, T, H, W) in −1 to 1; C is 1 or 3, any for .npy.
@@ -34,10 +34,10 @@ def write_films(values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         MissingDependency: PyAV or Pillow is not installed.
 
     Example:
-        >>> write_films(torch.zeros(4, 3, 16, 32, 32), "four.mp4", rate=8)
+        >>> write_videos(torch.zeros(4, 3, 16, 32, 32), "four.mp4", rate=8)
     """
     path = Path(path)
-    suffix = known_suffix(path, (*ANIMATION_SUFFIXES, ".npy", *_PICTURES))
+    suffix = known_suffix(path, (*ANIMATION_SUFFIXES, ".npy", *_IMAGES))
     values = _checked(values)
     if suffix in ANIMATION_SUFFIXES:
         write_animation(side_by_side(values), path, fps=rate)
@@ -45,19 +45,19 @@ def write_films(values: torch.Tensor, path: str | Path, *, rate: float) -> None:
         with replacing(path) as temporary:
             np.save(temporary, values[0].numpy() if len(values) == 1 else values.numpy(), allow_pickle=False)
     else:
-        write_image(film_sheet(values), path)
+        write_image(video_sheet(values), path)
 
 
 def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, seconds: float) -> None:
-    """Write a walk: step k shows its film at k / rate seconds, so that the film plays on while it becomes another.
+    """Write an interpolation: step k shows its video at k / rate seconds, so that it plays while it changes.
 
-    After a film's last frame it is shown backwards, then forwards again, so that no step jumps.
+    After a video's last frame it is shown backwards, then forwards again, so that no step jumps.
 
     Args:
-        values: (K, C, T, H, W), one film for each step.
+        values: (K, C, T, H, W), one video for each step.
         path: the file.
         rate: steps per second.
-        seconds: length of the films.
+        seconds: length of the videos.
 
     Raises:
         ConfigError: the suffix cannot be written.
@@ -71,16 +71,16 @@ def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, 
     frames = values.shape[2]
     turns = (torch.arange(len(values)) / rate * frames / seconds).floor().long() % max(1, 2 * frames - 2)
     shown = torch.where(turns < frames, turns, 2 * frames - 2 - turns).clamp(min=0)
-    film = values[torch.arange(len(values)), :, shown]
+    video = values[torch.arange(len(values)), :, shown]
     if suffix == ".npy":
         with replacing(path) as temporary:
-            np.save(temporary, film.numpy(), allow_pickle=False)
+            np.save(temporary, video.numpy(), allow_pickle=False)
     else:
-        write_animation(film, path, fps=rate)
+        write_animation(video, path, fps=rate)
 
 
 def side_by_side(values: torch.Tensor) -> torch.Tensor:
-    """Films (B, C, T, H, W) as the frames of one film, in as square a grid as possible: (T, C, H2, W2).
+    """Videos (B, C, T, H, W) as the frames of one video, in as square a grid as possible: (T, C, H2, W2).
 
     Example:
         >>> side_by_side(torch.zeros(4, 3, 16, 32, 32)).shape
@@ -89,14 +89,14 @@ def side_by_side(values: torch.Tensor) -> torch.Tensor:
     return torch.stack([tile(frame) for frame in values.unbind(2)])
 
 
-def film_sheet(values: torch.Tensor, *, gap: int = 2) -> torch.Tensor:
-    """A row for each film (B, C, T, H, W): eight frames spread over it, then its x–t slice.
+def video_sheet(values: torch.Tensor, *, gap: int = 2) -> torch.Tensor:
+    """A row for each video (B, C, T, H, W): eight frames spread over it, then its x–t slice.
 
     The slice is the middle row of every frame, the first on top, stretched to the frames' height: what stands still is
     upright, what moves evenly is slanted, what swings is wavy.
 
     Example:
-        >>> film_sheet(torch.zeros(4, 3, 16, 32, 32)).shape
+        >>> video_sheet(torch.zeros(4, 3, 16, 32, 32)).shape
         torch.Size([3, 134, 304])
     """
     frames, rows = values.shape[2], values.shape[3]
@@ -112,7 +112,7 @@ def film_sheet(values: torch.Tensor, *, gap: int = 2) -> torch.Tensor:
 def _checked(values: torch.Tensor) -> torch.Tensor:
     if values.numel() == 0 or values.ndim != 5:
         raise ShapeError(
-            f"films of shape {tuple(values.shape)} were to be written; expected (B, C, T, H, W), none of them 0"
+            f"videos of shape {tuple(values.shape)} were to be written; expected (B, C, T, H, W), none of them 0"
         )
     if not torch.isfinite(values).all():
         raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")

@@ -1,4 +1,4 @@
-"""A film that lies in a file or is a folder of pictures, read where it is looked at."""
+"""A video in a file or a folder of images, of which only the needed frames are read."""
 
 import bisect
 from collections.abc import Sequence
@@ -13,35 +13,35 @@ from inrgan_modalities.video._clip import AbstractClip
 from inrgan_modalities.video._decoder import Decoder
 
 MAX_PIXELS, MAX_FRAMES = 50_000_000, 10_000_000
-"""Of one frame, and frames of one film."""
+"""Most pixels of one frame, and most frames of one video."""
 _HELD = 32 << 20
-"""Bytes up to which a film is read whole and kept, where there is room."""
+"""Bytes up to which a video is read whole and kept, where there is room."""
 
 
 @dataclass
 class Room:
-    """How many bytes of films may still be kept in memory."""
+    """How many bytes of videos may still be kept in memory."""
 
     left: int
 
 
 @final
-class FilmFile(AbstractClip):
-    """A film known by its index: numbers of frames, their times, where key frames are.
+class VideoFile(AbstractClip):
+    """A video known by its index: numbers of frames, their times, where key frames are.
 
-    Films of a variable rate are laid on a regular one, that of their shortest usual frames: a frame stays on display
+    Videos of a variable rate are laid on a regular one, that of their shortest usual frames: a frame stays on display
     until the next, as players show it. Frames are means over blocks, as large as leaves ``side`` twice.
 
     Args:
-        path: of the file or folder.
-        index: as the decoder gives it.
-        files: pictures of a folder, in order; none of a file.
-        still_rate: frames per second of pictures.
+        path: Path of the file or folder.
+        index: Index of the file, from the decoder.
+        files: images of a folder, in order; none of a file.
+        still_rate: frames per second of images.
         channels: 1 or 3.
         side: samples of the shorter side that training asks for.
         decoder: reads the frames.
         decord: whether decord is tried before PyAV.
-        room: for films that are kept.
+        room: Memory for decoded videos.
 
     Raises:
         DataError: it is absurdly large or has no duration.
@@ -88,7 +88,7 @@ class FilmFile(AbstractClip):
         own = list(numbers) if self._numbers is None else [self._numbers[n] for n in numbers]
         stamps = [index["stamps"][n] for n in sorted(set(own))] if index["stamps"] else []
         near = []
-        if stamps:  # the key frames that may be needed, not all of a long film
+        if stamps:  # the key frames that may be needed, not all of a long video
             keys = index["keys"]
             near = keys[max(0, bisect.bisect_right(keys, stamps[0]) - 1) : bisect.bisect_right(keys, stamps[-1])]
             near = near or keys[:1]
@@ -116,7 +116,7 @@ def regular(times: Sequence[float]) -> tuple[float, list[int]]:
     steps = np.diff(t)
     steps = steps[steps > 0]
     if len(steps) == 0:
-        raise DataError("all frames have the same time stamp; expected rising ones. Encode the film again.")
+        raise DataError("all frames have the same time stamp; expected rising ones. Encode the video again.")
     mean = (t[-1] - t[0]) / (len(t) - 1)
     if np.abs(t - t[0] - mean * np.arange(len(t))).max() < 0.25 * mean:
         return float(1 / mean), list(range(len(t)))

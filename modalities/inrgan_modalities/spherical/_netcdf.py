@@ -1,16 +1,19 @@
-"""Fields of a NetCDF file, by its own description of the axes."""
+"""Fields in NetCDF files, read and written."""
 
 import contextlib
 import importlib
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float
 
 from inrgan.errors import ConfigError, DataError, InrganError, MissingDependency
-from inrgan_modalities.spherical._field_file import AbstractFieldFile
+from inrgan.files import replacing
+from inrgan_modalities.spherical._units import AbstractFieldFile
 
 # Of the CF conventions: units, standard name; then names in use.
 _LATITUDE = ({"degrees_north", "degree_north", "degree_n", "degrees_n"}, "latitude", {"lat", "latitude", "nlat"})
@@ -24,7 +27,7 @@ class NetcdfFile(AbstractFieldFile):
     Scale, offset and missing values are applied as the file states them.
 
     Args:
-        path: of the file.
+        path: Path of the file.
         variable: the variable's name; several, separated by commas, are the channels. Where empty, the only one with
             latitude and longitude is taken.
         channels: C.
@@ -93,7 +96,7 @@ class NetcdfFile(AbstractFieldFile):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_dataset": None}
 
-    # Any, since netCDF4 is not imported when the annotations are looked at.
+    # Any, since netCDF4 is not imported when the annotations are evaluated.
     def _open(self) -> Any:
         if self._dataset is None:
             try:
@@ -156,3 +159,47 @@ def _chosen(path: Path, variable: str, candidates: dict[str, tuple[str, ...]], *
 def _numbers(variable: Any) -> np.ndarray:
     values = variable[:]
     return np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)
+
+
+def write_netcdf(values: Float[np.ndarray, "B C H W"], path: Path, *, variable: str, unit: str) -> None:
+    """Write fields on the canonical grid, one variable a channel, with CF attributes for latitude and longitude.
+
+    Args:
+        values: Values in the unit to be written.
+        path: Path of the file.
+        variable: names of the channels, separated by commas; ``value``, or ``value_1`` and so on, where they do not
+            fit.
+        unit: Unit of the values; none is stated where empty.
+
+    Raises:
+        MissingDependency: netCDF4 is not installed.
+        WriteError: the path cannot be written.
+
+    Example:
+        >>> write_netcdf(np.zeros((1, 1, 64, 128)), Path("t.nc"), variable="t2m", unit="K")
+    """
+    try:
+        library = importlib.import_module("netCDF4")
+    except ImportError as error:
+        raise MissingDependency("netCDF4", extra="spherical", why="Writing NetCDF files") from error
+    _, channels, rows, columns = values.shape
+    names = [re.sub(r"\W", "_", name.strip()) for name in variable.split(",") if name.strip()]
+    if len(names) != channels:
+        names = ["value"] if channels == 1 else [f"value_{i + 1}" for i in range(channels)]
+    latitude = 90 - (np.arange(rows) + 0.5) * (180 / rows)
+    longitude = -180 + (np.arange(columns) + 0.5) * (360 / columns)
+    with replacing(path) as temporary, library.Dataset(str(temporary), "w", format="NETCDF4") as file:
+        file.Conventions = "CF-1.8"
+        file.createDimension("sample", None)
+        for name, standard, units, axis in (
+            ("lat", "latitude", "degrees_north", latitude),
+            ("lon", "longitude", "degrees_east", longitude),
+        ):
+            file.createDimension(name, len(axis))
+            own = file.createVariable(name, "f8", (name,))
+            own.standard_name, own.units, own[:] = standard, units, axis
+        for channel, name in enumerate(names):
+            own = file.createVariable(name, "f4", ("sample", "lat", "lon"), zlib=True)
+            if unit:
+                own.units = unit
+            own[:] = values[:, channel]

@@ -1,5 +1,7 @@
-"""Shaded pictures of signals on a surface."""
+"""Shaded images of signals on a surface, carried to the vertices of a finer mesh."""
 
+import functools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -8,8 +10,8 @@ from torch import Tensor
 
 from inrgan.domains import Surface, TriangleMesh, vertex_values
 from inrgan.errors import ShapeError
+from inrgan.views import scattered
 from inrgan_modalities.surface._camera import look_at
-from inrgan_modalities.surface._refine import on_mesh
 
 _FINER = 2
 _MOST_TRIANGLES = 300_000
@@ -20,7 +22,7 @@ def shaded(
     surface: Surface, values: Float[Tensor, "B C *S"], *, size: int, azimuth: float = AZIMUTH,
     elevation: float = ELEVATION,
 ) -> Float[Tensor, "B C S S"]:  # fmt: skip
-    """Pictures from outside on white, in [−1, 1]; each pixel is the mean of four rays.
+    """Images from outside on white, in [−1, 1]; each pixel is the mean of four rays.
 
     Args:
         surface: where the signals live.
@@ -30,7 +32,7 @@ def shaded(
         elevation: how high, in degrees.
 
     Raises:
-        ShapeError: values of another shape, or channels that no picture has.
+        ShapeError: values of another shape, or channels that no image has.
 
     Example:
         >>> shaded(surface, torch.zeros(2, 3, *surface.shape(16)), size=64).shape
@@ -43,7 +45,7 @@ def shaded(
 def turntable(
     surface: Surface, values: Float[Tensor, "B C *S"], *, size: int, azimuths: Sequence[float]
 ) -> list[Float[Tensor, "B C S S"]]:
-    """Pictures from one height all round, one entry per azimuth.
+    """Images from one height all round, one entry per azimuth.
 
     Example:
         >>> len(turntable(surface, torch.zeros(1, 3, *surface.shape(16)), size=32, azimuths=(0, 120, 240)))
@@ -57,7 +59,7 @@ def _shaded(
     mesh: TriangleMesh, values: Float[Tensor, "B C V"], *, size: int, azimuth: float, elevation: float
 ) -> Float[Tensor, "B C S S"]:
     if values.shape[1] not in (1, 3, 4):
-        raise ShapeError(f"a picture was to show {values.shape[1]} channels; it has 1, 3 or 4. Write .npy")
+        raise ShapeError(f"an image was to show {values.shape[1]} channels; it has 1, 3 or 4. Write .npy")
     sight = look_at(mesh, _FINER * size, azimuth=azimuth, elevation=elevation)
     seen = vertex_values(values, mesh, sight.face, sight.inside)
     B, C, _ = seen.shape
@@ -65,3 +67,32 @@ def _shaded(
     out = values.new_ones(B, C, *sight.hit.shape)
     out[:, :, sight.hit] = lit
     return torch.nn.functional.avg_pool2d(out, _FINER)
+
+
+def on_mesh(
+    surface: Surface, values: Float[Tensor, "B C *S"], *, most: int = 1_000_000
+) -> tuple[TriangleMesh, Float[Tensor, "B C V"]]:
+    """Signals as values at the vertices of a mesh whose triangles are as small as the samples lie close.
+
+    Args:
+        surface: where the signals live.
+        values: on all charts; or at the vertices, which are taken as they are.
+        most: triangles; signals that would need more lose detail.
+
+    Example:
+        >>> mesh, values = on_mesh(surface, torch.zeros(2, 3, *surface.shape(64)))
+        >>> values.shape[2] == len(mesh.vertices)
+        True
+    """
+    if values.ndim == 3:
+        return surface.mesh, values
+    times = math.ceil(math.log2(max(1.0, surface.vertex_spacing() * values.shape[3] / surface.side / 1.2)))
+    while times > 0 and len(surface.mesh.faces) * 4**times > most:
+        times -= 1
+    mesh = _split(surface, times)
+    return mesh, surface.carry(values, scattered(mesh.vertices.float()))
+
+
+@functools.lru_cache(maxsize=4)
+def _split(surface: Surface, times: int) -> TriangleMesh:
+    return surface.mesh if times == 0 else _split(surface, times - 1).split()

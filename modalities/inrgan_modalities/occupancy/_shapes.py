@@ -1,4 +1,4 @@
-"""Solids in closed form: their signed distances, negative inside."""
+"""Shapes in closed form: their signed distances, negative inside."""
 
 import abc
 import math
@@ -9,8 +9,8 @@ from typing import final
 import numpy as np
 
 
-class AbstractSolid(abc.ABC):
-    """A solid whose signed distance is known at any point."""
+class AbstractShape(abc.ABC):
+    """A shape whose signed distance is known at any point."""
 
     @abc.abstractmethod
     def distance(self, points: np.ndarray) -> np.ndarray:
@@ -19,7 +19,7 @@ class AbstractSolid(abc.ABC):
 
 @final
 @dataclass(frozen=True)
-class Ball(AbstractSolid):
+class Ball(AbstractShape):
     """All points nearer to ``center`` than ``radius``.
 
     Example:
@@ -36,7 +36,7 @@ class Ball(AbstractSolid):
 
 @final
 @dataclass(frozen=True)
-class Cuboid(AbstractSolid):
+class Cuboid(AbstractShape):
     """A box with sides along the axes, turned about y by ``turn`` radians.
 
     Example:
@@ -59,7 +59,7 @@ class Cuboid(AbstractSolid):
 
 @final
 @dataclass(frozen=True)
-class Torus(AbstractSolid):
+class Torus(AbstractShape):
     """A ring about the y axis: ``ring`` from the axis to the middle of the tube, ``tube`` the tube's radius.
 
     Example:
@@ -78,8 +78,8 @@ class Torus(AbstractSolid):
 
 @final
 @dataclass(frozen=True)
-class Union(AbstractSolid):
-    """Several solids as one.
+class Union(AbstractShape):
+    """Several shapes as one.
 
     Outside and at the surface the distance is exact; inside it is that to the surface of the part which reaches
     deepest, no more than the true one.
@@ -89,7 +89,7 @@ class Union(AbstractSolid):
         0.5
     """
 
-    parts: Sequence[AbstractSolid]
+    parts: Sequence[AbstractShape]
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         return np.min([part.distance(points) for part in self.parts], axis=0)
@@ -111,7 +111,7 @@ def chair(*, width: float, depth: float, seat: float, back: float, leg: float, t
         (2,)
     """
     bottom = -0.85
-    parts: list[AbstractSolid] = [
+    parts: list[AbstractShape] = [
         Cuboid((width, thick, depth), (0.0, seat, 0.0)),
         Cuboid((width, (back - seat) / 2, thick), (0.0, (back + seat) / 2, thick - depth)),
     ]
@@ -121,14 +121,14 @@ def chair(*, width: float, depth: float, seat: float, back: float, leg: float, t
     return Union(tuple(parts))
 
 
-def sample_grid(solid: AbstractSolid, n: int) -> np.ndarray:
+def sample_grid(shape: AbstractShape, n: int) -> np.ndarray:
     """Signed distances at the centres of n³ cells of [−1, 1]³, as an array (z, y, x).
 
     Example:
         >>> sample_grid(Ball(radius=0.5), 8).shape
         (8, 8, 8)
     """
-    return solid.distance(grid_points(n)).reshape(n, n, n)
+    return shape.distance(grid_points(n)).reshape(n, n, n)
 
 
 def grid_points(n: int) -> np.ndarray:
