@@ -23,7 +23,7 @@ def trained_to(
     for mark in map(float, minutes.split(",")):
         start = clock()
         while used + clock() - start < 60 * mark:
-            stats = trainer.train_step()
+            stats = trainer.train_step().stats
             if note is not None:
                 note(stats)
         used += clock() - start

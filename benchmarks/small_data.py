@@ -59,11 +59,11 @@ def main() -> None:
     )  # fmt: skip
     trainer, test = Trainer(config, outdir=args.out / "runs", quiet=True), modality.source(args.test)
     told: list[torch.Tensor] = []
-    for mark in trained_to(args.minutes, trainer, note=lambda stats: told.append(stats["told_apart/full"])):
+    for mark in trained_to(args.minutes, trainer, note=lambda stats: told.append(stats["real_fake_sign/full"])):
         scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
         line = {
             "augment": args.augment, "items": args.items, "chance": round(trainer.strength.chance, 3),
-            "told_apart": float(torch.stack(told[-100:]).mean()), **about(trainer, minutes=mark),
+            "real_fake_sign": float(torch.stack(told[-100:]).mean()), **about(trainer, minutes=mark),
         }  # fmt: skip
         record(args.out / f"{args.augment}-{args.seed}.jsonl", scores, line)
         trainer.preview(reals=False)

@@ -108,7 +108,7 @@ def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
         (values,), _ = Reals(trainer.source, modality, batch=ITEMS, seed=config.seed).draw(0, [view])
         reals = spread(values)
         for step in range(1, steps + 1):
-            stats = trainer.train_step()
+            stats = trainer.train_step().stats
             if trainer.health.skipped:
                 why = "a loss or a gradient was not finite"
             elif step * LOOKS // steps > max(1, (step - 1) * LOOKS // steps):

@@ -235,9 +235,9 @@ class QuarterTurn(AbstractTransform):
 
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B 1"]) -> Tensor:
         crossed = (self._quarters(view, drawn) % 2 == 1)[:, 0]
-        if not self._is_grid(view):
-            return values
         a, b = (values.ndim - 1 - d for d in self.plane)
+        if not self._is_grid(view) or values.shape[a] != values.shape[b]:  # half turns are made by the view
+            return values
         return torch.where(crossed.reshape(-1, *[1] * (values.ndim - 1)), values.transpose(a, b), values)
 
     def _quarters(self, view: View, drawn: Float[Tensor, "B 1"]) -> Float[Tensor, "B 1"]:

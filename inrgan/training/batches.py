@@ -39,7 +39,7 @@ class TermBatch:
     """Views that the critic is told."""
     fake_views: tuple[View, ...]
     """Views at which generated fields are evaluated: ``views``, moved by augmentation."""
-    reals: tuple[Float[Tensor, "B C ..."], ...]
+    reals: tuple[Float[Tensor, "B _ ..."], ...]
     z: Float[Tensor, "B Z"]
     labels: Int[Tensor, "B"] | None
     transforms: Drawn
@@ -258,7 +258,7 @@ class Batches:
         """The view at which signals are evaluated in place of another one, by augmentation."""
         return self.augmentation.look(view, drawn) if drawn else view
 
-    def _active(self, drawn: Sequence[Float[Tensor, "B _"]], positions: range) -> Drawn:
+    def _active(self, drawn: Sequence[Tensor], positions: range) -> Drawn:
         """The transforms that change an item of a micro-batch."""
         own = [x[list(positions)] for x in drawn]
         return tuple((t, x) for t, x in zip(self.augmentation.transforms, own, strict=False) if bool(x.any()))

@@ -8,10 +8,9 @@ from typing import final
 import torch
 
 # One operation for all tensors instead of one for each.
-from torch import _foreach_add as _add  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_copy_ as _copy_  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_lerp as _lerp  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_lerp_ as _lerp_  # pyright: ignore[reportPrivateImportUsage]
-from torch import _foreach_mul as _multiply  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_norm as _norms  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_sub as _subtract  # pyright: ignore[reportPrivateImportUsage]
 from torch import nn
@@ -135,8 +134,7 @@ def clip_updates(
     largest = max_update * torch.maximum(sizes, torch.stack(list(floors)).to(sizes))
     kept = (largest / lengths.clamp(min=1e-30)).clamp(max=1.0)
     # Exactly the weights as they are where all of an update is kept.
-    cut = _multiply(updates, list((kept - 1).unbind()))
-    _copy_(list(weights), _add(list(weights), cut))
+    _copy_(list(weights), _lerp(list(before), list(weights), list(kept.unbind())))
     return kept
 
 

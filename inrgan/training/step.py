@@ -24,7 +24,7 @@ from inrgan.training.networks import Networks
 from inrgan.training.optimization import update_ema
 from inrgan.views import View
 
-Values = tuple[Float[Tensor, "B C ..."], ...]
+Values = tuple[Float[Tensor, "B _ ..."], ...]
 """What a critic sees of one batch of signals: one tensor for each view of a term."""
 
 

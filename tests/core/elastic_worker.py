@@ -18,14 +18,15 @@ def main(run, dies):
     config = replace(SCENARIOS["audio"], kimg=8 * SCENARIOS["audio"].batch / 1000, snapshot_kimg=1.0)
     trainer = Trainer(config, run_dir=run, quiet=True)
     trainer.preview = lambda *, reals: []
-    step = trainer.players.optimizer_D.step
+    adam = trainer.networks.critic_optimizer.adam
+    step = adam.step
 
     def deadly():
         step()
         if dies and trainer.step == 4 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    trainer.players.optimizer_D.step = deadly
+    adam.step = deadly
     print(f"process {os.environ['RANK']} begins at step {trainer.step}", flush=True)
     trainer.fit(save_minutes=0)
     trainer.close()

@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from inrgan.training._updates import last_updates, update_measures
 from small_runs import SMALL
 from test_core_resume import MODALITIES
 from torch.utils.tensorboard import SummaryWriter
@@ -23,6 +22,8 @@ from inrgan.analysis import (
 )
 from inrgan.cli import main
 from inrgan.errors import ConfigError, DataError, RunDirectoryError
+from inrgan.training.monitoring import update_measures
+from inrgan.training.optimization import last_updates
 
 LAYERS = [f"G.layer{k}" for k in range(6)]
 TIMES = 40
@@ -149,18 +150,19 @@ def test_a_stationary_record_has_a_growth_of_one_within_its_noise(tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"generator_rate": 0.3, "critic_rate": 0.3, "betas": (0.9, 0.95)}, {"largest_step": 0.0}],
+    [{}, {"generator_rate": 0.3, "critic_rate": 0.3, "betas": (0.9, 0.95)}, {"max_update": 0.0}],
     ids=["some limited", "all limited", "none"],
 )
 def test_updates_are_differences_of_weights(changes, tmp_path):
     made = Trainer(config(**changes), run_dir=tmp_path / "run", quiet=True)
     for _ in range(3):
-        before = {f"{n}.{k}": p.detach().clone() for n, net in made.players.moved()[0].items()
+        before = {f"{n}.{k}": p.detach().clone() for n, (net, _) in made.networks.trained().items()
                   for k, p in net.named_parameters()}  # fmt: skip
         made.train_step()
-    rows = update_measures(*made.players.moved())
+    rows = update_measures(made.networks.trained())
     seen = set()
-    for name, p, change in last_updates(*made.players.moved()):
+    updates = last_updates(made.networks.trained())
+    for name, (p, change) in updates.items():
         moved = p.detach() - before[name]
         rounding = 2 * torch.finfo(torch.float32).eps * float(p.detach().abs().max())
         assert torch.allclose(change, moved, atol=rounding, rtol=1e-4), name
@@ -168,7 +170,7 @@ def test_updates_are_differences_of_weights(changes, tmp_path):
             assert rows[name]["norm"] == pytest.approx(float(moved.norm()), rel=1e-2)
             assert rows[name]["ratio"] == pytest.approx(float(moved.norm() / p.detach().norm()), rel=1e-2)
         seen.add(name)
-    assert seen == set(before) and max(float(c.abs().max()) for _, _, c in last_updates(*made.players.moved())) > 1e-4
+    assert seen == set(before) and max(float(c.abs().max()) for _, c in updates.values()) > 1e-4
     made.close()
 
 

@@ -6,11 +6,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from inrgan.training._strength import AugmentStrength
 from toy_modalities import ToneModality
 
 from inrgan import Box, CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
-from inrgan.augmentation import Affine, Augmentation, Flip, Polarity, QuarterTurn, Rotation, Scale, Shift, Tint
+from inrgan.augmentation import (
+    Affine,
+    Augmentation,
+    AugmentStrength,
+    Flip,
+    Polarity,
+    QuarterTurn,
+    Rotation,
+    Scale,
+    Shift,
+    Tint,
+)
 from inrgan.errors import ConfigError
 from inrgan.losses import NonSaturatingLoss, RelativisticLoss
 from inrgan.resampling import resample
@@ -279,40 +289,40 @@ def test_chance():
 
 def test_strength_follows_the_critic():
     # Oracle: the rule by hand: 4 steps of 10 items are 0.04 of 1 kimg.
-    strength = AugmentStrength("adaptive", chance=0.1, target=0.5, kimg=1.0)
+    strength = AugmentStrength("adaptive", probability=0.1, target=0.5, kimg=1.0)
     told = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.9]
     seen = []
     for t in told:
         strength.update(torch.tensor(t), items=10)
-        seen.append(round(strength.chance, 6))
+        seen.append(round(strength.probability, 6))
     assert seen == [0.1, 0.1, 0.1, 0.14, 0.14, 0.14, 0.14, 0.1, 0.1]
-    other = AugmentStrength("adaptive", chance=0.0, target=0.5, kimg=1.0)
+    other = AugmentStrength("adaptive", probability=0.0, target=0.5, kimg=1.0)
     other.load_state_dict(strength.state_dict())
     for _ in range(3):
         strength.update(torch.tensor(1.0), items=10)
         other.update(torch.tensor(1.0), items=10)
-    assert other.chance == strength.chance == pytest.approx(0.14)
+    assert other.probability == strength.probability == pytest.approx(0.14)
     for kind, expected in (("none", 0.0), ("fixed", 0.1)):
-        fixed = AugmentStrength(kind, chance=0.1, target=0.5, kimg=0.001)
+        fixed = AugmentStrength(kind, probability=0.1, target=0.5, kimg=0.001)
         for _ in range(8):
             fixed.update(torch.tensor(1.0), items=10)
-        assert fixed.chance == expected
+        assert fixed.probability == expected
 
 
 def test_strength_stays_within_bounds():
-    strength = AugmentStrength("adaptive", chance=0.5, target=0.5, kimg=0.001)
+    strength = AugmentStrength("adaptive", probability=0.5, target=0.5, kimg=0.001)
     for _ in range(4):
         strength.update(torch.tensor(1.0), items=10)
-    assert strength.chance == 0.85
+    assert strength.probability == 0.85
     for _ in range(4):
         strength.update(torch.tensor(0.0), items=10)
-    assert strength.chance == 0.0
+    assert strength.probability == 0.0
 
 
-def test_told_apart():
+def test_real_fake_sign():
     real, fake = torch.tensor([1.0, 5.0, -1.0, 2.0]), torch.tensor([0.0, 6.0, -2.0, 2.0])
-    assert float(RelativisticLoss().told_apart(real, fake)) == 0.25
-    assert float(NonSaturatingLoss().told_apart(real, fake)) == 0.5
+    assert float(RelativisticLoss().real_fake_sign(real, fake)) == 0.25
+    assert float(NonSaturatingLoss().real_fake_sign(real, fake)) == 0.5
 
 
 # --- in training ---
@@ -326,23 +336,23 @@ def test_critics_see_transformed_fields_from_untransformed_views(tmp_path):
         augment="fixed", augment_p=0.7,
     )  # fmt: skip
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
-    seen = trainer.learner.make(trainer.batches.at(0, chance=0.7)[0].shown[0])
+    (part,) = trainer.batches.at(0, probability=0.7)[0]
+    fakes, _, _ = trainer.training_step.generate(part)
     view = modality.domain.grid((16, 16))
-    close(seen.views[0].coords, view.coords)
+    close(part.views[0].coords, view.coords)
     from inrgan._random import step_generator
 
-    drawn = trainer.learner.augmentation.draw(
-        4, probability=0.7, generator=step_generator(0, purpose="transform-fakes", step=0)
-    )
+    augmentation = trainer.batches.augmentation
+    drawn = augmentation.draw(4, probability=0.7, generator=step_generator(0, purpose="transform-fakes", step=0))
     assert all(bool(d.any()) for d in drawn[1:])
     z = torch.randn(4, 8, generator=step_generator(0, purpose="z", step=0))
     field = trainer.G(z)
-    coords = trainer.learner.augmentation.look(view, drawn)
+    coords = augmentation.look(view, drawn)
     plain = field(scattered(coords.coords, spacing=coords.spacing)).reshape(4, 3, 16, 16)
-    close(seen.fakes[0], trainer.learner.augmentation.change(plain, view, drawn), atol=1e-4)
+    close(fakes[0], augmentation.change(plain, view, drawn), atol=1e-4)
     untouched = Trainer(dataclasses.replace(config, augment="none"), outdir=tmp_path, quiet=True)
-    before = untouched.learner.make(untouched.batches.at(0, chance=0.0)[0].shown[0])
-    assert (before.reals[0] - seen.reals[0]).abs().amax(dim=(1, 2, 3)).gt(1e-3).sum() >= 2
+    (before,) = untouched.batches.at(0, probability=0.0)[0]
+    assert (before.reals[0] - part.reals[0]).abs().amax(dim=(1, 2, 3)).gt(1e-3).sum() >= 2
     trainer.close()
     untouched.close()
 
@@ -356,10 +366,10 @@ def test_patches_train_with_transforms(tmp_path):
         views=LossOptions(patch=8, whole=8, patch_start=0, patch_ramp=0),
     )  # fmt: skip
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
-    stats = trainer.train_step()
+    stats = trainer.train_step().stats
     trainer.close()
     assert all(bool(torch.isfinite(v)) for v in stats.values())
-    assert {"told_apart/full", "told_apart/dense-patch"} <= set(stats)
+    assert {"real_fake_sign/full", "real_fake_sign/dense-patch"} <= set(stats)
 
 
 def test_bad_options():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from bitwise import same
+
 from inrgan.training.state import load_state
 
 HERE = Path(__file__).parent

@@ -35,7 +35,7 @@ def losses(folder, name, *, steps=1, **changes):
     """What the last of some steps says."""
     trainer = Trainer(config(name, **changes), outdir=folder, quiet=True)
     for _ in range(steps):
-        stats = trainer.train_step()
+        stats = trainer.train_step().stats
     assert trainer.health.row == 0
     trainer.close()
     return {k: float(v) for k, v in stats.items()}
@@ -69,7 +69,7 @@ def test_a_training_on_a_gpu_goes_on_from_its_state(name, tmp_path):
     trainer = Trainer(config(name), outdir=tmp_path, resume=run, quiet=True)
     assert trainer.step == 3
     assert all(torch.equal(v, weights[k]) for k, v in trainer.G.state_dict().items())
-    stats = [trainer.train_step() for _ in range(5)]
+    stats = [trainer.train_step().stats for _ in range(5)]
     assert trainer.health.row == 0
     assert all(math.isfinite(float(v)) for line in stats for v in line.values())
     trainer.close()
@@ -90,7 +90,7 @@ def test_a_gpu_renders_what_the_cpu_does(name):
 def test_half_precision_is_near(name, tmp_path):
     # bf16 keeps 8 bits: the loss of untrained networks to 5%, and weights stay fp32.
     trainer = Trainer(config(name, precision="bf16"), outdir=tmp_path, quiet=True)
-    found = {k: float(v) for k, v in trainer.train_step().items()}
+    found = {k: float(v) for k, v in trainer.train_step().stats.items()}
     assert trainer.health.row == 0
     assert {p.dtype for net in (trainer.G, trainer.D, trainer.ema) for p in net.parameters()} == {torch.float32}
     trainer.close()
@@ -115,7 +115,7 @@ for compiled in (False, True):
     )
     trainer = Trainer(config, outdir=sys.argv[1], quiet=True)
     for _ in range(4):
-        stats = trainer.train_step()
+        stats = trainer.train_step().stats
     assert trainer.health.row == 0
     lines.append({k: float(v) for k, v in stats.items()})
     trainer.close()

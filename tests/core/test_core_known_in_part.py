@@ -62,25 +62,24 @@ def trained(folder, steps=3, **changes):
 
 def test_reals_and_fakes_are_seen_where_the_items_are_known(tmp_path):
     trainer = trained(tmp_path, steps=1)
-    (piece,) = trainer.pieces
-    (shown,) = piece.shown
+    ((shown,),) = trainer.batch
     modality, source = trainer.config.modality, trainer.source
     for row, i in enumerate(source.order(batch=4, step=0, seed=0)):
         places, values, weights = modality.table(source[i])
-        for view in (*shown.views, *shown.places):
+        for view in (*shown.views, *shown.fake_views):
             assert torch.equal(view.coords[row], places) and torch.equal(view.weights[row], weights)
         assert torch.equal(shown.reals[0][row], values.T)
 
 
 def test_pieces_of_a_batch_see_their_own_items(tmp_path):
     whole, halves = (trained(tmp_path, steps=1, batch_gpu=n) for n in (0, 2))
-    (one,) = whole.pieces
-    assert [len(own) for own in halves.batches.pieces] == [2, 2]
-    for own, piece in zip(halves.batches.pieces, halves.pieces, strict=True):
-        rows, (part,) = list(own), piece.shown
-        assert torch.equal(part.views[0].coords, one.shown[0].views[0].coords[rows])
-        assert torch.equal(part.views[0].weights, one.shown[0].views[0].weights[rows])
-        assert torch.equal(part.reals[0], one.shown[0].reals[0][rows])
+    ((one,),) = whole.batch
+    assert [len(own) for own in halves.batches.positions] == [2, 2]
+    for own, (part,) in zip(halves.batches.positions, halves.batch, strict=True):
+        rows = list(own)
+        assert torch.equal(part.views[0].coords, one.views[0].coords[rows])
+        assert torch.equal(part.views[0].weights, one.views[0].weights[rows])
+        assert torch.equal(part.reals[0], one.reals[0][rows])
 
 
 def test_nothing_is_learned_of_what_is_unknown(tmp_path):

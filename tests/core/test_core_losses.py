@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from inrgan.training.reals import Reals
 from toy_modalities import BlobModality, BumpModality, ToneModality
 
 from inrgan import Box, CriticSizes, Generator, GeneratorSizes, ImageModality, TrainConfig, Trainer
@@ -12,6 +11,7 @@ from inrgan.discriminators import PatchCritic
 from inrgan.errors import ConfigError, DataError
 from inrgan.losses import DensePatchTerm, LossOptions, gradient_penalty, terms
 from inrgan.samplers import DensePatch, RandomResolution
+from inrgan.training.reals import Reals
 from inrgan.views import product_view
 
 TOYS = [ToneModality(), BumpModality(), BlobModality()]
@@ -51,7 +51,7 @@ def test_every_loss_trains_every_dimension(toy, loss, tmp_path):
     )  # fmt: skip
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
     before = [p.detach().clone() for p in trainer.G.parameters()]
-    stats = [trainer.train_step() for _ in range(16)]
+    stats = [trainer.train_step().stats for _ in range(16)]
     trainer.close()
     for name in {n for n in stats[-1] if n.startswith("loss/critic/")}:
         last = sum(float(s[name]) for s in stats[-5:]) / 5

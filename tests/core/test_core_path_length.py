@@ -5,13 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from inrgan.training._path_length import PathLength
 from small_runs import config
 from toy_modalities import BlobModality, BumpModality, ToneModality
 
 from inrgan import Box, Generator, GeneratorSizes, Sphere, SphericalModality
 from inrgan.errors import ConfigError
-from inrgan.losses import path_length_penalty, path_lengths
+from inrgan.losses import PathLengthRegularizer, path_length_penalty, path_lengths
 
 SIZES = GeneratorSizes(z_dim=4, w_dim=6, rank=2, lattices=(2,), widths=(6, 4), depths=(1, 1))
 
@@ -81,7 +80,11 @@ def test_the_penalty_is_differentiated_through_the_generator(modality):
 def test_lengths_become_even():
     # Descent on the penalty alone: lengths differ from one another by less of their mean than before.
     torch.manual_seed(0)
-    G, view, path = Generator(BumpModality(resolution=8), sizes=SIZES), Box(2).grid((8, 8)), PathLength(1.0, every=1)
+    G, view, path = (
+        Generator(BumpModality(resolution=8), sizes=SIZES),
+        Box(2).grid((8, 8)),
+        PathLengthRegularizer(1.0, every=1),
+    )
     optimizer = torch.optim.Adam(G.parameters(), lr=3e-3, betas=(0.0, 0.99))
     spread = []
     for step in range(60):
@@ -89,8 +92,8 @@ def test_lengths_become_even():
         lengths = path_lengths(G.field(w)(view), w, view, noise=normal(16, 1, 8, 8, seed=step, dtype=torch.float32))
         spread.append(float((lengths.std() / lengths.mean()).detach()))
         loss = path.loss(lengths)
-        path.update(float(lengths.mean().detach()))
-        if loss is not None:
+        path.update(lengths.mean().detach())
+        if step > 0:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -99,23 +102,24 @@ def test_lengths_become_even():
 
 
 def test_the_running_mean():
-    path = PathLength(0.5, every=8)
+    path = PathLengthRegularizer(0.5, every=8)
     assert [path.due(step) for step in (0, 1, 7, 8)] == [True, False, False, True]
-    assert not PathLength(0.0, every=8).due(0)
-    assert path.loss(torch.ones(2)) is None
+    assert not PathLengthRegularizer(0.0, every=8).due(0)
+    assert float(path.loss(torch.ones(2))) == 0
     for length in (2.0, 3.0, 5.0):
-        path.update(length)
-    path.update(math.inf)
-    assert path.mean == pytest.approx(0.99 * (0.99 * 2 + 0.01 * 3) + 0.01 * 5)
-    again = PathLength(0.5, every=8)
+        path.update(torch.tensor(length))
+    path.update(torch.tensor(math.inf))
+    path.update(torch.tensor(1.0), valid=torch.tensor(False))
+    assert float(path.mean) == pytest.approx(0.99 * (0.99 * 2 + 0.01 * 3) + 0.01 * 5)
+    again = PathLengthRegularizer(0.5, every=8)
     again.load_state_dict(path.state_dict())
     lengths = torch.tensor([1.0, 4.0])
     assert again.mean == path.mean and torch.equal(again.loss(lengths), path.loss(lengths))
     # Eight times as strong as if it were in every step.
-    assert float(path.loss(lengths)) == pytest.approx(0.5 * 8 * np.mean((np.array([1, 4]) - path.mean) ** 2))
-    fresh = PathLength(0.5, every=8)
+    assert float(path.loss(lengths)) == pytest.approx(0.5 * 8 * np.mean((np.array([1, 4]) - float(path.mean)) ** 2))
+    fresh = PathLengthRegularizer(0.5, every=8)
     again.load_state_dict(fresh.state_dict())
-    assert again.mean is None
+    assert math.isnan(float(again.mean)) and fresh.state_dict() == {"mean": None}
 
 
 def test_no_signals_to_measure():

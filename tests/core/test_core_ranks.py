@@ -72,7 +72,7 @@ def test_two_processes_are_one_with_two_pieces_bit_for_bit(name, together, tmp_p
     # Oracle: one process that works on the items of the first, then on those of the second, and adds up.
     changed = steps(name, tmp_path, Ranks(), batch_gpu={"image": 4, "audio": 3}[name])
     ours, its = tensors(together[0][name]), tensors(changed)
-    assert len(changed.pieces) == 2 and all(torch.equal(ours[k], its[k]) for k in ours)
+    assert len(changed.batch) == 2 and all(torch.equal(ours[k], its[k]) for k in ours)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -103,14 +103,16 @@ def test_the_first_process_writes_what_all_go_on_from(together):
 def test_pieces_of_a_batch_add_up(name, alone, tmp_path):
     # Four pieces of two items; of five items two, two and one.
     changed = steps(name, tmp_path, Ranks(), batch_gpu=2)
-    assert len(changed.pieces) == {"image": 4, "audio": 3}[name]
+    assert len(changed.batch) == {"image": 4, "audio": 3}[name]
     assert difference(tensors(changed), tensors(alone[name])) < 1e-5
 
 
 def test_gradients_of_pieces_add_up_in_every_single_weight(tmp_path, monkeypatch):
     # Plain gradient descent passes on what gradients differ by, and adds nothing. The slowest layers are held a hundred
     # times larger than others, so that a difference is seen beside the scale of its layer.
-    monkeypatch.setattr(torch.optim, "Adam", lambda weights, lr, betas, fused: torch.optim.SGD(weights, lr=0.1))
+    monkeypatch.setattr(
+        torch.optim, "Adam", lambda weights, lr, betas, fused: torch.optim.SGD(weights, lr=0.1, fused=fused)
+    )
     learned = []
     for most in (0, 2):
         trainer = Trainer(replace(SCENARIOS["image"], batch_gpu=most), outdir=tmp_path, quiet=True)
@@ -133,18 +135,19 @@ def test_pieces_and_processes_are_shown_the_items_of_the_whole(tmp_path):
     )  # fmt: skip
     trainer = Trainer(changed, outdir=tmp_path, quiet=True)
     batches = trainer.batches
-    (whole,) = batches.at(3, chance=0.7)
-    made = [trainer.learner.make(s) for s in whole.shown]
-    batches.pieces = tuple(p for rank in range(3) for p in Ranks(rank=rank, world=3).positions(8, most=2))
+    generate = trainer.training_step.generate
+    (whole,) = batches.at(3, probability=0.7)
+    made = [generate(part)[0] for part in whole]
+    batches.positions = tuple(p for rank in range(3) for p in Ranks(rank=rank, world=3).positions(8, most=2))
     shares = 0.0
     with torch.no_grad():
-        for own, piece in zip(batches.pieces, batches.at(3, chance=0.7), strict=True):
-            shares += piece.share
-            for s, all_of_it, shown in zip(map(trainer.learner.make, piece.shown), made, whole.shown, strict=True):
-                assert torch.equal(s.labels, shown.labels[list(own)])
-                for got, expected in zip((*s.reals, *s.fakes), (*all_of_it.reals, *all_of_it.fakes), strict=True):
+        for own, micro in zip(batches.positions, batches.at(3, probability=0.7), strict=True):
+            shares += micro[0].share
+            for part, fakes, shown in zip(micro, made, whole, strict=True):
+                assert torch.equal(part.labels, shown.labels[list(own)])
+                for got, expected in zip((*part.reals, *generate(part)[0]), (*shown.reals, *fakes), strict=True):
                     torch.testing.assert_close(got, expected[list(own)], atol=1e-5, rtol=0)
-                for got, view in zip(s.views, all_of_it.views, strict=True):
+                for got, view in zip(part.views, shown.views, strict=True):
                     torch.testing.assert_close(got.coords, view.rows(own).coords)
     assert shares == pytest.approx(1.0)
     trainer.close()
@@ -186,7 +189,7 @@ def test_data_made_ahead_are_the_same(tmp_path):
         for _ in range(10):
             trainer.train_step()
         trainer.close()
-        runs.append((tensors(trainer), trainer.strength.chance, dict(trainer.batches.used)))
+        runs.append((tensors(trainer), trainer.strength.probability, dict(trainer.batches.used)))
     assert runs[0][1:] == runs[1][1:] and runs[0][1] != 0.3
     assert all(torch.equal(runs[0][0][k], runs[1][0][k]) for k in runs[0][0])
 

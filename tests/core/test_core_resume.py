@@ -3,12 +3,12 @@
 import pytest
 import torch
 from bitwise import same
-from inrgan.training.state import load_state, save_state
 
 import inrgan
 from inrgan import CriticSizes, GeneratorSizes, TrainConfig, Trainer
 from inrgan.errors import CheckpointError
 from inrgan.losses import LossOptions
+from inrgan.training.state import load_state, save_state
 
 STEPS = 6
 SMALL = {
@@ -54,7 +54,7 @@ def test_resume_of_every_modality_equals_never_stopping(name, tmp_path, quick):
     for step in (3, STEPS):  # in between, three of the critic's verdicts are waiting
         last = trained(tmp_path / "parts", config, step=step)
     assert same(last, whole)
-    assert whole["augment"]["chance"] != SMALL["augment_p"] and len(whole["augment"]["signs"]) == STEPS % 4
+    assert whole["augment"]["probability"] != SMALL["augment_p"] and len(whole["augment"]["signs"]) == STEPS % 4
 
 
 def test_every_entry_of_a_state_matters(tmp_path, quick):

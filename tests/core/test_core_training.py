@@ -15,8 +15,6 @@ from bitwise import same
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
-from inrgan.training.reals import Reals
-from inrgan.training.state import load_state, save_state
 from small_runs import CPU, config, copied, trained
 from toy_modalities import ToneModality, ToySource
 
@@ -33,7 +31,10 @@ from inrgan.errors import (
 )
 from inrgan.files import replacing
 from inrgan.losses import LossOptions
-from inrgan.training import RunDirectory, _loop, pick_device, update_ema
+from inrgan.training import RunDirectory, pick_device, update_ema
+from inrgan.training import trainer as ticks
+from inrgan.training.reals import Reals
+from inrgan.training.state import load_state, save_state
 
 
 def lines(run):
@@ -60,7 +61,7 @@ def run(tmp_path_factory):
     ids=str,
 )
 def test_resume_equals_never_stopping(changes, tmp_path, monkeypatch):
-    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)  # a line of statistics for every step
+    monkeypatch.setattr(ticks, "TICK_SECONDS", -1.0)  # a line of statistics for every step
     straight = trained(tmp_path / "a", **changes)
     first = trained(tmp_path / "b", kimg=0.012, **changes)
     assert first.step == 3
@@ -83,7 +84,7 @@ def test_resume_equals_never_stopping(changes, tmp_path, monkeypatch):
 
 def test_resume_after_a_crash_goes_back(tmp_path, monkeypatch):
     # Oracle: never stopping. A crash leaves statistics past the last state, the last line cut short.
-    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)
+    monkeypatch.setattr(ticks, "TICK_SECONDS", -1.0)
     straight = trained(tmp_path / "a")
     crashed = trained(tmp_path / "b", kimg=0.012)
     with open(crashed.run.path / "stats.jsonl", "a") as file:
@@ -284,7 +285,7 @@ def test_init_from_takes_weights_only(run, tmp_path):
 
 def test_broken_numbers_stop_and_spare_what_was_good(tmp_path):
     # A critic's rate beyond float32 breaks the second step. The snapshots due right after must not be written.
-    wild = Trainer(config(critic_rate=1e36, largest_step=0, snapshot_kimg=0.004), outdir=tmp_path, quiet=True)
+    wild = Trainer(config(critic_rate=1e36, max_update=0, snapshot_kimg=0.004), outdir=tmp_path, quiet=True)
     with pytest.raises(NonFiniteError, match="NaN or infinite"):
         wild.fit()
     wild.close()
@@ -313,7 +314,7 @@ def test_half_precision_trains(precision, tmp_path):
     # Oracle: weights stay in float32, change, and are finite.
     trainer = trained(tmp_path, kimg=0.008, precision=precision)
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in trainer.G.parameters())
-    assert any(v.any() for v in trainer.players.optimizer_G.state_dict()["state"][0].values())
+    assert any(v.any() for v in trainer.networks.generator_optimizer.adam.state_dict()["state"][0].values())
 
 
 @pytest.mark.parametrize(
@@ -404,14 +405,15 @@ def test_signal_in_the_middle_of_a_step_waits_for_its_end_and_resumes_exactly(nu
     """Oracle: never stopping. The signal comes between the critic's update and the generator's."""
     whole = trained(tmp_path / "whole")
     trainer = Trainer(config(), outdir=tmp_path / "cut", quiet=True)
-    step = trainer.players.optimizer_D.step
+    adam = trainer.networks.critic_optimizer.adam
+    step = adam.step
 
     def interrupted():
         step()
         if trainer.step == 2:
             signal.raise_signal(number)
 
-    monkeypatch.setattr(trainer.players.optimizer_D, "step", interrupted)
+    monkeypatch.setattr(adam, "step", interrupted)
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(raised) as stop:
         trainer.fit()

@@ -13,16 +13,16 @@ from bitwise import same
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from inrgan.training._diagnosis import diagnose
-from inrgan.training._layers import gradient_measures, health_of_layers, measures
-from inrgan.training.state import load_last_state, load_state, previous_state, save_state
-from inrgan.training._updates import update_measures
 from toy_modalities import ToneModality, ToySource
 
 from inrgan import CriticSizes, Generator, GeneratorSizes, TrainConfig, Trainer
 from inrgan.cli import main
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, RunDirectoryError, WriteError
-from inrgan.training import RunDirectory, _health, _loop, _state, _trainer
+from inrgan.training import RunDirectory, monitoring
+from inrgan.training import state as states
+from inrgan.training import trainer as trainer_module
+from inrgan.training.monitoring import diagnose, gradient_measures, layer_measures, measures
+from inrgan.training.state import load_last_state, load_state, previous_state, save_state
 
 CPU = torch.device("cpu")
 
@@ -73,7 +73,7 @@ def test_the_state_before_is_kept_and_used_where_the_last_is_damaged(whole, tmp_
         run = Path(shutil.copytree(whole, tmp_path / str(i)))
         (run / "state-latest.pt").write_bytes(damaged)
         again = trainer(run, snapshot_kimg=0.012)
-        assert again.step == 3 and "going on from state-previous.pt" in caplog.text
+        assert again.step == 3 and "resuming from state-previous.pt" in caplog.text
         caplog.clear()
         if i == 1:
             again.fit()
@@ -104,7 +104,7 @@ def test_states_that_want_to_run_or_belong_elsewhere_are_not_passed_over(whole, 
 def test_a_state_that_reads_back_otherwise_is_not_taken(tmp_path, monkeypatch):
     path = tmp_path / "state-latest.pt"
     save_state(path, {"step": 1})
-    monkeypatch.setattr(_state, "_digest", lambda _: b"")
+    monkeypatch.setattr(states, "_digest", lambda _: b"")
     with pytest.raises(WriteError, match="read back"):
         save_state(path, {"step": 2})
     assert load_state(path, device=CPU)["step"] == 1 and [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -180,7 +180,7 @@ def test_command_of_run_dir_twice(tmp_path, monkeypatch):
 
 def test_states_between_snapshots(tmp_path, monkeypatch):
     made, saved = trainer(tmp_path / "run"), []
-    monkeypatch.setattr(_trainer, "save_state", lambda path, state: saved.append(state["step"]))
+    monkeypatch.setattr(trainer_module, "save_state", lambda path, state: saved.append(state["step"]))
     made.fit(save_minutes=0)
     made.close()
     assert saved == [0, 1, 2, 3, 4, 5, 6, 6]
@@ -193,7 +193,7 @@ def test_full_disk_beyond_our_own_files(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_loop.Reporter, "stats", full)
+    monkeypatch.setattr(trainer_module.Logger, "stats", full)
     with pytest.raises(WriteError, match="No space left"):
         made.fit()
     made.close()
@@ -205,16 +205,16 @@ def test_full_disk_beyond_our_own_files(tmp_path, monkeypatch):
 
 def spoil(made, monkeypatch, *, calls):
     """Put NaN into the gradient of one of the critic's layers at some calls, and keep everything else."""
-    critic, count = made.players.losses.critic, [0]
+    critic_loss, count = made.training_step.critic_loss, [0]
 
-    def spoiled(seen, *, penalised):
-        loss, stats = critic(seen, penalised=penalised)
+    def spoiled(micro, fakes, stats, *, penalize):
+        loss = critic_loss(micro, fakes, stats, penalize=penalize)
         count[0] += 1
         if count[0] - 1 in calls:
             loss = loss + (made.D["whole"].trunk.flat.weight * math.nan).sum()
-        return loss, stats
+        return loss
 
-    monkeypatch.setattr(made.players.losses, "critic", spoiled)
+    monkeypatch.setattr(made.training_step, "critic_loss", spoiled)
 
 
 def test_a_step_with_nan_gradients_changes_no_weight(tmp_path, monkeypatch):
@@ -222,17 +222,18 @@ def test_a_step_with_nan_gradients_changes_no_weight(tmp_path, monkeypatch):
     spoil(made, monkeypatch, calls={1})
     made.train_step()
     before = [p.clone() for p in made.D.parameters()]
-    moments = [v["exp_avg"].clone() for v in made.players.optimizer_D.state_dict()["state"].values()]
+    moments = [v["exp_avg"].clone() for v in made.networks.critic_optimizer.adam.state_dict()["state"].values()]
     made.train_step()
+    made.read_results()
     made.close()
     assert made.health.skipped == 1 and made.health.row == 1 and made.step == 2
     assert all(torch.equal(a, b) for a, b in zip(before, made.D.parameters(), strict=True))
-    after = [v["exp_avg"] for v in made.players.optimizer_D.state_dict()["state"].values()]
+    after = [v["exp_avg"] for v in made.networks.critic_optimizer.adam.state_dict()["state"].values()]
     assert all(torch.equal(a, b) for a, b in zip(moments, after, strict=True))
 
 
 def test_skipped_steps_are_counted_and_training_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)
+    monkeypatch.setattr(trainer_module, "TICK_SECONDS", -1.0)
     made = trainer(tmp_path / "run")
     spoil(made, monkeypatch, calls={1, 2})
     made.fit()
@@ -240,35 +241,40 @@ def test_skipped_steps_are_counted_and_training_goes_on(tmp_path, monkeypatch):
     rows = [json.loads(line) for line in (made.run.path / "stats.jsonl").read_text().splitlines()]
     assert [row["health/skipped"] for row in rows] == [0, 1, 2, 2, 2, 2]
     assert all(math.isfinite(v) for row in rows for v in row.values())
-    assert state(made.run.path)["health"] == {"skipped": 2, "returns": 0, "rate": 1.0}
+    assert state(made.run.path)["health"] == {"skipped": 2, "rollbacks": 0, "rate": 1.0}
     again = trainer(made.run.path)
     assert again.health.skipped == 2
     again.close()
 
 
 def test_bad_steps_in_a_row_lead_back_and_then_on_more_slowly(tmp_path, monkeypatch):
-    monkeypatch.setattr(_trainer.Health, "must_return", property(lambda self: self.row >= 2))
+    monkeypatch.setattr(trainer_module, "TICK_SECONDS", -1.0)
+    monkeypatch.setattr(monitoring.Health, "should_roll_back", property(lambda self: self.row >= 2))
     made = trainer(tmp_path / "run", snapshot_kimg=0.012)
     spoil(made, monkeypatch, calls={4, 5})  # steps 4 and 5 after the state of 3; then back there
     made.fit()
     made.close()
-    assert made.step == 6 and made.health.returns == 1 and made.health.rate == 0.5
-    assert made.players.optimizer_G.param_groups[0]["lr"] == made.config.generator_rate / 2
+    assert made.step == 6 and made.health.rollbacks == 1 and made.health.rate == 0.5
+    assert made.networks.generator_optimizer.adam.param_groups[0]["lr"] == made.config.generator_rate / 2
     log = (made.run.path / "log.txt").read_text()
     assert "Back to 0.012 kimg, with 0.5 of the learning rates" in log and "whole.trunk.flat.weight" in log
     again = trainer(made.run.path, snapshot_kimg=0.012)
-    assert again.health.rate == 0.5 and again.players.optimizer_D.param_groups[0]["lr"] == made.config.critic_rate / 2
+    assert again.health.rate == 0.5 and again.networks.critic_optimizer.adam.param_groups[0]["lr"] == (
+        made.config.critic_rate / 2
+    )
     again.close()
 
 
 def test_hopeless_trainings_stop_with_a_diagnosis_and_a_good_state(tmp_path, monkeypatch):
-    monkeypatch.setattr(_health, "IN_A_ROW", 3)
+    monkeypatch.setattr(monitoring, "IN_A_ROW", 3)
+    monkeypatch.setattr(trainer_module, "TICK_SECONDS", -1.0)
     made = trainer(tmp_path / "run", kimg=1.0)
     spoil(made, monkeypatch, calls=range(1, 1000))
     with pytest.raises(NonFiniteError, match=r"gradient of the critic's whole\.trunk\.flat\.weight is not.*--gamma"):
         made.fit()
     made.close()
-    assert made.health.returns == _health.RETURNS and made.health.skipped == (_health.RETURNS + 1) * 3
+    assert made.health.rollbacks == monitoring.ROLLBACKS
+    assert made.health.skipped == (monitoring.ROLLBACKS + 1) * 3
     kept = state(made.run.path)
     assert kept["step"] == 0 and all(torch.isfinite(v).all() for v in kept["D"].values())
     Generator.from_pretrained(made.run.path, modality=ToneModality())
@@ -278,11 +284,11 @@ def test_diagnosis_names_the_first_layer(tmp_path):
     # Oracle: where the fault was put.
     made = trainer(tmp_path / "run", losses=("full", "random-resolution"), modality=ToneModality(resolution=32))
     made.train_step()
-    assert diagnose(made.G, made.D, made.pieces) is None
+    assert diagnose(made.G, made.D, made.batch) is None
 
     def found(module):
         handle = module.register_forward_hook(lambda m, i, o: o * math.inf)
-        text = diagnose(made.G, made.D, made.pieces)
+        text = diagnose(made.G, made.D, made.batch)
         handle.remove()
         return text
 
@@ -292,7 +298,7 @@ def test_diagnosis_names_the_first_layer(tmp_path):
     assert "layer D.whole.trunk.blocks.0.second on reals is the first" in found(block.second)
     with torch.no_grad():
         made.D["whole"].score.bias.fill_(math.nan)
-    assert "critic's weights whole.score.bias" in diagnose(made.G, made.D, made.pieces)
+    assert "critic's weights whole.score.bias" in diagnose(made.G, made.D, made.batch)
     made.close()
 
 
@@ -304,8 +310,9 @@ def test_diagnosis_of_reals(tmp_path, monkeypatch):
     monkeypatch.setattr(ToneModality, "source", lambda *a, **k: Spoiled(1, size=32, seed=0, count=4))
     made = trainer(tmp_path / "run")
     made.train_step()
+    made.read_results()
     assert made.health.row == 1
-    assert "1 of 4 reals shown to full hold NaN" in diagnose(made.G, made.D, made.pieces)
+    assert "1 of 4 reals shown to full hold NaN" in diagnose(made.G, made.D, made.batch)
     made.close()
 
 
@@ -350,8 +357,7 @@ def test_layers_are_recorded_and_shown(tmp_path):
     made.fit()
     rows = [json.loads(line) for line in (made.run.path / "layers.jsonl").read_text().splitlines()]
     assert [row["kimg"] for row in rows] == [0.008, 0.016, 0.024]
-    found = health_of_layers(made.G, made.D, made.pieces[0].shown[0].head(4))
-    found |= {f"update/{name}": x for name, x in update_measures(*made.players.moved()).items()}
+    found = layer_measures(made.networks.trained(), made.batch[0][0].head(4))
     assert rows[-1]["layers"] == json.loads(json.dumps(found))
     layers = set(rows[0]["layers"])
     assert {"G.mapping.layers.0", "G.inr.stage0_layer0", "G.signal", "D.whole.trunk.flat on fakes"} <= layers
@@ -371,7 +377,7 @@ def test_events_after_the_state_are_hidden(tmp_path, monkeypatch):
     # Oracle: tensorboard's reader. A kill leaves events of steps that are made again.
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.setattr(_loop, "_TICK_SECONDS", -1.0)
+    monkeypatch.setattr(trainer_module, "TICK_SECONDS", -1.0)
     made = fitted(tmp_path / "run", kimg=0.008)
     run = copied(made.run.path, tmp_path)
     fitted(run, kimg=0.016)

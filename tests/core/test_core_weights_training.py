@@ -49,19 +49,19 @@ def test_what_the_critic_is_shown(folders, tmp_path, losses, critic):
     # Oracle: rows of the data set, brought to scale by hand; and the generator's own weights likewise.
     trainer = train(config(folders, losses=losses, views=LossOptions(weight_critic=critic)), tmp_path)
     vectors = InrSource(folders / "weights", modality=MODALITY).vectors
-    shown = next(s for s in trainer.pieces[0].shown if s.term.name == "weights")
+    shown = next(s for s in trainer.batch[0] if s.term.name == "weights")
     space = NumberSpace(InrSource(folders / "weights", modality=MODALITY))
     back = shown.reals[0][:, 0] * space.scale + vectors.mean(dim=0)
     nearest = torch.cdist(back, vectors).min(dim=1)
     assert float(nearest.values.max()) < 1e-3 and len(set(nearest.indices.tolist())) == 4
     with torch.no_grad():
         field = trainer.G(shown.z)
-        made = shown.term.look(field, trainer.G.mapping(shown.z), shown.views[0])
+        made = shown.term.observe(field, trainer.G.mapping(shown.z), shown.views[0])
         torch.testing.assert_close(made[:, 0], (flat(field.weights) - vectors.mean(dim=0)) / space.scale)
     assert set(trainer.D) == ({"weights"} if len(losses) == 1 else {"weights", "whole"})
-    stats = trainer.train_step()
+    stats = trainer.train_step().stats
     assert {"loss/critic/weights", "penalty/r1/weights", "penalty/r2/weights"} <= set(stats)
-    assert all(t.strength(0.0) == 1 / len(losses) for t in trainer.learner.batches.terms)
+    assert all(t.strength(0.0) == 1 / len(losses) for t in trainer.terms)
 
 
 def test_generated_weights_come_nearer_to_the_fitted_ones(folders, tmp_path):
@@ -73,7 +73,7 @@ def test_generated_weights_come_nearer_to_the_fitted_ones(folders, tmp_path):
             shown = space.seen(flat(G.sample(range(64)).weights))
         return [float(part.mean(dim=0).square().mean().sqrt()) for part in shown.split(16)]
 
-    rates = {"generator_rate": 1e-2, "critic_rate": 5e-3, "gamma": 1e-3, "largest_step": 0}
+    rates = {"generator_rate": 1e-2, "critic_rate": 5e-3, "gamma": 1e-3, "max_update": 0}
     trainer = Trainer(config(folders, kimg=0.3, watch_every=0, **rates), outdir=tmp_path, quiet=True)
     before = distances(trainer.G)
     trainer.fit()
@@ -89,8 +89,8 @@ def test_of_modulations_the_mapping_alone_learns(folders, tmp_path):
         assert same != name.startswith("mapping."), name
     # It is the whole generator here, and the rate by which it holds back elsewhere is undone.
     rate = trainer.config.generator_rate
-    assert trainer.players.descent_G.rates == pytest.approx([rate / SIZES.mapping_rate])
-    assert train(config(folders), tmp_path / "weights").players.descent_G.rates == [rate]
+    assert trainer.networks.generator_optimizer.rate == pytest.approx(rate / SIZES.mapping_rate)
+    assert train(config(folders), tmp_path / "weights").networks.generator_optimizer.rate == rate
 
 
 def test_a_stopped_run_goes_on(folders, tmp_path):
@@ -140,8 +140,8 @@ def test_functions_are_not_augmented_and_come_in_pieces(tmp_path):
         changes = {"losses": ("full", "weights"), "inrs": str(tmp_path / "f"), "kimg": 0.008, "watch_every": 0}
         augmented = {"augment": "fixed", "augment_p": 1.0, "batch_gpu": pieces}
         trainer = train(config(tmp_path, modality=modality, **changes, **augmented), tmp_path)
-        for piece in trainer.pieces:
-            shown = next(s for s in piece.shown if s.term.name == "weights")
+        for micro in trainer.batch:
+            shown = next(s for s in micro if s.term.name == "weights")
             known = space.seen(space.vectors)[:, 0]
             assert float(torch.cdist(shown.reals[0][:, 0], known).min(dim=1).values.max()) < 1e-3
         made.append(trainer.G.state_dict())

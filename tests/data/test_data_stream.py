@@ -14,7 +14,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from inrgan.training.state import load_state
 
 from inrgan import CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.cli import main
@@ -22,6 +21,7 @@ from inrgan.data import FolderArchive, StreamSource, is_stream, open_archive, re
 from inrgan.data import _stream_shard as shard_module
 from inrgan.data._stream_shard import read_shard
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, MissingDependency
+from inrgan.training.state import load_state
 
 pytest.importorskip("webdataset")
 COUNT = 40
@@ -376,7 +376,7 @@ def test_no_file_starts_a_command(shards, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(a))
     run = tmp_path / "run"
     with monkeypatch.context() as quiet:
-        quiet.setattr("inrgan.training._trainer.Loop.run", lambda self: self.trainer.snapshot())
+        quiet.setattr("inrgan.training.trainer.Trainer._fit", lambda self, stop, **limits: self.snapshot())
         made = Trainer(config(None), run_dir=run, quiet=True)
         made.fit()
         made.close()

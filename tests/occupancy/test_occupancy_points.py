@@ -85,12 +85,12 @@ def test_train_on_clouds(tmp_path, monkeypatch):
         device="cpu", losses=("full", "points"), views=LossOptions(points=40, points_near=0.5),
     )  # fmt: skip
     trainer = Trainer(config, outdir=tmp_path / "runs", quiet=True)
-    stats = trainer.train_step()
+    stats = trainer.train_step().stats
     trainer.close()
     assert set(trainer.D) == {"whole", "points"}
     for name in ("loss/critic", "loss/generator", "penalty/r1"):
         assert all(torch.isfinite(stats[f"{name}/{term}"]) for term in config.losses)
     # Oracle: half of the points lie where those of the cloud do, up to a few of its gaps.
-    (points,) = (s.views[0].coords for s in trainer.pieces[0].shown if s.term.name == "points")
+    (points,) = (s.views[0].coords for s in trainer.batch[0] if s.term.name == "points")
     ring = np.abs(Torus(ring=0.6 * 0.9 / 0.85, tube=0.25 * 0.9 / 0.85).distance(points.double().numpy()))
     assert ring[:, :20].max() < 0.1 < ring[:, 20:].max()
