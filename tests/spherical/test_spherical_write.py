@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from inrgan_modalities.spherical import _write
-from inrgan_modalities.spherical._colours import diverging, pictures
+from inrgan_modalities.spherical._colours import as_images, diverging
 from inrgan_modalities.spherical._globe import globe_view, write_globe
 from inrgan_modalities.spherical._named_view import cross_view, spherical_view
 from inrgan_modalities.spherical._open import open_spherical
@@ -89,8 +89,8 @@ def test_colours_keep_the_order_of_values():
 
 def test_fields_become_colours_and_what_is_beside_white(tmp_path):
     values = torch.tensor([-1.0, 0.0, 1.0, torch.inf]).reshape(1, 1, 2, 2)
-    assert torch.equal(pictures(values, field=True)[0, :, 1, 1], torch.ones(3))
-    assert torch.equal(pictures(values, field=False)[0, 0], torch.tensor([[-1.0, 0.0], [1.0, 1.0]]))
+    assert torch.equal(as_images(values, field=True)[0, :, 1, 1], torch.ones(3))
+    assert torch.equal(as_images(values, field=False)[0, 0], torch.tensor([[-1.0, 0.0], [1.0, 1.0]]))
     write_spherical(values, tmp_path / "a.npy", units=KELVIN)
     assert np.array_equal(np.load(tmp_path / "a.npy")[0, 0], [[230.0, 270.0], [310.0, np.nan]], equal_nan=True)
     write_spherical(FIELD, tmp_path / "a.png", units=KELVIN)

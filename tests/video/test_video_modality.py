@@ -19,6 +19,7 @@ from inrgan.augmentation import symmetric_views
 from inrgan.cli import main
 from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
+from inrgan.registry import rebuild
 from inrgan.testing import check_modality
 
 
@@ -347,3 +348,7 @@ def test_bad_flags_are_one_line(run, tmp_path, flags, capsys):
         main(["sample", str(run), "--seeds", "0-1", "--out", str(tmp_path / "x.gif"), *flags])
     err = capsys.readouterr().err
     assert stop.value.code == 2 and err.startswith("inrgan: ") and err.count("\n") == 1
+
+
+def test_fields_of_earlier_versions_still_load():
+    assert rebuild("video", {"frames": 8, "looked_at": 2}) == VideoModality(frames=8, frames_per_clip=2)
