@@ -149,7 +149,7 @@ def test_a_stationary_record_has_a_growth_of_one_within_its_noise(tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"generator_rate": 0.3, "critic_rate": 0.3, "betas": (0.9, 0.95)}, {"largest_step": 0.0}],
+    [{}, {"generator_rate": 0.3, "critic_rate": 0.3, "betas": (0.9, 0.95)}, {"max_update": 0.0}],
     ids=["some limited", "all limited", "none"],
 )
 def test_updates_are_differences_of_weights(changes, tmp_path):

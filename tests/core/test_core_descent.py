@@ -62,7 +62,7 @@ def test_adam_is_adam_up_to_the_limit(largest, shortened):
 @pytest.mark.parametrize("modality", ["image", "audio"])
 def test_no_tensor_of_a_training_moves_further(modality, tmp_path):
     # A rate at which every step of Adam is far too long.
-    config = replace(SCENARIOS[modality], generator_rate=10.0, critic_rate=10.0, largest_step=0.02)
+    config = replace(SCENARIOS[modality], generator_rate=10.0, critic_rate=10.0, max_update=0.02)
     trainer = Trainer(config, outdir=tmp_path, quiet=True)
     for _ in range(2):
         weights = [p for network in (trainer.G, trainer.D) for p in network.parameters()]

@@ -284,7 +284,7 @@ def test_init_from_takes_weights_only(run, tmp_path):
 
 def test_broken_numbers_stop_and_spare_what_was_good(tmp_path):
     # A critic's rate beyond float32 breaks the second step. The snapshots due right after must not be written.
-    wild = Trainer(config(critic_rate=1e36, largest_step=0, snapshot_kimg=0.004), outdir=tmp_path, quiet=True)
+    wild = Trainer(config(critic_rate=1e36, max_update=0, snapshot_kimg=0.004), outdir=tmp_path, quiet=True)
     with pytest.raises(NonFiniteError, match="NaN or infinite"):
         wild.fit()
     wild.close()

@@ -73,7 +73,7 @@ def test_generated_weights_come_nearer_to_the_fitted_ones(folders, tmp_path):
             shown = space.seen(flat(G.sample(range(64)).weights))
         return [float(part.mean(dim=0).square().mean().sqrt()) for part in shown.split(16)]
 
-    rates = {"generator_rate": 1e-2, "critic_rate": 5e-3, "gamma": 1e-3, "largest_step": 0}
+    rates = {"generator_rate": 1e-2, "critic_rate": 5e-3, "gamma": 1e-3, "max_update": 0}
     trainer = Trainer(config(folders, kimg=0.3, watch_every=0, **rates), outdir=tmp_path, quiet=True)
     before = distances(trainer.G)
     trainer.fit()
