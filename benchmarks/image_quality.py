@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--fakes", type=int, default=2048)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--largest-step", type=float, help="of a tensor, as a share of it; the recipe's when absent")
+    parser.add_argument("--max-update", type=float, help="of a tensor, as a share of it; the recipe's when absent")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -41,8 +41,8 @@ def main() -> None:
     config = dataclasses.replace(
         recipe(args.preset, modality), data=args.train, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9
     )
-    if args.largest_step is not None:
-        config = dataclasses.replace(config, largest_step=args.largest_step)
+    if args.max_update is not None:
+        config = dataclasses.replace(config, max_update=args.max_update)
     generator = None
     if args.method == "pointwise":
         sizes = generator_preset(args.preset, resolution=args.resolution, backbone="pointwise")

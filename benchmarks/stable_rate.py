@@ -19,7 +19,7 @@ file has are not made again.
 
     python benchmarks/stable_rate.py --modality image --steps 2000 --out rates.jsonl
     python benchmarks/stable_rate.py --modality image --kinds tanh --multiples 32,16 --out rates.jsonl  # downwards
-    python benchmarks/stable_rate.py --modality image --largest-step 0 --out rates.jsonl     # steps as Adam makes them
+    python benchmarks/stable_rate.py --modality image --max-update 0 --out rates.jsonl     # steps as Adam makes them
     python benchmarks/stable_rate.py --modality audio --steps 100 --batch 4 --out /tmp/rates.jsonl   # minutes
 """
 
@@ -82,7 +82,7 @@ def look(trainer: Trainer, reals: dict[str, float], stats: dict[str, torch.Tenso
 
 def config_of(
     modality: Modality, kind: str, *, rank: int | None = None, deeper: int = 0, batch: int | None = None, seed: int = 0,
-    device: str = "cpu", largest_step: float | None = None,
+    device: str = "cpu", max_update: float | None = None,
 ) -> TrainConfig:  # fmt: skip
     """A training of the recipe ``tiny`` with a kind of modulation, perhaps of another rank, or with deeper stages."""
     modulation, demodulated = KINDS[kind]
@@ -93,7 +93,7 @@ def config_of(
     )  # fmt: skip
     return replace(
         config, batch=batch or config.batch, seed=seed, kimg=1e9, snapshot_kimg=1e9, device=device, generator=sizes,
-        watch_every=0, largest_step=config.largest_step if largest_step is None else largest_step,
+        watch_every=0, max_update=config.max_update if max_update is None else max_update,
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
         trainer.close()
     return {
         "multiple": multiple, "steps": steps, "healthy": not why, "why": why, "done": done,
-        "generator_rate": config.generator_rate, "critic_rate": config.critic_rate, "largest_step": config.largest_step,
+        "generator_rate": config.generator_rate, "critic_rate": config.critic_rate, "max_update": config.max_update,
         "reals": {name: float(f"{value:.4g}") for name, value in reals.items()}, "looks": looks,
         "seconds": round(time.perf_counter() - began, 1), "device": str(trainer.device),
     }  # fmt: skip
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--kinds", default="demodulated,plain,tanh,sigmoid", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--most", type=int, default=64, help="largest multiple")
     parser.add_argument("--multiples", help="try these, as 32,16,8, until one is healthy, instead of doubling")
-    parser.add_argument("--largest-step", type=float, help="of a tensor, as a share of it; 0 for no limit")
+    parser.add_argument("--max-update", type=float, help="of a tensor, as a share of it; 0 for no limit")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, help="the recipe's when absent")
     parser.add_argument("--resolution", type=int, help="32 pixels or 4096 samples when absent")
@@ -164,11 +164,11 @@ def main() -> None:
         for multiple in multiples:
             modality = modality_of(args.modality, args.resolution)
             usual = config_of(
-                modality, kind, batch=args.batch, seed=args.seed, device=args.device, largest_step=args.largest_step
+                modality, kind, batch=args.batch, seed=args.seed, device=args.device, max_update=args.max_update
             )
             wanted = {
                 "modality": args.modality, "resolution": modality.resolution, "kind": kind, "multiple": multiple,
-                "steps": args.steps, "batch": usual.batch, "seed": args.seed, "largest_step": usual.largest_step,
+                "steps": args.steps, "batch": usual.batch, "seed": args.seed, "max_update": usual.max_update,
             }  # fmt: skip
             row = known(args.out, wanted)
             if row is None:

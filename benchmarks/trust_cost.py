@@ -34,7 +34,7 @@ def limited(trainer: Trainer) -> None:
     """What is done around an optimiser's step to limit it, for both networks."""
     for network in (trainer.G, trainer.D):
         weights = list(network.parameters())
-        shorten(weights, before=copies(weights), largest=trainer.config.largest_step)
+        shorten(weights, before=copies(weights), largest=trainer.config.max_update)
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ class GeneratorFile:
 
 
 def save_generator(G: Any, folder: Path) -> None:
-    """Write a generator to a folder, weights first, so that a folder with a configuration is whole."""
+    """Write a generator to a folder, weights first, so that a folder with a configuration is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().contiguous() for k, v in G.state_dict().items()}
     data = save(tensors, metadata={"format": "pt"})
@@ -110,7 +110,7 @@ def resolve(name: str | Path) -> Path:
 
 
 def newest_snapshot(run: Path) -> Path:
-    """The last whole snapshot of a run directory.
+    """The newest complete snapshot of a run directory.
 
     Raises:
         CheckpointError: it has none.
@@ -191,7 +191,7 @@ def save_latents(
     The file is safetensors: ``w``, and ``weight.NAME`` and ``bias.NAME`` of every layer.
 
     Args:
-        path: File to write; it appears whole or not at all.
+        path: File to write; it appears complete or not at all.
         w: B mapped latents.
         weights: Weights of B functions; None where they follow from ``w``.
         generator: Generator that the latents belong to.
@@ -265,7 +265,7 @@ def _read(path: str | Path, generator: LatentGenerator) -> dict[str, Tensor]:
         )
     for name, x in tensors.items():
         if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise CheckpointError(f"{path} holds NaN, infinity or whole numbers in {name}; make it anew")
+            raise CheckpointError(f"{path} holds NaN, infinity or integers in {name}; make it anew")
     return tensors
 
 

@@ -183,7 +183,7 @@ class TrainConfig:
         elif isinstance(values.get("data"), str) and reaches_out(values["data"]):
             raise ConfigError(
                 f"the run's configuration asks to read its data by {values['data']!r}, and no file may start a command "
-                "or contact another machine; if that is what you want, pass the same words as --data"
+                "or contact another machine; if that is what you want, say so yourself: --data and the same words"
             )
         if values.get("generator") is not None:
             values["generator"] = from_plain(GeneratorSizes, values["generator"], what="the run's generator")

@@ -1,4 +1,4 @@
-"""Errors that a user can cause and mend.
+"""Errors that a user can cause and fix.
 
 Every message says three things: what was got, what was expected, what to do. On the command line such an
 error is one line on stderr and exit code 2. Mistakes of our own use ``assert`` and show a traceback.

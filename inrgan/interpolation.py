@@ -1,4 +1,4 @@
-"""Walks through latent space."""
+"""Paths through latent space."""
 
 import math
 from collections.abc import Callable
@@ -14,9 +14,9 @@ def walk(stops: Float[Tensor, "K W"], *, steps: int, loop: bool = False) -> Floa
     """Straight lines between mapped latents, equal time for each.
 
     Args:
-        stops: mapped latents to pass through, two or more.
-        steps: T, points of the walk, both ends included (with ``loop``, the last is just short of the first).
-        loop: come back to the first stop.
+        stops: Mapped latents to pass through, two or more.
+        steps: T, number of points, both ends included (with ``loop``, the last is just short of the first).
+        loop: Return to the first stop.
 
     Raises:
         ConfigError: fewer than two stops or steps.
@@ -56,7 +56,9 @@ def arc(stops: Float[Tensor, "K Z"], *, steps: int, loop: bool = False) -> Float
     cosine = (a * b).sum(dim=1, keepdim=True) / (length_a * length_b).clamp(min=1e-30)
     angle = torch.acos(cosine.clamp(-1, 1))
     if bool((angle > math.pi - 1e-4).any()):
-        raise ConfigError("two latents of the walk point in opposite directions; choose other seeds, or go straight")
+        raise ConfigError(
+            "two latents of the path point in opposite directions; choose other seeds, or a straight line"
+        )
     same = angle < 1e-4
     sine = torch.where(same, torch.ones_like(angle), torch.sin(angle))
     onto_a = torch.where(same, 1 - part, torch.sin((1 - part) * angle) / sine)
@@ -87,20 +89,20 @@ def uniform_pace(
     loop: bool = False,
     rounds: int = 3,
 ) -> Float[Tensor, "S W"]:
-    """Walk the same path so that the signal changes at a constant speed.
+    """Resample a path so that the signal changes at a constant speed.
 
     The change between neighbouring points of the path is measured as the root mean square over the view, and its
     running sum inverted: arc length, measured in the signal. Each round measures anew at the points that the one before
-    found, which lie close where the signal changes fast: a change between two points of the first round is walked
-    through in the next.
+    found, which lie close where the signal changes fast: a change between two points of the first round is resolved
+    in the next.
 
     Args:
-        path: the walk, finely sampled.
+        path: The path, finely sampled.
         field: mapped latents to fields, or to whatever gives values at a view.
-        view: from which the change is measured; scattered points will do.
-        steps: S, points wanted.
-        loop: the path's end is its beginning.
-        rounds: measurements.
+        view: View at which the change is measured; scattered points suffice.
+        steps: S, number of points to return.
+        loop: Whether the path is closed.
+        rounds: Number of measurements.
 
     Raises:
         ConfigError: fewer than one round.
@@ -122,9 +124,9 @@ def uniform_pace(
 
 
 def _course(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K W"], Float[Tensor, "T"]]:
-    """The nodes of a walk, and the times of its points, measured in nodes."""
+    """The nodes of a path, and the times of its points, measured in nodes."""
     if stops.shape[0] < 2 or steps < 2:
-        raise ConfigError(f"a walk of {steps} steps through {stops.shape[0]} seeds; expected 2 or more of each")
+        raise ConfigError(f"a path of {steps} steps through {stops.shape[0]} seeds; expected 2 or more of each")
     nodes = torch.cat([stops, stops[:1]]) if loop else stops
     legs = nodes.shape[0] - 1
     t = torch.linspace(0, legs, steps + 1)[:-1] if loop else torch.linspace(0, legs, steps)
@@ -134,7 +136,7 @@ def _course(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K 
 def _lengths(
     nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Callable[[View], Tensor]], view: View
 ) -> Float[Tensor, "T"]:
-    """Length of the walk up to each of its points."""
+    """Length of the path up to each of its points."""
     points = along(nodes, t.to(nodes.dtype))
     seen = torch.cat([field(part)(view).flatten(1) for part in points.split(16)])
     change = (seen[1:] - seen[:-1]).double().square().mean(dim=1).sqrt()
@@ -142,7 +144,7 @@ def _lengths(
 
 
 def _at_lengths(t: Float[Tensor, "T"], length: Float[Tensor, "T"], wanted: Float[Tensor, "S"]) -> Float[Tensor, "S"]:
-    """The times at which a walk has reached shares of its whole length; even times where nothing changes."""
+    """The times at which given fractions of the length are reached; even times if nothing changes."""
     if not float(length[-1]) > 0:
         return t[0] + (t[-1] - t[0]) * wanted.to(t)
     goal = wanted.to(length) * length[-1]

@@ -11,14 +11,14 @@ _LARGEST = (1 << 31) - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library to keep what is freed for the next tensor, instead of handing it back to the system.
+    """Make the C library keep freed memory for the next tensor, instead of returning it to the system.
 
     Large tensors otherwise come from fresh pages every time, and on a CPU a third of the time of a render, and a
-    seventh of a training's, goes into clearing them. It is a setting of the whole process, so that only programs make
-    it (the command line does), never the library. The process's peak is what it was; between peaks it keeps more.
+    seventh of a training's, goes into clearing them. It is a setting of the process, which programs make
+    (the command line does), and never the library. Peak memory does not change; between peaks the process keeps more.
 
     Returns:
-        Whether there was something to tell: the C library is glibc.
+        Whether the setting was made, which needs glibc.
 
     Example:
         >>> keep_freed_memory()

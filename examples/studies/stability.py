@@ -39,7 +39,7 @@ def config_of(arm: str, *, limit: float | None, seed: int = 0, device: str = "cp
     """A training at the recipe's own rates."""
     kind, changes = ARMS[arm]
     modality = ImageModality(resolution=16)
-    return stable_rate.config_of(modality, kind, seed=seed, device=device, largest_step=limit, **changes)
+    return stable_rate.config_of(modality, kind, seed=seed, device=device, max_update=limit, **changes)
 
 
 def highest(usual: TrainConfig, *, most: int, steps: int) -> int:

@@ -153,7 +153,7 @@ class RunDirectory:
                     leftover.unlink(missing_ok=True)
 
 
-_FREE = {"kimg", "snapshot_kimg", "device", "compile", "data", "batch_gpu", "ahead", "watch_every"}
+_FREE = {"kimg", "snapshot_kimg", "device", "precision", "compile", "data", "batch_gpu", "ahead", "watch_every"}
 """Settings that may change when a run is resumed; any other would make it another run."""
 
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from inrgan import Generator
+from inrgan import Generator, ImageModality, TrainConfig
 from inrgan._parsing import parse_numbers, parse_seeds, parse_shape
 from inrgan.cli import main
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
+from inrgan.recipes import recipe
 
 TRAIN = ["train", "image", "--resolution", "16", "--kimg", "0.064", "--batch", "16", "--quiet", "--device", "cpu"]
 
@@ -194,10 +195,48 @@ def test_bad_input_is_one_line_and_code_2(name, run, tmp_path, monkeypatch, caps
 
 @pytest.mark.parametrize("argv", [["sample"], ["train", "image", "--nosuch", "1"], ["train", "image", "--batch", "x"]])
 def test_flags_that_do_not_parse(argv, capsys):
-    # These are the parser's own messages, over several lines; still code 2, no traceback, and nothing done.
+    # These are the parser's own messages: code 2, no traceback, one line, and nothing done.
     with pytest.raises(SystemExit) as stop:
         main(argv)
-    assert stop.value.code == 2 and "Traceback" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and "Traceback" not in err
+    assert err.startswith("inrgan: ") and err.count("\n") == 1, err
+
+
+def test_flags_override_the_preset_field_by_field(capsys):
+    # Oracle: the recipe. What is not given is the preset's, also in nested options.
+    main(["train", "image", "--preset", "base", "--kimg", "7", "--patch", "8", "--labels", "{label}_*", "--dry-run"])
+    said = json.loads(capsys.readouterr().out.rpartition("}\n")[0] + "}")
+    expected = recipe("base", ImageModality()).to_json()
+    assert said == {**expected, "kimg": 7, "labels": "{label}_*", "views": {**expected["views"], "patch": 8}}
+    main(["train", "image", "--labels", "--dry-run"])
+    assert json.loads(capsys.readouterr().out.rpartition("}\n")[0] + "}")["labels"] is True
+
+
+@pytest.mark.parametrize("flags", [["--batch", "8"], ["--losses", "points"], ["--patch", "8"], ["--seed", "1"]])
+def test_resume_refuses_other_flags_by_name(flags, run, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "image", "--resume", str(run), "--quiet", *flags])
+    named = "views" if flags[0] == "--patch" else flags[0][2:]
+    assert stop.value.code == 2 and named in capsys.readouterr().err
+
+
+def test_a_configuration_of_an_earlier_version_is_read(run):
+    saved = json.loads((run / "config.json").read_text())
+    saved["largest_step"] = saved.pop("max_update") / 2
+    saved |= {"labels": True, "label_pattern": "{label}_*"}
+    read = TrainConfig.from_json(saved, modality=ImageModality(resolution=16))
+    assert read.max_update == 0.005 and read.labels == "{label}_*"
+    assert TrainConfig.from_json({**saved, "label_pattern": ""}, modality=ImageModality()).labels is True
+
+
+def test_one_adapter_is_imported():
+    code = (
+        "import sys; from inrgan.cli import main; main(['train', 'image', '--help']); "
+        "print([m for m in sys.modules if m.startswith('inrgan_modalities.') and m.count('.') == 1])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "['inrgan_modalities.image']"
 
 
 def test_damaged_run_is_one_line(run, tmp_path, capsys):

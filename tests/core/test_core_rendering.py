@@ -450,7 +450,7 @@ def test_command(tmp_path, monkeypatch, capsys):
                 with pytest.raises(SystemExit) as stop:
                     main([*argv, "--out", path])
             said = capsys.readouterr().err
-            assert stop.value.code == 130 and "goes on" in said and said.count("\n") == 1
+            assert stop.value.code == 130 and "resumes" in said and said.count("\n") == 1
         main([*argv, "--out", path])
         with Image.open(path) as image:
             values = expected(G, SHAPE, region=(-1, -1, 0, 0.5), truncation=0.5)

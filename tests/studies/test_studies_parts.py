@@ -60,7 +60,7 @@ def test_stable_rates_are_sought_for_what_they_say():
     sizes = {}
     for arm in stability.ARMS:
         usual, free = (stability.config_of(arm, limit=limit) for limit in stability.LIMITS.values())
-        assert usual.largest_step == recipes.tiny(ImageModality(resolution=16)).largest_step and free.largest_step == 0
+        assert usual.max_update == recipes.tiny(ImageModality(resolution=16)).max_update and free.max_update == 0
         assert usual.generator == free.generator
         assert ("demodulated" in arm) == usual.generator.demodulated
         assert (usual.generator.rank == 16) == ("rank 16" in arm)
