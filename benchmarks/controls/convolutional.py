@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inrgan import Modality, View
-from inrgan._layers import EqualizedLinear, leaky_relu
+from inrgan.layers import EqualizedLinear, leaky_relu
 from inrgan.files import replacing, write_json
 from inrgan.hypernetwork import MappingNetwork
 

@@ -8,7 +8,7 @@ from _benchmarks import ConvolutionalGenerator
 from torch.nn import functional as F
 
 from inrgan import Modality, View
-from inrgan._layers import leaky_relu
+from inrgan.layers import leaky_relu
 from inrgan.analysis import Stages
 from inrgan.inr import LayerWeights, Weights
 

@@ -1,9 +1,8 @@
 """Transforms of signals: augmentation of reals and fakes, and symmetries of reals."""
 
-from inrgan.augmentation._base import AbstractTransform, Augmentation, symmetric_views
-from inrgan.augmentation._box import Flip, QuarterTurn, Rotation, Scale, Shift
-from inrgan.augmentation._values import Affine, Polarity, Tint
-from inrgan.augmentation.strength import AugmentStrength
+from inrgan.augmentation.base import AbstractTransform, Augmentation, AugmentStrength, symmetric_views
+from inrgan.augmentation.box import Flip, QuarterTurn, Rotation, Scale, Shift
+from inrgan.augmentation.values import Affine, Polarity, Tint
 
 __all__ = [
     "AbstractTransform",

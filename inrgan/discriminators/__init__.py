@@ -1,16 +1,13 @@
 """Parts that adapters build critics from."""
 
-from inrgan._layers import EqualizedLinear, leaky_relu
-from inrgan.discriminators._base import AbstractCritic
-from inrgan.discriminators._conv import EqualizedConv, Padding, fold, halve, pool_to
-from inrgan.discriminators._flat_weights import FlatWeightCritic
-from inrgan.discriminators._patch import AbstractPatchCritic, PatchCritic
-from inrgan.discriminators._periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
-from inrgan.discriminators._residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
-from inrgan.discriminators._scattered import PointBlock, ScatteredCritic
-from inrgan.discriminators._slices import SlicesCritic
-from inrgan.discriminators._slopes import slope_channels
-from inrgan.discriminators._unit_weights import UnitWeightCritic
+from inrgan.discriminators.base import AbstractCritic, EqualizedConv, Padding, fold, halve, pool_to, slope_channels
+from inrgan.discriminators.patch import AbstractPatchCritic, PatchCritic
+from inrgan.discriminators.periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
+from inrgan.discriminators.residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
+from inrgan.discriminators.scattered import PointBlock, ScatteredCritic
+from inrgan.discriminators.slices import SlicesCritic
+from inrgan.discriminators.weights import FlatWeightCritic, UnitWeightCritic
+from inrgan.layers import EqualizedLinear, leaky_relu
 
 __all__ = [
     "AbstractCritic",

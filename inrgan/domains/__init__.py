@@ -1,16 +1,14 @@
 """Where signals live."""
 
-from inrgan.domains._base import AbstractDomain, AbstractLattice, AbstractStencil
-from inrgan.domains._box import Box
-from inrgan.domains._lattice import BoxLattice, cubic_bspline
-from inrgan.domains._mesh import TriangleMesh
-from inrgan.domains._mesh_file import read_mesh
-from inrgan.domains._point_cloud import PointCloud
-from inrgan.domains._point_lattice import PointLattice
-from inrgan.domains._sphere import Sphere
-from inrgan.domains._sphere_resampling import fejer_weights, observe_sphere
-from inrgan.domains._surface import Surface
-from inrgan.domains._surface_cloud import AbstractSurfaceSignal, vertex_values
+from inrgan.domains.base import AbstractDomain, AbstractLattice, AbstractStencil
+from inrgan.domains.box import Box
+from inrgan.domains.box_lattice import BoxLattice, cubic_bspline
+from inrgan.domains.mesh import TriangleMesh, read_mesh
+from inrgan.domains.point_cloud import AbstractSurfaceSignal, PointCloud, vertex_values
+from inrgan.domains.point_lattice import PointLattice
+from inrgan.domains.sphere import Sphere
+from inrgan.domains.sphere_resampling import fejer_weights, observe_sphere
+from inrgan.domains.surface import Surface
 
 __all__ = [
     "AbstractDomain",

@@ -1,13 +1,10 @@
 """Coordinates to features, band-limited by the view."""
 
-from inrgan.encodings._base import AbstractEncoding
-from inrgan.encodings._fourier import FourierEncoding, plane_waves
-from inrgan.encodings._harmonics import SphericalHarmonics, real_harmonics
-from inrgan.encodings._joined import DirectionalEncoding, JoinedEncoding
-from inrgan.encodings._paths import AxisPaths, Path
-from inrgan.encodings._periods import PeriodEncoding
-from inrgan.encodings._sine import SineEncoding
-from inrgan.encodings._travelling import TravellingEncoding
+from inrgan.encodings.base import AbstractEncoding, DirectionalEncoding, JoinedEncoding
+from inrgan.encodings.fourier import FourierEncoding, SineEncoding, plane_waves
+from inrgan.encodings.harmonics import SphericalHarmonics, real_harmonics
+from inrgan.encodings.periods import PeriodEncoding
+from inrgan.encodings.travelling import AxisPaths, Path, TravellingEncoding
 from inrgan.resampling import fade
 
 __all__ = [

@@ -1,11 +1,21 @@
 """Backbones: networks over coordinates that are handed their weights."""
 
-from inrgan.inr._base import SILU_GAIN, AbstractINR, LayerSpec, LayerUnits, LayerWeights, Units, Weights, linear
-from inrgan.inr._carriers import CarrierINR
-from inrgan.inr._flat import flat, unflat
-from inrgan.inr._multiscale import MultiScaleINR
-from inrgan.inr._polynomial import PolynomialINR
-from inrgan.inr._units import permuted
+from inrgan.inr.base import (
+    SILU_GAIN,
+    AbstractINR,
+    LayerSpec,
+    LayerUnits,
+    LayerWeights,
+    Units,
+    Weights,
+    flat,
+    linear,
+    permuted,
+    unflat,
+)
+from inrgan.inr.harmonic_bank import CarrierINR
+from inrgan.inr.multiscale import MultiScaleINR
+from inrgan.inr.polynomial import PolynomialINR
 
 __all__ = [
     "SILU_GAIN",

@@ -1,12 +1,9 @@
 """Samplers draw the Views of training steps."""
 
-from inrgan.samplers._base import AbstractSampler
-from inrgan.samplers._grids import FullGrid, RandomResolution
-from inrgan.samplers._patches import DensePatch
-from inrgan.samplers._scattered import ScatteredPoints
-from inrgan.samplers._shifted import Shifted
-from inrgan.samplers._slices import Slices
-from inrgan.samplers._variable_density import VariableDensity
+from inrgan.samplers.grids import AbstractSampler, FullGrid, RandomResolution
+from inrgan.samplers.patches import DensePatch, ScatteredPoints
+from inrgan.samplers.variable_density import VariableDensity
+from inrgan.samplers.wrappers import Shifted, Slices
 
 __all__ = [
     "AbstractSampler",

@@ -11,7 +11,7 @@ from scipy.interpolate import BSpline
 
 from inrgan import AbstractDomain, Box, Field, View
 from inrgan.domains import BoxLattice, cubic_bspline
-from inrgan.domains._lattice import _GatherStencil, _LocalStencil, _ProductStencil
+from inrgan.domains.box_lattice import _GatherStencil, _LocalStencil, _ProductStencil
 from inrgan.encodings import FourierEncoding
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.hypernetwork import FactorizedHypernetwork

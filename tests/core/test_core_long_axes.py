@@ -17,7 +17,7 @@ from inrgan.domains import BoxLattice, cubic_bspline
 from inrgan.encodings import PeriodEncoding, SineEncoding, fade
 from inrgan.errors import ConfigError
 from inrgan.inr import CarrierINR, LayerWeights
-from inrgan.inr._base import soft_clip
+from inrgan.inr.base import soft_clip
 from inrgan.resampling import KaiserSinc, axis_matrix, carry, resample_long
 from inrgan.resampling.axis_maps import BandedMap
 from inrgan.views import scattered

@@ -21,7 +21,7 @@ from inrgan.hypernetwork import (
     demodulate,
 )
 from inrgan.inr import LayerSpec, LayerWeights, MultiScaleINR, PolynomialINR, linear
-from inrgan.inr._base import SILU_GAIN, settle
+from inrgan.inr.base import SILU_GAIN, settle
 from inrgan.views import scattered
 
 W = 6

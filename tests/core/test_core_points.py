@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.spatial import KDTree
 
-import inrgan.discriminators._groups as groups_module
+import inrgan.discriminators.scattered as groups_module
 from inrgan import Box, ImageModality, Sphere, Trainer, recipes
 from inrgan.cli import main
 from inrgan.discriminators import PointBlock, ScatteredCritic
-from inrgan.discriminators._groups import along_curve, group, nearest
+from inrgan.discriminators.scattered import along_curve, group, nearest
 from inrgan.domains import Surface
 from inrgan.errors import ConfigError, ShapeError
 from inrgan.losses import LossOptions, PointsTerm, gradient_penalty, terms

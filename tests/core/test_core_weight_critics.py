@@ -7,7 +7,7 @@ from toy_modalities import BumpModality
 from inrgan import Generator, GeneratorSizes, ImageModality, VideoModality
 from inrgan.analysis import flat
 from inrgan.discriminators import FlatWeightCritic, UnitWeightCritic
-from inrgan.discriminators._unit_sets import UnitLayer, Wiring
+from inrgan.discriminators.weights import UnitLayer, Wiring
 from inrgan.errors import ConfigError, ShapeError
 from inrgan.inr import LayerUnits, LayerWeights, Units, permuted
 from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert

@@ -104,7 +104,7 @@ def test_fuzzed_surfaces(tmp_path):
     trimesh = pytest.importorskip("trimesh")
     from inrgan_modalities.surface._read import _Decode
 
-    from inrgan.domains._mesh_file import read_mesh
+    from inrgan.domains.mesh import read_mesh
 
     box = trimesh.creation.box()
     box.visual.vertex_colors = np.arange(32).reshape(8, 4)

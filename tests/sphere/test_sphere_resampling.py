@@ -9,8 +9,7 @@ from scipy.special import sph_harm_y
 
 from inrgan import Sphere
 from inrgan.domains import observe_sphere
-from inrgan.domains._sphere_gather import gather_smooth, halved
-from inrgan.domains._sphere_resampling import band_limited
+from inrgan.domains.sphere_resampling import band_limited, gather_smooth, halved
 from inrgan.encodings import fade
 from inrgan.errors import ConfigError
 from inrgan.views import scattered

@@ -1,0 +1,169 @@
+"""Transforms of signals, how several are applied to a batch, and with which probability."""
+
+import abc
+from collections.abc import Sequence
+from typing import Any, Literal, final
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.views import View
+
+
+class AbstractTransform(abc.ABC):
+    """A transform of signals: of reals and fakes alike, or of reals alone where it is a symmetry of the data.
+
+    Where it moves a signal, it moves the view instead (``look``): a field is evaluated there, reals are observed there,
+    and neither is resampled twice. Where it changes values, it does so in ``change``, by operations that can be
+    differentiated twice. Parameters of zero leave a signal as it is.
+    """
+
+    name: str
+    """Name in statistics and messages."""
+
+    @abc.abstractmethod
+    def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B P"]:
+        """Random parameters for each sample."""
+
+    def look(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
+        """The view at which the original signal equals the transformed signal at ``view``."""
+        del drawn
+        return view
+
+    def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B P"]) -> Tensor:
+        """The transformed values of a signal at ``view``."""
+        del view, drawn
+        return values
+
+
+@final
+class Augmentation:
+    """Transforms of reals and fakes, each applied to each sample with the same probability.
+
+    As long as the probability is well below 1, the generator does not learn to make transformed signals. (Karras et al.
+    2020, "Training generative adversarial networks with limited data", sec. 2.2; there on pixels.)
+
+    Args:
+        transforms: Transforms, in the order in which they act on a signal.
+
+    Example:
+        >>> augmentation = Augmentation([Flip(Box(2), axis=0)])
+        >>> drawn = augmentation.draw(4, probability=0.5, generator=torch.Generator())
+        >>> augmentation.look(Box(2).grid((8, 8)), drawn).coords.shape
+        torch.Size([4, 64, 2])
+    """
+
+    def __init__(self, transforms: Sequence[AbstractTransform]):
+        self.transforms = tuple(transforms)
+
+    def draw(self, batch: int, *, probability: float, generator: torch.Generator) -> tuple[Float[Tensor, "B _"], ...]:
+        """Random parameters of every transform for each sample, on the CPU; zeros where it is not applied."""
+        drawn = []
+        for transform in self.transforms:
+            taken = torch.rand(batch, 1, generator=generator) < probability
+            drawn.append(transform.draw(batch, generator=generator) * taken)
+        return tuple(drawn)
+
+    def look(self, view: View, drawn: Sequence[Float[Tensor, "B _"]]) -> View:
+        """The view at which original signals are transformed ones; ``view`` itself where nothing is moved."""
+        # What the last transform shows at x, it takes from where the ones before put it.
+        for transform, parameters in zip(reversed(self.transforms), reversed(drawn), strict=True):
+            if bool(parameters.any()):
+                view = transform.look(view, parameters.to(view.center.device))
+        return view
+
+    def change(
+        self, values: Float[Tensor, "B C *S"], view: View, drawn: Sequence[Float[Tensor, "B _"]]
+    ) -> Float[Tensor, "B C *S"]:
+        """The values that critics see, of signals at ``view``."""
+        for transform, parameters in zip(self.transforms, drawn, strict=True):
+            if bool(parameters.any()):
+                values = transform.change(values, view, parameters.to(values.device))
+        return values
+
+
+def symmetric_views(
+    symmetries: Sequence[AbstractTransform], views: Sequence[View], *, batch: int, generator: torch.Generator
+) -> tuple[View, ...]:
+    """Views at which items are seen under random symmetries: the same ones for all views of an item.
+
+    Args:
+        symmetries: Transforms that move signals, in the order in which they act; each draws how often it is applied.
+        views: Views of one batch, such as a patch and its full-domain view.
+        batch: Number of items.
+        generator: Generator of the random draws.
+
+    Example:
+        >>> views = symmetric_views([Flip(Box(2), axis=0)], [Box(2).grid((8, 8))], batch=4, generator=torch.Generator())
+        >>> views[0].coords.shape
+        torch.Size([4, 64, 2])
+    """
+    drawn = [s.draw(batch, generator=generator) for s in symmetries]
+    moved = []
+    for view in views:
+        for symmetry, parameters in zip(reversed(symmetries), reversed(drawn), strict=True):
+            view = symmetry.look(view, parameters)
+        moved.append(view)
+    return tuple(moved)
+
+
+_EVERY = 4
+"""Steps between adjustments."""
+
+_MOST = 0.85
+"""Above this probability, transformed signals teach the generator the transforms."""
+
+
+@final
+class AugmentStrength:
+    """The probability with which each transform is applied to each sample.
+
+    Adaptive, it rises while the mean real/fake sign of the critic is above ``target`` and falls while it is below:
+    p ± n / (1000 kimg) for n items. (Karras et al. 2020, "Training generative adversarial networks with limited data",
+    sec. 3.1 and its rₜ; a relativistic critic's scores mean nothing alone, so that the sign is taken of differences.)
+
+    Signs stay on the device until the step of an adjustment; the host then reads them at once, between two steps.
+
+    Args:
+        kind: ``none``, ``fixed`` at ``probability``, or ``adaptive`` from ``probability`` on.
+        probability: Probability from 0 to 1.
+        target: Target of the mean sign, from 0 to 1.
+        kimg: Thousands of items in which the probability can go from 0 to 1.
+
+    Example:
+        >>> strength = AugmentStrength("adaptive", probability=0.0, target=0.6, kimg=0.1)
+        >>> for _ in range(4):
+        ...     strength.update(torch.tensor(1.0), items=10)
+        >>> strength.probability
+        0.4
+    """
+
+    def __init__(
+        self, kind: Literal["none", "fixed", "adaptive"], *, probability: float, target: float, kimg: float
+    ):  # fmt: skip
+        self.kind, self.target, self.kimg = kind, target, kimg
+        self.probability = 0.0 if kind == "none" else probability
+        self._signs: list[Tensor] = []
+
+    def update(self, real_fake_sign: Float[Tensor, ""], *, items: int) -> None:
+        """Note the mean sign of a step of the critic, NaN where the step was skipped, and its number of reals."""
+        if self.kind != "adaptive":
+            return
+        self._signs.append(real_fake_sign)
+        if len(self._signs) < _EVERY:
+            return
+        signs = torch.stack(self._signs).cpu()
+        signs, self._signs = signs[~signs.isnan()], []
+        if len(signs) > 0:
+            direction = 1 if float(signs.mean()) > self.target else -1
+            changed = self.probability + direction * len(signs) * items / (1000 * self.kimg)
+            self.probability = min(_MOST, max(0.0, changed))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of an exact resume."""
+        return {"probability": self.probability, "signs": [float(s) for s in self._signs]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a state; earlier versions say ``chance`` for the probability."""
+        self.probability = float(state["probability"] if "probability" in state else state["chance"])
+        self._signs = [torch.tensor(float(s)) for s in state["signs"]]

@@ -1,0 +1,174 @@
+"""Critics, and the parts that they share: convolutions, folds and slope channels."""
+
+import abc
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.views import View
+
+
+def constant(values: Sequence[float], like: Tensor) -> Float[Tensor, "D"]:
+    """A few numbers as a tensor, filled on the device: nothing is copied from the host.
+
+    Example:
+        >>> constant((1.0, 2.0), torch.zeros(5)).tolist()
+        [1.0, 2.0]
+    """
+    return torch.stack([like.new_full((), v) for v in values])
+
+
+class AbstractCritic(nn.Module, abc.ABC):
+    """Signals and the view they are seen from, to one realness score each."""
+
+    smallest: int
+    """Fewest samples along a side that it accepts."""
+
+    def prepare(self, view: View) -> None:
+        """Make constants that depend on a view alone, on the host; the view keeps them. Usually there are none."""
+        del view
+
+    @abc.abstractmethod
+    def forward(
+        self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B"]:
+        """Score every sample on its own; higher is more real.
+
+        Raises:
+            ShapeError: the values are smaller than the critic's minimum, or have the wrong channels.
+        """
+
+
+Padding = Callable[[Tensor, int], Tensor]
+"""Pads the spatial axes of (B, C, *S) by a number of samples on every side."""
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_ADAPTIVE = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+
+
+class EqualizedConv(nn.Module):
+    """A convolution with an equalised learning rate; the size of its input is kept.
+
+    Args:
+        dims: spatial dimensions, 1 to 3.
+        inputs: channels in.
+        outputs: channels out.
+        kernel: odd side length.
+        bias: whether there is one.
+        padding: how the border is continued; zeros when None.
+        gain: on the input, at no cost.
+
+    Example:
+        >>> EqualizedConv(3, 2, 4, kernel=3)(torch.zeros(1, 2, 5, 6, 7)).shape
+        torch.Size([1, 4, 5, 6, 7])
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int,
+        bias: bool = True,
+        padding: Padding | None = None,
+        gain: float = 1.0,
+    ):
+        super().__init__()
+        assert kernel % 2 == 1, "an even kernel would shift the signal by half a sample"
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, *[kernel] * dims))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.scale = gain / math.sqrt(inputs * kernel**dims)
+        self.dims, self.reach, self.padding = dims, kernel // 2, padding
+
+    def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *S"]:
+        pad = self.reach
+        if self.padding is not None and self.reach:
+            x, pad = self.padding(x, self.reach), 0
+        return _CONV[self.dims](x, self.weight * self.scale, self.bias, padding=pad)
+
+
+def halve(x: Float[Tensor, "B C *S"], *, least: int = 2, stride: int = 2) -> Float[Tensor, "B C *T"]:
+    """Average blocks of two (or ``stride``) samples along every axis that has ``least``; what is left over at the end
+    is averaged alone.
+
+    Example:
+        >>> halve(torch.zeros(1, 2, 7, 6)).shape
+        torch.Size([1, 2, 4, 3])
+    """
+    dims = x.ndim - 2
+    kernel = [stride if n >= least else 1 for n in x.shape[2:]]
+    return _POOL[dims](x, kernel, stride=kernel, ceil_mode=True, count_include_pad=False)
+
+
+def pool_to(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B C *T"]:
+    """Average to ``size`` cells along every axis, whatever the input's size.
+
+    Example:
+        >>> pool_to(torch.zeros(1, 2, 7, 6), 4).shape
+        torch.Size([1, 2, 4, 4])
+    """
+    dims = x.ndim - 2
+    return x if all(n == size for n in x.shape[2:]) else _ADAPTIVE[dims](x, size)
+
+
+def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
+    """Blocks of ``size`` samples along every axis as channels of one sample: C·size^D channels.
+
+    A critic that starts so looks at all samples and convolves few positions: of a volume, an eighth with size 2. What
+    is left over at the end is continued by its last sample.
+
+    Example:
+        >>> fold(torch.zeros(1, 4, 6, 5, 4), 2).shape
+        torch.Size([1, 32, 3, 3, 2])
+    """
+    dims = x.ndim - 2
+    short = [-n % size for n in x.shape[2:]]
+    if any(short):
+        pads = [p for n in reversed(short) for p in (0, n)]
+        x = F.pad(x, pads, mode="replicate")
+    cells = x.reshape(*x.shape[:2], *(k for n in x.shape[2:] for k in (n // size, size)))
+    inner = [3 + 2 * d for d in range(dims)]
+    return cells.permute(0, 1, *inner, *(2 + 2 * d for d in range(dims))).flatten(1, 1 + dims)
+
+
+def slope_channels(values: Float[Tensor, "B C *S"], view: View, *, soft: float) -> Float[Tensor, "B E *S"]:
+    """The signal, and behind it the gradient of each channel brought to unit length: C (1 + D) channels.
+
+    Differences of the two neighbours over twice the spacing, one-sided at the border: the same for reals and for
+    fakes, which know their derivatives exactly. Length is √(|∇|² + soft²), so that where a signal is nearly flat,
+    noise is not blown up to directions. (Zheng et al. 2022, "SDF-StyleGAN", sec. 3.2, give distance and normal to their
+    critics.)
+
+    Args:
+        values: on the regular grid of the view.
+        view: knows the spacing.
+        soft: slope, in units of the signal per coordinate unit, below which directions fade.
+
+    Example:
+        >>> slope_channels(torch.zeros(2, 1, 8, 8, 8), Box(3).grid((8, 8, 8)), soft=1.0).shape
+        torch.Size([2, 4, 8, 8, 8])
+    """
+    dims = values.ndim - 2
+    spacing = view.spacing.mean(dim=1).to(values.dtype)  # (#B, D), x first
+    parts = []
+    for d in range(dims):
+        axis = values.ndim - 1 - d
+        padded = F.pad(values, [0, 0] * d + [1, 1], mode="constant")
+        n = values.shape[axis]
+        if n < 2:
+            parts.append(torch.zeros_like(values))
+            continue
+        inner = padded.narrow(axis, 2, n) - padded.narrow(axis, 0, n)
+        first = 2 * (values.narrow(axis, 1, 1) - values.narrow(axis, 0, 1))
+        last = 2 * (values.narrow(axis, n - 1, 1) - values.narrow(axis, n - 2, 1))
+        difference = torch.cat([first, inner.narrow(axis, 1, n - 2), last], dim=axis)
+        parts.append(difference / (2 * spacing[:, d].reshape(-1, *[1] * (values.ndim - 1))))
+    slopes = torch.stack(parts, dim=2)
+    unit = slopes * (slopes.square().sum(dim=2, keepdim=True) + soft**2).rsqrt()
+    return torch.cat([values, unit.flatten(1, 2)], dim=1)

@@ -1,0 +1,276 @@
+"""The critic of signals at scattered points."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.discriminators.base import AbstractCritic, constant
+from inrgan.discriminators.residual import label_score
+from inrgan.domains import AbstractDomain
+from inrgan.errors import ShapeError
+from inrgan.layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
+from inrgan.views import View
+
+_AT_ONCE = 1 << 24
+"""Distances that the search holds at a time."""
+_LEAST = 1e-6
+"""Mean distance of neighbours, in samples, below which offsets are not blown up any further."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Some points of a set as centres, and of each the points nearest to it.
+
+    Attributes:
+        center: which points of the set are centres.
+        near: which points of the set are the centre's neighbours, nearest first; itself is the first.
+        offset: from the centre to each of them, in units of ``reach``.
+        reach: root of the mean squared distance to them.
+        part: what each counts among them; 1 together.
+        share: of the measure, for which a centre stands.
+    """
+
+    center: Int[Tensor, "B M"]
+    near: Int[Tensor, "B M K"]
+    offset: Float[Tensor, "B M K D"]
+    reach: Float[Tensor, "B M"]
+    part: Float[Tensor, "B M K"]
+    share: Float[Tensor, "B M"]
+
+
+@torch.no_grad()
+def group(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"], *, neighbours: int, stride: int) -> Groups:
+    """Every so-manieth point along a curve through the set, with its neighbours; the order of the points is no matter.
+
+    Args:
+        points: in units in which distances along all coordinates compare.
+        shares: of the measure, for which points stand. Points of share 0 are nobody's neighbours.
+        neighbours: K, or all points where there are fewer.
+        stride: points to a centre.
+
+    Example:
+        >>> group(torch.rand(2, 64, 3), torch.ones(2, 64), neighbours=8, stride=4).near.shape
+        torch.Size([2, 16, 8])
+    """
+    B, N, D = points.shape
+    order = along_curve(points, shares)
+    center = order[:, ::stride]  # points of share 0 come last: a centre is one only where its whole stretch is
+    own = torch.nn.functional.pad(shares.gather(1, order), (0, -N % stride))
+    share = own.unflatten(1, (-1, stride)).sum(dim=2)
+    where = points.gather(1, center[..., None].expand(-1, -1, D))
+    near = nearest(where, points, present=shares > 0, count=min(neighbours, N))
+    rows = torch.arange(B, device=points.device)[:, None, None]
+    part = shares[rows, near]
+    part = part / part.sum(dim=2, keepdim=True).clamp(min=1e-12)
+    offset = points[rows, near] - where[:, :, None]
+    reach = (offset.square().sum(dim=3) * part).sum(dim=2).sqrt().clamp(min=_LEAST)
+    offset = torch.where(part[..., None] > 0, offset / reach[..., None, None], torch.zeros_like(offset))
+    return Groups(center, near, offset, reach, part, share)
+
+
+def nearest(
+    where: Float[Tensor, "B M D"], points: Float[Tensor, "B N D"], *, present: Tensor, count: int
+) -> Int[Tensor, "B M K"]:
+    """The points nearest to others, nearest first: by all distances, a piece at a time.
+
+    Up to some thousand points that is faster than a tree, and the same on a GPU and in what is compiled.
+
+    Args:
+        where: from where.
+        points: of which; those that are not ``present`` come after all others.
+        present: (B, N), which points there are.
+        count: K.
+
+    Example:
+        >>> nearest(torch.zeros(1, 1, 2), torch.eye(2)[None], present=torch.ones(1, 2) > 0, count=1).shape
+        torch.Size([1, 1, 1])
+    """
+    B, N, _ = points.shape
+    parts = []
+    for some in where.split(max(1, _AT_ONCE // max(1, B * N)), dim=1):
+        # By differences: a matrix product is faster and takes near points for each other.
+        distance = torch.cdist(some, points, compute_mode="donot_use_mm_for_euclid_dist")
+        distance = distance.masked_fill(~present[:, None], torch.inf)
+        parts.append(distance.topk(count, dim=2, largest=False).indices)
+    return torch.cat(parts, dim=1)
+
+
+def along_curve(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"]) -> Int[Tensor, "B N"]:
+    """The order of the points along a curve that fills their box cell by cell (Morton 1966); those of share 0 last.
+
+    Example:
+        >>> along_curve(torch.tensor([[[0.0, 0], [1, 1], [0.1, 0]]]), torch.ones(1, 3)).tolist()
+        [[0, 2, 1]]
+    """
+    D = points.shape[2]
+    present = (shares > 0)[..., None]
+    low = points.masked_fill(~present, torch.inf).amin(dim=1, keepdim=True)
+    high = points.masked_fill(~present, -torch.inf).amax(dim=1, keepdim=True)
+    bits = min(16, 62 // D)
+    side = (high - low).amax(dim=2, keepdim=True).clamp(min=1e-12)
+    cell = ((points - low) / side * 2**bits).nan_to_num(0.0, posinf=0.0, neginf=0.0).long().clamp(0, 2**bits - 1)
+    key = torch.zeros_like(cell[..., 0])
+    for bit in reversed(range(bits)):
+        for d in range(D):
+            key = (key << 1) | ((cell[..., d] >> bit) & 1)
+    return torch.where(shares > 0, key, torch.full_like(key, 2**62)).argsort(dim=1, stable=True)
+
+
+_STRIDE = 4
+"""Points that a block makes one of."""
+_LAST = 8
+"""Points that are left at the end, at least."""
+_COARSEST, _FINEST = -6.0, 6.0
+"""Octaves of a point's density, relative to the nominal one, that a critic is told apart."""
+
+
+class PointBlock(nn.Module):
+    """Features of some points of a set, from those of the points around each.
+
+    A continuous convolution: the features of the neighbours are weighed by smooth functions of where they lie, which
+    are learned, and these sums are mixed (Wu et al. 2019, "PointConv", in its efficient form); beside it, the
+    neighbours' mean. Each neighbour counts by its share of the measure. No normalisation over the batch.
+
+    Args:
+        coordinates: D.
+        inputs: features in.
+        outputs: features out.
+        basis: functions of the place.
+
+    Example:
+        >>> groups = group(torch.rand(2, 64, 3), torch.ones(2, 64), neighbours=8, stride=4)
+        >>> PointBlock(3, 8, 16)(torch.zeros(2, 64, 8), groups, torch.zeros(2, 16, 3)).shape
+        torch.Size([2, 16, 16])
+    """
+
+    def __init__(self, coordinates: int, inputs: int, outputs: int, *, basis: int = 8):
+        super().__init__()
+        self.first = EqualizedLinear(inputs, inputs, gain=LEAKY_GAIN)
+        self.hidden = EqualizedLinear(coordinates, 2 * basis, gain=math.sqrt(coordinates))
+        self.basis = EqualizedLinear(2 * basis, basis, gain=LEAKY_GAIN)
+        self.facts = EqualizedLinear(coordinates + 1, outputs)
+        self.second = EqualizedLinear(basis * inputs, outputs, gain=LEAKY_GAIN)
+        self.skip = EqualizedLinear(inputs, outputs, bias=False, gain=1 / math.sqrt(2))
+
+    def forward(
+        self, x: Float[Tensor, "B N I"], groups: Groups, place: Float[Tensor, "#B M D"]
+    ) -> Float[Tensor, "B M O"]:
+        near = _taken(x, groups.near)
+        kernel = self.basis(F.leaky_relu(self.hidden(groups.offset.to(x.dtype)), SLOPE))
+        part = groups.part.to(x.dtype)[..., None]
+        y = torch.einsum("bmkr,bmki->bmri", kernel * part, F.leaky_relu(self.first(near), SLOPE))
+        facts = torch.cat([place.to(x.dtype), groups.reach.log2().to(x.dtype)[..., None] / 4], dim=-1)
+        y = F.leaky_relu(self.second(y.flatten(2)) + self.facts(facts), SLOPE)
+        return y + self.skip((near * part).sum(dim=2))  # the gain of y and 1/√2 for a sum of two cancel
+
+
+class ScatteredCritic(AbstractCritic):
+    """Signals seen at points that lie anywhere, each signal at its own or all at the same.
+
+    Blocks of a continuous convolution over nearest neighbours make fewer and fewer points of them, each with a wider
+    neighbourhood (the hierarchy of PointNet++, Qi et al. 2017); what is left is averaged by measure. The critic is told
+    where every point lies in the domain, how far its neighbours are, and to which spacing its value is band-limited.
+    Scores do not depend on the order of the points. Neighbours are near in space, with coordinates in units of the
+    nominal spacing: pixels of an image, unit vectors on a sphere, lengths and seconds of a film in samples of each.
+
+    **Points of weight 0 are no part of the signal**: of images with holes, or of sets of several sizes filled up to
+    one, they change nothing, wherever they lie and whatever they hold.
+
+    Args:
+        domain: of the signals.
+        channels: C.
+        count: nominal number of points.
+        resolution: nominal samples on the domain's shortest side, by which distances are measured.
+        width: features of a point; doubled at each block.
+        max_width: upper bound on the features.
+        classes: number of labels; 0 for none.
+        neighbours: of each centre.
+
+    Example:
+        >>> critic = ScatteredCritic(Sphere(), 3, count=256, resolution=32, width=8, max_width=32)
+        >>> critic(torch.zeros(5, 3, 200), Sphere().fibonacci(200)).shape
+        torch.Size([5])
+    """
+
+    smallest = 1
+
+    def __init__(
+        self,
+        domain: AbstractDomain,
+        channels: int,
+        *,
+        count: int,
+        resolution: int,
+        width: int,
+        max_width: int,
+        classes: int = 0,
+        neighbours: int = 12,
+    ):
+        super().__init__()
+        D = domain.coord_dim
+        self.coordinates, self.channels, self.neighbours = D, channels, neighbours
+        self.nominal: Sequence[float] = domain.spacings(resolution)
+        self.half_period = domain.longest_period / 2
+        blocks = max(1, math.floor(math.log(max(count, 1) / _LAST, _STRIDE) + 1e-9))
+        widths = [min(width * 2**k, max_width) for k in range(blocks + 1)]
+        self.size = widths[-1]
+        self.enter = EqualizedLinear(channels, widths[0])
+        self.facts = EqualizedLinear(2 * D, widths[0])
+        self.blocks = nn.ModuleList(PointBlock(D, a, b) for a, b in itertools.pairwise(widths))
+        self.last = EqualizedLinear(widths[-1], widths[-1])
+        self.place = EqualizedLinear(D, widths[-1])
+        self.flat = EqualizedLinear(widths[-1], widths[-1], gain=LEAKY_GAIN)
+        self.score = EqualizedLinear(widths[-1], 1)
+        self.labels = nn.Embedding(classes, widths[-1]) if classes else None
+
+    def forward(
+        self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B"]:
+        """Score every sample on its own; higher is more real. Views of any shape are read as points.
+
+        Raises:
+            ShapeError: the values have the wrong channels, or another number of points than the view.
+        """
+        N = view.count
+        if values.ndim < 3 or values.shape[1] != self.channels or values[0, 0].numel() != N or N < 1:
+            raise ShapeError(
+                f"the critic got values of shape {tuple(values.shape)} for {N} points; expected (B, {self.channels}, "
+                "points), one point or more"
+            )
+        unit = constant(self.nominal, view.spacing)
+        density = (unit / view.spacing.clamp(min=1e-30)).log2().clamp(_COARSEST, _FINEST) / 4
+        coords = view.coords
+        place = coords / self.half_period
+        shares = coords.new_ones(1, 1) if view.weights is None else view.weights
+        own = max(len(coords), len(shares))  # stations may be the same and their gaps not, or the other way round
+        points, place = (p.expand(own, -1, -1) for p in (coords / unit, place))
+        shares = shares.expand(own, N)
+        shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        sets = max(len(place), len(density))
+        told = torch.cat([place.expand(sets, -1, -1), density.expand(sets, N, -1)], dim=-1).to(values.dtype)
+        present = (shares > 0)[..., None]
+        # What a hole holds, be it NaN, must not come in by a product with 0.
+        seen = torch.where(present, values.flatten(2).transpose(1, 2), torch.zeros((), dtype=values.dtype))
+        x = F.leaky_relu(self.enter(seen) + self.facts(told), SLOPE)
+        for block in self.blocks:
+            groups = group(points, shares, neighbours=self.neighbours, stride=_STRIDE)
+            points, place = (_taken(p, groups.center) for p in (points, place))
+            shares = groups.share
+            x = block(x, groups, place)
+        x = F.leaky_relu(self.last(x) + self.place(place.to(x.dtype)), SLOPE)
+        x = leaky_relu(self.flat((x * shares.to(x.dtype)[..., None]).sum(dim=1)))
+        return self.score(x)[:, 0] + label_score(x, self.labels, labels)
+
+
+def _taken(x: Float[Tensor, "B N F"], index: Int[Tensor, "#B *S"]) -> Float[Tensor, "B *S F"]:
+    """Rows of every sample, by numbers of its own or the same for all."""
+    B, N, width = x.shape
+    first = torch.arange(B, device=x.device).mul(N).reshape(-1, *[1] * (index.ndim - 1))
+    flat = (index + first).flatten()
+    return x.reshape(B * N, width).index_select(0, flat).reshape(B, *index.shape[1:], width)

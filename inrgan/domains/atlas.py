@@ -1,0 +1,145 @@
+"""Charts that cover a surface."""
+
+from dataclasses import dataclass
+
+import torch
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains.mesh import TriangleMesh
+from inrgan.domains.point_lattice import longest_axis, near_pairs
+from inrgan.errors import ConfigError
+
+_CANDIDATES = 2048
+_PROBE = 16
+"""Samples along a chart's side when it is looked at what it covers."""
+_MOST = 64
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Places on a surface, and what is right and up there."""
+
+    face: Int[Tensor, "B"]
+    inside: Float[Tensor, "B 3"]
+    right: Float[Tensor, "B 3"]
+    up: Float[Tensor, "B 3"]
+
+
+def frames(
+    mesh: TriangleMesh, face: Int[Tensor, "B"], inside: Float[Tensor, "B 3"], *, turn: Float[Tensor, "B"]
+) -> Frames:
+    """Frames in the tangent planes: up is as near to z as it can be (to y where z stands upright), then turned.
+
+    Args:
+        mesh: the surface.
+        face: triangles.
+        inside: barycentric coordinates.
+        turn: radians, anticlockwise as seen from where the normal points.
+    """
+    normal = mesh.normals[face]
+    z, y = (torch.eye(3, dtype=torch.float64)[k].expand_as(normal) for k in (2, 1))
+    up = torch.where(normal[:, 2:].abs() < 0.999, z, y)
+    up = up - normal * (up * normal).sum(dim=-1, keepdim=True)
+    up = up / up.norm(dim=-1, keepdim=True)
+    right = torch.linalg.cross(up, normal)
+    cos, sin = torch.cos(turn)[:, None], torch.sin(turn)[:, None]
+    return Frames(face, inside, cos * right + sin * up, cos * up - sin * right)
+
+
+def tangent_grid(
+    mesh: TriangleMesh, at: Frames, *, step: Float[Tensor, "B"], rows: int, columns: int
+) -> tuple[Int[Tensor, "B N"], Float[Tensor, "B N 3"]]:
+    """Grids of cell centres on tangent planes, carried to the surface along straight paths (the exponential map).
+
+    Row 0 is up. Distances and angles at the middle are those of the plane.
+
+    Args:
+        mesh: the surface.
+        at: the middles.
+        step: distance between neighbours on the plane.
+        rows: from up to down.
+        columns: from left to right.
+    """
+    v = (rows - 1) / 2 - torch.arange(rows, dtype=torch.float64)
+    u = torch.arange(columns, dtype=torch.float64) - (columns - 1) / 2
+    v, u = (x.flatten()[None, :, None] * step[:, None, None] for x in torch.meshgrid(v, u, indexing="ij"))
+    heading = u * at.right[:, None] + v * at.up[:, None]
+    N = heading.shape[1]
+    way = torch.einsum("bkd,bnd->bnk", mesh.slopes[at.face], heading)
+    face, inside = mesh.walk(at.face.repeat_interleave(N), at.inside.repeat_interleave(N, dim=0), way.flatten(0, 1))
+    return face.unflatten(0, (-1, N)), inside.unflatten(0, (-1, N))
+
+
+def cell_areas(points: Float[Tensor, "B N 3"], *, rows: int, columns: int) -> Float[Tensor, "B N"]:
+    """Area about each sample of a grid, relative to the mean, from its neighbours; never below a hundredth.
+
+    Example:
+        >>> cell_areas(torch.rand(2, 20, 3), rows=4, columns=5).shape
+        torch.Size([2, 20])
+    """
+    if min(rows, columns) < 2:
+        return points.new_ones(points.shape[:2])
+    down, along = torch.gradient(points.unflatten(1, (rows, columns)), dim=(1, 2))
+    area = torch.linalg.cross(down, along).norm(dim=-1).flatten(1)
+    area = (area / area.mean(dim=1, keepdim=True)).clamp(min=0.01)
+    return area / area.mean(dim=1, keepdim=True)
+
+
+def cover(mesh: TriangleMesh, *, side: float) -> Frames:
+    """Places from which grids of a side cover the surface: each new one where the farthest uncovered point is.
+
+    Raises:
+        ConfigError: it takes more than 64, because the surface is in many parts or very ragged.
+    """
+    face, inside = mesh.even(_CANDIDATES)
+    points, normals = mesh.positions(face, inside), mesh.normals[face]
+    along = longest_axis(points)
+    order = points[:, along].argsort()
+    face, inside, points, normals = face[order], inside[order], points[order], normals[order]
+    # The middle of everything is farthest from all of it: the first chart lies where the surface is nearest to it.
+    distance = torch.full((len(points),), torch.inf, dtype=torch.float64)
+    bare, chosen = torch.ones(len(points), dtype=torch.bool), []
+    now = int((points - points.mean(dim=0)).square().sum(dim=-1).argmax())
+    reach = 0.9 * side / _PROBE  # half the diagonal of a cell is 0.71, and curvature spreads samples
+    while len(chosen) < _MOST:
+        chosen.append(now)
+        pick = torch.tensor([now])
+        at = frames(mesh, face[pick], inside[pick], turn=torch.zeros(1, dtype=torch.float64))
+        step = torch.full((1,), side / _PROBE, dtype=torch.float64)
+        there, within = tangent_grid(mesh, at, step=step, rows=_PROBE, columns=_PROBE)
+        seen = mesh.positions(there[0], within[0])
+        row, node = near_pairs(seen, points, radius=reach, cell=reach / 2, along=along)
+        close = (seen[row] - points[node]).square().sum(dim=-1) < reach**2
+        close &= (mesh.normals[there[0]][row] * normals[node]).sum(dim=-1) > 0
+        bare[node[close]] = False
+        bare[now] = False
+        apart = (points - points[now]).square().sum(dim=-1) + side**2 * (1 - normals @ normals[now]) / 2
+        distance = torch.minimum(distance, apart)
+        if not bare.any():
+            pick = torch.tensor(chosen)
+            return frames(mesh, face[pick], inside[pick], turn=torch.zeros(len(chosen), dtype=torch.float64))
+        now = int(torch.where(bare, distance, -1.0).argmax())
+    raise ConfigError(
+        f"{_MOST} charts do not cover the mesh, of which {float(bare.double().mean()):.0%} are left; it is in too many "
+        "parts or too ragged: simplify it, remove small parts, or ask for more area in each chart"
+    )
+
+
+def farthest_points(points: Float[Tensor, "M 3"], count: int) -> tuple[Int[Tensor, "L"], Int[Tensor, "M"]]:
+    """Points each of which is the farthest from those before it, and for all points the number of the nearest of them.
+
+    Example:
+        >>> farthest_points(torch.rand(100, 3), 10)[1].shape
+        torch.Size([100])
+    """
+    x, y, z = points.T.contiguous()
+    distance, owner = torch.full_like(x, torch.inf), torch.zeros(len(x), dtype=torch.long)
+    chosen, now = [], 0
+    for k in range(count):
+        chosen.append(now)
+        apart = (x - x[now]).square_().add_((y - y[now]).square_()).add_((z - z[now]).square_())
+        closer = apart < distance
+        owner.masked_fill_(closer, k)
+        torch.minimum(distance, apart, out=distance)
+        now = int(distance.argmax())
+    return torch.tensor(chosen), owner

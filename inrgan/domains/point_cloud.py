@@ -1,0 +1,262 @@
+"""Values at many points of a surface, averaged around other points of it, anti-aliased by area."""
+
+import abc
+import math
+from typing import final
+
+import torch
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains.mesh import TriangleMesh
+from inrgan.domains.point_lattice import longest_axis, near_pairs
+
+_SHARP, _SOFT = 2.25, 2.0
+"""Radii of the kernels, in spacings."""
+_CELL = 0.5
+"""Side of the cells of the search for neighbours, in spacings."""
+_FLAT = 1e-3
+"""Across the surface, where neighbours do not spread, their moments count as at least this part of those along it."""
+_ASIDE = 20.0
+"""How much more a distance from a node's tangent plane counts than one along it, when a point's sheet is looked for."""
+_FEW = 12
+"""Points in reach from which on the sharp kernel, which has negative weights, is put together well."""
+
+
+class PointCloud:
+    """Points with shares of an area, and the weighted means over those about any other point.
+
+    The weight of a point at distance r goes as its share and as (1 − 5/2 u)(1 − u)² with u = r²/ρ², which has no second
+    moment: it lets a wave of 4 samples pass by 99%, one at the Nyquist frequency by 21% and finer ones by 5% at most.
+    Weights are then made such that constants pass unchanged, and linear functions nearly so, however the points lie
+    (moving least squares, Lancaster & Salkauskas 1981). Where fewer than 12 points are in reach the kernel is
+    (1 − u)⁴, without negative weights. Distances are straight lines in space; of two sheets that lie close, the
+    points whose normals face away from that of the sheet looked from do not count.
+
+    Args:
+        points: anywhere on a surface.
+        normals: of the surface there, of unit length; None to count all sheets.
+        shares: of the area; alike where None.
+
+    Example:
+        >>> cloud = PointCloud(torch.rand(100, 3))
+        >>> cloud.seen(torch.zeros(2, 1, 100), torch.rand(1, 5, 3), spacing=torch.ones(1)).shape
+        torch.Size([2, 1, 5])
+    """
+
+    def __init__(
+        self, points: Float[Tensor, "L 3"], *, normals: Float[Tensor, "L 3"] | None = None,
+        shares: Float[Tensor, "L"] | None = None,
+    ):  # fmt: skip
+        self._along = longest_axis(points)
+        self._order = points[:, self._along].argsort()
+        self._points = points[self._order]
+        self._normals = None if normals is None else normals[self._order]
+        self._shares = None if shares is None else shares[self._order]
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def seen(
+        self, values: Float[Tensor, "B C L"], points: Float[Tensor, "#B N 3"], *, spacing: Float[Tensor, "#B"],
+        sharp: bool = True,
+    ) -> Float[Tensor, "B C N"]:  # fmt: skip
+        """Means of the values about other points; linear in the values, and differentiable in them any number of times.
+
+        Args:
+            values: at the points of the cloud.
+            points: from where.
+            spacing: of the kernel, one for all or one a sample; the cloud must be at least as dense.
+            sharp: False for a kernel without negative weights, which needs no more points than one a square of the
+                spacing.
+        """
+        weights = self.weights(points, spacing=spacing, sharp=sharp)
+        return self.mean(values, weights, samples=points.shape[0], count=points.shape[1])
+
+    def mean(
+        self, values: Float[Tensor, "B C L"], weights: tuple[Tensor, Tensor, Tensor], *, samples: int, count: int
+    ) -> Float[Tensor, "B C N"]:
+        """Means by the weights of ``weights``, for points of each sample or for points that all samples share.
+
+        Args:
+            values: Values at the points of the cloud.
+            weights: Result of ``weights``.
+            samples: Number of samples that the weights are for; 1 where all share the points.
+            count: Number of points of a sample, N.
+        """
+        row, node, weight = (x.to(values.device) for x in weights)  # neighbours are searched where the cloud is
+        B, C, L = values.shape
+        if samples == 1:
+            if not torch.is_grad_enabled() or not values.requires_grad:
+                return self.apply(values, (row, node, weight), count=count)
+            terms = values.flatten(0, 1).index_select(1, node) * weight.to(values.dtype)
+            return terms.new_zeros(B * C, count).index_add(1, row, terms).unflatten(0, (B, C))
+        sample = torch.div(row, count, rounding_mode="floor")
+        table = values.transpose(1, 2).reshape(B * L, C)
+        terms = table.index_select(0, sample * L + node) * weight.to(values.dtype)[:, None]
+        return terms.new_zeros(B * count, C).index_add(0, row, terms).unflatten(0, (B, count)).transpose(1, 2)
+
+    def apply(
+        self, values: Float[Tensor, "B C L"], weights: tuple[Tensor, Tensor, Tensor], *, count: int
+    ) -> Float[Tensor, "B C N"]:
+        """Means by the weights of points that all samples share, fast and without derivatives."""
+        row, node, weight = (x.to(values.device) for x in weights)
+        matrix = torch.sparse_coo_tensor(torch.stack([row, node]), weight, (count, len(self)), check_invariants=False)
+        out = torch.sparse.mm(matrix, values.detach().flatten(0, 1).T.to(weight.dtype))
+        return out.T.unflatten(0, values.shape[:2]).to(values.dtype)
+
+    def weights(
+        self, points: Float[Tensor, "B N 3"], *, spacing: Float[Tensor, "#B"], sharp: bool = True
+    ) -> tuple[Int[Tensor, "K"], Int[Tensor, "K"], Float[Tensor, "K"]]:
+        """Pairs of a point, counted through the samples, and a point of the cloud, and what this counts there."""
+        B, N, _ = points.shape
+        flat = points.detach().reshape(B * N, 3).to(self._points)
+        radius = (_SHARP if sharp else _SOFT) * spacing.to(flat).expand(B).repeat_interleave(N)
+        row, node = near_pairs(
+            flat, self._points, radius=float(radius.max()), cell=_CELL * float(spacing.min()), along=self._along
+        )
+        offset = (self._points.index_select(0, node) - flat.index_select(0, row)) / radius[row, None]
+        u = offset.square().sum(dim=-1)
+        close = u < 1
+        if self._normals is not None:
+            normal = self._normals.index_select(0, node)
+            # The node in whose tangent plane a point lies is on its sheet, though one of another may be closer.
+            beside = u + (_ASIDE * (normal * offset).sum(dim=-1)).square()
+            facing = self._normals.index_select(0, _least(row, node, beside, count=B * N).index_select(0, row))
+            close = close & ((facing * normal).sum(dim=-1) > 0)
+        row, node, offset, u = (x[close] for x in (row, node, offset, u))
+        share = 1.0 if self._shares is None else self._shares.to(u).index_select(0, node)
+        soft = (1 - u) ** 4 * share
+        kernel = soft
+        if sharp:
+            few = torch.bincount(row, minlength=B * N).index_select(0, row) < _FEW
+            kernel = torch.where(few, soft, (1 - 2.5 * u) * (1 - u).square() * share)
+
+        def total(x: Tensor) -> Tensor:
+            return x.new_zeros(B * N, *x.shape[1:]).index_add(0, row, x)
+
+        # Taken off: the first moments, by a tilt of the soft kernel.
+        second = total((soft[:, None, None] * offset[:, :, None] * offset[:, None, :]).flatten(1)).unflatten(1, (3, 3))
+        least = second.diagonal(dim1=1, dim2=2).sum(dim=-1) * _FLAT + 1e-12
+        second = second + least[:, None, None] * torch.eye(3, dtype=second.dtype)
+        tilt = torch.linalg.solve(second, total(kernel[:, None] * offset))
+        kernel = kernel - soft * (offset * tilt.index_select(0, row)).sum(dim=-1)
+        return row, self._order.index_select(0, node), kernel / total(kernel).index_select(0, row)
+
+
+@final
+class SurfaceCarry:
+    """The map from signals on the charts of a surface to their values at a view.
+
+    Args:
+        cloud: Samples of the charts.
+        weights: Weights of the cloud at the view's points.
+        samples: Number of samples that the view has places for; 1 where all are seen from the same points.
+        shape: Array shape of the view.
+    """
+
+    def __init__(
+        self, cloud: PointCloud, weights: tuple[Tensor, Tensor, Tensor], *, samples: int, shape: tuple[int, ...]
+    ):
+        self._cloud, self._weights, self._samples, self._shape = cloud, weights, samples, shape
+
+    def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C *S"]:
+        """Values at the view."""
+        count = math.prod(self._shape)
+        seen = self._cloud.mean(values.flatten(2), self._weights, samples=self._samples, count=count)
+        return seen.unflatten(-1, self._shape)
+
+    def to(self, device: torch.device | str) -> "SurfaceCarry":
+        """The same map on another device."""
+        row, node, weight = (x.to(device) for x in self._weights)
+        return SurfaceCarry(self._cloud, (row, node, weight), samples=self._samples, shape=self._shape)
+
+
+def _least(row: Tensor, node: Tensor, value: Tensor, *, count: int) -> Tensor:
+    """Of each row the node of the smallest value; 0 for rows without any."""
+    least = value.new_full((count,), torch.inf).scatter_reduce(0, row, value, "amin")
+    first = (value == least.index_select(0, row)).nonzero()[:, 0]
+    return torch.zeros(count, dtype=torch.long).index_put((row[first],), node[first])
+
+
+_KEPT_PAIRS = 1 << 23
+_FAR = 3.0
+"""Points of one group that lie farther from its middle than so many of its shares are wide do not belong together."""
+
+
+class AbstractSurfaceSignal(abc.ABC):
+    """A real signal on a mesh, which has a value at every point of its triangles."""
+
+    @property
+    @abc.abstractmethod
+    def spacing(self) -> float:
+        """Distance between its samples, in units of the mesh: it serves no finer view."""
+
+    @abc.abstractmethod
+    def at(self, mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]) -> Float[Tensor, "C N"]:
+        """Values at barycentric coordinates in triangles, in [−1, 1]."""
+
+
+def vertex_values(
+    values: Float[Tensor, "*B V"], mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]
+) -> Float[Tensor, "*B N"]:
+    """Values at the vertices, continued linearly over the triangles.
+
+    Example:
+        >>> mesh = TriangleMesh(torch.eye(3), torch.tensor([[0, 1, 2]]))
+        >>> vertex_values(torch.zeros(2, 3), mesh, torch.tensor([0]), torch.full((1, 3), 1 / 3)).shape
+        torch.Size([2, 1])
+    """
+    corner = mesh.faces[face]
+    return sum(values[..., corner[:, k]] * inside[:, k].to(values.dtype) for k in range(3))  # type: ignore[return-value]
+
+
+class SurfaceCloud:
+    """Even points of a mesh at which real signals are taken, to be seen from views that are no finer.
+
+    There are four points to a square of the spacing. Signals finer than that are first averaged in groups of points.
+
+    Args:
+        mesh: the surface.
+        spacing: of the finest view that it serves.
+        group: points that are averaged to one.
+
+    Example:
+        >>> len(SurfaceCloud(mesh, spacing=0.1).points)
+        5028
+    """
+
+    def __init__(self, mesh: TriangleMesh, *, spacing: float, group: int = 1):
+        self._mesh, self._group = mesh, group
+        count = max(16, math.ceil(4 * mesh.area / spacing**2))
+        self._face, self._inside = mesh.even(count * group)
+        points = mesh.positions(self._face, self._inside).unflatten(0, (count, group))
+        middle = points.mean(dim=1)
+        # Neighbours on the line that fills the surface are neighbours on it, but for a few leaps.
+        spread = (points - middle[:, None]).norm(dim=-1).amax(dim=1)
+        shares = (spread < _FAR * spacing / 2).double() if group > 1 else None
+        self.points = middle
+        self._cloud = PointCloud(middle, normals=mesh.normals[self._face[::group]], shares=shares)
+        self._kept: dict[object, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def values(self, signal: Float[Tensor, "C V"] | AbstractSurfaceSignal) -> Float[Tensor, "C L"]:
+        """Of one signal, at all points."""
+        if isinstance(signal, AbstractSurfaceSignal):
+            out = signal.at(self._mesh, self._face, self._inside)
+        else:
+            out = vertex_values(signal, self._mesh, self._face, self._inside)
+        return out.unflatten(-1, (-1, self._group)).mean(dim=-1)
+
+    @torch.no_grad()
+    def seen(
+        self, values: Float[Tensor, "B C L"], points: Float[Tensor, "#B N 3"], *, spacing: Float[Tensor, "#B"],
+        key: object = None,
+    ) -> Float[Tensor, "B C N"]:  # fmt: skip
+        """Signals about other points; where a key is given, the weights are remembered under it."""
+        if key is None:
+            return self._cloud.seen(values, points, spacing=spacing)
+        if key not in self._kept:
+            weights = self._cloud.weights(points, spacing=spacing)
+            if sum(len(w[0]) for w in self._kept.values()) + len(weights[0]) > _KEPT_PAIRS:
+                return self._cloud.apply(values, weights, count=points.shape[1])
+            self._kept[key] = weights
+        return self._cloud.apply(values, self._kept[key], count=points.shape[1])

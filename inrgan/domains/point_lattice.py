@@ -1,0 +1,208 @@
+"""Interpolation from nodes that lie scattered, nearly evenly, on a surface, and the search for their neighbors."""
+
+import torch
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains.base import AbstractLattice, AbstractStencil
+from inrgan.views import View, directions, scattered
+
+_REACH = 2.25
+"""Radius of a node's kernel in node spacings: about 16 nodes take part in each value."""
+_POWER = 4
+"""Of the kernel (1 − r²/ρ²)⁴: three times continuously differentiable where it ends, and smooth at r = 0."""
+_CELL = 0.4
+"""Side of the cells of the search for neighbours, in node spacings."""
+
+
+class PointLattice(AbstractLattice):
+    """Nodes anywhere, and the normalised sum of their radial kernels (Shepard 1968, with compact support).
+
+    The weights of a point are (1 − r²/ρ²)⁴ over its neighbours, divided by their sum: a constant passes unchanged,
+    and there is no seam where the nodes have none. The kernel is a polynomial in the squared distance, which
+    has no kink at a node. Distances are straight lines in space.
+
+    Args:
+        nodes: no two at one place, and none farther than ``spacing`` from the next.
+        spacing: typical distance between neighbours.
+        unit: whether points are brought to unit length first, so that only their direction counts.
+        shares: how much of the domain each node stands for, by which its kernel counts; alike where None.
+
+    Example:
+        >>> lattice = Sphere().lattice(8)
+        >>> lattice.stencil(Sphere().grid((4, 8))).nodes.coords.shape
+        torch.Size([1, 81, 3])
+    """
+
+    def __init__(
+        self, nodes: Float[Tensor, "L D"], *, spacing: float, unit: bool = False,
+        shares: Float[Tensor, "L"] | None = None,
+    ):  # fmt: skip
+        # In the order of one coordinate, in which the neighbours of neighbours are close.
+        self._along = longest_axis(nodes)
+        order = nodes[:, self._along].argsort()
+        self._nodes = nodes.double()[order]
+        self._shares = None if shares is None else shares.double()[order]
+        self.spacing, self.unit = spacing, unit
+        self._radius = _REACH * spacing
+
+    @property
+    def nodes(self) -> Float[Tensor, "L D"]:
+        """All of them, in the order of one coordinate, in double precision."""
+        return self._nodes
+
+    def make_stencil(self, view: View) -> AbstractStencil:
+        points = directions(view.coords) if self.unit else view.coords
+        nodes = self._nodes.to(points.device, points.dtype)
+        B, N, D = points.shape
+        flat = points.reshape(B * N, D)
+        row, node = near_pairs(flat.detach(), nodes, radius=self._radius, cell=_CELL * self.spacing, along=self._along)
+        squared = (flat.index_select(0, row) - nodes.index_select(0, node)).square().sum(dim=-1)
+        close = (squared < self._radius**2).nonzero()[:, 0]
+        row, node, squared = row[close], node[close], squared.index_select(0, close)
+        raw = (1 - squared / self._radius**2) ** _POWER
+        if self._shares is not None:
+            raw = raw * self._shares.to(raw).index_select(0, node)
+        total = raw.new_zeros(B * N).index_add(0, row, raw)
+        # Of every sample, the nodes that it needs; lists are filled up with the first, which then has no weight.
+        used, place = _used(torch.div(row, max(N, 1), rounding_mode="floor"), node, batch=B, count=len(nodes))
+        view_of_nodes = scattered(nodes[used], spacing=points.new_full((1, 1, D), self.spacing))
+        return _PairStencil(view_of_nodes, row, place, raw / total.index_select(0, row), batch=B, count=N)
+
+
+def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count: int) -> tuple[Tensor, Tensor]:
+    """Which nodes each sample needs, (B, U), and the places of the given ones in these lists laid end to end."""
+    present = torch.zeros(batch * count, dtype=torch.bool, device=node.device)
+    key = sample * count + node
+    present[key] = True
+    unique = present.nonzero()[:, 0]
+    owner = torch.div(unique, count, rounding_mode="floor")
+    sizes = torch.bincount(owner, minlength=batch)
+    first = sizes.cumsum(0) - sizes
+    width = max(1, int(sizes.max())) if batch else 1
+    rank = torch.arange(len(unique), device=node.device) - first[owner]
+    used = torch.zeros(batch, width, dtype=torch.long, device=node.device)
+    used[owner, rank] = unique - owner * count
+    empty = torch.arange(width, device=node.device) >= sizes[:, None]
+    used = torch.where(empty, used[:, :1], used)
+    place = torch.zeros_like(present, dtype=torch.long)
+    place[unique] = owner * width + rank
+    return used, place[key]
+
+
+class _PairStencil(AbstractStencil):
+    """One weight for each pair of a point and a node."""
+
+    def __init__(self, nodes: View, row: Tensor, node: Tensor, weight: Tensor, *, batch: int, count: int):
+        self._nodes, self._row, self._node, self._weight = nodes, row, node, weight
+        self._batch, self._count = batch, count
+
+    @property
+    def nodes(self) -> View:
+        return self._nodes
+
+    def to(self, device: torch.device | str) -> "_PairStencil":
+        row, node, weight = (x.to(device) for x in (self._row, self._node, self._weight))
+        return _PairStencil(self._nodes.to(device), row, node, weight, batch=self._batch, count=self._count)
+
+    def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
+        B, L, C = features.shape
+        # One table for all samples, either side by side (they share the points) or one below the other.
+        shared = self._batch == 1
+        table = features.transpose(0, 1).reshape(L, B * C) if shared else features.reshape(B * L, C)
+        out = self._sum(table)
+        return out.reshape(self._count, B, C).transpose(0, 1).contiguous() if shared else out.reshape(B, -1, C)
+
+    def _sum(self, table: Float[Tensor, "L F"]) -> Float[Tensor, "P F"]:
+        rows = self._batch * self._count
+        if self._weight.requires_grad and torch.is_grad_enabled():
+            terms = table[self._node] * self._weight[:, None].to(table.dtype)
+            return terms.new_zeros(rows, table.shape[1]).index_add(0, self._row, terms)
+        # Several times faster; it has no second derivatives in the weights.
+        index = torch.stack([self._row, self._node])
+        matrix = torch.sparse_coo_tensor(
+            index, self._weight.detach(), (rows, table.shape[0]), check_invariants=False, is_coalesced=True
+        )
+        with torch.autocast(table.device.type, enabled=False):  # it would round only one of the product's two factors
+            return torch.sparse.mm(matrix, table.to(self._weight.dtype)).to(table.dtype)
+
+
+_AT_ONCE = 1 << 22
+"""Distances that the search holds at a time."""
+
+
+def near_pairs(
+    points: Float[Tensor, "P D"], nodes: Float[Tensor, "L D"], *, radius: float, cell: float, along: int = -1
+) -> tuple[Int[Tensor, "K"], Int[Tensor, "K"]]:
+    """Numbers of all pairs of a point and a node in reach, and of some beyond, in the order of the points.
+
+    Points in one small cell of space have nearly the same neighbours: these are searched once for each cell.
+
+    Args:
+        points: anywhere.
+        nodes: in the order of the coordinate ``along``.
+        radius: of the reach.
+        cell: side of the small cells.
+        along: a coordinate, best that along which the nodes are spread the most, see ``longest_axis``.
+    """
+    if len(points) == 0:
+        none = torch.zeros(0, dtype=torch.long, device=points.device)
+        return none, none
+    at = (points / cell).floor().long()
+    span = at.amax(dim=0) - at.amin(dim=0) + 1
+    key = torch.zeros_like(at[:, 0])
+    for d in range(points.shape[1]):
+        key = key * span[d] + (at[:, d] - at[:, d].min())
+    keys, owned = key.unique(return_inverse=True)
+    one = torch.zeros_like(keys).scatter_(0, owned, torch.arange(len(key), device=key.device))  # any point of each
+    centres = (at[one].to(points.dtype) + 0.5) * cell
+    owner, near = _neighbours(centres, nodes, radius=radius + cell * points.shape[1] ** 0.5 / 2, along=along)
+    counts = torch.bincount(owner, minlength=len(centres))
+    first, own = counts.cumsum(0) - counts, counts[owned]
+    row = torch.arange(len(points), device=points.device).repeat_interleave(own)
+    start = (first[owned] - (own.cumsum(0) - own)).repeat_interleave(own)
+    return row, near[start + torch.arange(len(row), device=points.device)]
+
+
+def longest_axis(nodes: Float[Tensor, "L D"]) -> int:
+    """The last coordinate, unless they are spread much wider along another."""
+    spread = nodes.amax(dim=0) - nodes.amin(dim=0)
+    widest = int(spread.argmax())
+    return widest if float(spread[widest]) > 1.5 * float(spread[-1]) else -1
+
+
+def _neighbours(
+    centres: Float[Tensor, "M D"], nodes: Float[Tensor, "L D"], *, radius: float, along: int
+) -> tuple[Tensor, Tensor]:
+    """All pairs of a centre and a node closer than a radius, and a few more, in the order of both.
+
+    Centres are taken in the order of a coordinate, some at a time: their neighbours then lie in one short stretch of
+    the nodes, which are in that order, too.
+    """
+    order = centres[:, along].argsort()
+    key = nodes[:, along].contiguous()
+    low = torch.searchsorted(key, (centres[order, along] - radius).contiguous()).tolist()
+    high = torch.searchsorted(key, (centres[order, along] + radius).contiguous(), right=True).tolist()
+    rows, columns, start = [order[:0]], [order[:0]], 0
+    while start < len(order):
+        stop = _stop(start, low, high)
+        part, near = order[start:stop], slice(low[start], high[stop - 1])
+        squared = sum((centres[part, None, d] - nodes[None, near, d]).square() for d in range(nodes.shape[1]))
+        i, j = (squared < radius**2).nonzero(as_tuple=True)  # type: ignore[union-attr]
+        rows.append(part[i])
+        columns.append(j + near.start)
+        start = stop
+    row, column = torch.cat(rows), torch.cat(columns)
+    back = row.argsort(stable=True)
+    return row[back], column[back]
+
+
+def _stop(start: int, low: list[int], high: list[int]) -> int:
+    """Where a stretch of points ends: while it shares most of its nodes, and fits the memory."""
+    stop, width = start + 1, high[start] - low[start]
+    while (
+        stop < len(low)
+        and high[stop] - low[start] <= 1.5 * width + 64
+        and (stop - start) * (high[stop] - low[start]) < _AT_ONCE
+    ):
+        stop += 1
+    return stop

@@ -1,0 +1,264 @@
+"""Resampling of spherical signals, band-limited by spherical harmonics."""
+
+import functools
+import math
+
+import torch
+
+from inrgan._typing import Float, Shaped, Tensor
+from inrgan.domains.sphere_charts import carry_equirectangular
+from inrgan.errors import ConfigError
+from inrgan.resampling import fade, lanczos
+from inrgan.views import View, directions
+
+_DEGREES = 160
+"""Spherical harmonics up to which a band limit is exact; tables of them grow as the cube of the degree. Finer ones
+are kernels along rows and columns."""
+
+
+def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor, "B C *S"]:
+    """Equirectangular arrays seen from a view of the sphere, anti-aliased to its spacing, kept within [−1, 1].
+
+    The band limit is isotropic: spherical harmonics of degree l pass as a wave of l/2π turns a radian passes
+    ``fade``, whole up to 3/4 of the Nyquist frequency of the coarser of the view's spacing and the array's own,
+    and not at all from there on. There is no pole and no seam in it, constants stay, and so does the mean by area.
+    What needs harmonics above degree 160 (rows less than 1.1° apart) is smoothed by Lanczos-3 along latitude and,
+    as wide on the sphere, along rows. Arrays much finer than the view are first averaged in blocks.
+
+    Args:
+        items: row 0 north, column 0 at longitude −180°, cell-centred; uint8 is taken as 0…255 for −1…1.
+        view: any view of the sphere; one for all items or one for each. Of a view whose points have spacings of
+            their own the coarsest counts: that of a camera's middle.
+
+    Raises:
+        ConfigError: arrays that are not about twice as wide as high.
+
+    Example:
+        >>> observe_sphere(torch.zeros(2, 3, 8, 16), Sphere().cube(4)).shape
+        torch.Size([2, 3, 24, 4])
+    """
+    B, C, H, W = items.shape
+    if H < 2 or not 1.9 <= W / H <= 2.1:
+        raise ConfigError(f"an equirectangular array has {H} rows and {W} columns; expected twice as many columns")
+    values = items.float() / 127.5 - 1 if items.dtype == torch.uint8 else items.float()
+    own, points = max(math.pi / H, 2 * math.pi / W), view.coords.to(values.device)
+    spacing = view.spacing.flatten(1).amax(dim=1).double().clamp(min=own).to(values.device)
+    spacing, points = spacing.expand(B if view.batch > 1 else 1), points.expand(view.batch, -1, -1)
+    # Spacings of one octave are served alike, so that an item does not depend on the others of a batch.
+    octave = (spacing / own).log2().add(1e-4).floor().long()
+    if len(octave) == 1:
+        out = _observed(values, points, spacing, finest=own * 2 ** int(octave[0]))
+    else:
+        out = values.new_empty(B, C, view.count)
+        for k in octave.unique().tolist():
+            rows = (octave == k).nonzero()[:, 0]
+            out[rows] = _observed(values[rows], points[rows], spacing[rows], finest=own * 2**k)
+    return out.unflatten(-1, view.shape).clamp(-1, 1)
+
+
+def _observed(
+    values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N 3"], spacing: Float[Tensor, "#B"], *, finest: float
+) -> Float[Tensor, "B C N"]:
+    exact = math.pi / finest <= _DEGREES
+    # Blocks stay at most half as wide as the spacing where what they let through can still be taken off exactly.
+    while values.shape[2] * finest / math.pi * 1.0001 >= (4 if exact else 2) and _even(values):
+        values = halved(values)
+    if not exact:
+        return gather_smooth(values, points, spacing)
+    return carry_equirectangular(band_limited(values, spacing, finest=finest), points)
+
+
+def _even(values: Float[Tensor, "B C H W"]) -> bool:
+    return values.shape[2] % 2 == 0 and values.shape[3] % 2 == 0
+
+
+def band_limited(
+    values: Float[Tensor, "B C H W"], spacing: Float[Tensor, "#B"], *, finest: float
+) -> Float[Tensor, "B C H2 W2"]:
+    """The signals without what a spacing cannot carry, on a grid twice as dense as they then need.
+
+    Analysis is exact for what the array can hold: along a meridian, which goes on over both poles, an array is a
+    trigonometric polynomial, and its products with harmonics are integrated by a rule that is exact for them
+    (Fejér's first, on more rows).
+
+    Args:
+        values: equirectangular arrays.
+        spacing: in radians, one for all or one for each.
+        finest: the smallest that is to be provided for, no finer than the arrays' own.
+
+    Example:
+        >>> band_limited(torch.zeros(2, 3, 64, 128), torch.tensor([math.pi / 8]), finest=math.pi / 8).shape
+        torch.Size([2, 3, 16, 32])
+    """
+    B, C, H, W = values.shape
+    degrees = min(H, math.ceil(math.pi / finest - 1e-4))  # l < this
+    orders = min(degrees, W // 2 + 1)
+    waves = torch.fft.rfft(values, dim=-1)[..., :orders] / W  # (B, C, H, M), from longitude −180° + half a cell
+    parts = torch.view_as_real(waves.permute(3, 2, 0, 1)).reshape(orders, H, B * C * 2)
+    amplitudes = _analysis(H, degrees, orders).to(values) @ parts
+    amplitudes = amplitudes.reshape(orders, degrees, B, C * 2)  # (M, L, B, 2C)
+    turns = torch.arange(degrees, device=values.device) / (2 * math.pi)
+    passes = fade(turns[:, None] * spacing.to(values.device)[None]).to(values.dtype)  # (L, #B)
+    amplitudes = (amplitudes * passes[None, :, :, None]).reshape(orders, degrees, B * C * 2)
+    rows, columns = 2 * degrees, 4 * degrees
+    parts = _synthesis(rows, degrees, orders).to(values) @ amplitudes
+    parts = parts.reshape(orders, rows, B, C, 2).permute(2, 3, 1, 0, 4).contiguous()
+    waves = torch.view_as_complex(parts)
+    # Both grids start at −180° + half a cell, and their cells differ.
+    shift = torch.arange(orders, device=values.device) * (math.pi / columns - math.pi / W)
+    waves = waves * torch.polar(torch.ones_like(shift), shift)
+    return torch.fft.irfft(waves * columns, n=columns, dim=-1)
+
+
+# The tables depend on sizes alone and cost more than a batch: the last few are remembered, in single precision.
+
+
+@functools.lru_cache(maxsize=4)
+def _analysis(rows: int, degrees: int, orders: int) -> Float[Tensor, "M L H"]:
+    """From the Fourier coefficients of rows, per order, to the amplitudes of harmonics."""
+    more = rows + degrees
+    table = legendre_table(_colatitudes(more), degrees=degrees, orders=orders) * fejer_weights(more)[:, None]
+    out = table.new_empty(orders, degrees, rows)
+    for parity in range(2):
+        out[parity::2] = table[parity::2].transpose(1, 2) @ _refine(rows, more, parity=parity)
+    return out.float()
+
+
+@functools.lru_cache(maxsize=4)
+def _synthesis(rows: int, degrees: int, orders: int) -> Float[Tensor, "M H L"]:
+    return legendre_table(_colatitudes(rows), degrees=degrees, orders=orders).float()
+
+
+def _refine(rows: int, more: int, *, parity: int) -> Float[Tensor, "H2 H"]:
+    """Fourier coefficients of an order at more rows, interpolated along great circles over the poles.
+
+    On these even orders are even functions of the colatitude and odd ones odd: sums of cosines, or of sines.
+    """
+    function = torch.sin if parity else torch.cos
+    k = torch.arange(rows, dtype=torch.float64) + parity
+    own, finer = (function(_colatitudes(n)[:, None] * k) for n in (rows, more))
+    return torch.linalg.solve(own, finer, left=False)
+
+
+def fejer_weights(rows: int) -> Float[Tensor, "H"]:
+    """Weights of Fejér's first rule, for the rows of equirectangular arrays: Σ wᵢ f(θᵢ) for ∫ f(θ) sin θ dθ.
+
+    Exact for polynomials in z = cos θ of a degree below ``rows``. (Waldvogel 2006, "Fast construction of the Fejér and
+    Clenshaw-Curtis quadrature rules".)
+
+    Example:
+        >>> round(float(fejer_weights(8).sum()), 12)
+        2.0
+    """
+    k = torch.arange(1, rows // 2 + 1, dtype=torch.float64)[:, None]
+    waves = torch.cos(2 * k * _colatitudes(rows)) / (4 * k**2 - 1)
+    return (1 - 2 * waves.sum(dim=0)) * (2 / rows)
+
+
+def _colatitudes(rows: int) -> Float[Tensor, "H"]:
+    return (torch.arange(rows, dtype=torch.float64) + 0.5) * (math.pi / rows)
+
+
+def halved(values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
+    """Means by area of blocks of two rows and two columns.
+
+    Example:
+        >>> halved(torch.ones(1, 1, 4, 8)).shape
+        torch.Size([1, 1, 2, 4])
+    """
+    H = values.shape[2]
+    area = torch.sin((torch.arange(H, dtype=torch.float64) + 0.5) * (math.pi / H)).to(values)[:, None]
+    both = (values * area).unflatten(2, (-1, 2)).sum(dim=3) / area.unflatten(0, (-1, 2)).sum(dim=1)
+    return both.unflatten(3, (-1, 2)).mean(dim=4)
+
+
+def gather_smooth(
+    values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N 3"], spacing: Float[Tensor, "#B"]
+) -> Float[Tensor, "B C N"]:
+    """Values at points, by Lanczos-3 as wide as the spacing along latitude, and as wide on the sphere along each row.
+
+    Rows near a pole are read from means of 2ᵏ of their columns, so that as many samples are in reach there as
+    anywhere. Nearer to a pole than the kernel's reach of three spacings the kernel is not quite isotropic.
+
+    Args:
+        values: equirectangular arrays.
+        points: unit vectors.
+        spacing: of the points, in radians; at least the rows' and less than twice that.
+
+    Example:
+        >>> gather_smooth(torch.ones(1, 1, 8, 16), torch.ones(1, 5, 3), torch.tensor([math.pi / 8])).shape
+        torch.Size([1, 1, 5])
+    """
+    B, C, H, W = values.shape
+    levels = [values]
+    while levels[-1].shape[-1] % 2 == 0 and levels[-1].shape[-1] > 2:
+        levels.append(levels[-1].unflatten(3, (-1, 2)).mean(dim=4))
+    widths = torch.tensor([x.shape[-1] for x in levels], device=values.device)
+    offsets, width = widths.cumsum(0) - widths, int(widths.sum())
+    table = torch.cat(levels, dim=-1).flatten(2)
+
+    x, y, z = directions(points.double()).unbind(-1)
+    row = (0.5 - torch.atan2(z, torch.hypot(x, y)) / math.pi) * H - 0.5
+    turn = 0.5 + torch.atan2(y, x) / (2 * math.pi)
+    wide = spacing[:, None].double()
+    taps = row.floor()[..., None] + torch.arange(-5, 7, device=row.device)
+    row_weights = lanczos((taps - row[..., None]) / (wide[..., None] * (H / math.pi)))
+    row_weights = row_weights / row_weights.sum(dim=-1, keepdim=True)
+    total = values.new_zeros(())
+    for k in range(taps.shape[-1]):
+        r = taps[..., k]
+        over = (r < 0) | (r >= H)
+        r = torch.where(r < 0, -1 - r, torch.where(r >= H, 2 * H - 1 - r, r)).clamp(0, H - 1)
+        ratio = wide * (W / (2 * math.pi)) / torch.sin((r + 0.5) * (math.pi / H))
+        level = ratio.clamp(min=1).log2().floor().long().clamp(max=len(levels) - 1)
+        own = widths[level]
+        position = (turn + 0.5 * over) * own - 0.5
+        columns = position.floor()[..., None] + torch.arange(-5, 7, device=row.device)
+        weights = lanczos((columns - position[..., None]) / (ratio * own / W).clamp(min=1)[..., None])
+        weights = weights / weights.sum(dim=-1, keepdim=True) * row_weights[..., k, None]
+        index = (r.long() * width + offsets[level])[..., None] + columns.long() % own[..., None]
+        index = index.flatten(1)
+        if index.shape[0] == 1:
+            picked = table[:, :, index[0]]
+        else:
+            picked = table.gather(2, index[:, None].expand(B, C, -1))
+        picked = picked.unflatten(2, weights.shape[1:])
+        total = total + (picked * weights[:, None].to(values.dtype)).sum(dim=-1)
+    return total
+
+
+def step(l: int, m: Float[Tensor, "*M"]) -> tuple[Float[Tensor, "*M"], Float[Tensor, "*M"]]:  # noqa: E741
+    """A and b of Pₗₘ = a (z Pₗ₋₁,ₘ − b Pₗ₋₂,ₘ), for normalised functions of orders below l.
+
+    (Holmes & Featherstone 2002, eq. 11; the same for functions divided by sinᵐθ, which is polynomial in z.)
+
+    Example:
+        >>> step(2, torch.zeros(1))[0].shape
+        torch.Size([1])
+    """
+    a = torch.sqrt((4 * l * l - 1) / (l * l - m * m))
+    return a, torch.sqrt(((l - 1) ** 2 - m * m).clamp(min=0) / (4 * (l - 1) ** 2 - 1))
+
+
+def legendre_table(colatitude: Float[Tensor, "H"], *, degrees: int, orders: int) -> Float[Tensor, "M H L"]:
+    """Pₗₘ(cos θ) for all degrees l and orders m below the given ones, orthonormal over z from −1 to 1.
+
+    Zero where m > l. Without the Condon-Shortley sign.
+
+    Example:
+        >>> legendre_table(torch.tensor([1.0]), degrees=3, orders=2).shape
+        torch.Size([2, 1, 3])
+    """
+    z, s = torch.cos(colatitude), torch.sin(colatitude)
+    out = z.new_zeros(degrees, orders, len(z))
+    m = torch.arange(orders, dtype=z.dtype, device=z.device)
+    diagonal = torch.full_like(z, math.sqrt(0.5))
+    for l in range(degrees):  # noqa: E741
+        if l > 0:
+            diagonal = diagonal * s * math.sqrt((2 * l + 1) / (2 * l))
+            k = min(l, orders)
+            a, b = (x[:, None] for x in step(l, m[:k]))
+            out[l, :k] = a * (z * out[l - 1, :k] - b * out[l - 2, :k]) if l > 1 else a * z * out[0, :k]
+        if l < orders:
+            out[l, l] = diagonal
+    return out.permute(1, 2, 0)

@@ -1,0 +1,385 @@
+"""Surfaces of meshes: charts, patches, lattices and resampling."""
+
+import functools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+import torch
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.domains.atlas import Frames, cell_areas, cover, farthest_points, frames, tangent_grid
+from inrgan.domains.base import AbstractDomain
+from inrgan.domains.mesh import TriangleMesh, check_precision, read_mesh
+from inrgan.domains.point_cloud import AbstractSurfaceSignal, PointCloud, SurfaceCarry, SurfaceCloud
+from inrgan.domains.point_lattice import PointLattice
+from inrgan.errors import ConfigError, ShapeError
+from inrgan.views import View
+
+_BASE = 24
+"""Samples along a chart's side at which its share of the area is measured; other sizes interpolate it."""
+_LEAST = 4
+"""Samples along a chart's side at the coarsest."""
+_KEPT = 1 << 17
+"""Samples of a whole view up to which it is remembered."""
+
+
+@final
+class Surface(AbstractDomain):
+    """Points in space that lie on a mesh of triangles; measured by area.
+
+    Distances are lengths along the surface, in units of the mesh. At resolution R neighbours lie √area / R apart, so
+    that about R² samples, as many as those of a square picture, would stand for all of it.
+
+    The whole surface is seen through **charts**: square grids laid out along straight paths about a few places, which
+    together cover it and overlap. Their arrays stand one below the other, (K n, n) for K charts of n × n. Weights
+    are the areas for which samples stand where the charts are read together. Where the surface has an edge, paths
+    are reflected. A patch is such a grid anywhere. Every spacing is one number on all three coordinates.
+
+    A field between the surface's sheets is defined only within about two cells of its coarsest lattice from it.
+
+    Args:
+        vertices: positions, in any units.
+        faces: three numbers of vertices each. Edges may belong to one triangle, and parts may lie apart.
+        charts: how many there are at least; about a quarter more than this are made, of a size such that this many
+            have one and a half times the area together.
+
+    Raises:
+        ShapeError: no triangles, or none with an area.
+        NonFiniteError: a vertex at NaN or infinity.
+        ConfigError: charts out of range, or a surface that 64 of them do not cover.
+
+    Example:
+        >>> Surface(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]])).coord_dim
+        3
+    """
+
+    coord_dim, grid_dim = 3, 2
+
+    def __init__(self, vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], *, charts: int = 8):
+        if not 1 <= charts <= 48:
+            raise ConfigError(f"{charts} charts of a surface; expected 1 to 48")
+        self.mesh = TriangleMesh(vertices, faces)
+        self.side = math.sqrt(1.5 * self.mesh.area / charts)
+        self._longest_period = 2 * float(self.mesh.size.max())
+        self._lattices: dict[int, PointLattice] = {}
+        self._wholes: dict[tuple[int, torch.dtype, torch.device], View] = {}
+        self._clouds: dict[int, PointCloud] = {}
+        self._reals: dict[tuple[int, int], SurfaceCloud] = {}
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, charts: int = 8) -> "Surface":
+        """The surface of a mesh file: glb, gltf, obj, ply, stl, off and others that trimesh reads.
+
+        Raises:
+            DataError: the file is missing, damaged, or holds no triangles.
+            MissingDependency: trimesh is not installed.
+
+        Example:
+            >>> Surface.from_file("bunny.glb").grid_dim
+            2
+        """
+        vertices, faces = read_mesh(path)
+        return cls(vertices, faces, charts=charts)
+
+    @functools.cached_property
+    def charts(self) -> Frames:
+        """The middles of the charts."""
+        return cover(self.mesh, side=self.side)
+
+    @property
+    def chart_count(self) -> int:
+        """K."""
+        return len(self.charts.face)
+
+    def grid(
+        self,
+        shape: Sequence[int],
+        *,
+        region: Sequence[float] | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> View:
+        """All charts, one below the other.
+
+        Raises:
+            ShapeError: ``shape`` is not (K n, n).
+            ConfigError: a region is asked for, which surfaces do not have, or its samples are closer to each other
+                than ``dtype`` can tell coordinates apart.
+
+        Example:
+            >>> surface.grid(surface.shape(32)).coords.shape
+            torch.Size([1, 1210, 3])
+        """
+        if region is not None:
+            raise ConfigError(
+                f"the region {tuple(region)} was asked of a surface, which has none; look from a view of a place on it"
+            )
+        K = self.chart_count
+        if len(shape) != 2 or shape[1] < 1 or shape[0] != K * shape[1]:
+            raise ShapeError(
+                f"a grid of shape {tuple(shape)} was asked of a surface with {K} charts; expected ({K} n, n), "
+                f"such as {self.shape(32)} at resolution 32"
+            )
+        n, key = shape[1], (shape[1], dtype, torch.device(device))
+        if key not in self._wholes:
+            face, inside = self._chart_points(n)
+            weights = self._shares
+            if n != _BASE:
+                maps = weights.reshape(1, K, _BASE, _BASE)
+                weights = torch.nn.functional.interpolate(maps, (n, n), mode="bilinear", antialias=n < _BASE)
+            view = self._view(
+                (K * n, n), self.mesh.positions(face, inside)[None], self.side / n,
+                weights=weights.reshape(1, -1), device=device, dtype=dtype,
+            )  # fmt: skip
+            if view.count > _KEPT:
+                return view
+            self._wholes[key] = view
+        return self._wholes[key]
+
+    def tangent(
+        self,
+        shape: Sequence[int],
+        *,
+        center: Sequence[float],
+        side: float,
+        roll: float = 0.0,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> View:
+        """A grid laid out along straight paths about a place: a patch of the surface, flattened.
+
+        Distances from the middle, and angles there, are true. Row 0 is up, towards z (towards y on level ground).
+
+        Args:
+            shape: rows and columns.
+            center: a point; the nearest one of the surface is taken.
+            side: length of the shorter side, in units of the mesh.
+            roll: degrees by which up leans to the left, as seen from where the normal points.
+            device: of the view.
+            dtype: of the view.
+
+        Raises:
+            ShapeError: ``shape`` is not two positive sizes.
+            ConfigError: numbers that are not finite, or a side out of range.
+
+        Example:
+            >>> surface.tangent((48, 64), center=(1, 0, 0), side=0.5).coords.shape
+            torch.Size([1, 3072, 3])
+        """
+        if len(shape) != 2 or any(n < 1 for n in shape):
+            raise ShapeError(f"a patch of shape {tuple(shape)} was asked of a surface; expected 2 positive sizes")
+        largest = 2 * math.sqrt(self.mesh.area)
+        if len(center) != 3 or not all(math.isfinite(v) for v in (*center, roll)) or not 0 < side <= largest:
+            raise ConfigError(
+                f"a patch of side {side:g} about {tuple(center)}, rolled by {roll:g} degrees; expected a point of "
+                f"three finite numbers and a side above 0 and up to {largest:.4g}"
+            )
+        face, inside = self.mesh.nearest(torch.tensor([list(center)], dtype=torch.float64))
+        at = frames(self.mesh, face, inside, turn=torch.tensor([math.radians(roll)], dtype=torch.float64))
+        step = torch.tensor([side / min(shape)], dtype=torch.float64)
+        return self._laid_out(at, step, (shape[0], shape[1]), device=device, dtype=dtype)
+
+    def vertices(self, *, spacing: float = 0.0, dtype: torch.dtype = torch.float32) -> View:
+        """The vertices of the mesh, in its order, as scattered points.
+
+        Args:
+            spacing: to which signals there are band-limited; 0 for not at all.
+            dtype: of the view.
+
+        Example:
+            >>> Surface(torch.eye(3), torch.tensor([[0, 1, 2]])).vertices().shape
+            (3,)
+        """
+        points = self.mesh.vertices[None]
+        return self._view((points.shape[1],), points, spacing, weights=None, device="cpu", dtype=dtype)
+
+    def sample(
+        self, count: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "N 3"]:
+        return self.mesh.positions(*self.mesh.draw(count, generator=generator)).to(dtype)
+
+    def lattice(self, resolution: int) -> PointLattice:
+        """About R² nodes, each as far from the others as can be, that count by the area nearest to them."""
+        if resolution not in self._lattices:
+            spacing, count = self.spacing(resolution), max(4, resolution**2)
+            points = self.mesh.positions(*self.mesh.even(4 * count))
+            chosen, owner = farthest_points(points, count)
+            shares = torch.bincount(owner, minlength=count).double().clamp(min=0.25)
+            self._lattices[resolution] = PointLattice(points[chosen], spacing=spacing, shares=shares)
+        return self._lattices[resolution]
+
+    def spacing(self, resolution: int) -> float:
+        if resolution < 1:
+            raise ConfigError(f"the resolution is {resolution}; expected 1 or more samples along the root of the area")
+        return math.sqrt(self.mesh.area) / resolution
+
+    def shape(self, resolution: int) -> tuple[int, ...]:
+        # No finer than the resolution says, so that what is fine enough for it serves; but a chart has an inside.
+        n = max(_LEAST, math.floor(self.side / self.spacing(resolution) + 1e-6))
+        return self.chart_count * n, n
+
+    def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
+        """Patches about places drawn uniformly by area, turned by uniformly drawn angles.
+
+        Weights are the areas about the samples, which lie closer together where the surface is curved like a ball and
+        farther apart where it is curved like a saddle.
+
+        Raises:
+            ConfigError: a patch has more area than the surface.
+
+        Example:
+            >>> surface.patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
+            torch.Size([2, 64, 3])
+        """
+        longest = side * float(spacing.max())
+        if side < 1 or not 0 < longest <= 1.001 * math.sqrt(self.mesh.area):
+            raise ConfigError(
+                f"patches of {side} samples, {float(spacing.max()):.3g} apart, have more area than the surface with "
+                f"{self.mesh.area:.3g}; expected a positive size and less: make them smaller, or the resolution higher"
+            )
+        B = len(spacing)
+        face, inside = self.mesh.draw(B, generator=generator)
+        turn = 2 * math.pi * torch.rand(B, generator=generator, dtype=torch.float64)
+        at = frames(self.mesh, face, inside, turn=turn)
+        return self._laid_out(at, spacing.double().cpu(), (side, side), device="cpu", dtype=spacing.dtype)
+
+    def carry(self, values: Float[Tensor, "B C H W"], view: View) -> Float[Tensor, "B C *S"]:
+        """Signals on all charts, interpolated at any view: smooth means of the samples about a point, by area.
+
+        They are smoothed a little: a wave of 8 samples keeps 90% of its height. Linear in the values.
+
+        Raises:
+            ShapeError: the values are not (K n, n).
+
+        Example:
+            >>> surface.carry(torch.zeros(2, 3, *surface.shape(16)), surface.vertices()).shape
+            torch.Size([2, 3, 1024])
+        """
+        n, K = values.shape[3], self.chart_count
+        if values.shape[2] != K * n:
+            raise ShapeError(
+                f"signals of shape {tuple(values.shape[2:])} on a surface with {K} charts; expected ({K} n, n)"
+            )
+        return super().carry(values, view)
+
+    def make_carry(self, view: View, shape: Sequence[int]) -> "SurfaceCarry":
+        K, n = self.chart_count, shape[-1]
+        if n not in self._clouds:
+            face, inside = self._chart_points(n)
+            weights = self.grid((K * n, n), dtype=torch.float64).weights
+            assert weights is not None
+            self._clouds[n] = PointCloud(
+                self.mesh.positions(face, inside), normals=self.mesh.normals[face], shares=weights[0]
+            )
+        spacing = torch.full((1,), self.side / n, dtype=torch.float64)
+        weights = self._clouds[n].weights(view.coords, spacing=spacing, sharp=False)
+        return SurfaceCarry(self._clouds[n], weights, samples=view.coords.shape[0], shape=view.shape)
+
+    def vertex_spacing(self) -> float:
+        """Distance between the vertices about a point, on average over the surface: as of squares of as many."""
+        areas = self.mesh.areas
+        return math.sqrt(float((2 * areas.square()).sum() / areas.sum()))
+
+    def observe(
+        self, items: Sequence[Float[Tensor, "C V"] | AbstractSurfaceSignal], view: View
+    ) -> Float[Tensor, "B C *S"]:
+        """Real signals seen from a view of the surface, anti-aliased by area to its spacing, kept within [−1, 1].
+
+        Signals are taken at many even points, and the values about a point are averaged with a kernel as wide as the
+        spacing, see ``PointCloud``; nothing is upsampled: of a finer view the spacing counts as the signal's own.
+
+        Args:
+            items: values at the vertices, continued linearly over the triangles, or signals of their own kind.
+            view: any view of the surface; one for all items or one for each.
+
+        Example:
+            >>> surface.observe([torch.zeros(3, len(surface.mesh.vertices))], surface.grid(surface.shape(32))).shape
+            torch.Size([1, 3, 130, 13])
+        """
+        own = [item.spacing if isinstance(item, AbstractSurfaceSignal) else self.vertex_spacing() for item in items]
+        asked = view.spacing.flatten(1).amax(dim=1).double().expand(len(items)).tolist()
+        # Alike, so that an item does not depend on the others of a batch.
+        finest = [max(a, b) for a, b in zip(asked, own, strict=True)]
+        kinds: dict[tuple[int, int], list[int]] = {}
+        for i, (s, o) in enumerate(zip(finest, own, strict=True)):
+            octave = math.floor(2 * math.log2(math.sqrt(self.mesh.area) / s) + 1e-3)
+            kinds.setdefault((octave, max(0, math.floor(math.log2(s / o * 1.001)))), []).append(i)
+        out: Tensor | None = None
+        for (octave, finer), rows in kinds.items():
+            cloud = self._cloud(octave, group=min(16, 4**finer))
+            values = torch.stack([cloud.values(items[i]) for i in rows])
+            single = view.batch == 1 and len({finest[i] for i in rows}) == 1
+            spacing = torch.tensor([finest[i] for i in (rows[:1] if single else rows)], dtype=torch.float64)
+            points = view.coords if view.batch == 1 else view.coords[rows]
+            points = points if single else points.expand(len(rows), -1, -1)
+            whole = self._wholes.get((view.shape[-1], view.coords.dtype, view.coords.device))
+            known = single and whole is not None and whole.points is view.points
+            seen = cloud.seen(values, points, spacing=spacing, key=(view.shape, finest[rows[0]]) if known else None)
+            out = seen.new_empty(len(items), *seen.shape[1:]) if out is None else out
+            out[rows] = seen
+        assert out is not None, "no items to observe"
+        return out.unflatten(-1, view.shape).clamp(-1, 1).float()
+
+    def _cloud(self, octave: int, *, group: int) -> SurfaceCloud:
+        if (octave, group) not in self._reals:
+            spacing = math.sqrt(self.mesh.area) / 2 ** ((octave + 1) / 2)
+            self._reals[octave, group] = SurfaceCloud(self.mesh, spacing=spacing, group=group)
+        return self._reals[octave, group]
+
+    @property
+    def longest_period(self) -> float:
+        # Twice the longest side of the box around it, as for a box.
+        return self._longest_period
+
+    def _chart_points(self, n: int) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
+        step = torch.full((self.chart_count,), self.side / n, dtype=torch.float64)
+        face, inside = tangent_grid(self.mesh, self.charts, step=step, rows=n, columns=n)
+        return face.flatten(), inside.flatten(0, 1)
+
+    @functools.cached_property
+    def _shares(self) -> Float[Tensor, "N"]:
+        """Areas of the samples of charts of the base size: those of many even points, dealt out to the nearest."""
+        face, inside = self._chart_points(_BASE)
+        cloud = PointCloud(self.mesh.positions(face, inside), normals=self.mesh.normals[face])
+        face, inside = self.mesh.even(2 * len(cloud))
+        spacing = torch.full((1,), self.side / _BASE, dtype=torch.float64)
+        _, node, weight = cloud.weights(self.mesh.positions(face, inside)[None], spacing=spacing, sharp=False)
+        share = torch.zeros(len(cloud), dtype=torch.float64).index_add(0, node, weight)
+        return (share / share.mean()).clamp(min=0.02)
+
+    def _laid_out(
+        self, at: Frames, step: Float[Tensor, "B"], shape: tuple[int, int], *, device: torch.device | str,
+        dtype: torch.dtype,
+    ) -> View:  # fmt: skip
+        points = self.mesh.positions(*tangent_grid(self.mesh, at, step=step, rows=shape[0], columns=shape[1]))
+        view = self._view(
+            shape, points, step[:, None, None], weights=cell_areas(points, rows=shape[0], columns=shape[1]),
+            device=device, dtype=dtype,
+        )  # fmt: skip
+        middle = self.mesh.positions(at.face, at.inside)
+        return View(
+            shape=shape, spacing=view.spacing, center=middle.to(device, dtype), extent=view.extent, points=view.points,
+            weights=view.weights,
+        )  # fmt: skip
+
+    def _view(
+        self, shape: tuple[int, ...], points: Tensor, spacing: float | Tensor, *, weights: Tensor | None,
+        device: torch.device | str, dtype: torch.dtype,
+    ) -> View:  # fmt: skip
+        """A view of points in double precision, rounded once."""
+        if not isinstance(spacing, Tensor):
+            spacing = points.new_full((1, 1, 1), spacing)
+        if float(spacing.min()) != 0:
+            farthest = float(self.mesh.corners.abs().max())
+            check_precision(float(spacing.min()), farthest=farthest, dtype=dtype)
+        low, high = points.amin(dim=1), points.amax(dim=1)
+        return View(
+            shape=shape,
+            spacing=spacing.expand(*spacing.shape[:-1], 3).to(device, dtype),
+            center=((low + high) / 2).to(device, dtype),
+            extent=(high - low).to(device, dtype),
+            points=points.to(device, dtype),
+            weights=None if weights is None else (weights / weights.mean(dim=-1, keepdim=True)).to(device, dtype),
+        )

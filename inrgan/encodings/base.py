@@ -1,0 +1,73 @@
+"""Encodings of coordinates, and encodings made of others."""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from inrgan._typing import Float, Tensor
+from inrgan.errors import ConfigError
+from inrgan.views import View, directions
+
+
+class AbstractEncoding(nn.Module, abc.ABC):
+    """Coordinates to features that a small network can use, band-limited to the view's spacing.
+
+    Features have a second moment of 1 where nothing is faded out. An encoding holds no state of a sample.
+    """
+
+    size: int
+    """F, the number of features."""
+
+    @abc.abstractmethod
+    def forward(self, view: View) -> Float[Tensor, "#B N F"]:
+        """Encode every point of a view."""
+
+
+class JoinedEncoding(AbstractEncoding):
+    """The features of several encodings side by side.
+
+    Args:
+        encodings: one or more.
+
+    Raises:
+        ConfigError: there is none.
+
+    Example:
+        >>> JoinedEncoding([SphericalHarmonics(2), SphericalHarmonics(1)])(Sphere().grid((4, 8))).shape
+        torch.Size([1, 32, 13])
+    """
+
+    def __init__(self, encodings: Sequence[AbstractEncoding]):
+        super().__init__()
+        if not encodings:
+            raise ConfigError("no encodings were given to join; expected one or more")
+        self.parts = nn.ModuleList(encodings)
+        self.size = sum(e.size for e in encodings)
+
+    def forward(self, view: View) -> Float[Tensor, "#B N F"]:
+        return torch.cat([part(view) for part in self.parts], dim=-1)
+
+
+class DirectionalEncoding(AbstractEncoding):
+    """Another encoding, of the direction of each point alone: points are brought to unit length first.
+
+    What is made of it is then a function on the sphere, whose gradients in space are tangential.
+
+    Args:
+        encoding: of the unit vectors.
+
+    Example:
+        >>> encoding = DirectionalEncoding(FourierEncoding(3, longest_period=6.3, spacing=0.1, octaves=0, oblique=8))
+        >>> encoding(Sphere().grid((4, 8))).shape
+        torch.Size([1, 32, 16])
+    """
+
+    def __init__(self, encoding: AbstractEncoding):
+        super().__init__()
+        self.encoding, self.size = encoding, encoding.size
+
+    def forward(self, view: View) -> Float[Tensor, "#B N F"]:
+        return self.encoding(replace(view, points=directions(view.coords), axes=None))

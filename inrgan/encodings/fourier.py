@@ -1,0 +1,214 @@
+"""Fourier features: octaves along the axes, random frequencies, and the first layer of a SIREN."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from inrgan._typing import Float, Tensor
+from inrgan.encodings.base import AbstractEncoding
+from inrgan.errors import ConfigError
+from inrgan.resampling import fade
+from inrgan.views import View
+
+_SQRT2 = math.sqrt(2.0)
+
+
+class FourierEncoding(AbstractEncoding):
+    """sin and cos of 2π f·x, for the lowest octaves along the axes and for oblique frequencies drawn at random.
+
+    The band starts at the longest period and stops at 3/4 of the Nyquist frequency of ``spacing``, so that
+    every frequency is whole at the resolution it was built for and finer views add none that were never
+    trained. Oblique frequencies have log-uniform lengths in the band and uniform directions; in one dimension
+    they are log-uniform. The octaves tell where in the domain a point is. Detail is left to the oblique ones:
+    octaves all the way up are multiples of one another, and what a network makes of them repeats along the
+    axes, which shows as a grid. (Tancik et al. 2020, eq. 5; log basis as in NeRF, Mildenhall et al. 2020, eq. 4.)
+
+    Args:
+        dim: D.
+        longest_period: of the slowest octave, in coordinate units.
+        spacing: distance between samples at the finest resolution that will be trained.
+        octaves: how many along each axis, at most; fewer where the band ends.
+        oblique: how many random frequencies.
+        decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
+            together staying 1. A field that starts out smooth has less noise to unlearn.
+        seed: of the random frequencies; they are part of the architecture, and saved with it.
+        isotropic: fade a wave by its whole frequency, where a spacing has no axes, as on a sphere; otherwise each
+            axis by its component.
+
+    Raises:
+        ConfigError: a spacing that cannot carry the longest period, or no frequencies at all.
+
+    Example:
+        >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, octaves=3, oblique=8)
+        >>> enc(Box(2).grid((5, 7))).shape
+        torch.Size([1, 35, 28])
+    """
+
+    frequencies: Float[Tensor, "K D"]
+    amplitude: Float[Tensor, "K"]
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        longest_period: float,
+        spacing: float,
+        octaves: int = 64,
+        oblique: int = 0,
+        decay: float = 1.0,
+        seed: int = 0,
+        isotropic: bool = False,
+    ):
+        super().__init__()
+        lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
+        if not highest >= lowest:
+            raise ConfigError(
+                f"samples {spacing:g} apart cannot carry a wave of period {longest_period:g}; "
+                "expected a finer spacing or a larger domain"
+            )
+        if octaves < 0 or oblique < 0 or octaves + oblique < 1:
+            raise ConfigError(
+                f"{octaves} octaves and {oblique} oblique frequencies; expected 0 or more of each, and one"
+            )
+        octaves = min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1)
+        rows = [
+            [lowest * 2**k if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for k in range(octaves)
+        ]
+        generator = torch.Generator().manual_seed(seed)
+        headings = torch.randn(oblique, dim, generator=generator, dtype=torch.float64)
+        headings = headings / headings.norm(dim=-1, keepdim=True)
+        lengths = lowest * (highest / lowest) ** torch.rand(oblique, 1, generator=generator, dtype=torch.float64)
+        table = torch.cat([torch.tensor(rows, dtype=torch.float64).reshape(-1, dim), headings * lengths]).float()
+        self.register_buffer("frequencies", table)
+        amplitude = table.double().norm(dim=-1) ** -decay
+        self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
+        self.size, self.isotropic = 2 * table.shape[0], isotropic
+
+    def forward(self, view: View) -> Float[Tensor, "#B N F"]:
+        return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude, isotropic=self.isotropic)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """How plane waves move along one axis.
+
+    Attributes:
+        axis: coordinate along which they move.
+        turns: that each wave has gone at the positions along the axis of a product view, or at every point.
+        passes: how much of each wave is left there: what moves too fast for the sampling is gone.
+    """
+
+    axis: int
+    turns: Float[Tensor, "#B M K"]
+    passes: Float[Tensor, "#B M K"]
+
+
+def plane_waves(
+    view: View,
+    frequencies: Float[Tensor, "K D"] | Float[Tensor, "B K D"],
+    *,
+    amplitude: Float[Tensor, "K"] | None = None,
+    isotropic: bool = False,
+    carried: Carried | None = None,
+    finest: float = 0.0,
+) -> Float[Tensor, "#B N F"]:
+    """Sin, then cos, of 2π f·x at every point of a view, each as far as the view's spacing carries it.
+
+    An axis is band-limited by its own spacing; a wave passes when every axis carries its component.
+
+    On a product grid the waves are put together from one short table per axis by the addition theorem, with fading
+    and amplitudes in the tables: two passes over the result. Scattered points go through the same arithmetic, so
+    that both ways agree to rounding. Phases are reduced to one turn before sin is taken, which keeps high
+    frequencies accurate.
+
+    Args:
+        view: where.
+        frequencies: in turns per coordinate unit; the same for all samples, or each sample's own.
+        amplitude: factor on each wave.
+        isotropic: fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
+        carried: how the waves move along one of the axes.
+        finest: a view that is sampled more finely fades waves as one of this spacing does.
+
+    Example:
+        >>> plane_waves(Box(1).grid((8,)), torch.ones(3, 1)).shape
+        torch.Size([1, 8, 6])
+    """
+    f_BKD = (frequencies if frequencies.ndim == 3 else frequencies[None]).to(view.spacing.dtype)
+    waves = turned = None
+    for d in range(view.dim):
+        x_BM, spacing_BM = (
+            (view.coords[..., d], view.spacing[..., d]) if view.axes is None else (view.axes[d], view.axis_spacing[d])
+        )
+        f_B1K = f_BKD[:, None, :, d]
+        turns = x_BM[:, :, None] * f_B1K
+        if carried is not None and carried.axis == d:
+            turns = turns + carried.turns
+        phase = 2 * math.pi * (turns - turns.detach().round())
+        s, c = torch.sin(phase), torch.cos(phase)
+        if isotropic and d == 0:
+            assert view.axes is None or view.spacing.shape[1] == 1, "a spacing that varies along axes has axes"
+            passes = fade(view.spacing.amax(dim=-1, keepdim=True).clamp(min=finest) * f_BKD.norm(dim=-1)[:, None])
+            s, c = s * passes, c * passes
+        elif not isotropic:
+            passes = fade(spacing_BM[:, :, None].clamp(min=finest) * f_B1K)
+            s, c = s * passes, c * passes
+        if carried is not None and carried.axis == d:
+            s, c = s * carried.passes, c * carried.passes
+        if d == 0 and amplitude is not None:
+            s, c = s * amplitude.to(s.dtype), c * amplitude.to(s.dtype)
+        if view.axes is not None:
+            s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
+        if waves is None or turned is None:
+            waves, turned = torch.cat([s, c], dim=-1), torch.cat([c, -s], dim=-1)
+        else:  # (sin, cos) of a sum, and the same a quarter turn on, which only further axes need
+            ss, cc = torch.cat([s, s], dim=-1), torch.cat([c, c], dim=-1)
+            before = waves
+            waves = torch.addcmul(waves * cc, turned, ss)
+            turned = torch.addcmul(turned * cc, before, ss, value=-1) if d < view.dim - 1 else turned
+    assert waves is not None
+    return waves if view.axes is None else waves.flatten(1, -2)
+
+
+def _along(table: Float[Tensor, "B M K"], d: int, *, rank: int) -> Tensor:
+    """Put the table of coordinate d on its own array axis, counted from the end."""
+    return table.reshape(table.shape[0], *(table.shape[1] if a == rank - 1 - d else 1 for a in range(rank)), -1)
+
+
+class SineEncoding(AbstractEncoding):
+    """sin(2π f·x + φ) with frequencies evenly from −``highest`` to ``highest`` and phases at random, band-limited.
+
+    With ω₀ radians per unit of [−1, 1] the highest frequency of a SIREN's first layer is ω₀/2π periods per unit
+    (Sitzmann et al. 2020, sec. 3.2: weights even in ±1/inputs, times ω₀). What lies beyond, later layers have to
+    make as overtones.
+
+    Args:
+        dim: D.
+        highest: periods per coordinate unit.
+        count: features.
+        seed: of frequencies and phases.
+
+    Raises:
+        ConfigError: a number that is not positive.
+
+    Example:
+        >>> SineEncoding(1, highest=30 / (2 * 3.14), count=64)(Box(1).grid((5,))).shape
+        torch.Size([1, 5, 64])
+    """
+
+    frequencies: Float[Tensor, "K D"]
+    phases: Float[Tensor, "K"]
+
+    def __init__(self, dim: int, *, highest: float, count: int, seed: int = 0):
+        super().__init__()
+        if not 0 < highest < math.inf or count < 1:
+            raise ConfigError(f"{count} sines up to {highest} periods per unit; expected positive numbers")
+        generator = torch.Generator().manual_seed(seed)
+        draws = 2 * torch.rand(count, dim, generator=generator) - 1
+        self.register_buffer("frequencies", highest * draws)
+        self.register_buffer("phases", 2 * math.pi * torch.rand(count, generator=generator))
+        self.size = count
+
+    def forward(self, view: View) -> Float[Tensor, "#B N F"]:
+        sin, cos = plane_waves(view, self.frequencies).chunk(2, dim=-1)
+        return (sin * torch.cos(self.phases) + cos * torch.sin(self.phases)) * math.sqrt(2)

@@ -1,0 +1,207 @@
+"""Plane waves that move along one axis, and the paths that move them."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import nn
+
+from inrgan._typing import Float, Int, Tensor
+from inrgan.encodings.base import AbstractEncoding
+from inrgan.encodings.fourier import Carried, FourierEncoding, plane_waves
+from inrgan.errors import ConfigError
+from inrgan.resampling import fade
+from inrgan.views import View
+
+_CONSTANTS = 8
+_OCTAVES = 0.75
+"""By how much a sample's own frequency may lie above or below the shared one."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """Values of a sample's paths along the axis of a view.
+
+    Attributes:
+        values: at the positions along the axis of a product view, or at every point.
+        slopes: their derivatives along the axis.
+        spacing: the view's, along the axis.
+    """
+
+    values: Float[Tensor, "B M P"]
+    slopes: Float[Tensor, "B M P"]
+    spacing: Float[Tensor, "#B #M"]
+
+
+@final
+class AxisPaths(nn.Module):
+    """Smooth functions of one coordinate, each sample's own: a drift, and slow waves whose periods it chooses.
+
+    p(t) = G·(v u + Σₖ Aₖ (a sin 2πfₖt + b cos 2πfₖt)) + c. u is t measured from the middle of the domain; drift v,
+    phases and shares of the waves (a, b) and frequencies fₖ come from the latent, up to 3/4 of an octave to either side
+    of octaves that begin with a period of eight domains. Aₖ falls as 1/f, as the spectrum of a thing does that moves
+    at a velocity of no preferred frequency. The drift has no period, and the periods have no common one: nothing comes
+    back by construction. (Acyclic motion by predicted waves: Skorokhodov et al. 2022, "StyleGAN-V", with periods from
+    16 to 1024 frames.) Waves fade that the spacing along the axis, or training's where
+    it is the coarser, does not carry.
+
+    Args:
+        axis: the coordinate.
+        start: where the domain begins along it.
+        length: of the domain along it.
+        spacing: between samples along it at the finest resolution that will be trained.
+        count: P, paths.
+        octaves: of waves.
+        gains: whether a backbone lets the paths scale its layers' outputs, beside shifting them.
+        part: of the latent that the paths are made of beside the main one.
+
+    Raises:
+        ConfigError: a number that is not positive.
+
+    Example:
+        >>> paths = AxisPaths(2, start=0.0, length=2.0, spacing=0.125, count=6)
+        >>> paths.inputs, paths.count
+        (11, 6)
+    """
+
+    base: Float[Tensor, "K"]
+
+    def __init__(
+        self, axis: int, *, start: float, length: float, spacing: float, count: int = 16, octaves: int = 5,
+        gains: bool = True, part: str = "",
+    ):  # fmt: skip
+        super().__init__()
+        if axis < 0 or not (0 < length < math.inf and spacing > 0) or count < 1 or octaves < 1:
+            raise ConfigError(
+                f"{count} paths of {octaves} octaves along axis {axis}, {length} long, samples {spacing} apart; "
+                "expected positive numbers"
+            )
+        self.axis, self.middle, self.length, self.spacing = axis, start + length / 2, length, spacing
+        self.count, self.gains, self.part = count, gains, part
+        self.register_buffer("base", 2.0 ** torch.arange(octaves) / (8 * length))
+        self.gain = nn.Parameter(torch.full((count,), math.log(0.5)))
+
+    @property
+    def inputs(self) -> int:
+        """Entries of the basis that a path is a mixture of."""
+        return 1 + 2 * len(self.base)
+
+    @property
+    def constants(self) -> int:
+        """Inputs of the layer that chooses the frequencies, all of them 1."""
+        return _CONSTANTS
+
+    def forward(
+        self,
+        view: View,
+        rates: tuple[Float[Tensor, "B K _"], Float[Tensor, "B K"]],
+        mixture: tuple[Float[Tensor, "B P I"], Float[Tensor, "B P"]],
+    ) -> Path:
+        """The paths of every sample along the axis of a view.
+
+        Args:
+            view: from where.
+            rates: weight and bias of the layer that chooses the frequencies.
+            mixture: weight and bias of the layer that mixes the basis.
+        """
+        if view.axes is not None:
+            t_BM, spacing = view.axes[self.axis], view.axis_spacing[self.axis]
+        else:
+            t_BM, spacing = view.coords[..., self.axis], view.spacing[..., self.axis]
+        octave = _OCTAVES * torch.tanh(rates[0].sum(dim=-1) + rates[1])
+        f_B1K = (self.base.to(octave) * 2**octave)[:, None].to(t_BM.dtype)
+        since = (t_BM - self.middle)[:, :, None]
+        turns = since * f_B1K
+        phase = 2 * math.pi * (turns - turns.detach().round())
+        amplitude = fade(f_B1K * spacing.clamp(min=self.spacing)[..., None])
+        amplitude = amplitude * math.sqrt(2) / (2 * f_B1K * self.length).clamp(min=1)
+        s, c, w = torch.sin(phase) * amplitude, torch.cos(phase) * amplitude, 2 * math.pi * f_B1K
+        unit = math.sqrt(12) / self.length
+        drift = (since * unit).expand(len(s), -1, -1)
+        weight_BIP = (mixture[0] * self.gain.exp().to(mixture[0])[:, None]).transpose(1, 2)
+        basis = torch.cat([drift, s, c], dim=-1).to(weight_BIP.dtype)
+        basis_slopes = torch.cat([torch.full_like(drift, unit), c * w, -s * w], dim=-1).to(weight_BIP.dtype)
+        return Path(torch.baddbmm(mixture[1][:, None], basis, weight_BIP), basis_slopes @ weight_BIP, spacing)
+
+
+class TravellingEncoding(AbstractEncoding):
+    """Plane waves over all axes but one, carried along by where paths have got to on that one.
+
+    sin and cos of 2π f·(x + d(t)): waves are dealt out to groups, and every group has a displacement d of its own, a
+    path of the sample. The first group stands still. A wave's frequency along t is f·d′(t), and it fades as far as the
+    spacing along t, or that of training where it is the coarser, does not carry it: what moves too fast is blurred,
+    and rates beyond the training's show the same. Phases that are paths instead of sums of fixed periods never make a
+    motion come back by itself. (Yu et al. 2022, "DIGAN", add a function of time to what the first layer is given;
+    a displacement keeps what moves as it is.)
+
+    Args:
+        dim: D, all axes.
+        axis: along which the waves travel.
+        longest_period: of the slowest octave over the others.
+        spacing: distance between samples over the others at the finest resolution that will be trained.
+        axis_spacing: the same along the axis.
+        groups: how many, the still one among them.
+        octaves: as for ``FourierEncoding``.
+        oblique: as for ``FourierEncoding``.
+        seed: of the frequencies.
+
+    Raises:
+        ConfigError: as for ``FourierEncoding``; or fewer than 2 axes or 1 group.
+
+    Example:
+        >>> enc = TravellingEncoding(3, axis=2, longest_period=4, spacing=0.1, axis_spacing=0.1, groups=3, oblique=8)
+        >>> enc(Box(3).grid((2, 5, 7))).shape, enc.paths
+        (torch.Size([1, 70, 36]), 4)
+    """
+
+    frequencies: Float[Tensor, "K D"]
+    amplitude: Float[Tensor, "K"]
+    group: Int[Tensor, "K"]
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        axis: int,
+        longest_period: float,
+        spacing: float,
+        axis_spacing: float,
+        groups: int = 4,
+        octaves: int = 3,
+        oblique: int = 64,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if dim < 2 or not 0 <= axis < dim or groups < 1:
+            raise ConfigError(f"waves in {groups} groups along axis {axis} of {dim}; expected 1 or more and 2 axes")
+        flat = FourierEncoding(
+            dim - 1, longest_period=longest_period, spacing=spacing, octaves=octaves, oblique=oblique, seed=seed
+        )
+        table = flat.frequencies
+        self.register_buffer(
+            "frequencies", torch.cat([table[:, :axis], table.new_zeros(len(table), 1), table[:, axis:]], dim=1)
+        )
+        self.register_buffer("amplitude", math.sqrt(2) * flat.amplitude)
+        self.register_buffer("group", torch.arange(len(table)) % groups)
+        self.axis, self.axis_spacing, self.size = axis, axis_spacing, flat.size
+        self.paths = (groups - 1) * (dim - 1)
+        self._groups = groups
+
+    def forward(self, view: View, path: Path | None = None) -> Float[Tensor, "#B N F"]:
+        """Encode every point of a view; with a path, whose first ``paths`` values displace the groups."""
+        carried = None if path is None or self.paths == 0 else self._carried(view, path)
+        return plane_waves(view, self.frequencies, amplitude=self.amplitude, carried=carried)
+
+    def _carried(self, view: View, path: Path) -> Carried:
+        others = [f for d, f in enumerate(self.frequencies.unbind(dim=1)) if d != self.axis]
+        f_KE = torch.stack(others, dim=1).to(path.values.dtype)
+        turns, speed = (self._along(f_KE, x[..., : self.paths]) for x in (path.values, path.slopes))
+        passes = fade(speed * path.spacing.clamp(min=self.axis_spacing)[..., None])
+        return Carried(self.axis, turns.to(view.spacing.dtype), passes.to(view.spacing.dtype))
+
+    def _along(self, f_KE: Tensor, x_BMP: Tensor) -> Tensor:
+        """f·d of every wave, where its group is."""
+        moved = x_BMP.unflatten(-1, (self._groups - 1, f_KE.shape[1]))
+        moved = torch.cat([torch.zeros_like(moved[..., :1, :]), moved], dim=-2)
+        return (moved[..., self.group, :] * f_KE).sum(dim=-1)

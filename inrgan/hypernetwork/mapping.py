@@ -1,0 +1,76 @@
+"""The mapping network: from latents to mapped latents."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from inrgan._typing import Bool, Float, Int, Tensor
+from inrgan.layers import EqualizedLinear, leaky_relu, rms_normalize
+
+
+class MappingNetwork(nn.Module):
+    """z, and a label where there is one, to w.
+
+    The mean of w over training is tracked for truncation. (Karras et al. 2019, sec. 2 and appendix B.)
+
+    Args:
+        z_dim: Z.
+        w_dim: W.
+        depth: layers.
+        classes: number of labels; 0 for none.
+        rate: learning rate relative to the rest of the generator.
+        parts: name, and entries of z and of w, of further parts that are mapped apart: the last ones of each, in order.
+            Labels go to the main part.
+
+    Example:
+        >>> MappingNetwork(z_dim=8, w_dim=16, depth=2)(torch.zeros(3, 8)).shape
+        torch.Size([3, 16])
+    """
+
+    w_mean: Float[Tensor, "W"]
+
+    def __init__(
+        self, *, z_dim: int, w_dim: int, depth: int = 2, classes: int = 0, rate: float = 0.01,
+        parts: Sequence[tuple[str, int, int]] = (),
+    ):  # fmt: skip
+        super().__init__()
+        self.classes = classes
+        main_z, main_w = z_dim - sum(z for _, z, _ in parts), w_dim - sum(w for _, _, w in parts)
+        self._z_sizes = [main_z, *(z for _, z, _ in parts)]
+        self.labels = nn.Embedding(classes, main_z) if classes else None
+
+        def stack(inputs: int, width: int) -> nn.ModuleList:
+            pairs = itertools.pairwise([inputs] + [width] * depth)
+            return nn.ModuleList(EqualizedLinear(a, b, rate=rate) for a, b in pairs)
+
+        self.layers = stack(main_z * (2 if classes else 1), main_w)
+        self.parts = nn.ModuleDict({name: stack(z, w) for name, z, w in parts})
+        self.register_buffer("w_mean", torch.zeros(w_dim))
+
+    def forward(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Float[Tensor, "B W"]:
+        main, *others = z.split(self._z_sizes, dim=1)
+        x = rms_normalize(main)
+        if self.labels is not None:
+            assert labels is not None, "a conditional mapping network needs labels"
+            x = torch.cat([x, rms_normalize(self.labels(labels))], dim=-1)
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
+        mapped = [x]
+        for layers, own in zip(self.parts.values(), others, strict=True):
+            x = rms_normalize(own)
+            for layer in layers:  # type: ignore[attr-defined]
+                x = leaky_relu(layer(x))
+            mapped.append(x)
+        return torch.cat(mapped, dim=1) if others else x
+
+    @torch.no_grad()
+    def track(self, w: Float[Tensor, "B W"], *, decay: float = 0.998, valid: Bool[Tensor, ""] | None = None) -> None:
+        """Move the running mean of w toward this batch's mean, unless the batch is not valid."""
+        moved = self.w_mean.lerp(w.detach().float().mean(dim=0), 1 - decay)
+        self.w_mean.copy_(moved if valid is None else torch.where(valid, moved, self.w_mean))
+
+    def truncate(self, w: Float[Tensor, "B W"], truncation: float) -> Float[Tensor, "B W"]:
+        """Pull w towards its mean: 1 leaves it, 0 gives the mean."""
+        return w if truncation == 1 else self.w_mean + truncation * (w - self.w_mean)

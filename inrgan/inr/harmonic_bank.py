@@ -1,0 +1,125 @@
+"""A backbone for oscillating signals: slow networks that set the amplitudes of a bank of fast waves."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch.nn import functional as F
+
+from inrgan._typing import Float, Tensor
+from inrgan.domains import AbstractDomain
+from inrgan.encodings import AbstractEncoding, PeriodEncoding
+from inrgan.errors import ConfigError
+from inrgan.inr.base import AbstractINR, LayerSpec, LayerUnits, Weights, soft_clip
+from inrgan.inr.multiscale import MultiScaleINR
+from inrgan.views import View
+
+_BANDS = 16
+"""Levels of a bank of periods."""
+
+_GAIN = 0.9598
+"""Root of the second moment of softplus, of normal inputs."""
+
+_LEVEL = 0.25
+"""Standard deviation that a new generator's signals have where amplitudes have a second moment of 1."""
+
+
+class CarrierINR(AbstractINR):
+    """Waves of the encoding, whose amplitudes are signals of a multi-scale network on a lattice.
+
+    f(x) = Σₖ aₖ(x) eₖ(x): the encoding e is that of the queried points, the amplitudes a are made at the nodes of
+    the finest lattice and carried to the points by B-splines. Nothing but products and sums happens at the points.
+    So the signal is cheap there, and its band is known: it is that of the waves, plus that of the lattice. Waves
+    that a view cannot carry are faded out, and what is left has nothing to alias.
+    (Signals as carriers times slow envelopes: Flanagan & Golden 1966, "Phase vocoder"; in networks, harmonic
+    oscillators with predicted amplitudes: Engel et al. 2020, "DDSP".)
+
+    At the nodes, aₖ = softplus(lₖ) bₖ. The levels l are sums of one that all waves share and of those of a few bands:
+    silence is a level that is low, instead of many waves that have to cancel, and how loud a signal is does not depend
+    on what it is made of.
+
+    Where the encoding of the points bends (``PeriodEncoding(bend=...)``), one more layer of two inputs gives every
+    wave the sample's own phase, the direction of its row, and frequency, by its bias.
+
+    Args:
+        domain: where the coordinates live.
+        encoding: makes the encoding for samples no finer than the given spacing.
+        spacing: of the finest resolution that will be trained.
+        channels: C.
+        lattices: cells along the shortest side of the domain, coarse to fine; the amplitudes live on the last.
+        widths: layer widths, one for each lattice.
+        depths: layers, one for each lattice.
+
+    Raises:
+        ConfigError: the lists do not fit together.
+    """
+
+    bands: Float[Tensor, "L F"]
+
+    bound = staticmethod(soft_clip)
+
+    def __init__(
+        self,
+        domain: AbstractDomain,
+        *,
+        encoding: Callable[[float], AbstractEncoding],
+        spacing: float,
+        channels: int,
+        lattices: Sequence[int],
+        widths: Sequence[int],
+        depths: Sequence[int],
+    ):
+        super().__init__()
+        if not lattices or not len(widths) == len(depths) == len(lattices):
+            raise ConfigError(
+                f"got {len(lattices)} lattices, {len(widths)} widths and {len(depths)} depths; expected one or more, "
+                "as many of each"
+            )
+        self.channels = channels
+        self.lattice = domain.lattice(lattices[-1])
+        self.carriers = encoding(spacing)
+        bands = torch.ones(1, self.carriers.size)
+        if isinstance(self.carriers, PeriodEncoding):
+            # One level that all waves share, and one for each band. Squares of shares add up to 1.
+            bands = torch.cat([0.8 * bands, 0.6 * self.carriers.bands(_BANDS)])
+        self.register_buffer("bands", bands, persistent=False)
+        self.amplitudes = MultiScaleINR(
+            domain, encoding=encoding, spacing=max(domain.spacing(lattices[-1]), spacing),
+            channels=channels * (self.carriers.size + len(bands)), lattices=lattices[:-1], widths=widths, depths=depths,
+        )  # fmt: skip
+        self.layers = self.amplitudes.layers
+        if isinstance(self.carriers, PeriodEncoding) and self.carriers.bend > 0:
+            self.layers += (LayerSpec(name="tuning", inputs=2, outputs=self.carriers.size // 2),)
+
+    def forward(
+        self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B N C"]:
+        stencil = self.lattice.stencil(view)
+        slow = weights[: len(self.amplitudes.layers)]
+        amplitudes, levels = self.amplitudes(stencil.nodes, slow, trace=trace).split(
+            [self.channels * self.carriers.size, self.channels * len(self.bands)], dim=-1
+        )
+        gain = F.softplus(levels.unflatten(-1, (self.channels, -1)) @ self.bands.to(levels.dtype)) / _GAIN
+        amplitudes = stencil.interpolate((amplitudes.unflatten(-1, (self.channels, -1)) * gain).flatten(-2))
+        if len(weights) > len(slow):
+            assert isinstance(self.carriers, PeriodEncoding)
+            waves = self.carriers.tuned(view, shift=weights[-1].bias, phase=weights[-1].weight)
+        else:
+            waves = self.carriers(view)
+        waves = waves.to(amplitudes.dtype)
+        # Amplitudes and waves have a second moment of 1: the root keeps their sum there, a fourth of it leaves
+        # waves room to oscillate within the bound.
+        signal = (amplitudes.unflatten(-1, (self.channels, -1)) * waves[:, :, None]).sum(dim=-1)
+        signal = signal * (_LEVEL / math.sqrt(self.carriers.size))
+        if trace is not None:
+            trace["signal"] = signal
+        return signal
+
+    def prepare(self, view: View) -> None:
+        self.amplitudes.prepare(self.lattice.stencil(view).nodes)
+
+    def units(self) -> tuple[LayerUnits, ...]:
+        return (*self.amplitudes.units(), *super().units()[len(self.amplitudes.layers) :])
+
+    def compile_layers(self, *, backend: str = "inductor") -> None:
+        self.amplitudes.compile_layers(backend=backend)

@@ -1,0 +1,223 @@
+"""The default backbone: wide layers on coarse lattices, a few narrow ones at the queried coordinates."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from inrgan._typing import Float, Tensor
+from inrgan.domains import AbstractDomain, AbstractStencil
+from inrgan.encodings import AbstractEncoding, AxisPaths, TravellingEncoding
+from inrgan.errors import ConfigError
+from inrgan.inr.base import (
+    SETTLE_EVERY,
+    SILU_GAIN,
+    AbstractINR,
+    LayerSpec,
+    LayerUnits,
+    LayerWeights,
+    Units,
+    Weights,
+    by_blocks,
+    linear,
+    settle,
+)
+from inrgan.views import View
+
+
+class MultiScaleINR(AbstractINR):
+    """A multi-layer perceptron over coordinates, most of it evaluated on coarse lattices.
+
+    Stage k runs at the nodes of lattice k and is carried to the nodes of the next stage, and at last to the
+    queried points, by twice differentiable B-splines. Every stage sees the encoding of its own positions.
+    Each stage ends in a linear head; the heads' sum is the signal. Because a linear map commutes with
+    interpolation, both the head and the passage to the next stage are applied where there are fewer nodes.
+
+    With paths, signals move along one axis: the waves of a ``TravellingEncoding`` are displaced by them, and the first
+    layer of every stage is shifted and, where they have gains, scaled by linear maps of them. Scaling a layer's outputs
+    scales the rows of its weights: these are then functions of the coordinate along the axis.
+
+    With no lattices this is the plain pointwise MLP. (Multi-scale INRs: Skorokhodov et al. 2021, sec. 3.3,
+    there tied to a pixel grid; here continuous.)
+
+    Args:
+        domain: where the coordinates live.
+        encoding: makes the encoding for samples no finer than the given spacing.
+        spacing: of the finest resolution that will be trained.
+        channels: C.
+        lattices: cells along the shortest side of the domain, coarse to fine.
+        widths: layer widths per stage; one more than ``lattices``, the last at the queried points.
+        depths: layers per stage.
+        paths: what moves signals along an axis; None where nothing does.
+
+    Raises:
+        ConfigError: the lists do not fit together, or the paths do not fit the encoding.
+    """
+
+    def __init__(
+        self,
+        domain: AbstractDomain,
+        *,
+        encoding: Callable[[float], AbstractEncoding],
+        spacing: float,
+        channels: int,
+        lattices: Sequence[int],
+        widths: Sequence[int],
+        depths: Sequence[int],
+        paths: AxisPaths | None = None,
+    ):
+        super().__init__()
+        if not len(widths) == len(depths) == len(lattices) + 1:
+            raise ConfigError(
+                f"got {len(lattices)} lattices, {len(widths)} widths and {len(depths)} depths; "
+                "expected one width and one depth per lattice, and one more for the queried points"
+            )
+        if min((*widths, *depths)) < 1 or min(lattices, default=2) < 2:
+            raise ConfigError(f"widths {widths} and depths {depths} must be positive, lattices {lattices} 2 or more")
+        self.channels = channels
+        self.widths, self.depths = tuple(widths), tuple(depths)
+        self.lattices = [domain.lattice(n) for n in lattices]
+        spacings = [max(domain.spacing(n), spacing) for n in lattices] + [spacing]
+        self.encodings = nn.ModuleList(encoding(s) for s in spacings)
+        layers, before = [], 0
+        for k, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            for i in range(depth):
+                inputs = before + self.encodings[k].size if i == 0 else width  # type: ignore[operator]
+                layers.append(LayerSpec(name=f"stage{k}_layer{i}", inputs=inputs, outputs=width))  # type: ignore[arg-type]
+            layers.append(LayerSpec(name=f"stage{k}_head", inputs=width, outputs=channels))
+            before = width
+        self.paths, self._own = paths, len(layers)
+        if paths is not None:
+            for encoding_k in self.encodings:
+                if not isinstance(encoding_k, TravellingEncoding) or encoding_k.paths > paths.count:
+                    raise ConfigError(
+                        "paths move the waves of a TravellingEncoding, which asks for no more than there are"
+                    )
+            own = [("paths_rates", paths.constants, len(paths.base)), ("paths_mixture", paths.inputs, paths.count)]
+            each = 2 if paths.gains else 1
+            own += [(f"stage{k}_paths", paths.count, each * width) for k, width in enumerate(widths)]
+            layers += [LayerSpec(name=name, inputs=a, outputs=b, part=paths.part) for name, a, b in own]
+        self.layers = tuple(layers)
+
+    def forward(
+        self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B N C"]:
+        encodings, shifts, stencils = self._places(view, weights)
+        batch = weights[0].weight.shape[0]
+        coming = signal = None
+        for k, encoded in enumerate(encodings):
+            layers = partial(self._stage, k, weights, trace)
+            inputs = [x for x in (encoded, coming, shifts[k]) if x is not None]
+            if trace is not None:
+                outputs = layers(*inputs)
+            else:
+                outputs = by_blocks(layers, *inputs, numbers=batch * encoded.shape[1] * self.widths[k])
+            y = outputs[0] / math.sqrt(len(encodings))
+            signal = y if signal is None else signal + y
+            if k < len(self.lattices):
+                coming = stencils[k].interpolate(outputs[1])
+                signal = stencils[k].interpolate(signal)
+        assert signal is not None
+        if trace is not None:
+            trace["signal"] = signal
+        return signal
+
+    def _stage(
+        self, k: int, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor, *more: Tensor
+    ) -> tuple[Tensor, ...]:
+        """What a stage adds to the signal, and its part of the next stage's first layer.
+
+        ``more`` is what comes from the stage before, of all but the first, and what the paths do, where there are any.
+        """
+        coming = more[0] if k > 0 else None
+        first = sum(self.depths[:k]) + k  # a stage has its depth's layers and a head
+        spec = self.layers[first]
+        x = linear(encoded, _columns(weights[first], spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
+        if self.paths is not None:
+            shift, *gain = more[-1].split(spec.outputs, dim=-1)
+            x = torch.addcmul(x + shift, x, gain[0]) if gain else x + shift
+        x = _activate(x, spec.name, trace)
+        for i in range(1, self.depths[k]):
+            x = linear(x, weights[first + i], gain=SILU_GAIN)
+            settled = i % SETTLE_EVERY == SETTLE_EVERY - 1
+            x = _activate(x, self.layers[first + i].name, trace, settled=settled)
+        y = linear(x, weights[first + self.depths[k]], gain=SILU_GAIN)
+        if k == len(self.lattices):
+            return (y,)
+        # The part of the next stage's first layer that acts on these features; a constant passes the
+        # interpolation unchanged, so the bias goes along.
+        onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
+        return y, linear(x, onward, gain=SILU_GAIN)
+
+    def prepare(self, view: View) -> None:
+        for lattice in reversed(self.lattices):
+            view = lattice.stencil(view).nodes
+
+    def units(self) -> tuple[LayerUnits, ...]:
+        out, before = [], ()
+        for k, (width, depth) in enumerate(zip(self.widths, self.depths, strict=True)):
+            columns = (*before, Units("", self.encodings[k].size))  # type: ignore[arg-type]
+            for i in range(depth):
+                rows = (Units(f"stage{k}_layer{i}", width),)
+                out.append(LayerUnits(rows, columns))
+                columns = before = rows
+            out.append(LayerUnits((Units("", self.channels),), before))
+        for spec in self.layers[self._own :]:
+            rows = (Units("", spec.outputs),)
+            if spec.name.startswith("stage"):  # shifts, and perhaps gains, of the units of a first layer
+                k = int(spec.name.removeprefix("stage").removesuffix("_paths"))
+                rows = (Units(f"stage{k}_layer0", self.widths[k]),) * (spec.outputs // self.widths[k])
+            out.append(LayerUnits(rows, (Units("", spec.inputs),)))
+        return tuple(out)
+
+    def compile_layers(self, *, backend: str = "inductor") -> None:
+        # How many nodes a view needs depends on its data; the layers compile without it. Not a decorator of the
+        # method: it would load all of torch's compiler as soon as this file is imported.
+        self._places = torch.compiler.disable(self._places)  # type: ignore[assignment]
+        self.compile(backend=backend)
+
+    def _places(self, view: View, weights: Weights) -> tuple[list[Tensor], list[Tensor | None], list[AbstractStencil]]:
+        """The encoded positions of every stage, what the paths do there, and the stencils between them.
+
+        Coordinates may be more precise than weights.
+        """
+        dtype = weights[0].weight.dtype
+        stencils, places = [], [view]
+        for lattice in reversed(self.lattices):
+            stencils.insert(0, lattice.stencil(places[0]))
+            places.insert(0, stencils[0].nodes)
+        if self.paths is None:
+            encoded = [encoding(place).to(dtype) for encoding, place in zip(self.encodings, places, strict=True)]
+            return encoded, [None] * len(places), stencils
+        encoded, shifts = [], []
+        rates, mixture, *through = weights[self._own :]
+        for encoding, place, layer in zip(self.encodings, places, through, strict=True):
+            path = self.paths(place, (rates.weight, rates.bias), (mixture.weight, mixture.bias))
+            encoded.append(encoding(place, path).to(dtype))
+            shifts.append(_spread(linear(path.values.to(dtype), layer), place, axis=self.paths.axis))
+        return encoded, shifts, stencils
+
+
+def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, settled: bool = False) -> Tensor:
+    """SiLU: smooth, so that fields have derivatives of every order."""
+    x = settle(F.silu(x)) if settled else F.silu(x)
+    if trace is not None:
+        trace[name] = x * SILU_GAIN
+    return x
+
+
+def _spread(x: Tensor, view: View, *, axis: int) -> Tensor:
+    """What was computed along one axis of a product view, at every point of it."""
+    if view.axes is None:
+        return x
+    rank = len(view.shape)
+    shape = [view.shape[a] if a == rank - 1 - axis else 1 for a in range(rank)]
+    return x.unflatten(1, shape).expand(-1, *view.shape, -1).flatten(1, rank)
+
+
+def _columns(layer: LayerWeights, start: int, stop: int) -> LayerWeights:
+    """The part of a layer that acts on some of its inputs."""
+    return LayerWeights(layer.weight[:, :, start:stop], layer.bias)

@@ -1,0 +1,128 @@
+"""Samplers of full-domain views: a fixed grid, and random resolutions."""
+
+import abc
+import math
+
+import torch
+
+from inrgan.domains import AbstractDomain
+from inrgan.errors import ConfigError
+from inrgan.views import View
+
+
+class AbstractSampler(abc.ABC):
+    """Draws a View of a domain for one training step."""
+
+    fixed: bool
+    """Whether reals are always seen from the same view, so that what was seen through it can be kept."""
+
+    @abc.abstractmethod
+    def at_most(self, resolution: int) -> "AbstractSampler":
+        """The same law of views, none of them with more samples along the shortest side of the domain."""
+
+    @abc.abstractmethod
+    def finest(self, domain: AbstractDomain) -> float:
+        """The smallest spacing that a view may have, in coordinate units."""
+
+    @abc.abstractmethod
+    def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
+        """A view, on the CPU; its batch axis is 1 where all samples are seen from the same place."""
+
+    def reals_view(self, view: View, *, domain: AbstractDomain) -> View:
+        """From where reals are seen while the generator is asked at a drawn view: from the same one, usually."""
+        del domain
+        return view
+
+
+class FullGrid(AbstractSampler):
+    """The whole domain at one resolution: ordinary training.
+
+    Args:
+        resolution: samples along the shortest side.
+
+    Raises:
+        ConfigError: the resolution is not positive.
+
+    Example:
+        >>> FullGrid(32).draw(Box(2), batch=4, generator=torch.Generator()).shape
+        (32, 32)
+    """
+
+    fixed = True
+
+    def __init__(self, resolution: int):
+        if resolution < 1:
+            raise ConfigError(f"the resolution is {resolution}; expected 1 or more")
+        self.resolution = resolution
+
+    def at_most(self, resolution: int) -> "FullGrid":
+        return FullGrid(min(self.resolution, resolution))
+
+    def finest(self, domain: AbstractDomain) -> float:
+        return domain.spacing(self.resolution)
+
+    def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
+        del batch, generator
+        return domain.grid(domain.shape(self.resolution))
+
+
+class RandomResolution(AbstractSampler):
+    """The whole domain at a resolution drawn anew every step: the random-resolution loss.
+
+    Any-resolution training after Chai et al. 2022 (sec. 3.1), there with patches.
+
+    Args:
+        lowest: fewest samples along the shortest side.
+        highest: most.
+        law: ``uniform`` in the number of samples, or ``log`` for as many steps in every octave.
+        multiple: sizes are multiples of this, which spares a critic's ragged borders.
+        aspect: by how much one axis may be sampled more coarsely than another, drawn anew every step.
+
+    Raises:
+        ConfigError: the range is empty or the law unknown.
+
+    Example:
+        >>> view = RandomResolution(16, 64).draw(Box(2), batch=4, generator=torch.Generator())
+        >>> 16 <= view.shape[0] <= 64
+        True
+    """
+
+    fixed = False
+
+    def __init__(self, lowest: int, highest: int, *, law: str = "uniform", multiple: int = 4, aspect: float = 1.0):
+        if not 1 <= lowest <= highest:
+            raise ConfigError(
+                f"resolutions from {lowest} to {highest}; expected 1 or more, and a range that is not empty"
+            )
+        if law not in ("uniform", "log"):
+            raise ConfigError(f"unknown law of resolutions {law!r}; expected uniform or log")
+        if multiple < 1 or highest // multiple * multiple < lowest:
+            raise ConfigError(f"no multiple of {multiple} lies between {lowest} and {highest}")
+        if not aspect >= 1:
+            raise ConfigError(f"the aspect of random resolutions is {aspect}; expected 1 or more")
+        self.lowest, self.highest, self.law, self.multiple, self.aspect = lowest, highest, law, multiple, aspect
+
+    def at_most(self, resolution: int) -> "RandomResolution":
+        highest = max(self.multiple, min(self.highest, resolution))
+        lowest = min(self.lowest, highest // self.multiple * self.multiple)
+        return RandomResolution(lowest, highest, law=self.law, multiple=self.multiple, aspect=self.aspect)
+
+    def finest(self, domain: AbstractDomain) -> float:
+        return domain.spacing(self.highest // self.multiple * self.multiple)
+
+    def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
+        del batch
+        first, last = -(-self.lowest // self.multiple), self.highest // self.multiple
+        u = float(torch.rand((), generator=generator, dtype=torch.float64))
+        if self.law == "log":
+            k = math.floor(first * ((last + 1) / first) ** u)
+        else:
+            k = first + math.floor(u * (last + 1 - first))
+        shape = domain.shape(min(k, last) * self.multiple)
+        if self.aspect > 1:  # axes only get coarser, so that no more is asked of the reals
+            v = torch.rand(len(shape), generator=generator, dtype=torch.float64)
+            factors = (self.aspect ** (v - v.max())).tolist()
+            floor = min(self.lowest, *shape)
+            shape = tuple(max(floor, round(n * f / self.multiple) * self.multiple)
+                          for n, f in zip(shape, factors, strict=True))  # fmt: skip
+        return domain.grid(shape)
