@@ -44,7 +44,7 @@ def main() -> None:
     print(f"WaveGAN    {gmac(lambda: other(torch.zeros(1, 100))):.3f} GMAC")
     modality = AudioModality()
     view = modality.domain.grid((16384,))
-    for backbone in ("carriers", "multiscale"):
+    for backbone in ("harmonic-bank", "multiscale"):
         for preset in ("tiny", "base", "large"):
             G = Generator(modality, preset=preset, backbone=backbone).eval()
             cost = gmac(lambda G=G: G(torch.zeros(1, G.z_dim))(view))

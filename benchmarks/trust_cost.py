@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 
 import torch
-
-from inrgan import ImageModality, Trainer, recipes
-from inrgan.training import update_ema
 from inrgan.training._descent import copies, shorten
 from inrgan.training._layers import health_of_layers, spread_of_layers
 from inrgan.training._updates import last_updates, update_measures
+
+from inrgan import ImageModality, Trainer, recipes
+from inrgan.training import update_ema
 
 
 def measured(what: Callable[[], object], *, repeats: int) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from inrgan.hypernetwork import (
     MappingNetwork,
     StyleHypernetwork,
 )
-from inrgan.inr import AbstractINR, CarrierINR, MultiScaleINR, PolynomialINR
+from inrgan.inr import AbstractINR, HarmonicBankINR, MultiScaleINR, PolynomialINR
 from inrgan.modality import Modality
 from inrgan.sizes import Backbone, GeneratorSizes, Hypernetwork, override
 from inrgan.views import View
@@ -42,8 +42,8 @@ class Generator(nn.Module):
         rank: of the factorized modulation.
         modulation: form of the factorized modulation.
         demodulated: whether rows of its weights are brought to unit length.
-        backbone: ``multiscale``, ``pointwise``, ``polynomial`` or ``carriers``; the modality's where None.
-        lattices: cells along the shortest side of each lattice (multiscale and carriers).
+        backbone: ``multiscale``, ``pointwise``, ``polynomial`` or ``harmonic-bank``; the modality's where None.
+        lattices: cells along the shortest side of each lattice (multiscale and harmonic bank).
         widths: layer widths per stage.
         depths: layers per stage.
 
@@ -249,14 +249,14 @@ def _backbone(sizes: GeneratorSizes, modality: Modality) -> AbstractINR:
             width=sizes.widths[0],
             depth=sizes.depths[0],
         )
-    if sizes.backbone not in ("multiscale", "pointwise", "carriers"):
+    if sizes.backbone not in ("multiscale", "pointwise", "harmonic-bank"):
         raise ConfigError(
-            f"unknown backbone {sizes.backbone!r}; expected multiscale, pointwise, carriers or polynomial"
+            f"unknown backbone {sizes.backbone!r}; expected multiscale, pointwise, harmonic-bank or polynomial"
         )
     if sizes.backbone == "pointwise" and sizes.lattices:
         raise ConfigError(f"a pointwise backbone has no lattices; got {sizes.lattices}")
-    if sizes.backbone == "carriers":
-        return CarrierINR(
+    if sizes.backbone == "harmonic-bank":
+        return HarmonicBankINR(
             modality.domain, encoding=modality.encoding, spacing=spacing, channels=modality.signal_channels,
             lattices=sizes.lattices, widths=sizes.widths, depths=sizes.depths,
         )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from inrgan.errors import ConfigError
 
-Backbone = Literal["multiscale", "pointwise", "polynomial", "carriers"]
+Backbone = Literal["multiscale", "pointwise", "polynomial", "harmonic-bank"]
 Hypernetwork = Literal["factorized", "style", "full"]
 Preset = Literal["tiny", "base", "large"]
 PRESETS: tuple[Preset, ...] = ("tiny", "base", "large")
@@ -37,7 +37,7 @@ class GeneratorSizes:
     lattices: tuple[int, ...] = ()
     """Cells along the shortest side of each lattice, coarse to fine."""
     widths: tuple[int, ...] = (128,)
-    """Layer widths per stage; the last stage runs at the queried points (with carriers, on the last lattice)."""
+    """Layer widths per stage; the last stage runs at the queried points (with a harmonic bank, on the last lattice)."""
     depths: tuple[int, ...] = (7,)
     """Layers per stage."""
     classes: int = 0
@@ -49,6 +49,8 @@ class GeneratorSizes:
         return max(1, self.z_dim // 4), max(1, self.w_dim // 4)
 
     def __post_init__(self):
+        if self.backbone == "carriers":  # the name in earlier versions
+            object.__setattr__(self, "backbone", "harmonic-bank")
         sizes = {
             "z_dim": self.z_dim, "w_dim": self.w_dim, "mapping_depth": self.mapping_depth, "rank": self.rank,
             "widths": min(self.widths, default=0), "depths": min(self.depths, default=0),
@@ -117,7 +119,7 @@ def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "mult
     check_preset(preset)
     z_dim, w_dim, rank, widths, depths = _TABLE[preset]
     sizes = GeneratorSizes(z_dim=z_dim, w_dim=w_dim, rank=rank, backbone=backbone)
-    if backbone in ("multiscale", "carriers"):
+    if backbone in ("multiscale", "harmonic-bank"):
         fine = min(64, max(4, resolution // (2 if resolution <= 64 else 4)))
         coarse = max(4, fine // 4)
         stages = 3 if backbone == "multiscale" else 2

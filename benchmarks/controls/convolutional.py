@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from inrgan import Modality, View
-from inrgan.layers import EqualizedLinear, leaky_relu
 from inrgan.files import replacing, write_json
 from inrgan.hypernetwork import MappingNetwork
+from inrgan.layers import EqualizedLinear, leaky_relu
 
 
 class StyledConv(nn.Module):

@@ -13,14 +13,14 @@ from inrgan.inr.base import (
     permuted,
     unflat,
 )
-from inrgan.inr.harmonic_bank import CarrierINR
+from inrgan.inr.harmonic_bank import HarmonicBankINR
 from inrgan.inr.multiscale import MultiScaleINR
 from inrgan.inr.polynomial import PolynomialINR
 
 __all__ = [
     "SILU_GAIN",
     "AbstractINR",
-    "CarrierINR",
+    "HarmonicBankINR",
     "LayerSpec",
     "LayerUnits",
     "LayerWeights",

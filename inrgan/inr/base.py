@@ -16,8 +16,8 @@ SILU_GAIN = 1.6766
 """SiLU shrinks a unit normal to a second moment of 0.3557; this restores 1. Backbones apply it in the product
 that follows an activation, where it is free."""
 
-SETTLE_EVERY = 3
-"""Layers after which backbones settle their features."""
+NORMALIZE_EVERY = 3
+"""Layers after which backbones normalize their features."""
 
 BLOCK = {"cpu": 1 << 18}
 """Numbers in a layer's output above which points are evaluated in blocks, by kind of device. A layer's output
@@ -160,7 +160,7 @@ def soft_clip(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
     return x / scale * ((1 / scale) ** 8 + (x / scale) ** 8) ** -0.125
 
 
-def settle(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
+def normalize(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
     """Scale each point's features to the second moment that SiLU gives a unit normal, whatever they have.
 
     The gain alone holds the scale of a few layers only: SiLU bends from x/2 to x, so that near scale 1 its second
@@ -168,7 +168,7 @@ def settle(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
     large (in the logarithm). The norm is over one point's features: a field stays a function of the coordinate.
 
     Example:
-        >>> settle(torch.full((2, 8), 3.0)).square().mean().item() * SILU_GAIN**2
+        >>> normalize(torch.full((2, 8), 3.0)).square().mean().item() * SILU_GAIN**2
         1.0
     """
     return rms_normalize(x) * (1 / SILU_GAIN)

@@ -24,7 +24,7 @@ _LEVEL = 0.25
 """Standard deviation that a new generator's signals have where amplitudes have a second moment of 1."""
 
 
-class CarrierINR(AbstractINR):
+class HarmonicBankINR(AbstractINR):
     """Waves of the encoding, whose amplitudes are signals of a multi-scale network on a lattice.
 
     f(x) = Σₖ aₖ(x) eₖ(x): the encoding e is that of the queried points, the amplitudes a are made at the nodes of
@@ -77,7 +77,7 @@ class CarrierINR(AbstractINR):
             )
         self.channels = channels
         self.lattice = domain.lattice(lattices[-1])
-        self.carriers = encoding(spacing)
+        self.carriers = encoding(spacing)  # by this name in checkpoints
         bands = torch.ones(1, self.carriers.size)
         if isinstance(self.carriers, PeriodEncoding):
             # One level that all waves share, and one for each band. Squares of shares add up to 1.

@@ -13,7 +13,7 @@ from inrgan.domains import AbstractDomain, AbstractStencil
 from inrgan.encodings import AbstractEncoding, AxisPaths, TravellingEncoding
 from inrgan.errors import ConfigError
 from inrgan.inr.base import (
-    SETTLE_EVERY,
+    NORMALIZE_EVERY,
     SILU_GAIN,
     AbstractINR,
     LayerSpec,
@@ -23,7 +23,7 @@ from inrgan.inr.base import (
     Weights,
     by_blocks,
     linear,
-    settle,
+    normalize,
 )
 from inrgan.views import View
 
@@ -142,8 +142,8 @@ class MultiScaleINR(AbstractINR):
         x = _activate(x, spec.name, trace)
         for i in range(1, self.depths[k]):
             x = linear(x, weights[first + i], gain=SILU_GAIN)
-            settled = i % SETTLE_EVERY == SETTLE_EVERY - 1
-            x = _activate(x, self.layers[first + i].name, trace, settled=settled)
+            normalized = i % NORMALIZE_EVERY == NORMALIZE_EVERY - 1
+            x = _activate(x, self.layers[first + i].name, trace, normalized=normalized)
         y = linear(x, weights[first + self.depths[k]], gain=SILU_GAIN)
         if k == len(self.lattices):
             return (y,)
@@ -201,9 +201,9 @@ class MultiScaleINR(AbstractINR):
         return encoded, shifts, stencils
 
 
-def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, settled: bool = False) -> Tensor:
+def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, normalized: bool = False) -> Tensor:
     """SiLU: smooth, so that fields have derivatives of every order."""
-    x = settle(F.silu(x)) if settled else F.silu(x)
+    x = normalize(F.silu(x)) if normalized else F.silu(x)
     if trace is not None:
         trace[name] = x * SILU_GAIN
     return x

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from inrgan._typing import Float, Tensor
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
-from inrgan.inr.base import SILU_GAIN, AbstractINR, LayerSpec, LayerUnits, Units, Weights, by_blocks, linear, settle
+from inrgan.inr.base import SILU_GAIN, AbstractINR, LayerSpec, LayerUnits, Units, Weights, by_blocks, linear, normalize
 from inrgan.views import View
 
 
@@ -82,7 +82,7 @@ class PolynomialINR(AbstractINR):
             factor = 1 + linear(encoded, weights[2 * k - 1])
             x = F.silu(linear(x * factor, weights[2 * k], gain=SILU_GAIN / math.sqrt(2)))
             if k % 2 == 1:  # a product of two factors varies more than a layer does
-                x = settle(x)
+                x = normalize(x)
             if trace is not None:
                 trace[f"level{k}"] = x * SILU_GAIN
         signal = linear(x, weights[-1], gain=SILU_GAIN)

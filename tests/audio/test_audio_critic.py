@@ -10,7 +10,7 @@ from inrgan.losses import LossOptions, gradient_penalty
 SIZES = CriticSizes(width=4, max_width=8)
 SMALL = {
     "generator": GeneratorSizes(
-        z_dim=8, w_dim=16, rank=2, backbone="carriers", lattices=(8, 32), widths=(16, 16), depths=(1, 1)
+        z_dim=8, w_dim=16, rank=2, backbone="harmonic-bank", lattices=(8, 32), widths=(16, 16), depths=(1, 1)
     ),
     "critic": SIZES,
 }  # fmt: skip

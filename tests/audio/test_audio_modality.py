@@ -22,7 +22,9 @@ from inrgan.field import Field
 from inrgan.inr import LayerWeights
 from inrgan.testing import check_modality
 
-SMALL = GeneratorSizes(z_dim=8, w_dim=16, rank=2, backbone="carriers", lattices=(8, 32), widths=(16, 16), depths=(1, 1))
+SMALL = GeneratorSizes(
+    z_dim=8, w_dim=16, rank=2, backbone="harmonic-bank", lattices=(8, 32), widths=(16, 16), depths=(1, 1)
+)
 
 
 def rng(seed=0):
@@ -373,7 +375,7 @@ _MEMORY = """
 import resource, sys, torch
 from inrgan import AudioModality, Generator, GeneratorSizes
 sizes = GeneratorSizes(
-    z_dim=8, w_dim=16, rank=2, backbone="carriers", lattices=(64, 512), widths=(16, 16), depths=(1, 1)
+    z_dim=8, w_dim=16, rank=2, backbone="harmonic-bank", lattices=(64, 512), widths=(16, 16), depths=(1, 1)
 )
 m = AudioModality()
 field = Generator(m, sizes=sizes).eval().sample([0])

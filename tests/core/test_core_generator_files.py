@@ -90,3 +90,19 @@ def test_nothing_there(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(CheckpointError, match="Hub"):
         Generator.from_pretrained("someone/something")
+
+
+def test_names_of_earlier_versions_are_read(tmp_path):
+    # Oracle: the generator that was saved.
+    import json
+
+    from inrgan import AudioModality, Generator
+
+    G = Generator(AudioModality(resolution=512, rate=4000), preset="tiny")
+    G.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    text = json.dumps(saved).replace("harmonic-bank", "carriers")
+    assert "carriers" in text
+    (tmp_path / "config.json").write_text(text)
+    again = Generator.from_pretrained(tmp_path)
+    assert again.sizes == G.sizes and again.sizes.backbone == "harmonic-bank"

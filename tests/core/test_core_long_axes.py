@@ -16,7 +16,7 @@ from inrgan.discriminators import PeriodTrunk, ResidualTrunk, SpectrumTrunk, com
 from inrgan.domains import BoxLattice, cubic_bspline
 from inrgan.encodings import PeriodEncoding, SineEncoding, fade
 from inrgan.errors import ConfigError
-from inrgan.inr import CarrierINR, LayerWeights
+from inrgan.inr import HarmonicBankINR, LayerWeights
 from inrgan.inr.base import soft_clip
 from inrgan.resampling import KaiserSinc, axis_matrix, carry, resample_long
 from inrgan.resampling.axis_maps import BandedMap
@@ -179,7 +179,7 @@ def test_carriers_are_amplitudes_times_waves(dim):
     def encoding(spacing):
         return FourierEncoding(dim, longest_period=4.0, spacing=spacing, octaves=2, oblique=4)
 
-    inr = CarrierINR(
+    inr = HarmonicBankINR(
         Box(dim), encoding=encoding, spacing=1 / 32, channels=2, lattices=(4, 8), widths=(12, 8), depths=(1, 2)
     )  # fmt: skip
     weights = [
@@ -206,7 +206,7 @@ def test_levels_of_bands():
     def encoding(spacing):
         return PeriodEncoding(longest_period=0.5, spacing=spacing, per_octave=8)
 
-    inr = CarrierINR(
+    inr = HarmonicBankINR(
         time, encoding=encoding, spacing=1 / 1000, channels=1, lattices=(4, 8), widths=(12, 8), depths=(1, 2)
     )  # fmt: skip
     weights = [
@@ -240,15 +240,15 @@ def test_a_new_generator_of_sounds_is_neither_silent_nor_clipped():
 def test_carriers_as_a_backbone_of_images():
     from inrgan import ImageModality
 
-    G = Generator(ImageModality(resolution=16), preset="tiny", backbone="carriers").eval()
-    assert G.sizes.backbone == "carriers" and len(G.sizes.widths) == len(G.sizes.lattices) == 2
+    G = Generator(ImageModality(resolution=16), preset="tiny", backbone="harmonic-bank").eval()
+    assert G.sizes.backbone == "harmonic-bank" and len(G.sizes.widths) == len(G.sizes.lattices) == 2
     assert G.sample([0]).render((9, 12)).shape == (1, 3, 9, 12)
     for bad in (
         {"lattices": (), "widths": (8,), "depths": (1,)},
         {"lattices": (4,), "widths": (8, 8), "depths": (1, 1)},
     ):
         with pytest.raises(ConfigError, match="lattices"):
-            Generator(ImageModality(resolution=16), sizes=GeneratorSizes(backbone="carriers", **bad))
+            Generator(ImageModality(resolution=16), sizes=GeneratorSizes(backbone="harmonic-bank", **bad))
 
 
 # --- critics ---

@@ -21,7 +21,7 @@ from inrgan.hypernetwork import (
     demodulate,
 )
 from inrgan.inr import LayerSpec, LayerWeights, MultiScaleINR, PolynomialINR, linear
-from inrgan.inr.base import SILU_GAIN, settle
+from inrgan.inr.base import SILU_GAIN
 from inrgan.views import scattered
 
 W = 6
@@ -86,10 +86,10 @@ def slow_weights(h, w):
     return out
 
 
-def silu(x, settled):
+def silu(x, normalized):
     """x σ(x) to scale 1: by the gain of a unit normal, or by the root mean square over the point's own features."""
     y = x * torch.sigmoid(x)
-    return y / (y.square().mean(dim=1, keepdim=True) + 1e-8).sqrt() if settled else 1.6766 * y
+    return y / (y.square().mean(dim=1, keepdim=True) + 1e-8).sqrt() if normalized else 1.6766 * y
 
 
 def spline(lattice, points, nodes):
@@ -123,17 +123,17 @@ def slow_multiscale(inr, weights, points, spacing, stage=None):
         x, signal = torch.cat([carry @ features, x], dim=1), carry @ signal
     first = sum(inr.depths[:stage]) + stage
     for i, (weight, bias) in enumerate(weights[first : first + inr.depths[stage]]):
-        x = silu(F.linear(x, weight, bias), settled=i % 3 == 2)
+        x = silu(F.linear(x, weight, bias), normalized=i % 3 == 2)
     head = weights[first + inr.depths[stage]]
     return x, signal + F.linear(x, *head) / len(inr.depths) ** 0.5
 
 
 def slow_polynomial(inr, weights, points, spacing):
     e = inr.encoding(scattered(points, spacing=spacing))[0]
-    x = silu(F.linear(e, *weights[0]), settled=False)
+    x = silu(F.linear(e, *weights[0]), normalized=False)
     for k in range(1, inr.depth):
         x = F.linear(x * (1 + F.linear(e, *weights[2 * k - 1])) / 2**0.5, *weights[2 * k])
-        x = silu(x, settled=k % 2 == 1)
+        x = silu(x, normalized=k % 2 == 1)
     return x, F.linear(x, *weights[-1])
 
 
@@ -184,8 +184,8 @@ def test_gain_and_settle():
     moment = ((z * torch.sigmoid(z)) ** 2 * density).sum().item() / 10_000
     assert abs(SILU_GAIN * moment**0.5 - 1) < 1e-4
     x = torch.randn(3, 5, 16, generator=torch.Generator().manual_seed(0)) * 100
-    torch.testing.assert_close(settle(x).square().mean(dim=-1), torch.full((3, 5), 1 / SILU_GAIN**2))
-    torch.testing.assert_close(settle(x), settle(7 * x))
+    torch.testing.assert_close(normalize(x).square().mean(dim=-1), torch.full((3, 5), 1 / SILU_GAIN**2))
+    torch.testing.assert_close(normalize(x), normalize(7 * x))
 
 
 def test_mapping_is_normalised_and_tracked():

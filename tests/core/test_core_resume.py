@@ -19,7 +19,9 @@ SMALL = {
     "augment": "adaptive", "augment_p": 0.5, "augment_target": 0.0, "augment_kimg": 0.1,
     "path_length": 0.5, "path_every": 2,
 }  # fmt: skip
-CARRIERS = GeneratorSizes(z_dim=8, w_dim=16, rank=2, backbone="carriers", lattices=(4, 8), widths=(8, 4), depths=(1, 1))
+CARRIERS = GeneratorSizes(
+    z_dim=8, w_dim=16, rank=2, backbone="harmonic-bank", lattices=(4, 8), widths=(8, 4), depths=(1, 1)
+)
 MODALITIES = {
     "image": ("ImageModality", {"resolution": 16, "mirror": True}, {"labels": True, "losses": ("full", "dense-patch"),
               "views": LossOptions(patch=8, whole=16, patch_start=0, patch_ramp=0)}),

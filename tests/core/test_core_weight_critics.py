@@ -25,8 +25,8 @@ GENERATORS = {
     "polynomial": lambda: Generator(
         BumpModality(), sizes=GeneratorSizes(**TINY, backbone="polynomial", widths=(12,), depths=(4,))
     ),
-    "carriers": lambda: Generator(
-        BumpModality(), sizes=GeneratorSizes(**TINY, backbone="carriers", lattices=(4,), widths=(8,), depths=(2,))
+    "harmonic-bank": lambda: Generator(
+        BumpModality(), sizes=GeneratorSizes(**TINY, backbone="harmonic-bank", lattices=(4,), widths=(8,), depths=(2,))
     ),
     "paths": lambda: Generator(
         VideoModality(resolution=8, frames=4),

@@ -10,6 +10,7 @@ from inrgan.cli import main
 from inrgan.data import epoch_indices
 from inrgan.errors import ConfigError
 from inrgan.losses import DensePatchTerm, LossOptions
+from inrgan.training.reals import Reals
 
 
 def rng(seed=0):
@@ -77,7 +78,7 @@ def test_a_share_of_a_term():
 def test_places_are_of_other_items():
     # Oracle: the same draws by hand; an order of items of its own.
     m, source = OccupancyModality(resolution=16), SyntheticShapes3D(64, size=16)
-    got = Reals(source, m, batch=16, seed=5).places(3, count=2, generator=rng())
+    got = Reals(source, m, batch=16, seed=5).regions_of_interest(3, count=2, generator=rng())
     order = epoch_indices(64, batch=16, step=3, seed=6)
     again = rng()
     assert torch.equal(got, torch.stack([m.regions_of_interest(source[i], count=2, generator=again) for i in order]))

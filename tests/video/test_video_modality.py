@@ -21,6 +21,7 @@ from inrgan.data import AbstractSyntheticSource
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.registry import rebuild
 from inrgan.testing import check_modality
+from inrgan.training.reals import Reals
 
 
 def rng(seed=0):

@@ -159,7 +159,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return max(4, self.resolution // 32)
 
     def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
-        sizes = super().generator_sizes(preset, backbone=backbone or "carriers")
+        sizes = super().generator_sizes(preset, backbone=backbone or "harmonic-bank")
         if not sizes.lattices:
             return sizes
         return replace(sizes, lattices=(max(4, self._nodes // 8), self._nodes))
