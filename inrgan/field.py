@@ -1,4 +1,4 @@
-"""A Field: a batch of implicit neural representations, callable at coordinates."""
+"""Fields: batches of implicit neural representations, callable at coordinates."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,19 +13,19 @@ from inrgan.inr import AbstractINR, LayerWeights, Weights
 from inrgan.views import View, scattered
 
 _POINTS_AT_ONCE = 1 << 18
-"""Points of all samples together that a render evaluates at once; bounds the memory."""
+"""Largest number of points, over all samples, that a render evaluates at once; it bounds the memory."""
 
 
 class Field:
     """A batch of functions of the coordinate, with values in (−1, 1).
 
-    Pure: the value at a coordinate depends on nothing but the coordinate and the band limit asked for, not on
-    the other points, the other samples or the tiling.
+    Fields are pure: the value at a coordinate depends on the coordinate and the band limit alone, not on other points,
+    other samples or the tiling.
 
     Args:
-        inr: the backbone.
-        weights: its weights, for every sample.
-        domain: where the functions live.
+        inr: Backbone.
+        weights: Weights of the backbone for every sample.
+        domain: Domain of the functions.
     """
 
     def __init__(self, inr: AbstractINR, weights: Weights, *, domain: AbstractDomain):
@@ -35,7 +35,7 @@ class Field:
         return self.weights[0].weight.shape[0]
 
     def __getitem__(self, index: int | slice) -> "Field":
-        """Some of the functions, as a smaller batch."""
+        """A smaller batch of some of the functions."""
         if isinstance(index, int) and not -len(self) <= index < len(self):
             raise IndexError(f"index {index} is outside a batch of {len(self)} fields")  # ends a for loop, too
         rows = slice(index, index + 1 or None) if isinstance(index, int) else index
@@ -44,12 +44,12 @@ class Field:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, and where coordinates must be."""
+        """Device of the weights, and of the coordinates to evaluate."""
         return self.weights[0].weight.device
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of values at a point, C."""
         return self.inr.channels
 
     def __call__(
@@ -58,20 +58,20 @@ class Field:
         *,
         spacing: float | Float[Tensor, "#B #N D"] = 0.0,
     ) -> Float[Tensor, "B *S"]:
-        """Values at coordinates, twice differentiable in them, or the signal as seen from a view.
+        """Values at coordinates, twice differentiable in them, or the signal at a view.
 
         Args:
-            where: coordinates, (N, D) or (1, N, D) for the same points in every sample, or (B, N, D); or a View.
-            spacing: for coordinates, the distance between samples to which the field is band-limited, in
-                coordinate units; 0 for the field itself. A render is band-limited to its own grid, which
-                changes nothing from the training resolution on.
+            where: Coordinates, (N, D) or (1, N, D) for the same points in every sample, or (B, N, D); or a View.
+            spacing: For coordinates, the distance between samples to which the field is band-limited, in
+                coordinate units; 0 for no band limit. A render is band-limited to its own grid, which changes
+                nothing from the training resolution on.
 
         Returns:
             (B, N, C) for coordinates; (B, C, *shape) for a view.
 
         Raises:
-            ShapeError: the coordinates do not fit the domain or the batch.
-            NonFiniteError: a coordinate is NaN or infinite.
+            ShapeError: The coordinates do not fit the domain or the batch.
+            NonFiniteError: A coordinate is NaN or infinite.
 
         Example:
             >>> field(torch.rand(100, 2)).shape, field(Box(2).grid((4, 6))).shape
@@ -106,19 +106,19 @@ class Field:
         region: Sequence[float] | None = None,
         window: Sequence[slice] | None = None,
     ) -> Float[Tensor, "B C *S"]:
-        """The whole domain, or a region of it, as an array of any shape, or a window of that array.
+        """The full domain, or a region of it, as an array of any shape, or a window of that array.
 
-        A window holds the very numbers that the whole array has there: both are put together from the blocks of
-        ``blocks(shape)``, each of them always evaluated alone and in full.
+        A window holds the same numbers, bit for bit, as the full array does there: both are put together from the
+        blocks of ``blocks(shape)``, each of which is always evaluated alone and in full.
 
         Args:
-            shape: array shape, x last.
-            region: lower corner, then upper corner, x first; may reach outside the domain.
-            window: a slice per array axis, without steps; all of the array when absent. Memory goes by the window.
+            shape: Array shape, x last.
+            region: Lower corner, then upper corner, x first; may lie outside the domain.
+            window: Slice for each array axis, without steps; the full array where None. Memory depends on the window.
 
         Raises:
             ShapeError: ``shape`` is not one positive size per axis, or the window is empty, has steps or does not fit.
-            ConfigError: the region is empty, or neighbouring samples are too close for the field's precision.
+            ConfigError: The region is empty, or neighboring samples are too close for the field's precision.
 
         Example:
             >>> field.render((512, 1024)).shape

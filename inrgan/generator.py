@@ -30,25 +30,25 @@ class Generator(nn.Module):
     """Latents to fields.
 
     Args:
-        modality: the adapter; decides the domain, the channels and the encoding.
+        modality: Adapter, which decides the domain, the channels and the encoding.
         preset: ``tiny``, ``base`` or ``large``; every size can be given as a keyword instead.
-        sizes: all sizes at once, instead of a preset.
-        labels: names of the classes of a conditional generator.
-        z_dim: Z.
-        w_dim: W.
-        mapping_depth: layers of the mapping network.
-        mapping_rate: its learning rate relative to the rest.
+        sizes: All sizes at once, instead of a preset.
+        labels: Names of the classes of a conditional generator.
+        z_dim: Width of the latent, Z.
+        w_dim: Width of the mapped latent, W.
+        mapping_depth: Layers of the mapping network.
+        mapping_rate: Learning rate of the mapping network relative to the rest.
         hypernetwork: ``factorized``, ``style`` or ``full``.
-        rank: of the factorized modulation.
-        modulation: form of the factorized modulation.
-        demodulated: whether rows of its weights are brought to unit length.
-        backbone: ``multiscale``, ``pointwise``, ``polynomial`` or ``harmonic-bank``; the modality's where None.
-        lattices: cells along the shortest side of each lattice (multiscale and harmonic bank).
-        widths: layer widths per stage.
-        depths: layers per stage.
+        rank: Rank of the factorized modulation.
+        modulation: Form of the factorized modulation.
+        demodulated: Whether rows of modulated weights are normalized to unit length.
+        backbone: ``multiscale``, ``pointwise``, ``polynomial`` or ``harmonic-bank``; the modality's default where None.
+        lattices: Cells along the shortest side of each lattice (multiscale and harmonic bank).
+        widths: Layer widths per stage.
+        depths: Layers per stage.
 
     Raises:
-        ConfigError: sizes that do not fit together, or a hypernetwork too large for its backbone.
+        ConfigError: The sizes do not fit together, or the hypernetwork is too large for its backbone.
 
     Example:
         >>> G = Generator(ImageModality(resolution=64), preset="tiny")
@@ -106,7 +106,7 @@ class Generator(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return self.mapping.w_mean.device
 
     def forward(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, "B"] | None = None) -> Field:
@@ -127,12 +127,12 @@ class Generator(nn.Module):
         """The latent of every seed, drawn on the CPU so that a seed means the same on every device.
 
         Args:
-            seeds: any whole numbers from 0 up.
-            parts: seeds of parts of the latent, by name; as many as ``seeds``, or one for all. A part is that of its
-                own seed's whole latent.
+            seeds: Integers from 0.
+            parts: Seeds of parts of the latent, by name; as many as ``seeds``, or one for all. A part equals that part
+                of the seed's full latent.
 
         Raises:
-            ConfigError: no seed, a negative one, an unknown part, or a number of seeds that does not fit.
+            ConfigError: No seed, a negative one, an unknown part, or a number of seeds that does not fit.
         """
         z = self._drawn(seeds)
         names, width = self.modality.latent_parts, self.sizes.part_dims[0]
@@ -159,7 +159,7 @@ class Generator(nn.Module):
         """Mapped latents of seeds; each seed also chooses a label unless one is given.
 
         Raises:
-            ConfigError: a bad seed, truncation or label.
+            ConfigError: A bad seed, truncation or label.
         """
         if not math.isfinite(truncation):
             raise ConfigError(f"truncation is {truncation}; expected a finite number, usually 0 to 1")
@@ -180,10 +180,10 @@ class Generator(nn.Module):
         """One field per seed. A seed gives the same field in any batch and on any device.
 
         Args:
-            seeds: any whole numbers from 0 up.
-            truncation: 1 for the model as it is; less trades variety for quality.
-            label: name or number of the class of a conditional generator; None lets seeds take turns.
-            parts: seeds of parts of the latent, by name, as for ``latents``.
+            seeds: Integers from 0.
+            truncation: 1 for the model as it is; smaller values trade variety for quality.
+            label: Name or number of the class of a conditional generator; None cycles through the classes by seed.
+            parts: Seeds of parts of the latent, by name; see ``latents``.
 
         Example:
             >>> len(G.sample([0, 1, 2], truncation=0.7))
@@ -192,10 +192,10 @@ class Generator(nn.Module):
         return self.field(self.sample_w(seeds, truncation=truncation, label=label, parts=parts))
 
     def label_index(self, label: int | str) -> int:
-        """Number of a class given by name or number.
+        """The number of a class that is given by name or number.
 
         Raises:
-            ConfigError: there is no such class.
+            ConfigError: There is no such class.
         """
         if isinstance(label, str) and label in self.labels:
             return self.labels.index(label)
@@ -216,12 +216,12 @@ class Generator(nn.Module):
         Nothing in a checkpoint is executed: weights are safetensors, the rest is JSON.
 
         Args:
-            name: where it is; of a run directory the newest snapshot is taken.
-            modality: the adapter, where it is not one that ``inrgan info`` lists.
-            device: where to put it.
+            name: Folder, run directory (its newest snapshot is loaded) or Hub id.
+            modality: Adapter; needed where it is not one that ``inrgan info`` lists.
+            device: Device of the generator.
 
         Raises:
-            CheckpointError: missing, corrupt, truncated or foreign.
+            CheckpointError: The checkpoint is missing, corrupt, truncated or foreign.
         """
         config, tensors = load_generator(resolve(name))
         if modality is None:

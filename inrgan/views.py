@@ -1,4 +1,4 @@
-"""A View: the coordinates from which a generated and a real signal are both looked at."""
+"""Views: the coordinates at which a generated and a real signal are both evaluated."""
 
 import math
 from collections.abc import Callable, Hashable, Sequence
@@ -28,20 +28,20 @@ T = TypeVar("T", bound=Movable)
 class View:
     """A batch of coordinates on a regular local grid, with their spacing and their place in the domain.
 
-    Coordinates are ordered x, y, z (or x, y, seconds); array axes run the other way, so that a signal seen
-    through a view of shape ``(H, W)`` is a tensor ``(B, C, H, W)`` whose last axis is x. A view that is the
-    product of one list of positions per coordinate keeps those lists in ``axes``: encodings and lattices then
-    work on the lists instead of on every point.
+    Coordinates are ordered x, y, z (or x, y, seconds). Array axes have the opposite order, so that a signal at a
+    view of shape ``(H, W)`` is a tensor ``(B, C, H, W)`` whose last axis is x. A view that is the product of one
+    list of positions per coordinate keeps those lists in ``axes``: encodings and lattices then work on the lists
+    instead of on every point.
 
     Attributes:
-        shape: array shape of the local grid; its product is N. Scattered points have the shape ``(N,)``.
-        spacing: distance between neighbouring samples along each coordinate, in coordinate units: one for all
-            points, or each point's own. Zero means point evaluation, without a band limit.
-        center: middle of the view, in coordinate units.
-        extent: side lengths of the view, in coordinate units.
-        points: the coordinates, where they are not a product.
-        axes: per coordinate, the positions of the product grid.
-        weights: share of the domain's measure of each point, with mean 1; None where it is uniform.
+        shape: Array shape of the local grid; its product is N. Scattered points have the shape ``(N,)``.
+        spacing: Distance between neighboring samples along each coordinate, in coordinate units: one for all
+            points, or one for each point. Zero means point evaluation, without a band limit.
+        center: Middle of the view, in coordinate units.
+        extent: Side lengths of the view, in coordinate units.
+        points: Coordinates, where they are not a product.
+        axes: Positions of the product grid along each coordinate.
+        weights: Share of the domain's measure of each point, with mean 1; None where it is uniform.
 
     Example:
         >>> Box(2).grid((4, 6)).coords.shape
@@ -75,7 +75,7 @@ class View:
 
     @property
     def batch(self) -> int:
-        """B, or 1 when every sample is seen from the same place."""
+        """Number of samples, B; 1 where all samples share the view."""
         return max(self.spacing.shape[0], self.center.shape[0], *(p.shape[0] for p in self.axes or (self.points,)))  # type: ignore[union-attr]
 
     @property
@@ -103,7 +103,7 @@ class View:
 
     @property
     def log2_density(self) -> Float[Tensor, "#B D"]:
-        """Base-2 logarithm of samples per coordinate unit: what a critic is told of the view's sampling."""
+        """Base-2 logarithm of samples per coordinate unit: the density that critics are told."""
         return -torch.log2(self.spacing.mean(dim=1))
 
     def derive(self, owner: object, name: Hashable, make: Callable[[], T]) -> T:
@@ -159,7 +159,7 @@ class View:
         return self.rows([i])
 
     def rows(self, numbers: Sequence[int]) -> "View":
-        """The views of some of the samples; this one itself where all are seen from the same place."""
+        """The views of some of the samples; this view itself where all samples share it."""
         if self.batch == 1:
             return self
 
@@ -205,7 +205,7 @@ class View:
         return moved
 
     def unflatten(self, values: Float[Tensor, "B N C"]) -> Float[Tensor, "B C *S"]:
-        """Lay values out as the array that the view describes: channels first, x last."""
+        """Values in the array layout of the view: channels first, x last."""
         return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], *self.shape)
 
 
@@ -214,15 +214,15 @@ def scattered(
     *,
     spacing: float | Float[Tensor, "#B #N D"] = 0.0,
 ) -> View:
-    """A view of points that lie anywhere.
+    """A view of scattered points.
 
     Args:
-        coords: (N, D) for the same points in every sample, or (B, N, D).
-        spacing: distance in coordinate units to which the signal is band-limited; 0 for none.
+        coords: Coordinates, (N, D) for the same points in every sample, or (B, N, D).
+        spacing: Distance in coordinate units to which the signal is band-limited; 0 for no band limit.
 
     Raises:
         ShapeError: ``coords`` has neither two nor three axes.
-        NonFiniteError: a coordinate is NaN or infinite.
+        NonFiniteError: A coordinate is NaN or infinite.
 
     Example:
         >>> scattered(torch.zeros(5, 2)).coords.shape
@@ -244,7 +244,7 @@ def scattered(
 
 
 def at_points(view: View, chosen: Int[Tensor, "N"]) -> View:
-    """Samples of a grid, by their numbers in the flattened array, as scattered points.
+    """A view of some samples of a grid, as scattered points, by their numbers in the flattened array.
 
     Example:
         >>> at_points(Box(2).grid((4, 4)), torch.tensor([0, 15])).coords.shape
@@ -256,7 +256,7 @@ def at_points(view: View, chosen: Int[Tensor, "N"]) -> View:
 
 
 def directions(points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D"]:
-    """Points brought to unit length; a zero vector stays zero, with finite derivatives.
+    """Points normalized to unit length; a zero vector stays zero, with finite derivatives.
 
     Example:
         >>> directions(torch.tensor([[3.0, 0.0, 4.0]])).tolist()
@@ -271,13 +271,13 @@ def product_view(
     spacing: Float[Tensor, "#B D"] | Sequence[Float[Tensor, "#B _"]],
     weights: Float[Tensor, "#B N"] | None = None,
 ) -> View:
-    """A view whose points are all combinations of one list of cell centres per coordinate, x first.
+    """A view whose points are all combinations of one list of cell centers per coordinate, x first.
 
     Args:
-        axes: the positions.
-        spacing: the distance between neighbours along each coordinate; or, where it varies along the axes,
-            one list per coordinate with the width of the cell of each position.
-        weights: share of the domain's measure of each point, with mean 1; None where it is uniform.
+        axes: Positions along each coordinate.
+        spacing: Distance between neighbors along each coordinate; or, where it varies along the axes, one list
+            per coordinate with the width of the cell of each position.
+        weights: Share of the domain's measure of each point, with mean 1; None where it is uniform.
 
     Example:
         >>> product_view([torch.zeros(1, 6), torch.zeros(1, 4)], spacing=torch.ones(1, 2)).shape

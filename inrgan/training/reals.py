@@ -1,4 +1,4 @@
-"""Real signals for training steps: which items, seen from which views."""
+"""Real signals of training steps: which items, at which views."""
 
 import math
 from collections import Counter
@@ -22,20 +22,19 @@ _EXCERPTS = 4096
 
 
 class Reals:
-    """Draws batches of real signals as a pure function of the step.
+    """Batches of real signals, as a pure function of the step.
 
-    Items too coarse for a view are never upsampled: the next item that can serve it takes the place.
+    Items that are too coarse for a view are never upsampled: the next item that is fine enough replaces them.
     ``used`` and ``skipped`` count both, by the name of the draw and the octave of the view's resolution, until
-    ``clear_counts``.
-    What was seen through a view that never changes is kept, up to 1 GiB, and so are decoded items otherwise; nothing
+    ``clear_counts``. Signals at a view that never changes are cached, up to 1 GiB, and decoded items otherwise; nothing
     of a stream, where no item comes twice.
 
     Args:
-        source: the decoded items.
-        modality: knows how to look at them.
-        batch: items per step.
-        seed: of the order and of the chance symmetries.
-        augmented: whether the chance symmetries of the modality are applied.
+        source: Source of decoded items.
+        modality: Adapter that resamples them.
+        batch: Items per step.
+        seed: Seed of the order and of the random symmetries.
+        augmented: Whether the random symmetries of the modality are applied.
     """
 
     def __init__(self, source: AbstractSource, modality: Modality, *, batch: int, seed: int, augmented: bool = True):
@@ -52,12 +51,12 @@ class Reals:
         """Refuse a spacing that no item is fine enough for, before anything is written.
 
         Raises:
-            DataError: no item is fine enough for the spacing, or too many are bad.
+            DataError: No item is fine enough for the spacing, or too many are bad.
         """
         self._serving(0, spacing)
 
     def clear_counts(self) -> None:
-        """Start counting anew."""
+        """Reset the counts."""
         self.used.clear()
         self.skipped.clear()
 
@@ -65,32 +64,32 @@ class Reals:
         self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals",
         positions: range | None = None,
     ) -> tuple[tuple[Float[Tensor, "B C ..."], ...], Int[Tensor, "B"]]:  # fmt: skip
-        """The reals of a step, as seen from each view, and their labels, on the CPU.
+        """The reals of a step at each view, and their labels, on the CPU.
 
         Args:
-            step: number of the step.
-            views: from where every item is looked at.
-            fixed: whether the same views are asked for in many steps.
-            name: under which they are counted.
-            positions: which items of the batch; all where None.
+            step: Number of the step.
+            views: Views at which every item is resampled.
+            fixed: Whether the same views come in many steps.
+            name: Name under which items are counted.
+            positions: Positions of the items in the batch; all where None.
 
         Raises:
-            DataError: no item is fine enough for the view, or too many are bad.
+            DataError: No item is fine enough for the view, or too many are bad.
         """
         positions = range(self.batch) if positions is None else positions
         batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
         wanted, count = [batch[p] for p in positions], len(positions)
-        looked, excerpts = tuple(views), None
+        moved, excerpts = tuple(views), None
         if self.augmented:
             rng = step_generator(self.seed, purpose="augment", step=step)
             if isinstance(self.modality, HasLongItems):
                 excerpts = torch.randint(_EXCERPTS, (self.batch,), generator=rng).tolist()
             if isinstance(self.modality, HasSymmetries):
-                looked = symmetric_views(self.modality.symmetries(), views, batch=self.batch, generator=rng)
-        looked, views = [v.rows(positions) for v in looked], [v.rows(positions) for v in views]
+                moved = symmetric_views(self.modality.symmetries(), views, batch=self.batch, generator=rng)
+        moved, views = [v.rows(positions) for v in moved], [v.rows(positions) for v in views]
         domain = self.modality.domain
         finest = torch.stack([domain.finest(v).expand(count) for v in views]).amin(dim=0).tolist()
-        if fixed and len(views) == 1 and looked[0] is views[0] and excerpts is None:
+        if fixed and len(views) == 1 and moved[0] is views[0] and excerpts is None:
             return self._from_kept(wanted, views[0], finest[0], name)
         served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]
         for (_, _, passed), s in zip(served, finest, strict=True):
@@ -99,13 +98,13 @@ class Reals:
         if excerpts is not None and isinstance(self.modality, HasLongItems):
             places = [excerpts[p] / (_EXCERPTS - 1) for p in positions]
             items = [self.modality.excerpt(item, at) for item, at in zip(items, places, strict=True)]
-        return tuple(self.modality.observe(items, v) for v in looked), labels
+        return tuple(self.modality.observe(items, v) for v in moved), labels
 
     def observation_view(self, step: int, view: View) -> View:
         """The view at which a step's partially observed items are known; see ``HasPartialObservations``.
 
         Raises:
-            DataError: no item is fine enough for the view, or too many are bad.
+            DataError: No item is fine enough for the view, or too many are bad.
         """
         finest = self.modality.domain.finest(view).expand(self.batch).tolist()
         batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
