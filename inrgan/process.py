@@ -1,8 +1,12 @@
-"""What a program shows while it works, and how it keeps its memory."""
+"""The process of a program: its progress bar, its memory, and the signals that ask it to stop."""
 
 import ctypes
 import platform
 import shutil
+import signal
+import threading
+from types import FrameType
+from typing import final
 
 from tqdm import tqdm
 
@@ -52,3 +56,40 @@ def progress_bar(
         nrows=max(size.lines, 2),
         bar_format=bar_format,
     )
+
+
+@final
+class StopRequest:
+    """A note of the first SIGINT or SIGTERM, so that no training step is cut in half; the second one acts at once.
+
+    Signals reach the main thread only; elsewhere nothing is ever requested.
+    """
+
+    def __init__(self):
+        self.signal: int | None = None
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():
+            self._before = {n: signal.signal(n, self._note) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal came."""
+        return self.signal is not None
+
+    def exception(self) -> BaseException:
+        """The exception for the program to end with: KeyboardInterrupt, or SystemExit with SIGTERM's code 143.
+
+        The latter also where another process of the training got the signal.
+        """
+        return KeyboardInterrupt() if self.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
+
+    def close(self) -> None:
+        """Restore the signal handlers."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import torch
+from einops import rearrange
 
 from inrgan._typing import Float, Int, Tensor
 from inrgan.errors import NonFiniteError, ShapeError
@@ -206,7 +207,7 @@ class View:
 
     def unflatten(self, values: Float[Tensor, "B N C"]) -> Float[Tensor, "B C *S"]:
         """Values in the array layout of the view: channels first, x last."""
-        return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], *self.shape)
+        return rearrange(values, "b n c -> b c n").unflatten(2, self.shape)
 
 
 def scattered(

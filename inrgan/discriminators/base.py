@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
+from einops import rearrange
 from torch import nn
 from torch.nn import functional as F
 
@@ -117,6 +118,13 @@ def pool_to(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B C *T"]:
     return x if all(n == size for n in x.shape[2:]) else _ADAPTIVE[dims](x, size)
 
 
+_FOLDS = {
+    1: "b c (x i) -> b (c i) x",
+    2: "b c (y i) (x j) -> b (c i j) y x",
+    3: "b c (z i) (y j) (x k) -> b (c i j k) z y x",
+}
+
+
 def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
     """Blocks of ``size`` samples along every axis as channels of one sample: C·size^D channels.
 
@@ -127,14 +135,12 @@ def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
         >>> fold(torch.zeros(1, 4, 6, 5, 4), 2).shape
         torch.Size([1, 32, 3, 3, 2])
     """
-    dims = x.ndim - 2
     short = [-n % size for n in x.shape[2:]]
     if any(short):
         pads = [p for n in reversed(short) for p in (0, n)]
         x = F.pad(x, pads, mode="replicate")
-    cells = x.reshape(*x.shape[:2], *(k for n in x.shape[2:] for k in (n // size, size)))
-    inner = [3 + 2 * d for d in range(dims)]
-    return cells.permute(0, 1, *inner, *(2 + 2 * d for d in range(dims))).flatten(1, 1 + dims)
+    sizes = dict.fromkeys(("i", "j", "k")[: x.ndim - 2], size)
+    return rearrange(x, _FOLDS[x.ndim - 2], **sizes)
 
 
 def slope_channels(values: Float[Tensor, "B C *S"], view: View, *, soft: float) -> Float[Tensor, "B E *S"]:

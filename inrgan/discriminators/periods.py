@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange, reduce, repeat
 from torch import nn
 from torch.nn import functional as F
 
@@ -50,10 +51,10 @@ class PeriodTrunk(nn.Module):
     def forward(self, values: Float[Tensor, "B C K"], facts: Float[Tensor, "#B G"]) -> Float[Tensor, "B W"]:
         # A row that is not full is left out: padding would be a period that the signal does not have.
         rows = values.shape[2] // self.period
-        folded = values[:, :, : rows * self.period].unflatten(2, (rows, self.period))
-        columns = folded.permute(0, 3, 1, 2).flatten(0, 1)
-        known = facts.expand(len(values), -1).repeat_interleave(self.period, dim=0)
-        return self.trunk(columns, known).unflatten(0, (-1, self.period)).mean(dim=1)
+        full = values[:, :, : rows * self.period]
+        columns = rearrange(full, "b c (row column) -> (b column) c row", column=self.period)
+        known = repeat(facts.expand(len(values), -1), "b fact -> (b column) fact", column=self.period)
+        return reduce(self.trunk(columns, known), "(b column) feature -> b feature", "mean", column=self.period)
 
 
 def complex_spectrogram(values: Float[Tensor, "B C K"], *, size: int) -> Float[Tensor, "B C2 F T"]:
@@ -67,9 +68,11 @@ def complex_spectrogram(values: Float[Tensor, "B C K"], *, size: int) -> Float[T
         torch.Size([2, 2, 33, 13])
     """
     window = torch.hann_window(size, dtype=values.dtype, device=values.device)
-    flat = torch.stft(values.flatten(0, 1), size, size // 4, window=window, center=False, return_complex=True)
+    flat = torch.stft(
+        rearrange(values, "b c k -> (b c) k"), size, size // 4, window=window, center=False, return_complex=True
+    )
     parts = torch.view_as_real(flat) / window.square().sum().sqrt()
-    return parts.unflatten(0, values.shape[:2]).movedim(-1, 2).flatten(1, 2)
+    return rearrange(parts, "(b c) frequency time part -> b (c part) frequency time", b=len(values))
 
 
 class SpectrumTrunk(nn.Module):

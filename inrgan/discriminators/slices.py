@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange, reduce
 from torch import nn
 from torch.nn import functional as F
 
@@ -99,14 +100,14 @@ class SlicesCritic(AbstractCritic):
             x = block(x)
         index_GK = _groups(T, self.count).to(values.device)
         groups = len(index_GK)
-        x = x.unflatten(0, (B, T))[:, index_GK].flatten(2, 3).flatten(0, 1)
+        x = rearrange(x.unflatten(0, (B, T))[:, index_GK], "b group slice c ... -> (b group) (slice c) ...")
         near = self.gaps(self._distances(view, index_GK).to(x.dtype).expand(B, -1, -1).flatten(0, 1))
         shift = self.shift(near).unflatten(-1, (-1, *[1] * (self.dims - 1)))
         x = self.together(F.leaky_relu(self.join(x) + shift, SLOPE))
         x = leaky_relu(self.flat(pool_to(F.leaky_relu(self.last(x), SLOPE), 4).flatten(1)))
         score = self.score(x)[:, 0] + (x * self.project(near)).sum(dim=-1) / math.sqrt(x.shape[-1])
         own = labels if labels is None else labels.repeat_interleave(groups)
-        return (score + label_score(x, self.labels, own)).unflatten(0, (B, groups)).mean(dim=1)
+        return reduce(score + label_score(x, self.labels, own), "(b group) -> b", "mean", b=B)
 
     def _distances(self, view: View, index_GK: Int[Tensor, "G K"]) -> Float[Tensor, "#B G _"]:
         """What is told of the distances between the slices of every group."""

@@ -4,10 +4,8 @@ import errno
 import math
 import os
 import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any, final
 
 import torch
@@ -20,6 +18,7 @@ from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource, split
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
 from inrgan.losses import PathLengthRegularizer, terms
+from inrgan.process import StopRequest
 from inrgan.training.batches import Batches, MicroBatch
 from inrgan.training.distribution import Ranks
 from inrgan.training.logging import AbstractLogger, Logger, NullLogger, memory, statistics, write_preview
@@ -175,7 +174,7 @@ class Trainer:
             self.batches.close()
         return self.run.path
 
-    def _fit(self, stop: "StopRequest", *, end: float, max_minutes: float, save_minutes: float) -> None:
+    def _fit(self, stop: StopRequest, *, end: float, max_minutes: float, save_minutes: float) -> None:
         began, first = time.monotonic(), self.kimg
         tick = saved = began
         next_snapshot, tick_step, snapshot_step = self._next_snapshot(), self.step, -1
@@ -292,7 +291,7 @@ class Trainer:
     def _next_snapshot(self) -> float:
         return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
 
-    def _finish(self, stop: "StopRequest", *, stopped: bool, written: bool) -> None:
+    def _finish(self, stop: StopRequest, *, stopped: bool, written: bool) -> None:
         """Write what the end of a training, or a stop, asks for."""
         self.read_results()
         if self.health.row > 0 and not stopped:
@@ -394,43 +393,6 @@ class Trainer:
         if self.ranks.first:
             for name in ("stats.jsonl", "layers.jsonl"):
                 self.run.truncate(name, kimg=self.kimg)
-
-
-@final
-class StopRequest:
-    """A note of the first SIGINT or SIGTERM, so that no training step is cut in half; the second one acts at once.
-
-    Signals reach the main thread only; elsewhere nothing is ever requested.
-    """
-
-    def __init__(self):
-        self.signal: int | None = None
-        self._before = {}
-        if threading.current_thread() is threading.main_thread():
-            self._before = {n: signal.signal(n, self._note) for n in (signal.SIGINT, signal.SIGTERM)}
-
-    @property
-    def requested(self) -> bool:
-        """Whether a signal came."""
-        return self.signal is not None
-
-    def exception(self) -> BaseException:
-        """The exception for the program to end with: KeyboardInterrupt, or SystemExit with SIGTERM's code 143.
-
-        The latter also where another process of the training got the signal.
-        """
-        return KeyboardInterrupt() if self.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
-
-    def close(self) -> None:
-        """Restore the signal handlers."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self.signal = number
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _open_source(config: TrainConfig) -> AbstractSource:

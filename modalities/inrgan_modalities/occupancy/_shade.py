@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -99,7 +100,7 @@ def sheet(values: Float[Tensor, "B 1 D H W"], *, size: int = 96, angles: Sequenc
         torch.Size([3, 66, 130])
     """
     views = torch.stack([shade(values, azimuth=a, size=size) for a in angles], dim=1)
-    return tile(views.permute(0, 2, 3, 1, 4).flatten(3, 4), gap=2 if len(values) > 1 else 0)
+    return tile(rearrange(views, "b angle c h w -> b c h (angle w)"), gap=2 if len(values) > 1 else 0)
 
 
 def turntable(values: Float[Tensor, "B 1 D H W"], *, frames: int, size: int) -> Float[Tensor, "T 3 H2 W2"]:

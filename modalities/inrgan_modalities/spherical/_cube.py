@@ -4,6 +4,7 @@ import math
 from typing import final
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ def cube_faces(values: Float[Tensor, "N C H W"], *, side: int | None = None) -> 
     side = max(8, math.ceil(2 * height / math.pi)) if side is None else side
     view = Sphere().cube(side, device=values.device)
     parts = [Sphere().carry(part, view) for part in values.split(_ITEMS_AT_ONCE)]
-    return torch.cat(parts).unflatten(2, (6, side)).transpose(1, 2)
+    return rearrange(torch.cat(parts), "b c (face h) w -> b face c h w", face=6)
 
 
 @final
@@ -77,8 +78,9 @@ class CubeFeatures(AbstractFeatures):
     def __call__(self, values: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
         """Maps signals on the canonical grid to features (N, F), float64; raises ShapeError for other grids."""
         faces = cube_faces(values.float())
-        features = self._face(faces.flatten(0, 1)).unflatten(0, faces.shape[:2])
-        return torch.cat([features.mean(dim=1, keepdim=True), features], dim=1).flatten(1)
+        features = self._face(rearrange(faces, "b face c h w -> (b face) c h w"))
+        features = rearrange(features, "(b face) f -> b face f", face=6)
+        return rearrange(torch.cat([features.mean(dim=1, keepdim=True), features], dim=1), "b face f -> b (face f)")
 
 
 def omnifid(run: Comparison) -> tuple[float, Protocol]:
@@ -144,8 +146,8 @@ class CubeCritic(AbstractCritic):
         side = face_side(values.shape[2])
         cube = Sphere().cube(side, device=values.device)
         faces = Sphere().carry(values.to(cube.spacing.dtype), cube).to(values.dtype)
-        faces = faces.unflatten(2, (6, side)).transpose(1, 2).flatten(0, 1)
+        faces = rearrange(faces, "b c (face h) w -> (b face) c h w", face=6)
         density = torch.log2(self.nominal / view.spacing.mean(dim=1)[:, :1])
-        facts = density.expand(len(values), -1).repeat_interleave(6, dim=0)
-        x = leaky_relu(self.together(self.trunk(faces, facts).reshape(len(values), -1)))
+        facts = repeat(density.expand(len(values), -1), "b fact -> (b face) fact", face=6)
+        x = leaky_relu(self.together(rearrange(self.trunk(faces, facts), "(b face) f -> b (face f)", face=6)))
         return self.score(x)[:, 0] + label_score(x, self.labels, labels)

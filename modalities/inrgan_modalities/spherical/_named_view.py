@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from einops import rearrange
 
 from inrgan.domains import Sphere
 from inrgan.errors import ConfigError
@@ -69,7 +70,7 @@ def cross_view(side: int) -> View:
     def lay(x: torch.Tensor) -> torch.Tensor:
         """The faces of (1, N, ...) as cells of the cross."""
         faces = x[0].unflatten(0, (6, side, side))[number]
-        return faces.transpose(1, 2).flatten(0, 1).flatten(1, 2).flatten(0, 1)[None]
+        return rearrange(faces, "row column h w ... -> 1 (row h column w) ...")
 
     weights = lay(cube.weights) * filled.repeat_interleave(side, 0).repeat_interleave(side, 1).flatten()
     return replace(

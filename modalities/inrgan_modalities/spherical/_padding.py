@@ -3,6 +3,7 @@
 import math
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -37,10 +38,9 @@ def pad_cube(x: Float[Tensor, "B C S S"], count: int) -> Float[Tensor, "B C S2 S
         >>> pad_cube(torch.zeros(12, 2, 8, 8), 1).shape
         torch.Size([12, 2, 10, 10])
     """
-    B, C, S, _ = x.shape
-    index = _beyond(S, count).to(x.device)
-    faces = x.unflatten(0, (B // 6, 6)).transpose(1, 2).flatten(2)
-    return faces[:, :, index].transpose(1, 2).reshape(B, C, S + 2 * count, S + 2 * count)
+    index = _beyond(x.shape[-1], count).to(x.device)
+    faces = rearrange(x, "(b face) c h w -> b c (face h w)", face=6)
+    return rearrange(faces[:, :, index], "b c face h w -> (b face) c h w")
 
 
 def _beyond(side: int, count: int) -> Int[Tensor, "6 P P"]:

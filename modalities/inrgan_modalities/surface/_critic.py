@@ -3,6 +3,7 @@
 from typing import final
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -49,14 +50,15 @@ class ChartCritic(AbstractCritic):
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        charts = as_charts(values, count=self.count).flatten(0, 1)
+        charts = rearrange(as_charts(values, count=self.count), "b chart c h w -> (b chart) c h w")
         share = None
         if view.weights is not None and view.shape == values.shape[2:]:
-            share = view.weights.unflatten(1, (self.count, -1, view.shape[1])).expand(len(values), -1, -1, -1)
-            share = share.flatten(0, 1)
+            share = view.weights.expand(len(values), -1)
+            share = rearrange(share, "b (chart h w) -> (b chart) h w", chart=self.count, w=view.shape[1])
         density = torch.log2(self.nominal / view.spacing.mean(dim=1)[:, :1])
-        facts = density.expand(len(values), -1).repeat_interleave(self.count, dim=0)
-        x = leaky_relu(self.together(self.trunk(charts, facts, share).reshape(len(values), -1)))
+        facts = repeat(density.expand(len(values), -1), "b fact -> (b chart) fact", chart=self.count)
+        features = rearrange(self.trunk(charts, facts, share), "(b chart) f -> b (chart f)", chart=self.count)
+        x = leaky_relu(self.together(features))
         return self.score(x)[:, 0] + label_score(x, self.labels, labels)
 
 
@@ -67,4 +69,4 @@ def as_charts(values: Float[Tensor, "B C H W"], *, count: int) -> Float[Tensor, 
         >>> as_charts(torch.zeros(2, 3, 20, 5), count=4).shape
         torch.Size([2, 4, 3, 5, 5])
     """
-    return values.unflatten(2, (count, values.shape[2] // count)).transpose(1, 2)
+    return rearrange(values, "b c (chart h) w -> b chart c h w", chart=count)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 
 from inrgan.errors import ConfigError, MissingDependency, ShapeError
 from inrgan.metrics import Comparison, Metric, RandomConvFeatures, frechet_distance, sliced_wasserstein
@@ -88,7 +89,7 @@ def warping_error(values: torch.Tensor) -> float:
     if values.ndim != 5 or values.numel() == 0 or values.shape[2] < 2:
         raise ShapeError(f"videos of shape {tuple(values.shape)}; expected (N, C, 2 or more frames, H, W)")
     cv2 = load_opencv(why="Estimating motion")
-    bytes_NTHWC = to_bytes(values).permute(0, 2, 3, 4, 1).cpu().numpy()
+    bytes_NTHWC = rearrange(to_bytes(values), "b c t h w -> b t h w c").cpu().numpy()
     errors = []
     for video in bytes_NTHWC:
         grey = video[..., 0] if video.shape[-1] == 1 else np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in video])
@@ -152,7 +153,7 @@ def _frames(values: torch.Tensor) -> torch.Tensor:
     """Some frames of every video, evenly spread, as images."""
     count = values.shape[2]
     chosen = sorted({round((i + 0.5) * count / _FRAMES - 0.5) for i in range(min(_FRAMES, count))})
-    return values[:, :, chosen].transpose(1, 2).flatten(0, 1)
+    return rearrange(values[:, :, chosen], "b c t h w -> (b t) c h w")
 
 
 def _frame_swd(c: Comparison) -> tuple[float, Protocol]:

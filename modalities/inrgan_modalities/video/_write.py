@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange
 
 from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
@@ -105,7 +106,7 @@ def video_sheet(values: torch.Tensor, *, gap: int = 2) -> torch.Tensor:
     line = values[:, :, :, rows // 2]
     taller = line.repeat_interleave(math.ceil(rows / frames), dim=2)
     slices = torch.nn.functional.interpolate(taller, size=(rows, line.shape[-1]), mode="area")
-    cells = torch.stack([*strip, slices], dim=1).flatten(0, 1)
+    cells = rearrange([*strip, slices], "column b c h w -> (b column) c h w")
     return tile(cells, columns=len(strip) + 1, gap=gap)
 
 
