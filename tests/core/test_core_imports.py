@@ -73,8 +73,6 @@ ALLOWED = {
         "checkpoint",
         "_parsing",
         "modality",
-        "generator",
-        "sizes",
     },
     "analysis": {"views", "domains", "data", "pictures", "field", "inr", "modality", "generator", "interpolation"},
 }
