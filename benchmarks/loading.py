@@ -54,7 +54,7 @@ def measure(path: Path, *, repeats: int) -> dict[str, float | str]:
             seconds.append(time.perf_counter() - began)
         return n / min(seconds)
 
-    source = ArchiveSource(archive, decode=read_image, labels=False, cache_bytes=0)
+    source = ArchiveSource(archive, decode=read_image, labels=False)
     return {
         "kind": path.stem,
         "items": n,

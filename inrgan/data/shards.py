@@ -1,4 +1,4 @@
-"""Blobs that are members of tar shards in WebDataset layout, read in place."""
+"""Archives that are tar shards in WebDataset layout, read in place."""
 
 import logging
 import os
@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, final
 
-from inrgan.data._archive import AbstractArchive
-from inrgan.data._names import has_suffix, is_visible, nothing_found, refuse_climbing, slug
+from inrgan.data.archive import AbstractArchive, has_suffix, is_visible, nothing_found, refuse_climbing, slug
 from inrgan.errors import DataError
 
 CLASSES = "classes.txt"
-"""Beside the shards: the names of the classes that ``.cls`` members give by number, one a line."""
+"""File beside the shards: one class name per line, for the numbers in ``.cls`` members."""
 TAR_FAULTS = (OSError, tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError)
-"""What tarfile raises on damaged files: mostly ReadError, and what its parts raise, as UnicodeDecodeError."""
-_MOST_CLASS_BYTES = 1 << 20
+"""Exceptions of tarfile on damaged files: mostly ReadError, and those of its parts, such as UnicodeDecodeError."""
+_MAX_CLASS_BYTES = 1 << 20
 
 
 class _Place(NamedTuple):
-    """Where a member's bytes lie."""
+    """Location of a member's bytes."""
 
     shard: int
     offset: int
@@ -28,23 +27,24 @@ class _Place(NamedTuple):
 
 @final
 class ShardArchive(AbstractArchive):
-    """The members of tar files, read in place at random by an index of their offsets.
+    """The members of tar files, read in place in any order by an index of their offsets.
 
     The layout is that of WebDataset: ``KEY.png`` beside ``KEY.cls``, whose text is the class of the item, where KEY is
-    the path up to the first dot of the file's name. Where the items of a folder lie in shards under their own paths,
-    their names, order and labels are those of the folder. No file stays open, so the archive may be pickled, forked
-    and shared by threads. Hidden members are ignored; links, devices and other members that are no plain files are
-    skipped and counted in ``skipped``. Of two members of one name in a shard the later counts, as tar has it.
+    the path up to the first dot of the file's name. Shards of a folder's files under their own paths have the names,
+    order and labels of the folder. No file stays open, so the archive may be pickled, forked and shared by threads.
+    Hidden members are ignored; links, devices and other members that are not regular files are skipped and counted in
+    ``skipped``. Of two members with the same name in a shard the later one counts, as in tar.
 
     Args:
-        paths: The tar files, uncompressed.
-        suffixes: Wanted file suffixes with their dot, such as ``(".png", ".jpg")``; case does not matter.
-        description: For the names of run directories; from the first file's folder when None.
-        max_entry_bytes: A member larger than this is refused when read.
+        paths: Paths of the uncompressed tar files.
+        suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
+        description: Slug for the names of run directories; from the first file's folder when None.
+        max_entry_bytes: Largest size of a member that is read.
 
     Raises:
-        DataError: A file is missing, no plain tar, or cut short; a member's name climbs out with ``..``; two shards
-            hold a member of the same name; no member is wanted; a class is missing or has no name in classes.txt.
+        DataError: A file is missing, not a plain tar file, or cut short; a member's name leads out with ``..``; two
+            shards hold a member of the same name; no member is wanted; a class is missing or has no name in
+            classes.txt.
 
     Example:
         >>> archive = ShardArchive(["flowers-000000.tar", "flowers-000001.tar"], suffixes=(".png",))
@@ -84,7 +84,7 @@ class ShardArchive(AbstractArchive):
                     others.append(name)
         if self.skipped:
             logging.getLogger("inrgan").warning(
-                "%s: skipped %d members that are no plain files (links, devices, ...).", paths[0], self.skipped
+                "%s: skipped %d members that are not regular files (links, devices, ...).", paths[0], self.skipped
             )
         if not wanted:
             where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} shards from {paths[0]} on"
@@ -102,7 +102,7 @@ class ShardArchive(AbstractArchive):
         return self._description
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one member; raises DataError when it is not there, changed or too large."""
+        """The bytes of one member; raises DataError when it is missing, changed or too large."""
         if name not in self._places:
             raise DataError(f"{self._paths[0].parent} lists no member {name!r}. Use one of the archive's names.")
         place = self._places[name]
@@ -114,19 +114,19 @@ class ShardArchive(AbstractArchive):
         return self._bytes(place, name)
 
     def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
-        """Class names, and an index into them for every name, of ``.cls`` members; None when there are none.
+        """Class names, and an index into them for every name, from ``.cls`` members; None when there are none.
 
-        Numbers are looked up in ``classes.txt`` beside the shards where there is one.
+        ``classes.txt`` beside the shards gives the names for numbers.
 
         Raises:
-            DataError: some items have no class, or a class has no name.
+            DataError: Some items have no class, or a class has no name.
         """
         if not self._classes:
             return None
         texts = []
         for name in self._names:
             place = self._classes.get(f"{key_of(name)}.cls")
-            if place is None or place.size > _MOST_CLASS_BYTES:
+            if place is None or place.size > _MAX_CLASS_BYTES:
                 raise DataError(
                     f"{name!r} has no class file {key_of(name)}.cls in the shards, and others have one; expected one "
                     "for every item. Add it, or use no labels."
@@ -139,24 +139,24 @@ class ShardArchive(AbstractArchive):
             index = {text: i for i, text in enumerate(names)}
         else:
             index = {str(i): i for i in range(len(names))}
-        strange = [(name, text) for name, text in zip(self._names, texts, strict=True) if text not in index]
-        if strange:
+        unmatched = [(name, text) for name, text in zip(self._names, texts, strict=True) if text not in index]
+        if unmatched:
             raise DataError(
-                f"{strange[0][0]!r} is of class {strange[0][1][:40]!r}; expected a number from 0 to {len(names) - 1}, "
-                f"a line of {CLASSES} beside the shards. Correct the one or the other."
+                f"{unmatched[0][0]!r} is of class {unmatched[0][1][:40]!r}; expected a number from 0 to "
+                f"{len(names) - 1}, a line of {CLASSES} beside the shards. Correct one of the two."
             )
         return names, tuple(index[text] for text in texts)
 
     def close(self) -> None:
-        """Do nothing: no handle stays open."""
+        """Do nothing, since no handle stays open."""
 
     def _class_names(self) -> tuple[str, ...] | None:
         path = self._paths[0].parent / CLASSES
         try:
             if not path.is_file():
                 return None
-            if path.stat().st_size > _MOST_CLASS_BYTES:
-                raise DataError(f"{path} has over {_MOST_CLASS_BYTES} bytes; expected one class name a line.")
+            if path.stat().st_size > _MAX_CLASS_BYTES:
+                raise DataError(f"{path} has over {_MAX_CLASS_BYTES} bytes; expected one class name per line.")
             return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
         except OSError as error:
             raise DataError(f"Cannot read {path}: {error.strerror or error}. Check its rights.") from error
@@ -169,7 +169,7 @@ class ShardArchive(AbstractArchive):
                 file: Any = opened  # its list of members has no public type
                 while (member := file.next()) is not None:
                     if member.offset <= last or member.size < 0:
-                        raise DataError(f"{path} is damaged: its members run backwards. Make or copy it again.")
+                        raise DataError(f"{path} is damaged: its members are not in order. Make or copy it again.")
                     last = member.offset
                     if member.isdir():
                         continue
@@ -182,7 +182,7 @@ class ShardArchive(AbstractArchive):
                     name = str(PurePosixPath(member.name.lstrip("/")))
                     if is_visible(name):
                         yield name, _Place(shard, member.offset_data, member.size)
-                # tarfile takes a damaged header for the end, and a missing end for one: items would be lost in silence.
+                # tarfile takes a damaged header or a missing end for the end: items would be lost silently.
                 if not _ends(path, file.offset):
                     raise DataError(
                         f"{path} is damaged or cut short at byte {file.offset}: no member and no end is there. "
@@ -207,12 +207,12 @@ class ShardArchive(AbstractArchive):
         except OSError as error:
             raise DataError(f"Cannot read {name!r} of {path}: {error.strerror or error}. Check the disk.") from error
         if data is None or len(data) != place.size:
-            raise DataError(f"{path} ends in the midst of {name!r}. Make or copy it again.")
+            raise DataError(f"{path} ends in the middle of {name!r}. Make or copy it again.")
         return data
 
 
 def key_of(name: str) -> str:
-    """The WebDataset key of a member: its path up to the first dot of its file's name.
+    """WebDataset key of a member: its path up to the first dot of its file's name.
 
     Example:
         >>> key_of("a.b/0001.seg.png")
@@ -231,7 +231,7 @@ def _ends(path: Path, offset: int) -> bool:
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         if not path.is_file():  # a pipe or a device would hang or never end
-            state = "is no plain file" if path.exists() else "is missing"
+            state = "is not a regular file" if path.exists() else "is missing"
             raise DataError(f"The shard {path} {state}; expected a .tar file. Check the path.")
         found = os.stat(path)
     except OSError as error:

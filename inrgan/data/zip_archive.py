@@ -1,4 +1,4 @@
-"""Blobs that are entries of a zip file."""
+"""Archives that are zip files."""
 
 import os
 import threading
@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
-from inrgan.data._archive import AbstractArchive
-from inrgan.data._names import has_suffix, is_visible, nothing_found, refuse_climbing, slug
+from inrgan.data.archive import AbstractArchive, has_suffix, is_visible, nothing_found, refuse_climbing, slug
 from inrgan.errors import DataError
 
 _ENCRYPTED = 0x1
-_MOST_RATIO = 1000
-_RATIO_COUNTS_FROM = 64 << 20
+_MAX_RATIO = 1000
+_MIN_BOMB_BYTES = 64 << 20
 
 
 @final
@@ -25,15 +24,14 @@ class ZipArchive(AbstractArchive):
     threads. Hidden entries and ``__MACOSX`` folders are ignored.
 
     Args:
-        path: The zip file.
-        suffixes: Wanted file suffixes with their dot, such as ``(".png", ".jpg")``; case does not matter.
-        max_entry_bytes: An entry larger than this once unpacked is refused when read.
+        path: Path of the zip file.
+        suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
+        max_entry_bytes: Largest unpacked size of an entry that is read.
 
     Raises:
-        DataError: The file is missing, no zip, cut short, encrypted, without a wanted entry, or has an entry whose
-            name climbs out with ``..``; on reading,
-            an entry is damaged, too large, or packed so tightly that it must be a decompression bomb (over
-            1000 times smaller, and over 64 MiB unpacked).
+        DataError: The file is missing, not a zip file, cut short, encrypted, without a wanted entry, or has an entry
+            whose name leads out with ``..``; on reading, an entry is damaged, too large, or packed so tightly that it
+            must be a decompression bomb (over 1000 times smaller, and over 64 MiB unpacked).
 
     Example:
         >>> archive = ZipArchive("flowers.zip", suffixes=(".png",))
@@ -74,7 +72,7 @@ class ZipArchive(AbstractArchive):
         return slug(self._path.stem)
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one entry; raises DataError when it is not there, damaged or too large."""
+        """The bytes of one entry; raises DataError when it is not there, damaged or too large."""
         if name not in self._entry_names:
             raise DataError(f"{self._path} lists no entry {name!r}. Use one of the archive's names.")
         with self._locked() as file:
@@ -125,8 +123,8 @@ class ZipArchive(AbstractArchive):
         ratio = info.file_size / max(info.compress_size, 1)
         if info.file_size > self._max_entry_bytes:
             reason = f"unpacks to {info.file_size} bytes, more than the {self._max_entry_bytes} allowed"
-        elif ratio > _MOST_RATIO and info.file_size > _RATIO_COUNTS_FROM:
-            reason = f"unpacks to {ratio:.0f} times its size, more than the {_MOST_RATIO} allowed"
+        elif ratio > _MAX_RATIO and info.file_size > _MIN_BOMB_BYTES:
+            reason = f"unpacks to {ratio:.0f} times its size, more than the {_MAX_RATIO} allowed"
         else:
             return
         raise DataError(

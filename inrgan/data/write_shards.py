@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from inrgan.data._archive import AbstractArchive
-from inrgan.data._labels import labels_of
-from inrgan.data._names import slug
-from inrgan.data._shards import CLASSES, key_of
+from inrgan.data.archive import AbstractArchive, slug
+from inrgan.data.labels import labels_of
+from inrgan.data.shards import CLASSES, key_of
 from inrgan.errors import ConfigError, DataError, WriteError
 from inrgan.process import progress_bar
 
@@ -30,28 +29,28 @@ def write_shards(
     seed: int = 0,
     progress: bool = False,
 ) -> list[Path]:
-    """Write the blobs of an archive to tar shards under their own names, in an order drawn by chance.
+    """Write the blobs of an archive to tar shards under their own names, in a random order.
 
-    The order serves those who read shards as streams; read at random, shards give the items and the order of the
+    The order helps those who read shards as streams; opened by their path, shards have the items and the order of the
     archive itself. Members of one key (``0001.png`` and ``0001.json``) stay together. The same call writes the same
-    bytes. The folder appears whole or not at all.
+    bytes. The folder appears complete or not at all.
 
     Args:
-        archive: of what to write.
-        out: folder that is made.
-        labels: True or a pattern, as of ``Modality.source``: the class of every item is written beside it as
-            ``KEY.cls``, a number, and the classes' names to ``classes.txt``.
-        shard_bytes: a new shard begins when the next key would make this one larger.
-        seed: of the order.
-        progress: whether to show a progress bar.
+        archive: Archive to write.
+        out: Path of a new folder.
+        labels: True or a pattern, as for ``Modality.source``: the class of every item is written beside it as
+            ``KEY.cls``, a number, and the class names to ``classes.txt``.
+        shard_bytes: Largest size of a shard of several keys.
+        seed: Seed of the order.
+        progress: Whether to show a progress bar.
 
     Returns:
-        The shards.
+        Paths of the shards.
 
     Raises:
         ConfigError: ``out`` exists, or a number is out of range.
-        DataError: a blob cannot be read, or classes are to be written and are there already, or differ within a key.
-        WriteError: the disk is full or refuses; nothing is left.
+        DataError: A blob cannot be read, or classes are to be written and exist already, or differ within a key.
+        WriteError: The folder cannot be written; nothing is left.
 
     Example:
         >>> [path.name for path in write_shards(archive, "shards")]
@@ -59,11 +58,11 @@ def write_shards(
     """
     out = Path(out).expanduser()
     if out.exists() or out.is_symlink():
-        raise ConfigError(f"{out} exists already, and shards are never written over anything; give a new folder")
+        raise ConfigError(f"{out} exists already, and shards never overwrite anything; give a new folder")
     if shard_bytes < 1 or seed < 0:
         raise ConfigError(f"shards of {shard_bytes} bytes and seed {seed} were asked for; expected 1 or more, and 0")
-    told = archive.classes() if labels is True else None
-    classes, indices = labels_of(archive.names, labels) if told is None else told
+    stated = archive.classes() if labels is True else None
+    classes, indices = labels_of(archive.names, labels) if stated is None else stated
     added = _class_files(archive, indices)
     temporary = out.absolute().with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
@@ -83,14 +82,14 @@ def write_shards(
 
 
 def _class_files(archive: AbstractArchive, indices: tuple[int, ...]) -> dict[str, bytes]:
-    """The text of the class file of every key."""
+    """Content of the class file of every key."""
     added: dict[str, bytes] = {}
     if not indices:
         return added
-    known = frozenset(archive.names)
+    existing = frozenset(archive.names)
     for name, index in zip(archive.names, indices, strict=True):
         file = f"{key_of(name)}.cls"
-        if file in known:
+        if file in existing:
             raise DataError(f"{file} is there already, and the class of {name} was to be written there; drop --labels")
         if added.setdefault(file, b"%d" % index) != b"%d" % index:
             raise DataError(

@@ -1,15 +1,19 @@
-"""Pick the archive that fits a path."""
+"""Opening whatever ``--data`` names: an archive of bytes, or a source of decoded items."""
 
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-from inrgan.data._archive import AbstractArchive
-from inrgan.data._folder import FolderArchive
-from inrgan.data._names import has_suffix, is_visible
-from inrgan.data._shards import CLASSES, ShardArchive
-from inrgan.data._stream_names import expanded, has_range, is_stream, without_range
-from inrgan.data._zip import ZipArchive
+from inrgan._typing import Tensor
+from inrgan.data.archive import AbstractArchive, FolderArchive, has_suffix, is_visible
+from inrgan.data.archive_source import ArchiveSource
+from inrgan.data.items import AbstractItem
+from inrgan.data.shards import CLASSES, ShardArchive
+from inrgan.data.source import AbstractSource
+from inrgan.data.stream import StreamSource
+from inrgan.data.stream_shards import expanded, has_range, is_stream, without_range
+from inrgan.data.zip_archive import ZipArchive
 from inrgan.errors import DataError
 
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -19,12 +23,12 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
     """Open a folder, a zip file or tar shards as a sorted list of named byte blobs.
 
     Args:
-        path: A folder of files, or of .tar shards; a zip or tar file, told apart by what they are rather than by name;
+        path: A folder of files or of .tar shards; a zip or tar file, recognized by its content rather than its name;
             or a pattern of shards like ``train-{0000..0012}.tar``.
-        suffixes: Wanted file suffixes with their dot; case does not matter.
+        suffixes: Suffixes of wanted files with their dot; case does not matter.
 
     Returns:
-        The archive; it holds at least one blob.
+        An archive of at least one blob.
 
     Raises:
         DataError: The path is missing, none of these, a compressed tar file, a folder with both shards and other
@@ -36,7 +40,7 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
     """
     if is_stream(path):
         raise DataError(
-            f"{path} is a stream, which is read from its beginning on, and items are wanted one by one here. Give a "
+            f"{path} is a stream, which is read from its start, and random access to items is needed here. Give a "
             "folder, a zip file or tar shards by their path."
         )
     place = Path(path).expanduser()
@@ -67,6 +71,37 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
     if is_packed:
         raise DataError(f"{path} is compressed, and items are read at random. Unpack it to a plain .tar file.")
     raise DataError(f"{path} is neither a folder, a zip file nor a tar file. Give a folder, a zip file or tar shards.")
+
+
+def open_source(
+    data: str | Path,
+    *,
+    suffixes: tuple[str, ...],
+    decode: Callable[[str, bytes], Tensor | AbstractItem],
+    labels: bool | str = False,
+    seed: int = 0,
+) -> AbstractSource:
+    """Open a folder, zip or shards as a list of items, or a stream of shards as an endless sequence.
+
+    Args:
+        data: Path as for ``open_archive``, or a stream as for ``StreamSource``.
+        suffixes: Suffixes of wanted files with their dot; case does not matter.
+        decode: Function from a file's name and bytes to an item; raises DataError or NonFiniteError for a bad file.
+        labels: Kind of labels, as for ``Modality.source``.
+        seed: Seed of a stream's order.
+
+    Raises:
+        DataError: The data are missing, empty or unreadable.
+        ConfigError: A stream cannot have these labels.
+        MissingDependency: The data are a stream, and webdataset is not installed.
+
+    Example:
+        >>> open_source("flowers.zip", suffixes=(".png",), decode=decode)[0].shape
+        torch.Size([3, 64, 64])
+    """
+    if is_stream(data):
+        return StreamSource(str(data), suffixes=suffixes, decode=decode, labels=labels, seed=seed)
+    return ArchiveSource(open_archive(data, suffixes=suffixes), decode=decode, labels=labels)
 
 
 def _shards_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
