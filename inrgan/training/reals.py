@@ -16,6 +16,8 @@ from inrgan.errors import DataError
 from inrgan.modality import Modality
 from inrgan.views import View
 
+_OBSERVED = "observed"
+"""Key of the values at a fixed view, in the cache of items."""
 _EXCERPTS = 4096
 """Positions of the window in a long item, of which training draws one."""
 
@@ -28,7 +30,7 @@ class Reals:
     ``clear_counts``.
 
     This is where decoded items are kept, in one cache and each at most once. While all draws are at one fixed view,
-    the values observed there take the place of the item, where all of them fit or they are the smaller ones.
+    the values observed there are kept in place of the items, if those of all items fit or if they are smaller.
 
     Args:
         source: Source of the decoded items.
@@ -51,8 +53,10 @@ class Reals:
         self._fixed_only = True
         """Whether no draw has needed an item at another view than the fixed one."""
         self._fixed_shape: tuple[int, ...] = ()
-        self._served: dict[int, tuple[int, int]] = {}
-        """Label of the item observed at the fixed view, and number of items that were too coarse, by index."""
+        self._observed: Tensor | None = None
+        """Values at the fixed view, in one array: small blocks between those of a step would fragment the memory."""
+        self._rows: dict[int, tuple[int, int, int]] = {}
+        """Row of an index in that array, label of the item, and number of items before it that were too coarse."""
 
     def check(self, spacing: float) -> None:
         """Refuse a spacing for which no item is fine enough, before anything is written.
@@ -143,37 +147,50 @@ class Reals:
     ) -> tuple[tuple[Tensor], Tensor]:
         """Values of items at a view that stays the same, and their labels."""
         if view.shape != self._fixed_shape:  # a finer one, in progressive growing
-            self.cache.drop(lambda key: key[0] == "observed")
-            self._served, self._fixed_shape = {}, view.shape
-        values: dict[int, Tensor] = {i: self.cache.get(("observed", i)) for i in wanted if i in self._served}
-        missing = [i for i in dict.fromkeys(wanted) if i not in values]
-        served = {i: self._served[i] for i in values}
+            self.cache.drop(lambda key: key == _OBSERVED)
+            self._observed, self._rows, self._fixed_shape = None, {}, view.shape
+        missing = [i for i in dict.fromkeys(wanted) if i not in self._rows]
+        new: dict[int, tuple[Tensor, int, int]] = {}
         if missing:
-            found = [self._serving(i, finest, keep=not self._fixed_only) for i in missing]
-            observed = self.modality.observe([item for item, _, _ in found], view)
-            for i, value, (item, label, passed) in zip(missing, observed, found, strict=True):
-                values[i], served[i] = value, (label, passed)
-                if self._keep_observed(i, value, item):
-                    self._served[i] = label, passed
+            served = [self._serving(i, finest, keep=not self._fixed_only) for i in missing]
+            observed = self.modality.observe([item for item, _, _ in served], view)
+            for i, value, (item, label, passed) in zip(missing, observed, served, strict=True):
+                new[i] = value, label, passed
+                self._keep_observed(i, *new[i], item=item)
+        values, labels = [], []
         for i in wanted:
-            self._count(name, finest, served[i][1])
-        return (torch.stack([values[i] for i in wanted]),), torch.tensor([served[i][0] for i in wanted])
+            if i in new:
+                value, label, passed = new[i]
+            else:
+                row, label, passed = self._rows[i]
+                assert self._observed is not None
+                value = self._observed[row]
+            values.append(value)
+            labels.append(label)
+            self._count(name, finest, passed)
+        return (torch.stack(values),), torch.tensor(labels)
 
-    def _keep_observed(self, i: int, value: Tensor, item: Tensor | AbstractItem) -> bool:
-        """Keep what was observed of item i, or, if that is larger and would not fit for all, the item itself."""
-        if self.source.endless:
-            return False
-        if value.nbytes > item.nbytes and value.nbytes * len(self.source) > self.cache.limit:
-            self.cache.put(("item", i), item)
-            return False
-        return self.cache.put(("observed", i), value.clone())
+    def _keep_observed(self, i: int, value: Tensor, label: int, passed: int, *, item: Tensor | AbstractItem) -> None:
+        """Keep what was observed of item i; or, if that is larger and those of all items do not fit, the item."""
+        if self._observed is None:
+            count = 0 if self.source.endless else len(self.source)
+            rows = min(count, (self.cache.limit - self.cache.nbytes) // value.nbytes)
+            rows = 0 if rows < count and value.nbytes > item.nbytes else rows
+            self._observed = torch.empty(rows, *value.shape)
+            self.cache.put(_OBSERVED, self._observed)
+        if len(self._rows) < len(self._observed):
+            row = len(self._rows)
+            self._observed[row] = value
+            self._rows[i] = row, label, passed
+        elif len(self._observed) == 0:
+            self.cache.put(i, item)
 
     def _item(self, i: int, *, keep: bool = True) -> Any:
-        item = self.cache.get(("item", i))
+        item = self.cache.get(i)
         if item is None:
             item = self.source[i]
             if keep:
-                self.cache.put(("item", i), item)
+                self.cache.put(i, item)
         return item
 
     def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Any, int, int]:
