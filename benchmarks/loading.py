@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from inrgan.data import ArchiveSource, FolderArchive, epoch_indices, open_archive, write_shards
-from inrgan.pictures import read_image, write_image
+from inrgan.images import read_image, write_image
 
 
 def make(root: Path, *, items: int, side: int) -> None:

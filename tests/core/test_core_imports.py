@@ -50,7 +50,7 @@ ALLOWED = {
         "sizes",
         "_parsing",
     },
-    "pictures": set(),
+    "images": set(),
     "registry": {"modality", "_parsing"},
     "checkpoint": {"field", "inr", "modality", "registry", "sizes", "_parsing"},
     "generator": {"field", "inr", "hypernetwork", "modality", "capabilities", "sizes", "checkpoint", "views"},
@@ -73,7 +73,7 @@ ALLOWED = {
         "generator",
         "sizes",
     },
-    "analysis": {"views", "domains", "data", "pictures", "field", "inr", "modality", "generator", "interpolation"},
+    "analysis": {"views", "domains", "data", "images", "field", "inr", "modality", "generator", "interpolation"},
 }
 # Adapters may use these, and not the package's front door: it is the last to be complete.
 PUBLIC = {

@@ -22,7 +22,7 @@ from inrgan.density._maps import load_density
 from inrgan.domains import Box
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, RunDirectoryError
 from inrgan.files import MAX_JSON_BYTES, read_json
-from inrgan.pictures import read_image
+from inrgan.images import read_image
 from inrgan.training import RunDirectory
 
 

@@ -16,7 +16,7 @@ from inrgan.cli import main
 from inrgan.data import ArchiveSource, FolderArchive, ShardArchive, ZipArchive, open_archive, write_shards
 from inrgan.data.shards import key_of
 from inrgan.errors import ConfigError, DataError, WriteError
-from inrgan.pictures import write_image
+from inrgan.images import write_image
 
 SUFFIXES = (".bin", ".dat")
 # The oracle of the good cases: what was written. The long name needs an extended header.

@@ -1,4 +1,4 @@
-"""Deep zoom: a folder of small pictures that a browser loads as it zooms, and a page that shows them."""
+"""Deep zoom: a folder of tiles that a browser loads as it zooms, and a page that shows them."""
 
 import html
 import json
@@ -8,10 +8,11 @@ from typing import final
 from urllib.parse import quote
 
 import numpy as np
+from einops import rearrange
 
 from inrgan.errors import ConfigError
-from inrgan.rendering._pyramid import Pyramid
-from inrgan.rendering._writers import AbstractWriter, Place, Tick, check_picture, load
+from inrgan.rendering.tiles import Pyramid
+from inrgan.rendering.writers import AbstractWriter, Placement, Tick, check_image, load
 
 _NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
 
@@ -41,7 +42,7 @@ OpenSeadragon({settings});
 
 @final
 class DeepZoomWriter(AbstractWriter):
-    """``.dzi``, through Pillow: tiles in JPEG, or PNG where there is transparency, and a page with OpenSeadragon.
+    """Deep zoom by Pillow: tiles in JPEG, or PNG with transparency, and a page with OpenSeadragon.
 
     ``big.dzi`` comes with the folder ``big_files`` and the page ``big.html``, which needs no server and no network.
     """
@@ -53,14 +54,14 @@ class DeepZoomWriter(AbstractWriter):
         self._image = load("PIL.Image", name="Pillow", suffix=".dzi")
 
     def check(self, shape: tuple[int, ...], *, channels: int) -> None:
-        check_picture(shape, channels=channels, suffix=".dzi", allowed=(1, 3, 4))
+        check_image(shape, channels=channels, suffix=".dzi", allowed=(1, 3, 4))
 
     def names(self, name: str) -> tuple[str, ...]:
         stem = Path(name).stem
         return (f"{stem}_files", f"{stem}.html", name)
 
-    def write(self, pyramid: Pyramid, folder: Path, name: str, *, place: Place, tick: Tick) -> None:
-        del place
+    def write(self, pyramid: Pyramid, folder: Path, name: str, *, placement: Placement, tick: Tick) -> None:
+        del placement
         if len(set(pyramid.sides)) != 1:
             raise ConfigError(f"deep zoom has square tiles; got {pyramid.sides}")
         tiles, page, _ = self.names(name)
@@ -72,7 +73,7 @@ class DeepZoomWriter(AbstractWriter):
             here.mkdir(parents=True)
             for row, column in pyramid.indices(level):
                 tile = pyramid.tile(level, (row, column))
-                pixels = np.ascontiguousarray(tile[0] if len(tile) == 1 else tile.transpose(1, 2, 0))
+                pixels = np.ascontiguousarray(tile[0] if len(tile) == 1 else rearrange(tile, "c y x -> y x c"))
                 self._image.fromarray(pixels).save(here / f"{column}_{row}.{suffix}", format=kind, **options)
                 tick()
         height, width = pyramid.shapes[0]
@@ -86,15 +87,15 @@ class DeepZoomWriter(AbstractWriter):
 
 
 def _page(name: str, tiles: str, *, suffix: str, side: int, width: int, height: int) -> str:
-    """The page of a picture; the picture's description is in it, since a page on disk may not load a .dzi file."""
+    """The page of an image, with the image's description, since a page on disk may not load a .dzi file."""
     viewer = files("inrgan.rendering") / "viewer"
-    picture = {
+    image = {
         "xmlns": _NAMESPACE, "Url": f"{quote(tiles)}/", "Format": suffix, "Overlap": "0", "TileSize": str(side),
         "Size": {"Width": str(width), "Height": str(height)},
     }  # fmt: skip
     settings = {
-        "id": "view", "tileSources": {"Image": picture}, "showNavigationControl": False, "showNavigator": True,
-        "drawer": "canvas",  # the others may not read pictures from disk
+        "id": "view", "tileSources": {"Image": image}, "showNavigationControl": False, "showNavigator": True,
+        "drawer": "canvas",  # the others may not read images from disk
         "maxZoomPixelRatio": 4,
     }  # fmt: skip
     return _PAGE.format(
