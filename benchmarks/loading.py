@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from inrgan.data import ArchiveSource, FolderArchive, epoch_indices, open_archive, write_shards
-from inrgan.pictures import read_image, write_image
+from inrgan.images import read_image, write_image
 
 
 def make(root: Path, *, items: int, side: int) -> None:
@@ -54,7 +54,7 @@ def measure(path: Path, *, repeats: int) -> dict[str, float | str]:
             seconds.append(time.perf_counter() - began)
         return n / min(seconds)
 
-    source = ArchiveSource(archive, decode=read_image, labels=False, cache_bytes=0)
+    source = ArchiveSource(archive, decode=read_image, labels=False)
     return {
         "kind": path.stem,
         "items": n,

@@ -21,8 +21,8 @@ from PIL import Image
 
 from inrgan import Generator, ImageModality, Trainer
 from inrgan.evaluation import score_generator
+from inrgan.images import tile, write_image
 from inrgan.losses import LossOptions
-from inrgan.pictures import tile, write_image
 from inrgan.process import keep_freed_memory
 from inrgan.recipes import recipe
 

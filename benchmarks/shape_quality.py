@@ -23,9 +23,9 @@ from inrgan_modalities.occupancy import shade
 from inrgan import Modality, OccupancyModality, Trainer
 from inrgan.data import AbstractSource, split
 from inrgan.evaluation import held_out_source, observe_reals, score_generator
+from inrgan.images import tile, write_image
 from inrgan.losses import LossOptions
 from inrgan.metrics import evaluate
-from inrgan.pictures import tile, write_image
 from inrgan.recipes import recipe
 
 METHODS = {

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from inrgan import Generator
 from inrgan.evaluation import observe_reals, render_fakes
+from inrgan.images import tile, write_image
 from inrgan.metrics import evaluate
-from inrgan.pictures import tile, write_image
 
 METRICS = ("swd", "frechet", "precision", "recall", "spectrum")
 FILTERS = ("nearest", "bilinear", "bicubic")

@@ -20,8 +20,8 @@ from inrgan_modalities.video import peak_prominence, temporal_spectrum, video_sh
 
 from inrgan import Trainer, VideoModality
 from inrgan.evaluation import held_out_source, observe_reals, score_generator
+from inrgan.images import write_image
 from inrgan.metrics import evaluate
-from inrgan.pictures import write_image
 from inrgan.recipes import recipe
 
 METHODS = {

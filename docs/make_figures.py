@@ -19,8 +19,8 @@ from matplotlib.patches import Rectangle
 
 from inrgan import Box, Field, Generator, ImageModality, Sphere, View
 from inrgan.density import evaluate, foveated, gradient_magnitude, reconstruct, sample_density
+from inrgan.images import tile, write_image
 from inrgan.losses import LossOptions
-from inrgan.pictures import tile, write_image
 from inrgan.samplers import DensePatch, RandomResolution, VariableDensity
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))

@@ -15,7 +15,7 @@ import torch
 from inrgan import Box, CriticSizes, Generator, Modality, ResidualCritic, Trainer, View, recipes, resample
 from inrgan.data import AbstractSource, AbstractSyntheticSource, open_source
 from inrgan.errors import ConfigError, DataError
-from inrgan.pictures import check_floats, load_npy
+from inrgan.images import check_floats, load_npy
 from inrgan.testing import check_modality
 
 

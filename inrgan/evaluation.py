@@ -7,7 +7,7 @@ import torch
 
 from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
-from inrgan.data import AbstractSource, SubsetSource, split
+from inrgan.data import AbstractSource, ItemCache, SubsetSource, split
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.metrics import Score, evaluate
@@ -57,7 +57,8 @@ def labelled_reals(
     """
     count = min(count, len(source))
     batch = min(count, 64)  # whole items are held while they are resampled
-    reals = Reals(source, modality, batch=batch, seed=seed, augmented=False)
+    # Each item is read once, so keeping it would serve nothing.
+    reals = Reals(source, modality, batch=batch, seed=seed, augmented=False, cache=ItemCache(0))
     parts = [reals.draw(step, [view]) for step in range(-(-count // batch))]
     return torch.cat([values for (values,), _ in parts])[:count], torch.cat([labels for _, labels in parts])[:count]
 

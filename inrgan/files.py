@@ -1,33 +1,38 @@
-"""Writing files so that a crash or a full disk never leaves a half one under the final name."""
+"""Files that appear complete or not at all, and folders that one process at a time uses."""
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, final
+
+from filelock import FileLock, Timeout
 
 from inrgan.errors import ConfigError, WriteError
 
-MOST_JSON_BYTES = 16 << 20
-"""Of a configuration that is read."""
+MAX_JSON_BYTES = 16 << 20
+"""Largest size of a configuration that is read."""
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}(\.|$)")
 
 
 @contextmanager
 def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, moved over ``path`` when the block ends well.
+    """Yield a temporary path in the same folder, moved to ``path`` when the block succeeds.
 
-    A missing folder is created; when the block fails, the temporary file is removed. The file gets the permissions
-    that the user's umask gives.
+    A missing folder is created; when the block fails, the temporary file is removed. The file has the permissions
+    of the user's umask.
 
     Args:
-        path: the file that appears whole or not at all.
-        flush: wait until the disk has the data, so that a power cut cannot leave an empty file under the name. Files
-            whose readers notice damage, and can make them anew, need not wait.
+        path: Path of the file, which appears complete or not at all.
+        flush: Whether to wait until the data are on the disk, so that a power cut cannot leave an empty file. Files
+            whose readers notice damage, and can create them again, need not wait.
 
     Raises:
-        WriteError: the disk is full, or the folder or the file cannot be written; what stood at ``path`` is intact.
+        WriteError: The disk is full, or the folder or the file cannot be written; a file that was at ``path`` is
+            intact.
 
     Example:
         >>> with replacing(Path("figures/one.txt")) as temporary:
@@ -53,10 +58,10 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write plain data as indented JSON, whole or not at all.
+    """Write plain data as indented JSON, completely or not at all.
 
     Raises:
-        WriteError: as for ``replacing``.
+        WriteError: As for ``replacing``.
 
     Example:
         >>> write_json(Path("sizes.json"), {"shape": [512, 1024]})
@@ -67,11 +72,11 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Plain data from a JSON file that anyone may have written: no larger than a configuration needs to be.
+    """Plain data from an untrusted JSON file.
 
     Raises:
-        FileNotFoundError: it is not there.
-        ConfigError: it is larger than 16 MiB, no plain file, cannot be read, is not JSON, or is nested too deeply.
+        FileNotFoundError: The file does not exist.
+        ConfigError: The file is larger than 16 MiB, not a regular file, unreadable, not JSON, or nested too deeply.
 
     Example:
         >>> read_json(Path("sizes.json"))
@@ -79,11 +84,11 @@ def read_json(path: Path) -> Any:
     """
     try:
         if path.exists() and not path.is_file():  # a pipe or a device would hang or never end
-            raise ConfigError(f"{path} is no plain file; expected JSON")
+            raise ConfigError(f"{path} is not a regular file; expected JSON")
         with open(path, "rb") as file:
-            data = file.read(MOST_JSON_BYTES + 1)
-        if len(data) > MOST_JSON_BYTES:
-            raise ConfigError(f"{path} is not JSON of a sensible size: it has over {MOST_JSON_BYTES >> 20} MiB")
+            data = file.read(MAX_JSON_BYTES + 1)
+        if len(data) > MAX_JSON_BYTES:
+            raise ConfigError(f"{path} is too large for a configuration: it has over {MAX_JSON_BYTES >> 20} MiB")
         return json.loads(data.decode("utf-8"))
     except (FileNotFoundError, ConfigError):
         raise
@@ -91,11 +96,53 @@ def read_json(path: Path) -> Any:
         raise ConfigError(f"{path} is not JSON: {str(error) or type(error).__name__}") from None
 
 
+@final
+class LockedFolder:
+    """A folder that one process at a time uses, without the temporary files that killed processes left in it.
+
+    Args:
+        path: Path of an existing folder.
+        lock: Name of the lock file.
+        tidied: Patterns of folders in it that are tidied as well.
+
+    Example:
+        >>> folder = LockedFolder(Path("runs/00000-image"))
+        >>> folder.acquire()
+        True
+        >>> folder.release()
+    """
+
+    def __init__(self, path: Path, *, lock: str = ".lock", tidied: Sequence[str] = ()):
+        self.path = path
+        self._lock = FileLock(path / lock)
+        self._tidied = tuple(tidied)
+
+    def acquire(self) -> bool:
+        """Lock the folder and remove leftover temporary files; False if another process has locked it.
+
+        Raises:
+            OSError: The lock file cannot be written.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        for folder in (self.path, *(p for pattern in self._tidied for p in self.path.glob(pattern))):
+            for leftover in folder.glob(".*.*"):
+                if _TEMPORARY.match(leftover.name):
+                    leftover.unlink(missing_ok=True)
+        return True
+
+    def release(self) -> None:
+        """Unlock the folder."""
+        self._lock.release()
+
+
 def known_suffix(path: Path, suffixes: Sequence[str]) -> str:
     """The path's suffix in lower case.
 
     Raises:
-        ConfigError: it is none of ``suffixes``.
+        ConfigError: The suffix is none of ``suffixes``.
 
     Example:
         >>> known_suffix(Path("a.PNG"), (".png", ".jpg"))

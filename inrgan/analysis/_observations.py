@@ -11,8 +11,8 @@ import torch
 
 from inrgan._typing import Bool, Float, Tensor
 from inrgan.errors import ConfigError, DataError
+from inrgan.images import load_npy
 from inrgan.modality import Modality
-from inrgan.pictures import load_npy
 from inrgan.views import View, scattered
 
 _MOST_BYTES = 1 << 30

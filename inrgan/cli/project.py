@@ -19,8 +19,8 @@ from inrgan.checkpoint import load_latents, save_latents
 from inrgan.cli._common import AbstractModelCommand
 from inrgan.errors import ConfigError, DataError
 from inrgan.files import write_json
+from inrgan.images import load_npy
 from inrgan.modality import Modality
-from inrgan.pictures import load_npy
 from inrgan.process import progress_bar
 
 

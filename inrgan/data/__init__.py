@@ -1,21 +1,17 @@
 """Reading data: archives of bytes, sources of decoded items, labels and the order of training."""
 
-from inrgan.data._archive import AbstractArchive
-from inrgan.data._archive_source import ArchiveSource
-from inrgan.data._folder import FolderArchive
-from inrgan.data._labels import folder_labels, labels_of, pattern_labels
-from inrgan.data._large import AbstractItem, AbstractLargeItem
-from inrgan.data._open import open_archive
-from inrgan.data._open_source import open_source
-from inrgan.data._order import epoch_indices
-from inrgan.data._shards import ShardArchive
-from inrgan.data._source import AbstractSource, SubsetSource
-from inrgan.data._split import Split, split
-from inrgan.data._stream import StreamSource
-from inrgan.data._stream_names import is_stream, reaches_out
-from inrgan.data._synthetic import AbstractSyntheticSource
-from inrgan.data._write_shards import write_shards
-from inrgan.data._zip import ZipArchive
+from inrgan.data.archive import AbstractArchive, FolderArchive
+from inrgan.data.archive_source import ArchiveSource
+from inrgan.data.bad_files import BadFiles
+from inrgan.data.items import AbstractItem, AbstractLargeItem, ItemCache
+from inrgan.data.labels import Split, folder_labels, labels_of, pattern_labels, split
+from inrgan.data.opening import open_archive, open_source
+from inrgan.data.shards import ShardArchive
+from inrgan.data.source import AbstractSource, AbstractSyntheticSource, SubsetSource, epoch_indices
+from inrgan.data.stream import StreamSource
+from inrgan.data.stream_shards import is_stream, reaches_out
+from inrgan.data.write_shards import write_shards
+from inrgan.data.zip_archive import ZipArchive
 
 __all__ = [
     "AbstractArchive",
@@ -24,7 +20,9 @@ __all__ = [
     "AbstractSource",
     "AbstractSyntheticSource",
     "ArchiveSource",
+    "BadFiles",
     "FolderArchive",
+    "ItemCache",
     "ShardArchive",
     "Split",
     "StreamSource",

@@ -1,10 +1,15 @@
-"""Variable density: many samples where there is much to see, few elsewhere, at a total budget of points."""
+"""Variable density: many samples where there is much detail, few elsewhere, with a fixed number of points."""
 
-from inrgan.density._gradient import gradient_magnitude
-from inrgan.density._maps import ArrayDensity, Density, Foveated, foveated, load_density
-from inrgan.density._named import named_density
-from inrgan.density._reconstruct import reconstruct
-from inrgan.density._sample import evaluate, sample_density
+from inrgan.density.maps import (
+    ArrayDensity,
+    Density,
+    Foveated,
+    foveated,
+    gradient_magnitude,
+    load_density,
+    named_density,
+)
+from inrgan.density.sampling import evaluate, reconstruct, sample_density
 
 __all__ = [
     "ArrayDensity",

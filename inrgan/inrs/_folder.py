@@ -1,4 +1,4 @@
-"""A folder of fitted functions: what lies in it, and how it is held, written and read."""
+"""A folder of fitted functions: its layout, locking, writing and reading."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from filelock import FileLock, Timeout
-
 from inrgan._typing import Float, Tensor
 from inrgan.checkpoint import save_latents
 from inrgan.errors import CheckpointError, ConfigError, DataError, RunDirectoryError, WriteError
-from inrgan.files import read_json, write_json
+from inrgan.files import LockedFolder, read_json, write_json
 from inrgan.generator import Generator
 from inrgan.inr import Weights
 from inrgan.modality import Modality
@@ -29,9 +27,9 @@ class Entry:
     """A fitted item.
 
     Attributes:
-        item: its number in the data set.
-        name: its file.
-        psnr: in dB, over all samples of the training resolution.
+        item: Number of the item in the data set.
+        name: Name of the item.
+        psnr: PSNR in dB, over all samples of the training resolution.
     """
 
     item: int
@@ -42,7 +40,7 @@ class Entry:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What became of the items of one batch: those fitted, in the order of the file's rows, and why others are not."""
+    """Result of one batch: its fitted items, in the order of the file's rows, and why others were skipped."""
 
     fitted: tuple[Entry, ...]
     skipped: Mapping[int, str]
@@ -52,13 +50,13 @@ class Batch:
 class InrFolder:
     """A folder of fitted functions, written batch by batch.
 
-    ``config.json`` and ``model.safetensors`` hold the generator whose backbone the functions have; ``inrs.json`` what
-    was asked for; ``items-NNNNNN.safetensors`` the functions of a batch, as a file of latents, and beside it
-    ``items-NNNNNN.json`` which they are. A batch is done when the latter is there: it is written last. ``generator``
-    holds a generator that a training starts from.
+    ``config.json`` and ``model.safetensors`` hold the generator whose backbone the functions have; ``inrs.json`` the
+    settings of the fit; ``items-NNNNNN.safetensors`` the functions of a batch, as a file of latents, and
+    ``items-NNNNNN.json`` its report. A batch is finished when it has a report, which is written last. ``generator``
+    holds the generator from which training starts.
 
     Args:
-        path: of the folder.
+        path: Path of the folder.
     """
 
     def __init__(self, path: str | Path):
@@ -66,15 +64,15 @@ class InrFolder:
 
     @contextmanager
     def held(self, settings: dict[str, Any]) -> Iterator[None]:
-        """Hold the folder against other processes, made where it is missing.
+        """Lock the folder against other processes; a missing folder is created.
 
         Args:
-            settings: what is asked for.
+            settings: Settings of the fit.
 
         Raises:
-            ConfigError: it holds something else, or functions that were fitted in another way.
-            RunDirectoryError: another process holds it.
-            WriteError: it cannot be made.
+            ConfigError: The folder holds something else, or functions that were fitted with other settings.
+            RunDirectoryError: Another process has locked the folder.
+            WriteError: The folder cannot be created.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path} is a file; give a folder for the functions")
@@ -85,26 +83,23 @@ class InrFolder:
             raise WriteError(f"cannot make {self.path}: {error.strerror or error}; give another --out") from None
         if foreign and SETTINGS not in foreign:
             raise ConfigError(f"{self.path} holds {min(foreign)} and no {SETTINGS}; give an empty or a new folder")
-        lock = FileLock(self.path / ".lock")
+        folder = LockedFolder(self.path)
+        if not folder.acquire():
+            raise RunDirectoryError(f"{self.path} is in use by another process; wait for it, or give another")
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunDirectoryError(f"{self.path} is in use by another process; wait for it, or give another") from None
-        try:
-            self._tidy()
             if SETTINGS in foreign:
                 self._compare(settings)
             else:
                 write_json(self.path / SETTINGS, {"format": FORMAT, "version": VERSION, **settings})
             yield
         finally:
-            lock.release()
+            folder.release()
 
     def settings(self) -> dict[str, Any]:
-        """What was asked for.
+        """Settings of the fit.
 
         Raises:
-            DataError: it is no folder of functions.
+            DataError: The folder is not one of fitted functions.
         """
         try:
             found = read_json(self.path / SETTINGS)
@@ -119,10 +114,10 @@ class InrFolder:
         return found
 
     def batches(self) -> dict[int, Batch]:
-        """What is done, by number of the batch.
+        """Finished batches, by number.
 
         Raises:
-            DataError: a report is garbled.
+            DataError: A report is corrupt.
         """
         numbers = [
             int(m[1]) for p in self.path.glob("items-*.json") if (m := re.fullmatch(r"items-(\d+)\.json", p.name))
@@ -130,10 +125,10 @@ class InrFolder:
         return {number: self.batch(number) for number in sorted(numbers)}
 
     def batch(self, number: int) -> Batch:
-        """What became of a batch.
+        """Result of a batch.
 
         Raises:
-            DataError: the report is garbled, or the functions that it speaks of are missing.
+            DataError: The report is corrupt, or its functions are missing.
         """
         path = self._items(number).with_suffix(".json")
         try:
@@ -143,9 +138,9 @@ class InrFolder:
             )
             skipped = {int(x["item"]): str(x["why"]) for x in data["skipped"]}
         except (OSError, ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{path} is garbled ({error}); delete it, and convert the data once more") from None
+            raise DataError(f"{path} is corrupt ({error}); delete it, and convert the data once more") from None
         if fitted and not self._items(number).exists():
-            raise DataError(f"{path} speaks of functions that are gone; delete it, and convert the data once more")
+            raise DataError(f"{path} describes functions that are missing; delete it, and convert the data once more")
         return Batch(fitted=fitted, skipped=skipped)
 
     def write(
@@ -154,7 +149,7 @@ class InrFolder:
         """Write a batch: the functions, then what they are.
 
         Raises:
-            WriteError: the disk is full; earlier batches are untouched.
+            WriteError: The disk is full; earlier batches are untouched.
         """
         if done.fitted:
             save_latents(self._items(number), w, weights=weights, generator=generator)
@@ -164,27 +159,27 @@ class InrFolder:
         )
 
     def functions(self, number: int) -> Path:
-        """The file of a batch's functions."""
+        """File of a batch's functions."""
         return self._items(number)
 
     @property
     def start(self) -> Path:
-        """Where the generator is that a training against the functions starts from."""
+        """Folder of the generator from which training on the functions starts."""
         return self.path / "generator"
 
     @property
     def has_generator(self) -> bool:
-        """Whether the generator is there; its configuration is written last."""
+        """Whether the generator exists; its configuration is written last."""
         return (self.path / "config.json").exists()
 
     def generator(self, modality: Modality | None = None) -> Generator:
         """The generator whose backbone the functions have.
 
         Args:
-            modality: the adapter, where it is not one that ``inrgan info`` lists.
+            modality: Adapter, unless it is one that ``inrgan info`` lists.
 
         Raises:
-            DataError: it is missing or broken.
+            DataError: The generator is missing or broken.
         """
         try:
             return Generator.from_pretrained(self.path, modality=modality)
@@ -202,11 +197,5 @@ class InrFolder:
             if found.get(name) != value:
                 raise ConfigError(
                     f"{self.path} holds functions with {name} = {found.get(name)!r}, and {value!r} is asked for; give "
-                    "another --out, or the same flags to go on"
+                    "another --out, or the same flags to resume"
                 )
-
-    def _tidy(self) -> None:
-        """Remove what a killed process left half written."""
-        for leftover in self.path.glob(".*.*"):
-            if re.search(r"\.[0-9a-f]{32}(\.|$)", leftover.name):
-                leftover.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ class InrSource(AbstractSource):
         modality: the adapter, where it is not one that ``inrgan info`` lists.
 
     Raises:
-        DataError: missing, incomplete or garbled.
+        DataError: The folder is missing, incomplete or corrupt.
 
     Example:
         >>> InrSource("inrs")[0].shape

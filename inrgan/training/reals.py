@@ -11,12 +11,13 @@ from inrgan._random import step_generator
 from inrgan._typing import Float, Int, Tensor
 from inrgan.augmentation import symmetric_views
 from inrgan.capabilities import HasLongItems, HasPartialObservations, HasRegionsOfInterest, HasSymmetries
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractItem, AbstractSource, ItemCache
 from inrgan.errors import DataError
 from inrgan.modality import Modality
 from inrgan.views import View
 
-_KEPT_BYTES = 1 << 30
+_OBSERVED = "observed"
+"""Key of the values at a fixed view, in the cache of items."""
 _EXCERPTS = 4096
 """Positions of the window in a long item, of which training draws one."""
 
@@ -24,36 +25,46 @@ _EXCERPTS = 4096
 class Reals:
     """Batches of real signals, as a pure function of the step.
 
-    Items that are too coarse for a view are never upsampled: the next item that is fine enough replaces them.
+    Items too coarse for a view are never upsampled: the next item that is fine enough takes their place.
     ``used`` and ``skipped`` count both, by the name of the draw and the octave of the view's resolution, until
-    ``clear_counts``. Signals at a view that never changes are cached, up to 1 GiB, and decoded items otherwise; nothing
-    of a stream, where no item comes twice.
+    ``clear_counts``.
+
+    This is where decoded items are kept, in one cache and each at most once. While all draws are at one fixed view,
+    the values observed there are kept in place of the items, if those of all items fit or if they are smaller.
 
     Args:
-        source: Source of decoded items.
-        modality: Adapter that resamples them.
-        batch: Items per step.
+        source: Source of the decoded items.
+        modality: Adapter that observes them.
+        batch: Number of items per step.
         seed: Seed of the order and of the random symmetries.
         augmented: Whether the random symmetries of the modality are applied.
+        cache: Cache of items; one of 1 GiB when None. Items of a stream are never kept, since none comes twice.
     """
 
-    def __init__(self, source: AbstractSource, modality: Modality, *, batch: int, seed: int, augmented: bool = True):
+    def __init__(
+        self, source: AbstractSource, modality: Modality, *, batch: int, seed: int, augmented: bool = True,
+        cache: ItemCache | None = None,
+    ):  # fmt: skip
         self.source, self.modality, self.batch, self.seed = source, modality, batch, seed
         self.augmented = augmented
         self.used: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
-        self._seen: dict[int, tuple[Tensor, int, int]] = {}
-        self._seen_shape: tuple[int, ...] = ()
-        self._items: dict[int, Any] = {}
-        self._bytes = 0
+        self.cache = ItemCache(0) if source.endless else ItemCache() if cache is None else cache
+        self._fixed_only = True
+        """Whether no draw has needed an item at another view than the fixed one."""
+        self._fixed_shape: tuple[int, ...] = ()
+        self._observed: Tensor | None = None
+        """Values at the fixed view, in one array: small blocks between those of a step would fragment the memory."""
+        self._rows: dict[int, tuple[int, int, int]] = {}
+        """Row of an index in that array, label of the item, and number of items before it that were too coarse."""
 
     def check(self, spacing: float) -> None:
-        """Refuse a spacing that no item is fine enough for, before anything is written.
+        """Refuse a spacing for which no item is fine enough, before anything is written.
 
         Raises:
             DataError: No item is fine enough for the spacing, or too many are bad.
         """
-        self._serving(0, spacing)
+        self._serving(0, spacing, keep=False)
 
     def clear_counts(self) -> None:
         """Reset the counts."""
@@ -68,10 +79,10 @@ class Reals:
 
         Args:
             step: Number of the step.
-            views: Views at which every item is resampled.
-            fixed: Whether the same views come in many steps.
-            name: Name under which items are counted.
-            positions: Positions of the items in the batch; all where None.
+            views: Views at which every item is observed.
+            fixed: Whether many steps have the same views.
+            name: Name under which the items are counted.
+            positions: Positions of the items in the batch; all when None.
 
         Raises:
             DataError: No item is fine enough for the view, or too many are bad.
@@ -90,14 +101,15 @@ class Reals:
         domain = self.modality.domain
         finest = torch.stack([domain.finest(v).expand(count) for v in views]).amin(dim=0).tolist()
         if fixed and len(views) == 1 and moved[0] is views[0] and excerpts is None:
-            return self._from_kept(wanted, views[0], finest[0], name)
+            return self._at_fixed_view(wanted, views[0], finest[0], name)
+        self._fixed_only = False
         served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]
         for (_, _, passed), s in zip(served, finest, strict=True):
             self._count(name, s, passed)
         items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
         if excerpts is not None and isinstance(self.modality, HasLongItems):
-            places = [excerpts[p] / (_EXCERPTS - 1) for p in positions]
-            items = [self.modality.excerpt(item, at) for item, at in zip(items, places, strict=True)]
+            starts = [excerpts[p] / (_EXCERPTS - 1) for p in positions]
+            items = [self.modality.excerpt(item, start) for item, start in zip(items, starts, strict=True)]
         return tuple(self.modality.observe(items, v) for v in moved), labels
 
     def observation_view(self, step: int, view: View) -> View:
@@ -106,6 +118,7 @@ class Reals:
         Raises:
             DataError: No item is fine enough for the view, or too many are bad.
         """
+        self._fixed_only = False
         finest = self.modality.domain.finest(view).expand(self.batch).tolist()
         batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
         items = [self._serving(i, s)[0] for i, s in zip(batch, finest, strict=True)]
@@ -121,39 +134,70 @@ class Reals:
             generator: Generator of the random draws.
         """
         assert isinstance(self.modality, HasRegionsOfInterest)
-        found = []
+        self._fixed_only = False
+        regions = []
         for i in self.source.order(batch=self.batch, step=step, seed=self.seed + 1):
-            item = self._items[i] if i in self._items else self.source[i]
-            places = self.modality.regions_of_interest(item, count=count, generator=generator)
+            points = self.modality.regions_of_interest(self._item(i), count=count, generator=generator)
             none = torch.full((count, self.modality.domain.coord_dim), math.nan)
-            found.append(none if places is None else places)
-        return torch.stack(found)
+            regions.append(none if points is None else points)
+        return torch.stack(regions)
 
-    def _from_kept(self, wanted: Sequence[int], view: View, finest: float, name: str) -> tuple[tuple[Tensor], Tensor]:
-        if view.shape != self._seen_shape:  # progressive growing went on
-            self._bytes -= sum(v.numel() * v.element_size() for v, _, _ in self._seen.values())
-            self._seen, self._seen_shape = {}, view.shape
-        fresh: dict[int, tuple[Tensor, int, int]] = {}
-        missing = [i for i in dict.fromkeys(wanted) if i not in self._seen]
+    def _at_fixed_view(
+        self, wanted: Sequence[int], view: View, finest: float, name: str
+    ) -> tuple[tuple[Tensor], Tensor]:
+        """Values of items at a view that stays the same, and their labels."""
+        if view.shape != self._fixed_shape:  # a finer one, in progressive growing
+            self.cache.drop(lambda key: key == _OBSERVED)
+            self._observed, self._rows, self._fixed_shape = None, {}, view.shape
+        missing = [i for i in dict.fromkeys(wanted) if i not in self._rows]
+        new: dict[int, tuple[Tensor, int, int]] = {}
         if missing:
-            served = [self._serving(i, finest, keep=False) for i in missing]
-            values = self.modality.observe([item for item, _, _ in served], view)
-            for i, seen, (_, label, passed) in zip(missing, values, served, strict=True):
-                fresh[i] = (seen, label, passed)
-                if self._fits(seen):
-                    self._seen[i] = (seen.clone(), label, passed)
-        shown = [fresh[i] if i in fresh else self._seen[i] for i in wanted]
-        for _, _, passed in shown:
+            served = [self._serving(i, finest, keep=not self._fixed_only) for i in missing]
+            observed = self.modality.observe([item for item, _, _ in served], view)
+            for i, value, (item, label, passed) in zip(missing, observed, served, strict=True):
+                new[i] = value, label, passed
+                self._keep_observed(i, *new[i], item=item)
+        values, labels = [], []
+        for i in wanted:
+            if i in new:
+                value, label, passed = new[i]
+            else:
+                row, label, passed = self._rows[i]
+                assert self._observed is not None
+                value = self._observed[row]
+            values.append(value)
+            labels.append(label)
             self._count(name, finest, passed)
-        return (torch.stack([v for v, _, _ in shown]),), torch.tensor([label for _, label, _ in shown])
+        return (torch.stack(values),), torch.tensor(labels)
+
+    def _keep_observed(self, i: int, value: Tensor, label: int, passed: int, *, item: Tensor | AbstractItem) -> None:
+        """Keep what was observed of item i; or, if that is larger and those of all items do not fit, the item."""
+        if self._observed is None:
+            count = 0 if self.source.endless else len(self.source)
+            rows = min(count, (self.cache.limit - self.cache.nbytes) // value.nbytes)
+            rows = 0 if rows < count and value.nbytes > item.nbytes else rows
+            self._observed = torch.empty(rows, *value.shape)
+            self.cache.put(_OBSERVED, self._observed)
+        if len(self._rows) < len(self._observed):
+            row = len(self._rows)
+            self._observed[row] = value
+            self._rows[i] = row, label, passed
+        elif len(self._observed) == 0:
+            self.cache.put(i, item)
+
+    def _item(self, i: int, *, keep: bool = True) -> Any:
+        item = self.cache.get(i)
+        if item is None:
+            item = self.source[i]
+            if keep:
+                self.cache.put(i, item)
+        return item
 
     def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Any, int, int]:
-        """The first item from an index on that is fine enough, its label, and how many were passed over."""
+        """The first item from an index on that is fine enough, its label, and the number of items before it."""
         passed = 0
-        for passed, i in enumerate(self.source.stand_ins(index)):
-            item = self._items[i] if i in self._items else self.source[i]
-            if keep and i not in self._items and isinstance(item, Tensor) and self._fits(item):
-                self._items[i] = item
+        for passed, i in enumerate(self.source.fallback_indices(index)):
+            item = self._item(i, keep=keep)
             # Rounding of a spacing is no reason to refuse an item.
             if self.modality.item_spacing(item) <= 1.001 * finest:
                 return item, self.source.label(i), passed
@@ -171,13 +215,3 @@ class Reals:
         self.used[octave] += 1
         if passed:
             self.skipped[octave] += passed
-
-    def _fits(self, x: Tensor) -> bool:
-        """Whether there is room to keep something, where it may be asked for again."""
-        if self.source.endless:
-            return False
-        size = x.numel() * x.element_size()
-        if self._bytes + size > _KEPT_BYTES:
-            return False
-        self._bytes += size
-        return True

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from inrgan._parsing import from_plain
 from inrgan.config import TrainConfig
 from inrgan.errors import ConfigError, RunDirectoryError, WriteError
-from inrgan.files import read_json, replacing, write_json
+from inrgan.files import LockedFolder, read_json, replacing, write_json
 from inrgan.training.distribution import Ranks
 
 
@@ -28,20 +26,19 @@ class RunDirectory:
 
     def __init__(self, path: Path, *, held: bool = True):
         self.path = path
-        self._lock = FileLock(path / ".lock")
+        self._folder = LockedFolder(path, tidied=("snapshot-*",))
         if not held:
             return
         if not path.is_dir():
             raise RunDirectoryError(f"there is no run directory at {path}")
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise RunDirectoryError(
-                f"{path} is in use by another process; wait for it, or train into a directory of its own"
-            ) from None
+            acquired = self._folder.acquire()
         except OSError as error:
             raise RunDirectoryError(f"cannot use {path}: {error.strerror or error}; make room or rights") from None
-        self._tidy()
+        if not acquired:
+            raise RunDirectoryError(
+                f"{path} is in use by another process; wait for it, or train into a directory of its own"
+            )
 
     @staticmethod
     def at(path: Path) -> "RunDirectory":
@@ -143,14 +140,7 @@ class RunDirectory:
 
     def close(self) -> None:
         """Release the lock."""
-        self._lock.release()
-
-    def _tidy(self) -> None:
-        """Remove temporary files of killed processes, which would otherwise fill the disk."""
-        for folder in (self.path, *self.path.glob("snapshot-*")):
-            for leftover in folder.glob(".*.*"):
-                if re.search(r"\.[0-9a-f]{32}(\.|$)", leftover.name):
-                    leftover.unlink(missing_ok=True)
+        self._folder.release()
 
 
 _FREE = {"kimg", "snapshot_kimg", "device", "precision", "compile", "data", "batch_gpu", "ahead", "watch_every"}

@@ -270,7 +270,7 @@ class Trainer:
         self.health.saved()
         parts: dict[str, Any] = {}
         if self.source.endless:
-            parts["data"] = self.ranks.gather(self.source.progress(self.step * self.config.batch))
+            parts["data"] = self.ranks.gather(self.source.state_dict(self.step * self.config.batch))
         if self.ranks.first:
             parts |= {name: part.state_dict() for name, part in self._state_parts().items()}
             save_state(self.run.state, {"step": self.step, "health": self.health.to_plain(), **parts})
@@ -380,7 +380,7 @@ class Trainer:
                 f"{self.run.path} was trained on {kinds[0]}, in another order than that of {kinds[1]}; give --data of "
                 "its kind, or start a new run with --init-from"
             )
-        self.source.go_on(state.get("data", []))
+        self.source.load_state_dict(state.get("data", []))
         try:
             for name, target in self._state_parts().items():
                 target.load_state_dict(state[name])

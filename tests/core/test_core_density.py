@@ -19,7 +19,7 @@ from inrgan.density import (
     reconstruct,
     sample_density,
 )
-from inrgan.density._sample import _invert
+from inrgan.density.sampling import _invert
 from inrgan.errors import ConfigError, DataError, MissingDependency, NonFiniteError, ShapeError
 from inrgan.views import scattered
 
@@ -338,7 +338,7 @@ def test_without_scipy(monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("inrgan.density._reconstruct.importlib.import_module", missing)
+    monkeypatch.setattr("inrgan.density.sampling.importlib.import_module", missing)
     with pytest.raises(MissingDependency, match=r"inrgan\[density\]"):
         reconstruct(torch.rand(9, 2), torch.zeros(1, 1, 9), shape=(4, 4), domain=Box(2))
 

@@ -204,14 +204,14 @@ def test_broken_folders_are_refused(tmp_path):
     whole = path.read_text()
     for text in ("{}", "[]", "not JSON", whole.replace("psnr", "snr")):
         path.write_text(text)
-        with pytest.raises(DataError, match="garbled"):
+        with pytest.raises(DataError, match="corrupt"):
             read(tmp_path / "o")
     path.write_text(whole)
     (tmp_path / "o" / "items-000001.safetensors").write_bytes(b"short")
     with pytest.raises(DataError, match="items-000001"):
         read(tmp_path / "o")
     (tmp_path / "o" / "items-000001.safetensors").unlink()
-    with pytest.raises(DataError, match="gone"):
+    with pytest.raises(DataError, match="missing"):
         read(tmp_path / "o")
 
 

@@ -23,9 +23,8 @@ from inrgan import Field, Generator, ImageModality
 from inrgan.cli import main
 from inrgan.errors import ConfigError, MissingDependency, NonFiniteError, ShapeError, WriteError
 from inrgan.rendering import RENDER_SUFFIXES, partial_folder, render_file
-from inrgan.rendering._job import fingerprint
-from inrgan.rendering._pyramid import Pyramid, halve
-from inrgan.rendering._store import TileStore
+from inrgan.rendering.render import fingerprint
+from inrgan.rendering.tiles import Pyramid, TileStore, halve
 from inrgan.values import to_bytes
 
 SHAPE = (530, 300)  # 3 x 2 tiles, of which most are cut by a border
@@ -362,7 +361,7 @@ def test_a_full_disk_keeps_what_is_rendered(tmp_path, monkeypatch, suffix, when)
 
             patch.setattr(Pyramid, "tile", no_room)
         with pytest.raises(
-            WriteError, match=r"No space left.*kept in .*make room, and the same command goes on"
+            WriteError, match=r"No space left.*kept in .*make room, and the same command resumes"
         ) as caught:
             render_file(G, path, seed=3, shape=SHAPE)
         assert "\n" not in str(caught.value)

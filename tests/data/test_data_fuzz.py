@@ -23,7 +23,7 @@ from inrgan._parsing import parse_numbers, parse_seeds, parse_shape
 from inrgan.capabilities import HasNamedViews, HasTime
 from inrgan.cli import main
 from inrgan.data import write_shards
-from inrgan.data._stream_shard import read_shard
+from inrgan.data.stream_shards import read_shard
 from inrgan.errors import InrganError
 from inrgan.registry import rebuild
 

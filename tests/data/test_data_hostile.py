@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from inrgan import Generator
 from inrgan.checkpoint import load_generator
 from inrgan.data import open_archive
-from inrgan.density._maps import load_density
+from inrgan.density import load_density
 from inrgan.domains import Box
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, RunDirectoryError
-from inrgan.files import MOST_JSON_BYTES, read_json
-from inrgan.pictures import read_image
+from inrgan.files import MAX_JSON_BYTES, read_json
+from inrgan.images import read_image
 from inrgan.training import RunDirectory
 
 
@@ -120,7 +120,7 @@ def config_files(tmp_path):
     yield "[" * 200_000, "is not JSON"
     yield '{"a":' * 200_000, "is not JSON"
     yield '{"a": ' + "9" * 10_000 + "}", "is not JSON"
-    yield " " * (MOST_JSON_BYTES + 1), "over 16 MiB"
+    yield " " * (MAX_JSON_BYTES + 1), "over 16 MiB"
     yield "\udcff", "is not JSON"
     yield "", "is not JSON"
 
@@ -139,7 +139,7 @@ def test_hostile_json(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_configurations_that_are_pipes_do_not_hang(tmp_path):
     os.mkfifo(tmp_path / "config.json")
-    with pytest.raises(ConfigError, match="no plain file"):
+    with pytest.raises(ConfigError, match="not a regular file"):
         read_json(tmp_path / "config.json")
 
 

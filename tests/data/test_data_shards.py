@@ -14,9 +14,9 @@ import torch
 from inrgan import ImageModality, TrainConfig, Trainer
 from inrgan.cli import main
 from inrgan.data import ArchiveSource, FolderArchive, ShardArchive, ZipArchive, open_archive, write_shards
-from inrgan.data._shards import key_of
+from inrgan.data.shards import key_of
 from inrgan.errors import ConfigError, DataError, WriteError
-from inrgan.pictures import write_image
+from inrgan.images import write_image
 
 SUFFIXES = (".bin", ".dat")
 # The oracle of the good cases: what was written. The long name needs an extended header.
@@ -220,7 +220,7 @@ def damaged(tmp_path, kind):
         ("packed", "is not a whole, uncompressed tar file"),
         ("unwanted", r"it holds 1 \.txt, 1 \.cls; looked for \.bin"),
         ("mixed", r"holds both tar shards \(x\.tar, \.\.\.\) and other data \(0\.bin\)"),
-        ("pipe", "is no plain file"),
+        ("pipe", "is not a regular file"),
     ],
 )
 def test_bad_shards(tmp_path, kind, message):

@@ -39,8 +39,8 @@ def decode(name: str, data: bytes) -> torch.Tensor:
     return torch.full((4,), data[0], dtype=torch.uint8)
 
 
-def make(n, bad=(), *, labels=True, **options):
-    return ArchiveSource(MemoryArchive(n, set(bad)), decode=decode, labels=labels, **options)
+def make(n, bad=(), *, labels=True):
+    return ArchiveSource(MemoryArchive(n, set(bad)), decode=decode, labels=labels)
 
 
 def next_good(i, n, bad):
@@ -67,10 +67,9 @@ def test_unlabelled():
 
 
 @pytest.mark.parametrize("order", [range(250), range(249, -1, -1)])
-@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
-def test_bad_files_are_replaced_whatever_the_order(order, cache_bytes, caplog):
+def test_bad_files_are_replaced_whatever_the_order(order, caplog):
     bad = {120, 121, 249}
-    source = make(250, bad, cache_bytes=cache_bytes)
+    source = make(250, bad)
     for _ in range(2):
         for i in order:
             j = next_good(i, 250, bad)
@@ -123,14 +122,6 @@ def test_all_bad():
         make(2, {0, 1}).check()
 
 
-def test_cache_holds_what_fits():
-    # Items of 4 bytes: 10 bytes keep the first two.
-    source = make(5, cache_bytes=10)
-    for _ in range(3):
-        assert [int(item[0]) for item in source] == list(range(5))
-    assert source._archive.reads == 5 + 3 + 3
-
-
 def test_callers_may_change_items():
     source = make(3)
     for _ in range(2):
@@ -138,11 +129,11 @@ def test_callers_may_change_items():
     assert int(source[1][0]) == 1
 
 
-def test_pickling_keeps_the_verdicts_and_drops_the_cache():
+def test_pickling_keeps_the_verdicts():
     source = make(30, {4})
     list(source)
     copy = pickle.loads(pickle.dumps(source))
-    assert copy.bad == 1 and not copy._cache
+    assert copy.bad == 1
     assert all(torch.equal(copy[i], source[i]) for i in range(30))
 
 
@@ -156,8 +147,6 @@ def test_subset():
 
 
 def test_wrong_options():
-    with pytest.raises(ConfigError, match="cache_bytes is -1"):
-        make(3, cache_bytes=-1)
     with pytest.raises(ConfigError, match="subset of 0"):
         SubsetSource(make(3), [])
     for i in (3, -1):

@@ -18,8 +18,8 @@ import torch
 from inrgan import CriticSizes, GeneratorSizes, ImageModality, TrainConfig, Trainer
 from inrgan.cli import main
 from inrgan.data import FolderArchive, StreamSource, is_stream, open_archive, reaches_out, write_shards
-from inrgan.data import _stream_shard as shard_module
-from inrgan.data._stream_shard import read_shard
+from inrgan.data import stream_shards as shard_module
+from inrgan.data.stream_shards import read_shard
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, MissingDependency
 from inrgan.training.state import load_state
 
@@ -64,7 +64,7 @@ def opened_shards(monkeypatch):
         read.append(url)
         return read_shard(url, suffixes=suffixes)
 
-    monkeypatch.setattr("inrgan.data._stream.read_shard", noted)
+    monkeypatch.setattr("inrgan.data.stream.read_shard", noted)
     return read
 
 
@@ -76,7 +76,7 @@ def pattern(shards, prefix="stream:"):
 
 
 def test_every_pass_shows_every_item_once(shards):
-    # Oracle: the files. Six shards in four lanes; and a lane of one shard, pass by pass.
+    # Oracle: the files. Six shards in four shard streams; and a shard stream of one shard, pass by pass.
     source = opened(f"stream:{shards}", buffer=16)
     assert set(numbers(source, range(4 * 60))) == set(range(COUNT))
     one = opened(f"stream:{next(shards.glob('*-000000.tar'))}")
@@ -100,8 +100,8 @@ def test_positions_of_steps_and_of_other_seeds(shards):
     assert sorted(other) == [8, 9, 10, 11] and all(a != b for a, b in zip(other, [8, 9, 10, 11], strict=True))
 
 
-def test_processes_read_their_own_lanes_alone(shards, monkeypatch):
-    # Oracle: which shards are opened. Two processes, four lanes, a batch of eight.
+def test_processes_read_their_own_shard_streams_alone(shards, monkeypatch):
+    # Oracle: which shards are opened. Two processes, four shard streams, a batch of eight.
     read = opened_shards(monkeypatch)
     taken = []
     for rank in range(2):
@@ -114,46 +114,46 @@ def test_processes_read_their_own_lanes_alone(shards, monkeypatch):
         assert numbers(whole, range(8 * s, 8 * s + 8))[0::2] == taken[0][s]
 
 
-# --- going on ---
+# --- resuming ---
 
 
 @pytest.mark.parametrize("position", [0, 7, 8, 33, 64, 200])
-def test_going_on_is_exact_and_reads_one_shard_again_at_most(position, shards, monkeypatch):
+def test_resuming_is_exact_and_reads_one_shard_again_at_most(position, shards, monkeypatch):
     # Oracle: a source that read on. Positions within buffers, at their ends and beyond the first passes.
     whole = opened(pattern(shards))
     numbers(whole, range(position))
-    kept = json.loads(json.dumps(whole.progress(position)))
+    kept = json.loads(json.dumps(whole.state_dict(position)))
     read = opened_shards(monkeypatch)
     again = opened(pattern(shards))
-    again.go_on([kept])
+    again.load_state_dict([kept])
     assert numbers(again, range(position, position + 8)) == numbers(whole, range(position, position + 8))
-    assert len(read) <= 4 * 2  # a lane's shard, and the next where a buffer reaches over
+    assert len(read) <= 4 * 2  # the shard of each stream, and the next where a buffer reaches over
 
 
 def test_what_processes_know_together_is_what_one_knows(shards):
     one = opened(pattern(shards))
     numbers(one, range(96))
-    parts = [opened(pattern(shards)) for _ in range(3)]  # 3 divides neither lanes nor batch
+    parts = [opened(pattern(shards)) for _ in range(3)]  # 3 divides neither shard streams nor batch
     for step in range(12):
         for rank, source in enumerate(parts):
             numbers(source, source.order(batch=8, step=step, seed=0)[rank::3])
     again, other = opened(pattern(shards)), opened(pattern(shards))
-    again.go_on([source.progress(96) for source in parts])
-    other.go_on([one.progress(96)])
-    assert again.progress(96) == other.progress(96) == one.progress(96)
+    again.load_state_dict([source.state_dict(96) for source in parts])
+    other.load_state_dict([one.state_dict(96)])
+    assert again.state_dict(96) == other.state_dict(96) == one.state_dict(96)
 
 
 def test_states_of_other_streams_are_refused(shards):
     source = opened(pattern(shards))
     with pytest.raises(CheckpointError, match="5 shards"):
-        source.go_on([{**source.progress(0), "shards": 5}])
-    for garbled in ({}, {"shards": 6, "marks": [[0, 0, 0]]}, {"shards": 6, "marks": [[0, 0, -1]] * 4}):
-        with pytest.raises(CheckpointError, match="garbled"):
-            source.go_on([garbled])
+        source.load_state_dict([{**source.state_dict(0), "shards": 5}])
+    for corrupt in ({}, {"shards": 6, "marks": [[0, 0, 0]]}, {"shards": 6, "marks": [[0, 0, -1]] * 4}):
+        with pytest.raises(CheckpointError, match="corrupt"):
+            source.load_state_dict([corrupt])
     numbers(source, range(40))
-    later = source.progress(40)
+    later = source.state_dict(40)
     later["marks"][0][2] += 50
-    source.go_on([later])
+    source.load_state_dict([later])
     with pytest.raises(DataError, match="fewer items than before"):
         numbers(source, range(40, 48))
 
@@ -185,9 +185,9 @@ def equal(a, b):
     return a == b
 
 
-def test_a_training_goes_on_exactly(shards, tmp_path, monkeypatch):
+def test_a_training_resumes_exactly(shards, tmp_path, monkeypatch):
     # Oracle: never stopping. Stopped twice; once with data made ahead by a thread.
-    monkeypatch.setattr("inrgan.data._open_source.StreamSource", partial(StreamSource, buffer=16))
+    monkeypatch.setattr("inrgan.data.opening.StreamSource", partial(StreamSource, buffer=16))
     data = pattern(shards)
     whole = trained(tmp_path / "a", data, labels=True)
     trained(tmp_path / "b", data, labels=True, kimg=0.012)
@@ -265,7 +265,7 @@ def test_commands_that_fail(shards):
         opened("pipe:inrgan-no-such-program 2>/dev/null")[0]
     with pytest.raises(DataError, match="code 5"):  # after all bytes have come
         numbers(opened(f"pipe:cat {whole}; exit 5"), range(20))
-    with pytest.raises(DataError, match="no whole plain tar"):
+    with pytest.raises(DataError, match="not a complete, uncompressed tar"):
         opened("pipe:echo nothing of the kind")[0]
     with pytest.raises(DataError, match="names no command"):
         opened("pipe: ")
@@ -284,7 +284,7 @@ def test_shards_that_are_not_whole(shards, tmp_path):
             "packed": __import__("gzip").compress(data)}  # fmt: skip
     for name, content in cuts.items():
         (tmp_path / f"{name}.tar").write_bytes(content)
-        with pytest.raises(DataError, match=f"{name}.tar cannot be read: it is no whole plain tar file"):
+        with pytest.raises(DataError, match=f"{name}.tar cannot be read: it is not a complete, uncompressed tar file"):
             list(read_shard(str(tmp_path / f"{name}.tar"), suffixes=(".npy",)))
 
 
@@ -342,7 +342,7 @@ def test_classes_that_are_missing(tmp_path):
 
 
 def test_hostile_members(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_module, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(shard_module, "_MAX_BYTES", 1000)
     monkeypatch.setattr(shard_module, "_SLACK", 20_000)
     tar(tmp_path / "x.tar", [("../a.npy", b"1")])
     with pytest.raises(DataError, match="climbs out"):

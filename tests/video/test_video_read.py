@@ -17,6 +17,7 @@ from inrgan_modalities.video._source import open_clips
 from inrgan_modalities.video._video_file import regular
 
 from inrgan import VideoModality
+from inrgan.data import ItemCache
 from inrgan.errors import DataError
 
 
@@ -60,7 +61,7 @@ def _gif(path, count):
     ids=["mp4", "mov", "webm", "avi", "gif", "folder"],
 )  # fmt: skip
 def test_any_frames_of_any_format(folder, i, count, rate):
-    clip = clips(folder, kept_bytes=0)[i]
+    clip = clips(folder)[i]
     assert (clip.shape, clip.count) == ((3, 32, 48), count) and clip.rate == pytest.approx(rate, rel=1e-3)
     wanted = [count - 1, 0, count // 2, count // 2]
     got = clip.frames(wanted)
@@ -71,7 +72,7 @@ def test_any_frames_of_any_format(folder, i, count, rate):
 @pytest.mark.parametrize("columns", [64, 48])
 def test_decord_and_pyav_agree_with_a_whole_decode(tmp_path, monkeypatch, columns):
     film(tmp_path / "a.mp4", 16, size=(32, columns))
-    clip = clips(tmp_path, kept_bytes=0)[0]
+    clip = clips(tmp_path)[0]
     whole = np.stack([f.to_ndarray(format="rgb24") for f in av.open(str(tmp_path / "a.mp4")).decode(video=0)])
     answers, ask = [], Decoder.ask
     monkeypatch.setattr(Decoder, "ask", lambda self, request: answers.append(ask(self, request)) or answers[-1])
@@ -238,7 +239,7 @@ def resident(decoder):
 def growth(folder, *, first, reads, seed=0):
     """By how much resident memory grows over many reads, as a fraction, after some first ones."""
     decoder = Decoder()
-    source = clips(folder, kept_bytes=0, decoder=decoder)
+    source = clips(folder, decoder=decoder)
     rng = np.random.default_rng(seed)
     start = 0.0
     for k in range(first + reads):
@@ -262,3 +263,14 @@ def test_memory_stays_flat_over_2000_reads(folder):
     grown = growth(folder, first=100, reads=2000)
     print(f"resident memory grew by {grown:.2%} over 2,000 reads")
     assert abs(grown) < 0.03
+
+
+def test_a_kept_clip_is_read_once(folder, monkeypatch):
+    # Oracle: the numbers in the frames. A cache without room leaves the clip on the disk.
+    asked, ask = [], Decoder.ask
+    monkeypatch.setattr(Decoder, "ask", lambda self, it: asked.append(it.get("numbers")) or ask(self, it))
+    for limit, reads in ((1 << 20, [list(range(16))]), (1000, [[3, 1], [3, 1]])):
+        clip = clips(folder)[0]
+        asked.clear()
+        assert ItemCache(limit).put(0, clip) == (limit > 1000)
+        assert [number(clip.frames([3, 1])).tolist() for _ in range(2)] == [[3, 1]] * 2 and asked == reads

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from inrgan.pictures import tile
+from inrgan.images import tile
 
 _FLOOR = 80.0
 """Decibels below the loudest that are still shown."""

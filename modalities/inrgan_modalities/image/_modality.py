@@ -13,8 +13,8 @@ from inrgan.data import AbstractLargeItem, AbstractSource, open_source
 from inrgan.discriminators import ResidualCritic
 from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
+from inrgan.images import SUFFIXES, read_image, tile, write_animation, write_image
 from inrgan.modality import CriticSizes, Modality
-from inrgan.pictures import SUFFIXES, read_image, tile, write_animation, write_image
 from inrgan.resampling import resample
 from inrgan.views import View
 from inrgan_modalities.image._synthetic import SyntheticShapes

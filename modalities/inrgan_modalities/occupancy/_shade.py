@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inrgan.errors import NonFiniteError, ShapeError
-from inrgan.pictures import tile
+from inrgan.images import tile
 
 _HALF_WIDTH = 1.3
 """Side of the image, in coordinate units: that of a ball with the unit cube's half diagonal, less its corners."""

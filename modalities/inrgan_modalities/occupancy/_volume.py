@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from inrgan.errors import DataError, NonFiniteError
-from inrgan.pictures import load_npy
+from inrgan.images import load_npy
 
 SUFFIXES = (".npy", ".npz")
 _MOST_BYTES = 4 << 30

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
-from inrgan.pictures import ANIMATION_SUFFIXES, WRITE_SUFFIXES, write_animation, write_image
+from inrgan.images import ANIMATION_SUFFIXES, WRITE_SUFFIXES, write_animation, write_image
 from inrgan_modalities.occupancy._extract import Mesh, extract
 from inrgan_modalities.occupancy._mesh_file import MESHES, simplify, write_meshes
 from inrgan_modalities.occupancy._refine import array_function

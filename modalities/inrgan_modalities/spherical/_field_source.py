@@ -1,4 +1,4 @@
-"""Files of fields as a source: regridded and scaled on first use."""
+"""Files of fields as a source: regridded and scaled as they are read."""
 
 import logging
 import re
@@ -17,14 +17,13 @@ from inrgan_modalities.spherical._units import AbstractFieldFile, Units, check_v
 
 @final
 class FieldSource(AbstractSource):
-    """Items (C, H, 2H) in [-1, 1] on the canonical grid; kept once regridded, while room lasts.
+    """Items (C, H, 2H) in [-1, 1] on the canonical grid, regridded when they are read.
 
     All values are read once at the start, to know that none is missing and how many leave the range.
 
     Args:
         file: the fields.
         units: the range that becomes [-1, 1]; None has the error say which range was measured.
-        cache_bytes: regridded items are kept until they fill this many bytes.
 
     Raises:
         DataError: the grid or the values cannot be used; the message says what to change.
@@ -35,8 +34,8 @@ class FieldSource(AbstractSource):
         torch.Size([1, 64, 128])
     """
 
-    def __init__(self, file: AbstractFieldFile, *, units: Units | None, cache_bytes: int = 1 << 30):
-        self._file, self._room = file, cache_bytes
+    def __init__(self, file: AbstractFieldFile, *, units: Units | None):
+        self._file = file
         self._regrid = Regridder(file.latitudes, file.longitudes, where=file.where)
         self.clipped = check_values(file, units)
         assert units is not None, "check_values refuses fields without a range"
@@ -45,7 +44,6 @@ class FieldSource(AbstractSource):
             logging.getLogger("inrgan").warning(
                 "%s: %d values lie outside %g to %g and are clipped.", file.where, self.clipped, units.low, units.high
             )
-        self._cache: dict[int, Tensor] = {}
 
     @property
     def description(self) -> str:
@@ -61,18 +59,13 @@ class FieldSource(AbstractSource):
         return self._file.shape[0]
 
     def __getitem__(self, i: int) -> Float[Tensor, "C H W"]:
-        """Return item i; raises DataError when the file has become unreadable."""
+        """Item i; raises DataError when the file has become unreadable."""
         self._checked(i)
-        if i in self._cache:
-            return self._cache[i].clone()
         try:
             values = self._regrid(self._file.read(i))
         except DataError as error:
             raise DataError(f"item {i}: {error}") from error
-        item = torch.from_numpy(self._units.to_signal(values).astype(np.float32))
-        if (len(self._cache) + 1) * item.nbytes <= self._room:
-            self._cache[i] = item.clone()
-        return item
+        return torch.from_numpy(self._units.to_signal(values).astype(np.float32))
 
     def name(self, i: int) -> str:
         return f"{self._file.where}[{self._checked(i)}]"

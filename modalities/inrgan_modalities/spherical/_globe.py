@@ -12,7 +12,7 @@ from torch import Tensor
 from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.files import known_suffix
-from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation
+from inrgan.images import ANIMATION_SUFFIXES, tile, write_animation
 from inrgan.views import View, scattered
 from inrgan_modalities.spherical._colours import as_images
 

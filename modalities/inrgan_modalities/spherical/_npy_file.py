@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from inrgan.errors import DataError
-from inrgan.pictures import load_npy
+from inrgan.images import load_npy
 from inrgan_modalities.spherical._units import AbstractFieldFile
 
 _AXES = ("lat.npy", "lon.npy")

@@ -8,7 +8,7 @@ from torch import Tensor
 from inrgan.data import AbstractSource, is_stream, open_source
 from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
-from inrgan.pictures import SUFFIXES, read_image
+from inrgan.images import SUFFIXES, read_image
 from inrgan.resampling import resample
 from inrgan_modalities.spherical._field_source import FieldSource
 from inrgan_modalities.spherical._netcdf import NetcdfFile

@@ -10,7 +10,7 @@ from torch import Tensor
 from inrgan.domains import Sphere
 from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
-from inrgan.pictures import ANIMATION_SUFFIXES, tile, write_animation, write_image
+from inrgan.images import ANIMATION_SUFFIXES, tile, write_animation, write_image
 from inrgan_modalities.spherical._colours import as_images
 from inrgan_modalities.spherical._globe import write_globe
 from inrgan_modalities.spherical._netcdf import write_netcdf

@@ -12,7 +12,7 @@ from torch import Tensor
 from inrgan.data import AbstractSource, is_stream, open_source
 from inrgan.domains import Surface
 from inrgan.errors import ConfigError, DataError, MissingDependency
-from inrgan.pictures import check_floats, load_npy
+from inrgan.images import check_floats, load_npy
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
 

@@ -16,17 +16,15 @@ from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, open_arc
 from inrgan.errors import DataError, InrganError
 from inrgan.files import write_json
 from inrgan_modalities.video._decoder import Decoder
-from inrgan_modalities.video._video_file import Room, VideoFile
+from inrgan_modalities.video._video_file import VideoFile
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".webm", ".mkv", ".m4v", ".mpg", ".gif")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-KEPT_BYTES = 1 << 30
-"""Bytes of decoded videos in memory."""
 
 
 def open_clips(
     data: str | Path, *, channels: int, side: int, seconds: float, still_fps: float, labels: bool | str,
-    decoder: Decoder | None = None, kept_bytes: int = KEPT_BYTES, progress: bool = True,
+    decoder: Decoder | None = None, progress: bool = True,
 ) -> AbstractSource:  # fmt: skip
     """Open a folder or zip of videos, and index those that are not known yet.
 
@@ -41,7 +39,6 @@ def open_clips(
         still_fps: frames per second of folders of images.
         labels: As for ``Modality.source``.
         decoder: reads the videos.
-        kept_bytes: Most bytes of decoded videos that stay in memory.
         progress: whether to show a progress bar.
 
     Raises:
@@ -50,7 +47,7 @@ def open_clips(
     archive = _Videos(open_archive(data, suffixes=(*VIDEO_SUFFIXES, *IMAGES)))
     reading = _Reading(
         archive, known=_Known(data), channels=channels, side=side, seconds=seconds, still_fps=still_fps,
-        decoder=Decoder() if decoder is None else decoder, room=Room(kept_bytes),
+        decoder=Decoder() if decoder is None else decoder,
     )  # fmt: skip
     source = ArchiveSource(archive, decode=reading, labels=labels)
     try:
@@ -102,9 +99,10 @@ class _Reading:
 
     def __init__(
         self, archive: _Videos, *, known: "_Known", channels: int, side: int, seconds: float, still_fps: float,
-        decoder: Decoder, room: Room,
+        decoder: Decoder,
     ):  # fmt: skip
-        self._archive, self.known, self._decoder, self._room = archive, known, decoder, room
+        self._archive, self.known, self._decoder = archive, known, decoder
+        self._warned: set[str] = set()
         self._channels, self._side, self._seconds, self._still_fps = channels, side, seconds, still_fps
 
     def __call__(self, name: str, data: bytes) -> VideoFile:
@@ -115,14 +113,15 @@ class _Reading:
         if index is None:
             index, _ = self._decoder.ask({"op": "index", "path": place, "files": paths if still else []})
             self.known.put(name, paths, index)
-        if index["lost"] > 0:
+        if index["lost"] > 0 and name not in self._warned:
+            self._warned.add(name)
             logging.getLogger("inrgan").warning(
                 "%s ends early: its last %d frames cannot be read; the %d before are used.", name, index["lost"],
                 len(index["stamps"]),
             )  # fmt: skip
         video = VideoFile(
             place, index, files=paths if still else [], still_rate=self._still_fps, channels=self._channels,
-            side=self._side, decoder=self._decoder, decord=not name.lower().endswith(".gif"), room=self._room,
+            side=self._side, decoder=self._decoder, decord=not name.lower().endswith(".gif"),
         )  # fmt: skip
         if video.seconds < 0.999 * self._seconds:
             raise DataError(

@@ -2,7 +2,6 @@
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -14,15 +13,8 @@ from inrgan_modalities.video._decoder import Decoder
 
 MAX_PIXELS, MAX_FRAMES = 50_000_000, 10_000_000
 """Most pixels of one frame, and most frames of one video."""
-_HELD = 32 << 20
-"""Bytes up to which a video is read whole and kept, where there is room."""
-
-
-@dataclass
-class Room:
-    """How many bytes of videos may still be kept in memory."""
-
-    left: int
+_MAX_KEPT = 32 << 20
+"""Largest size of a video that a cache keeps decoded as a whole."""
 
 
 @final
@@ -41,7 +33,6 @@ class VideoFile(AbstractClip):
         side: samples of the shorter side that training asks for.
         decoder: reads the frames.
         decord: whether decord is tried before PyAV.
-        room: Memory for decoded videos.
 
     Raises:
         DataError: it is absurdly large or has no duration.
@@ -49,7 +40,7 @@ class VideoFile(AbstractClip):
 
     def __init__(
         self, path: str, index: dict[str, Any], *, files: Sequence[str], still_rate: float, channels: int, side: int,
-        decoder: Decoder, decord: bool, room: Room,
+        decoder: Decoder, decord: bool,
     ):  # fmt: skip
         rows, columns = index["rows"], index["columns"]
         if rows * columns > MAX_PIXELS or max(len(files), len(index["times"])) > MAX_FRAMES:
@@ -58,7 +49,7 @@ class VideoFile(AbstractClip):
                 f"and {MAX_FRAMES} frames. Make it smaller."
             )
         self._path, self._index, self._files, self._decoder = path, index, list(files), decoder
-        self._decord, self._room, self._kept = decord, room, None
+        self._decord, self._keep, self._frames = decord, False, None
         self._factor = max(1, min(rows, columns) // (2 * side))
         self.shape = (channels, rows // self._factor, columns // self._factor)
         self._numbers: list[int] | None = None  # of the file's frames, one for each of a regular rate
@@ -70,18 +61,17 @@ class VideoFile(AbstractClip):
 
     @property
     def nbytes(self) -> int:
-        return 0  # the room counts what is kept
+        channels, rows, columns = self.shape
+        whole = self.count * channels * rows * columns
+        return whole if whole <= _MAX_KEPT else 0  # frames of a longer one are read each time
+
+    def keep(self) -> None:
+        self._keep = self.nbytes > 0
 
     def frames(self, numbers: Sequence[int]) -> torch.Tensor:
-        if self._kept is None and self._bytes <= min(_HELD, self._room.left):
-            self._kept = self._read(range(self.count))
-            self._room.left -= self._bytes
-        return self._kept[list(numbers)] if self._kept is not None else self._read(numbers)
-
-    @property
-    def _bytes(self) -> int:
-        channels, rows, columns = self.shape
-        return self.count * channels * rows * columns
+        if self._keep and self._frames is None:
+            self._frames = self._read(range(self.count))
+        return self._frames[list(numbers)] if self._frames is not None else self._read(numbers)
 
     def _read(self, numbers: Sequence[int]) -> torch.Tensor:
         index = self._index

@@ -9,7 +9,7 @@ from einops import rearrange
 
 from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
-from inrgan.pictures import ANIMATION_SUFFIXES, WRITE_SUFFIXES, tile, write_animation, write_image
+from inrgan.images import ANIMATION_SUFFIXES, WRITE_SUFFIXES, tile, write_animation, write_image
 
 _IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
 _STRIP = 8

@@ -1,0 +1,186 @@
+"""Archives: sorted lists of named byte blobs, wherever the bytes lie; here the files of a folder."""
+
+import hashlib
+import logging
+import os
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NoReturn, final
+
+from inrgan.errors import DataError
+from inrgan.files import replacing
+
+
+class AbstractArchive(ABC):
+    """A read-only, sorted list of named byte blobs.
+
+    ``names`` are posix paths relative to the archive's root, sorted, without duplicates.
+    """
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """All blob names, sorted."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """A short slug (lower-case letters, digits, dashes) for the names of run directories."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """The bytes of one blob; raises DataError when it is missing or cannot be read."""
+
+    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+        """Class names, and an index into them for every name, if the archive states classes; None otherwise.
+
+        Raises:
+            DataError: Only some items have a class.
+        """
+        return None
+
+    def local(self, name: str, scratch: Path) -> Path:
+        """A file with the bytes of one blob, for libraries that read only files.
+
+        Args:
+            name: Name of the blob.
+            scratch: Folder for a copy, unless the blob is a file already; the suffix stays.
+
+        Raises:
+            DataError: As for ``read``.
+            WriteError: The folder cannot be written.
+        """
+        path = scratch / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}{PurePosixPath(name).suffix}"
+        if not path.exists():
+            data = self.read(name)
+            with replacing(path, flush=False) as temporary:
+                temporary.write_bytes(data)
+        return path
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release file handles; a later ``read`` opens them again."""
+
+
+@final
+class FolderArchive(AbstractArchive):
+    """The files below a folder, at any depth.
+
+    Hidden files and ``__MACOSX`` folders are ignored. Links to files inside the folder are followed; links to the
+    outside, and all links to folders, are skipped and counted in ``skipped_links``.
+
+    Args:
+        path: Path of the folder.
+        suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
+
+    Raises:
+        DataError: The path is not a folder, cannot be listed, or holds no file with a wanted suffix.
+
+    Example:
+        >>> archive = FolderArchive("flowers", suffixes=(".png",))
+        >>> len(archive.read(archive.names[0]))
+        20481
+    """
+
+    def __init__(self, path: str | Path, *, suffixes: tuple[str, ...]):
+        # os.path.realpath, since Path.resolve raises on a ring of links before Python 3.13.
+        self._root = Path(os.path.realpath(Path(path).expanduser()))
+        if not self._root.is_dir():
+            raise DataError(f"{path} is not a folder. Give the path of a folder that exists.")
+        self.skipped_links = 0
+        found = self._walk()
+        self._names = tuple(sorted(name for name in found if has_suffix(name, suffixes)))
+        if self.skipped_links:
+            logging.getLogger("inrgan").warning(
+                "%s: skipped %d links (to folders, or to the outside).", path, self.skipped_links
+            )
+        if not self._names:
+            message = nothing_found(str(path), suffixes=suffixes, others=found)
+            raise DataError(message + f" Links skipped: {self.skipped_links}." * bool(self.skipped_links))
+        self._listed = frozenset(self._names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    @property
+    def description(self) -> str:
+        return slug(self._root.name)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file; raises DataError when it is not listed or cannot be read."""
+        if name not in self._listed:
+            raise DataError(f"{self._root} lists no file {name!r}. Use one of the archive's names.")
+        try:
+            return (self._root / name).read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"Cannot read {self._root / name}: {error.strerror or error}. Check that the file is still "
+                "there and may be read."
+            ) from error
+
+    def local(self, name: str, scratch: Path) -> Path:
+        """The file itself; raises DataError when it is not listed."""
+        del scratch
+        if name not in self._listed:
+            raise DataError(f"{self._root} lists no file {name!r}. Use one of the archive's names.")
+        return self._root / name
+
+    def close(self) -> None:
+        """Do nothing, since no handle stays open."""
+
+    def _walk(self) -> list[str]:
+        found = []
+        for folder, subfolders, files in os.walk(self._root, onerror=_refuse):
+            here = Path(folder)
+            # Pruned in place, so that os.walk does not enter hidden folders.
+            subfolders[:] = [name for name in subfolders if is_visible(name)]
+            self.skipped_links += sum((here / name).is_symlink() for name in subfolders)
+            for name in filter(is_visible, files):
+                file = here / name
+                if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(self._root):
+                    self.skipped_links += 1
+                elif file.is_file():  # neither a broken link nor a pipe, whose reading would hang
+                    found.append(file.relative_to(self._root).as_posix())
+        return found
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(
+        f"Cannot list {error.filename}: {error.strerror or error}. Check the folder's permissions."
+    ) from error
+
+
+def is_visible(name: str) -> bool:
+    """Whether no part of a posix path is hidden (``.git``, ``..``) or macOS litter (``__MACOSX``)."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def refuse_climbing(name: str, *, where: str) -> None:
+    """Raise DataError for a member whose name leads out of its archive, which only malicious programs write."""
+    if ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        raise DataError(f"{where} holds a member {name!r}, which climbs out of the archive; it is refused as unsafe.")
+
+
+def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a name ends in one of the suffixes, in upper or lower case."""
+    return name.lower().endswith(tuple(suffix.lower() for suffix in suffixes))
+
+
+def slug(text: str) -> str:
+    """A file name as at most 40 lower-case letters, digits and dashes, for the name of a folder."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "data"
+
+
+def nothing_found(where: str, *, suffixes: tuple[str, ...], others: Iterable[str]) -> str:
+    """The error message for a place without a wanted file: what was looked for, and what was found."""
+    found = Counter(PurePosixPath(name).suffix.lower() or "(no suffix)" for name in others)
+    listed = ", ".join(f"{count} {suffix}" for suffix, count in found.most_common(5))
+    there = f"it holds {listed}{', ...' if len(found) > 5 else ''}" if found else "it is empty"
+    return (
+        f"No usable file in {where}: {there}; looked for {' '.join(suffixes)} in it and in all its folders. "
+        "Give another path, or convert the files."
+    )

@@ -1,0 +1,135 @@
+"""Decoded items that are more than arrays, and the one cache that keeps decoded items in memory."""
+
+import abc
+import math
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, final
+
+from inrgan._typing import Float, Shaped, Tensor
+from inrgan.errors import ConfigError
+from inrgan.resampling import reached, resample
+from inrgan.views import View
+
+
+class AbstractItem(abc.ABC):
+    """A real signal that is more than an array of values, such as one with a rate of its own; immutable."""
+
+    @property
+    @abc.abstractmethod
+    def nbytes(self) -> int:
+        """Number of bytes that the item takes in memory while a cache keeps it."""
+
+    def keep(self) -> None:  # noqa: B027 - most items are in memory from the start
+        """Note that a cache keeps the item: what is read from disk may stay in memory, up to ``nbytes``."""
+
+
+class AbstractLargeItem(AbstractItem):
+    """A real signal on a box of which only the observed part is read, at one of several resolutions.
+
+    A source may give such items instead of arrays. Memory and time then depend on the view, not on the signal.
+    """
+
+    shape: tuple[int, ...]
+    """(C, *K) at full resolution, x last."""
+
+    levels: int
+    """Number of resolutions. At level k, samples are means of boxes of 2ᵏ samples along every axis."""
+
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    @abc.abstractmethod
+    def read(self, level: int, window: Sequence[slice]) -> Shaped[Tensor, "C *W"]:
+        """Part of a level, whose axes have K / 2ᵏ samples: uint8, or floats in [−1, 1]."""
+
+    def observe(self, view: View, *, lower: Sequence[float], upper: Sequence[float]) -> Float[Tensor, "1 C *S"]:
+        """The signal at a view with a batch of 1, anti-aliased to the view's spacing.
+
+        Samples come from the coarsest level that is at least as fine as the view, and only from where the filter
+        reaches.
+
+        Args:
+            view: View of one item.
+            lower: Start of the signal along each axis, x first, in coordinate units.
+            upper: End of the signal, likewise.
+
+        Example:
+            >>> item.observe(Box(2).grid((4, 6)), lower=(-1, -1), upper=(1, 1)).shape
+            torch.Size([1, 3, 4, 6])
+        """
+        assert view.batch == 1, "large items are read from one view at a time"
+        axes = view.axes if view.axes is not None else view.coords.unbind(-1)
+        spacings = view.axis_spacing if view.axes is not None else view.spacing.unbind(-1)
+        counts = list(reversed(self.shape[1:]))
+        own = [(b - a) / n for a, b, n in zip(lower, upper, counts, strict=True)]
+        finest = [float(s.min()) for s in spacings]
+        ratio = min(s / o for s, o in zip(finest, own, strict=True))
+        level = min(self.levels - 1, max(0, math.floor(math.log2(max(1.0, ratio * 1.0001)))))
+        window, starts, ends = [], [], []
+        for d, positions in enumerate(axes):
+            n, step = counts[d] >> level, own[d] * 2**level
+            used = reached(positions, count=n, lower=lower[d], upper=upper[d], spacing=spacings[d])
+            window.insert(0, slice(used.start, used.stop))
+            starts.append(lower[d] + used.start * step)
+            ends.append(lower[d] + used.stop * step)
+        return resample(self.read(level, window)[None], view, lower=starts, upper=ends)
+
+
+@final
+class ItemCache:
+    """Decoded items by key, up to a number of bytes; threads may share it.
+
+    Nothing is evicted when the cache is full: in a shuffled order, no item is likelier to be needed than another.
+
+    Args:
+        limit: Number of bytes; 0 for an empty cache.
+
+    Raises:
+        ConfigError: The limit is negative.
+
+    Example:
+        >>> cache = ItemCache(1 << 20)
+        >>> cache.put(0, torch.zeros(3, 64, 64)), cache.get(1)
+        (True, None)
+    """
+
+    def __init__(self, limit: int = 1 << 30):
+        if limit < 0:
+            raise ConfigError(f"a cache of {limit} bytes was asked for; expected 0 or more")
+        self.limit = limit
+        self.nbytes = 0
+        """Bytes in use."""
+        self._held: dict[Hashable, tuple[Any, int]] = {}
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._held
+
+    def get(self, key: Hashable) -> Any:
+        """The value at a key; None where there is none."""
+        return self._held.get(key, (None, 0))[0]
+
+    def put(self, key: Hashable, item: Tensor | AbstractItem) -> bool:
+        """Keep an item if it fits.
+
+        Returns:
+            Whether there is an item at the key now.
+        """
+        with self._lock:
+            if key in self._held:
+                return True
+            if self.nbytes + item.nbytes > self.limit or self.limit == 0:
+                return False
+            self._held[key] = (item, item.nbytes)
+            self.nbytes += item.nbytes
+        if isinstance(item, AbstractItem):
+            item.keep()
+        return True
+
+    def drop(self, unwanted: Callable[[Any], bool]) -> None:
+        """Remove the items at all keys of a kind."""
+        with self._lock:
+            for key in [key for key in self._held if unwanted(key)]:
+                self.nbytes -= self._held.pop(key)[1]

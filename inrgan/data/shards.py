@@ -1,0 +1,239 @@
+"""Archives that are tar shards in WebDataset layout, read in place."""
+
+import logging
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, final
+
+from inrgan.data.archive import AbstractArchive, has_suffix, is_visible, nothing_found, refuse_climbing, slug
+from inrgan.errors import DataError
+
+CLASSES = "classes.txt"
+"""File beside the shards: one class name per line, for the numbers in ``.cls`` members."""
+TAR_FAULTS = (OSError, tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError)
+"""Exceptions of tarfile on damaged files: mostly ReadError, and those of its parts, such as UnicodeDecodeError."""
+_MAX_CLASS_BYTES = 1 << 20
+
+
+class _Place(NamedTuple):
+    """Location of a member's bytes."""
+
+    shard: int
+    offset: int
+    size: int
+
+
+@final
+class ShardArchive(AbstractArchive):
+    """The members of tar files, read in place in any order by an index of their offsets.
+
+    The layout is that of WebDataset: ``KEY.png`` beside ``KEY.cls``, whose text is the class of the item, where KEY is
+    the path up to the first dot of the file's name. Shards of a folder's files under their own paths have the names,
+    order and labels of the folder. No file stays open, so the archive may be pickled, forked and shared by threads.
+    Hidden members are ignored; links, devices and other members that are not regular files are skipped and counted in
+    ``skipped``. Of two members with the same name in a shard the later one counts, as in tar.
+
+    Args:
+        paths: Paths of the uncompressed tar files.
+        suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
+        description: Slug for the names of run directories; from the first file's folder when None.
+        max_entry_bytes: Largest size of a member that is read.
+
+    Raises:
+        DataError: A file is missing, not a plain tar file, or cut short; a member's name leads out with ``..``; two
+            shards hold a member of the same name; no member is wanted; a class is missing or has no name in
+            classes.txt.
+
+    Example:
+        >>> archive = ShardArchive(["flowers-000000.tar", "flowers-000001.tar"], suffixes=(".png",))
+        >>> len(archive.read(archive.names[0]))
+        20481
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        suffixes: tuple[str, ...],
+        description: str | None = None,
+        max_entry_bytes: int = 1 << 30,
+    ):
+        self._paths = tuple(Path(path).expanduser().absolute() for path in paths)
+        if not self._paths:
+            raise DataError("no shard was given; expected at least one .tar file")
+        self._description = slug(description or self._paths[0].parent.name)
+        self._max_entry_bytes = max_entry_bytes
+        self.skipped = 0
+        self._stamps = [_stamp(path) for path in self._paths]
+        wanted: dict[str, _Place] = {}
+        classes: dict[str, _Place] = {}
+        others: list[str] = []
+        for shard, path in enumerate(self._paths):
+            for name, place in self._members(shard, path):
+                kinds = [wanted] * has_suffix(name, suffixes) + [classes] * name.endswith(".cls")
+                for kind in kinds:
+                    if name in kind and kind[name].shard != shard:
+                        raise DataError(
+                            f"{self._paths[kind[name].shard]} and {path} both hold {name!r}; names must differ. "
+                            "Rename the members, or leave one of the shards out."
+                        )
+                    kind[name] = place
+                if not kinds:
+                    others.append(name)
+        if self.skipped:
+            logging.getLogger("inrgan").warning(
+                "%s: skipped %d members that are not regular files (links, devices, ...).", paths[0], self.skipped
+            )
+        if not wanted:
+            where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} shards from {paths[0]} on"
+            raise DataError(nothing_found(where, suffixes=suffixes, others=[*others, *classes]))
+        self._places = wanted
+        self._names = tuple(sorted(wanted))
+        self._classes = classes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    @property
+    def description(self) -> str:
+        return self._description
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one member; raises DataError when it is missing, changed or too large."""
+        if name not in self._places:
+            raise DataError(f"{self._paths[0].parent} lists no member {name!r}. Use one of the archive's names.")
+        place = self._places[name]
+        if place.size > self._max_entry_bytes:
+            raise DataError(
+                f"Member {name!r} of {self._paths[place.shard]} has {place.size} bytes, more than the "
+                f"{self._max_entry_bytes} allowed. Take it out of the shard."
+            )
+        return self._bytes(place, name)
+
+    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+        """Class names, and an index into them for every name, from ``.cls`` members; None when there are none.
+
+        ``classes.txt`` beside the shards gives the names for numbers.
+
+        Raises:
+            DataError: Some items have no class, or a class has no name.
+        """
+        if not self._classes:
+            return None
+        texts = []
+        for name in self._names:
+            place = self._classes.get(f"{key_of(name)}.cls")
+            if place is None or place.size > _MAX_CLASS_BYTES:
+                raise DataError(
+                    f"{name!r} has no class file {key_of(name)}.cls in the shards, and others have one; expected one "
+                    "for every item. Add it, or use no labels."
+                )
+            texts.append(self._bytes(place, name).decode(errors="replace").strip())
+        names = self._class_names()
+        if names is None:
+            numbers = all(text.isdecimal() for text in texts)
+            names = tuple(sorted(set(texts), key=lambda text: (int(text), text) if numbers else (0, text)))
+            index = {text: i for i, text in enumerate(names)}
+        else:
+            index = {str(i): i for i in range(len(names))}
+        unmatched = [(name, text) for name, text in zip(self._names, texts, strict=True) if text not in index]
+        if unmatched:
+            raise DataError(
+                f"{unmatched[0][0]!r} is of class {unmatched[0][1][:40]!r}; expected a number from 0 to "
+                f"{len(names) - 1}, a line of {CLASSES} beside the shards. Correct one of the two."
+            )
+        return names, tuple(index[text] for text in texts)
+
+    def close(self) -> None:
+        """Do nothing, since no handle stays open."""
+
+    def _class_names(self) -> tuple[str, ...] | None:
+        path = self._paths[0].parent / CLASSES
+        try:
+            if not path.is_file():
+                return None
+            if path.stat().st_size > _MAX_CLASS_BYTES:
+                raise DataError(f"{path} has over {_MAX_CLASS_BYTES} bytes; expected one class name per line.")
+            return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
+        except OSError as error:
+            raise DataError(f"Cannot read {path}: {error.strerror or error}. Check its rights.") from error
+
+    def _members(self, shard: int, path: Path) -> Iterator[tuple[str, _Place]]:
+        size, last = self._stamps[shard][0], -1
+        try:
+            # Plain tar alone: in a compressed one nothing can be found without unpacking all before it.
+            with tarfile.open(path, "r:") as opened:
+                file: Any = opened  # its list of members has no public type
+                while (member := file.next()) is not None:
+                    if member.offset <= last or member.size < 0:
+                        raise DataError(f"{path} is damaged: its members are not in order. Make or copy it again.")
+                    last = member.offset
+                    if member.isdir():
+                        continue
+                    if not member.isreg() or member.issparse():
+                        self.skipped += 1
+                        continue
+                    if member.offset_data + member.size > size:
+                        raise DataError(f"{path} is cut short at {member.name!r}. Make or copy it again.")
+                    refuse_climbing(member.name, where=str(path))
+                    name = str(PurePosixPath(member.name.lstrip("/")))
+                    if is_visible(name):
+                        yield name, _Place(shard, member.offset_data, member.size)
+                # tarfile takes a damaged header or a missing end for the end: items would be lost silently.
+                if not _ends(path, file.offset):
+                    raise DataError(
+                        f"{path} is damaged or cut short at byte {file.offset}: no member and no end is there. "
+                        "Make or copy it again."
+                    )
+        except DataError:
+            raise
+        except TAR_FAULTS as error:
+            raise DataError(
+                f"{path} is not a whole, uncompressed tar file ({error}). Make or copy it again; unpack what is "
+                "compressed."
+            ) from error
+
+    def _bytes(self, place: _Place, name: str) -> bytes:
+        path = self._paths[place.shard]
+        if _stamp(path) != self._stamps[place.shard]:
+            raise DataError(f"{path} has changed since it was opened. Start again.")
+        try:
+            with open(path, "rb", buffering=0) as file:
+                file.seek(place.offset)
+                data = file.read(place.size)
+        except OSError as error:
+            raise DataError(f"Cannot read {name!r} of {path}: {error.strerror or error}. Check the disk.") from error
+        if data is None or len(data) != place.size:
+            raise DataError(f"{path} ends in the middle of {name!r}. Make or copy it again.")
+        return data
+
+
+def key_of(name: str) -> str:
+    """WebDataset key of a member: its path up to the first dot of its file's name.
+
+    Example:
+        >>> key_of("a.b/0001.seg.png")
+        'a.b/0001'
+    """
+    folder, slash, file = name.rpartition("/")
+    return folder + slash + file.partition(".")[0]
+
+
+def _ends(path: Path, offset: int) -> bool:
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        if not path.is_file():  # a pipe or a device would hang or never end
+            state = "is not a regular file" if path.exists() else "is missing"
+            raise DataError(f"The shard {path} {state}; expected a .tar file. Check the path.")
+        found = os.stat(path)
+    except OSError as error:
+        raise DataError(f"Cannot open {path}: {error.strerror or error}. Check the path and its rights.") from error
+    return found.st_size, found.st_mtime_ns
