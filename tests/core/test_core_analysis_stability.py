@@ -197,7 +197,7 @@ def test_what_training_said_of_bad_steps(tmp_path):
     (run / "log.txt").write_text(f"2026-01-01 00:00:00,000 INFO started\n2026-01-01 00:00:00,000 INFO {said}\n")
     (run / "stats.jsonl").write_text('{"kimg": 1, "health/skipped": 10, "health/returns": 1}\n{"cut\n')
     study = study_stability(read_records(run))
-    assert list(study.said) == [said] and "skipped 10 steps" in study.verdict and "state 1 times" in study.verdict
+    assert list(study.log) == [said] and "skipped 10 steps" in study.verdict and "state 1 times" in study.verdict
 
 
 # --- histograms ---

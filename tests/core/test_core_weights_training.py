@@ -10,8 +10,7 @@ from inrgan import CriticSizes, Generator, GeneratorSizes, ImageModality, TrainC
 from inrgan.analysis import flat
 from inrgan.errors import ConfigError, DataError
 from inrgan.inr import LayerWeights
-from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
-from inrgan.inrs._spread import spread_as
+from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert, match_distribution
 from inrgan.losses import LossOptions, terms
 
 MODALITY = BumpModality()
@@ -161,7 +160,7 @@ def test_a_training_starts_where_the_functions_are(folders, kind):
         for made, known in zip(G.hypernetwork(torch.zeros(1, 16)), functions, strict=True):
             torch.testing.assert_close(made.weight[0], known.weight[0], rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(made.bias[0], known.bias[0], rtol=1e-4, atol=1e-5)
-        begun = spread_as(G, functions)
+        begun = match_distribution(G, functions)
         samples = begun.sample(range(512)).weights
     for made, known in zip(samples, functions, strict=True):
         own = (known.weight - known.weight.mean(dim=0)).square().mean().sqrt()
