@@ -18,8 +18,8 @@ from inrgan.views import View, at_points
 MAX_POINTS = 1 << 14
 """Largest number of samples that a step compares. Signals with more are compared at as many random samples per step."""
 
-Pairs = Sequence[tuple[Float[Tensor, "B O I"], Float[Tensor, "B O"]]]
-"""Two arrays of numbers for each layer, of the shapes of its weight and bias."""
+Pairs = Sequence[tuple[Tensor, Tensor]]
+"""Numbers of each layer's weights (B, O, I) and biases (B, O)."""
 
 
 @final

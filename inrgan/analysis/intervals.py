@@ -65,10 +65,12 @@ def bootstrap(
     if len(values) < 2:
         return Interval(value, value, value)
     # Rows are resampled by their indices, so that a statistic may combine the columns of a row.
-    found = stats.bootstrap(
-        (np.arange(len(values)),), lambda rows, axis: statistic(values[rows], axis=rows.ndim - 1), vectorized=True,
-        n_resamples=_RESAMPLES, method="percentile", random_state=np.random.default_rng(seed),
-    )  # fmt: skip
+    # SciPy computes a standard error, too, which may overflow where a resample is degenerate; it is not used.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = stats.bootstrap(
+            (np.arange(len(values)),), lambda rows, axis: statistic(values[rows], axis=rows.ndim - 1), vectorized=True,
+            n_resamples=_RESAMPLES, method="percentile", random_state=np.random.default_rng(seed),
+        )  # fmt: skip
     return Interval(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
 
 

@@ -1,4 +1,4 @@
-"""What two sets have to look like before they can be compared."""
+"""Checks of two sets before they are compared."""
 
 import torch
 
@@ -9,17 +9,17 @@ from inrgan.errors import DeviceError, NonFiniteError, ShapeError
 def check_signals(
     real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, smallest_side: int = 1, minimum: int = 1
 ) -> None:
-    """Refuses two sets of signals that do not fit each other.
+    """Refuse two sets of signals that do not fit each other.
 
     Args:
         real: (N, C, *spatial).
         fake: (M, C, *spatial).
-        smallest_side: samples that every spatial axis must have.
-        minimum: items that each set must have.
+        smallest_side: Smallest number of samples along every spatial axis.
+        minimum: Smallest number of items in each set.
 
     Raises:
-        ShapeError: other than 1, 2 or 3 spatial axes, different channels or sizes, too few items, too small.
-        DeviceError: the two sets lie on different devices.
+        ShapeError: Other than 1, 2 or 3 spatial axes, different channels or sizes, too few items, too small.
+        DeviceError: The two sets lie on different devices.
     """
     for label, values in (("real", real), ("fake", fake)):
         if values.ndim not in (3, 4, 5):
@@ -42,16 +42,16 @@ def check_signals(
 
 
 def check_features(real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, minimum: int) -> None:
-    """Refuses two feature matrices that do not fit each other.
+    """Refuse two feature matrices that do not fit each other.
 
     Args:
         real: (N, F).
         fake: (M, F).
-        minimum: rows that each must have.
+        minimum: Smallest number of rows in each.
 
     Raises:
-        ShapeError: not matrices, different widths, too few rows.
-        DeviceError: the two lie on different devices.
+        ShapeError: Not matrices, different widths, too few rows.
+        DeviceError: The two lie on different devices.
     """
     for label, features in (("real", real), ("fake", fake)):
         if features.ndim != 2:
@@ -69,20 +69,20 @@ def check_features(real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, mi
 
 
 def check_finite(values: Float[Tensor, "..."], *, label: str) -> None:
-    """Refuses NaN and infinity.
+    """Refuse NaN and infinity.
 
     Args:
-        values: any shape.
-        label: how the message calls the set.
+        values: Values of any shape.
+        label: Name of the set in the message.
 
     Raises:
-        NonFiniteError: says which set and how many values.
+        NonFiniteError: Says which set and how many values.
     """
     bad = int((~torch.isfinite(values)).sum())
     if bad:
         raise NonFiniteError(
             f"the {label} set holds {bad} values of {values.numel()} that are NaN or infinite; expected "
-            "finite values; look at the model or the reader that made them"
+            "finite values; check the model or the reader"
         )
 
 

@@ -26,16 +26,16 @@ Protocol = dict[str, str | int | float | bool]
 @final
 @dataclass(frozen=True)
 class Score:
-    """One value of one metric, and everything one has to know to measure it again.
+    """One value of one metric, with everything that is needed to measure it again.
 
     Args:
-        name: the metric, as `evaluate` knows it.
-        value: finite.
-        protocol: set sizes, seed, extractor, resolution, and so on.
-        better: whether a lower or a higher value is better.
+        name: Name of the metric, as in `evaluate`.
+        value: Finite value.
+        protocol: Set sizes, seed, extractor, resolution, and so on.
+        better: Whether a lower or a higher value is better.
 
     Raises:
-        NonFiniteError: the value is NaN or infinite.
+        NonFiniteError: The value is NaN or infinite.
 
     Example:
         >>> Score(name="swd", value=1.5, protocol={"n_real": 100}, better="lower").to_json()
@@ -50,11 +50,11 @@ class Score:
     def __post_init__(self):
         if not math.isfinite(self.value):
             raise NonFiniteError(
-                f"{self.name} came out as {self.value}; expected a finite number; look for huge values in the sets"
+                f"{self.name} came out as {self.value}; expected a finite number; check the sets for huge values"
             )
 
     def to_json(self) -> str:
-        """Writes the score as one JSON object on one line.
+        """The score as one JSON object on one line.
 
         Returns:
             JSON text with the keys name, value, better and protocol.
@@ -68,10 +68,10 @@ class Score:
 
 
 def scores_table(scores: Sequence[Score]) -> str:
-    """Sets scores as an aligned plain-text table, one line each, with a column for the protocol.
+    """An aligned plain-text table of scores, one line each, with a column for the protocol.
 
     Args:
-        scores: any number.
+        scores: Any number of scores.
 
     Returns:
         The lines, without a newline at the end.
@@ -96,17 +96,17 @@ DC_K = 5
 
 @final
 class Comparison:
-    """A set of reals, a set of fakes and from where both are seen; what several metrics share is computed once.
+    """A set of reals, a set of fakes and their view; what several metrics share is computed once.
 
     Args:
         real: (N, C, *spatial), in [-1, 1].
         fake: (M, C, *spatial).
-        view: from where they are seen, where known: its weights are each sample's share of the domain.
+        view: View of both sets, where known; its weights are each sample's share of the domain.
         features: extractor; unset, `RandomConvFeatures` with seed 0.
-        inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
-        seed: of what is drawn within metrics.
-        labels: class numbers of the reals and of the fakes, where both have any.
-        kept: folder where classifiers of the reals are stored; none where None.
+        inception: Extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
+        seed: Seed of random draws within metrics.
+        labels: Class numbers of the reals and of the fakes, where both have any.
+        classifiers: Folder in which classifiers of the reals are stored; none where None.
 
     Example:
         >>> Comparison(torch.zeros(8, 3, 32, 32), torch.zeros(8, 3, 32, 32)).features[1].shape
@@ -123,9 +123,9 @@ class Comparison:
         inception: AbstractFeatures | None = None,
         seed: int = 0,
         labels: tuple[Tensor, Tensor] | None = None,
-        kept: Path | None = None,
+        classifiers: Path | None = None,
     ):
-        self.labels, self.kept = labels, kept
+        self.labels, self.classifiers = labels, classifiers
         self.real, self.fake, self.view, self.seed = real, fake, view, seed
         self._features, self._inception = features, inception
 
@@ -139,7 +139,7 @@ class Comparison:
 
     @cached_property
     def inception(self) -> tuple[str, Tensor, Tensor]:
-        """The same of Inception features."""
+        """The extractor's name, and Inception features of reals and fakes."""
         extractor = self._inception
         return self._extract(InceptionFeatures(device=self.real.device) if extractor is None else extractor)
 
@@ -163,11 +163,11 @@ class Comparison:
 @final
 @dataclass(frozen=True)
 class Metric:
-    """How a number is measured, and which way is better.
+    """The measurement of a number, and which direction is better.
 
     Args:
-        better: whether a lower or a higher value is better.
-        measure: the value, and what a protocol must state of how it came about.
+        better: Whether a lower or a higher value is better.
+        measure: Comparison to the value and the metric's part of the protocol.
 
     Example:
         >>> Metric("lower", lambda c: (float((c.real.mean() - c.fake.mean()).abs()), {"of": "means"})).better

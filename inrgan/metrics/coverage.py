@@ -1,4 +1,4 @@
-"""Quality and variety apart: precision and recall, density and coverage, and different bins."""
+"""Quality and variety apart: precision and recall, density and coverage, and statistically different bins."""
 
 from dataclasses import dataclass
 from typing import final
@@ -31,23 +31,23 @@ class DensityCoverage:
 def precision_recall(
     real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, k: int = 3, chunk: int = 1024
 ) -> PrecisionRecall:
-    """Measures which share of each set lies within the other, where a set is a union of balls.
+    """Fraction of each set that lies within the other, where a set is a union of balls.
 
     The ball of an item is closed and reaches to its k-th nearest neighbour in its own set, not itself.
 
     Args:
         real: (N, F) features, N above k.
         fake: (M, F) features, M above k.
-        k: neighbour that sets the radius.
-        chunk: rows of a distance matrix held at once; does not change the result.
+        k: Neighbour that sets the radius.
+        chunk: Rows of a distance matrix held at once; does not change the result.
 
     Returns:
         Precision and recall in [0, 1]; 1 is best.
 
     Raises:
-        ShapeError: not two matrices of one width with more than k rows.
+        ShapeError: Not two matrices of one width with more than k rows.
         ConfigError: `k` or `chunk` below 1.
-        DeviceError: the sets lie on different devices.
+        DeviceError: The sets lie on different devices.
 
     Example:
         >>> features = torch.randn(50, 8)
@@ -69,7 +69,7 @@ def precision_recall(
 def density_coverage(
     real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, k: int = 5, chunk: int = 1024
 ) -> DensityCoverage:
-    """Measures how densely fakes fill the real neighbourhoods, and how many neighbourhoods they reach.
+    """Density of fakes in the neighbourhoods of reals, and fraction of neighbourhoods that they reach.
 
     The neighbourhood of a real item is the open ball up to its k-th nearest real neighbour, not itself.
     Two sets of one distribution have an expected density of 1 and, if large and of equal size, an expected
@@ -78,16 +78,16 @@ def density_coverage(
     Args:
         real: (N, F) features, N above k.
         fake: (M, F) features, M above k.
-        k: neighbour that sets the radius.
-        chunk: rows of a distance matrix held at once; does not change the result.
+        k: Neighbour that sets the radius.
+        chunk: Rows of a distance matrix held at once; does not change the result.
 
     Returns:
         Density, 0 or more, and coverage in [0, 1]; higher is better.
 
     Raises:
-        ShapeError: not two matrices of one width with more than k rows.
+        ShapeError: Not two matrices of one width with more than k rows.
         ConfigError: `k` or `chunk` below 1.
-        DeviceError: the sets lie on different devices.
+        DeviceError: The sets lie on different devices.
 
     Example:
         >>> features = torch.randn(50, 8)
@@ -142,11 +142,11 @@ _ROUNDS = 50
 @final
 @dataclass(frozen=True)
 class DifferentBins:
-    """How many of the bins hold another share of fakes than of reals.
+    """Bins whose share of fakes differs from that of reals.
 
     Attributes:
-        share: of all bins, 0 to 1.
-        bins: how many there are.
+        share: Fraction of all bins, 0 to 1.
+        bins: Number of bins.
     """
 
     share: float
@@ -156,17 +156,17 @@ class DifferentBins:
 def different_bins(
     real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, bins: int, generator: torch.Generator
 ) -> DifferentBins:
-    """Bins are clusters of the reals; a bin differs when its shares do so at the 5 % level of a two-sided z-test.
+    """Fraction of clusters of reals in which the shares of reals and fakes differ (two-sided z-test, 5% level).
 
     Args:
         real: (N, F) features, more than bins.
         fake: (M, F) features.
-        bins: K, 2 or more.
-        generator: of the clusters' first centres.
+        bins: Number of bins K, 2 or more.
+        generator: Generator of the initial cluster centres.
 
     Raises:
-        ConfigError: fewer than 2 bins, or fewer reals than bins.
-        ShapeError: not two matrices of one width.
+        ConfigError: Fewer than 2 bins, or fewer reals than bins.
+        ShapeError: Not two matrices of one width.
 
     Example:
         >>> x = torch.randn(200, 4)
@@ -190,7 +190,7 @@ def different_bins(
 
 
 def _cluster(x: Float[Tensor, "N F"], bins: int, *, generator: torch.Generator) -> Float[Tensor, "K F"]:
-    """Lloyd's k-means from distinct random items; a cluster that empties keeps its centre."""
+    """Lloyd's k-means from distinct random items; an empty cluster keeps its centre."""
     centres = x[torch.randperm(len(x), generator=generator)[:bins]].clone()
     before: Tensor | None = None
     for _ in range(_ROUNDS):

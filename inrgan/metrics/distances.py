@@ -8,7 +8,7 @@ from inrgan.metrics.checks import check_features
 
 
 def frechet_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> float:
-    """Measures how far apart the Gaussians are that have the means and covariances of two sets of features.
+    """Fréchet distance between Gaussians with the means and covariances of two sets of features.
 
     With fewer items than features plus one the covariances are singular; the value is still exact for the
     samples, but biased upwards as an estimate (see `is_full_rank`). Both covariances divide by (items - 1).
@@ -21,8 +21,8 @@ def frechet_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> 
         The squared distance in squared units of the features; 0 is best.
 
     Raises:
-        ShapeError: not two matrices of one width with two rows or more.
-        DeviceError: the sets lie on different devices.
+        ShapeError: Not two matrices of one width with two rows or more.
+        DeviceError: The sets lie on different devices.
 
     Example:
         >>> features = torch.randn(100, 8)
@@ -44,7 +44,7 @@ def frechet_distance_of_moments(
     fake_mean: Float[Tensor, "..."],
     fake_covariance: Float[Tensor, "..."],
 ) -> float:
-    """Measures the Fréchet distance from stored means and covariances.
+    """Fréchet distance from stored means and covariances.
 
     Args:
         real_mean: (F,).
@@ -56,7 +56,7 @@ def frechet_distance_of_moments(
         The squared distance, as from `frechet_distance`.
 
     Raises:
-        ShapeError: moments of different widths.
+        ShapeError: Moments of different widths.
 
     Example:
         >>> eye = torch.eye(3)
@@ -81,11 +81,11 @@ def frechet_distance_of_moments(
 
 
 def is_full_rank(*, items: int, features: int) -> bool:
-    """Says whether a covariance of that many items can have full rank.
+    """Whether a covariance of a number of items can have full rank.
 
     Args:
-        items: rows of the smaller set.
-        features: width of the features.
+        items: Rows of the smaller set.
+        features: Width of the features.
 
     Returns:
         False when the covariance is singular for certain.
@@ -125,7 +125,7 @@ def _distance(
 
 
 def kernel_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, chunk: int = 1024) -> float:
-    """Estimates the squared maximum mean discrepancy of two sets of features under a cubic kernel.
+    """Unbiased estimate of the squared maximum mean discrepancy of two sets of features under a cubic kernel.
 
     The estimate is unbiased, so it is comparable between set sizes and can be a little below 0. It uses all
     pairs of both sets, not the average over random subsets of 1000 which is common for speed.
@@ -133,15 +133,15 @@ def kernel_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, c
     Args:
         real: (N, F) features, N at least 2.
         fake: (M, F) features, M at least 2.
-        chunk: rows of a kernel matrix held at once; does not change the result.
+        chunk: Rows of a kernel matrix held at once; does not change the result.
 
     Returns:
         The squared discrepancy, without a factor of 1000; 0 is best.
 
     Raises:
-        ShapeError: not two matrices of one width with two rows or more.
+        ShapeError: Not two matrices of one width with two rows or more.
         ConfigError: `chunk` below 1.
-        DeviceError: the sets lie on different devices.
+        DeviceError: The sets lie on different devices.
 
     Example:
         >>> import torch

@@ -30,16 +30,16 @@ class AbstractFeatures(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What a protocol says about the map: everything that changes its values."""
+        """Name in protocols: everything that changes the values."""
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """The width F of the vectors."""
+        """Number of features F."""
 
     @abstractmethod
     def __call__(self, values: Float[Tensor, "..."]) -> Float[Tensor, "N F"]:
-        """Maps signals (N, C, *spatial) in [-1, 1] to features (N, F), without gradients."""
+        """Map signals (N, C, *spatial) in [-1, 1] to features (N, F), without gradients."""
 
 
 @final
@@ -50,18 +50,18 @@ class RandomConvFeatures(AbstractFeatures):
     set once so that its response before the ReLU has mean b and deviation 1 on a built-in set of noise with
     equal power in every octave; b is drawn from N(0, 0.5^2). The features are the spatial mean and the
     spatial deviation of every channel of every stage, and the last stage averaged onto a grid of 2 per
-    axis. They know nothing of semantics: distances compare textures, contrast, colour and coarse layout,
+    axis. They are not semantic: distances compare textures, contrast, colour and coarse layout,
     and values are comparable only between runs that state the same name. All arithmetic is float64.
 
     Args:
-        channels: channels C of the signals.
-        dims: spatial axes, 1, 2 or 3.
-        width: channels of every stage; F = (8 + 2**dims) * width, so 160, 192 or 256 by default.
-        seed: of the filters.
-        batch: items computed at once; does not change the result beyond rounding.
+        channels: Channels C of the signals.
+        dims: Spatial axes, 1, 2 or 3.
+        width: Channels of every stage; F = (8 + 2**dims) * width, so 160, 192 or 256 by default.
+        seed: Seed of the filters.
+        batch: Items computed at once; does not change the result beyond rounding.
 
     Raises:
-        ConfigError: another number of axes, or a number below 1.
+        ConfigError: Another number of axes, or a number below 1.
 
     Example:
         >>> RandomConvFeatures(3, dims=2)(torch.zeros(5, 3, 32, 32)).shape
@@ -92,16 +92,16 @@ class RandomConvFeatures(AbstractFeatures):
 
     @torch.no_grad()
     def __call__(self, values: Float[Tensor, "..."]) -> Float[Tensor, "N F"]:
-        """Maps signals to features.
+        """Map signals to features.
 
         Args:
-            values: (N, C, *spatial), every side at least 8 samples, on any device that knows float64.
+            values: (N, C, *spatial), every side at least 8 samples, on any device with float64.
 
         Returns:
             (N, F), float64, on the device of the signals.
 
         Raises:
-            ShapeError: other channels or axes than the network was made for, no items, or a side too short.
+            ShapeError: Other channels or axes than the network was made for, no items, or a side too short.
 
         Example:
             >>> RandomConvFeatures(1, dims=1)(torch.zeros(5, 1, 100)).shape

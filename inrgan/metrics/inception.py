@@ -20,7 +20,7 @@ _LAYER = "2048"
 
 @final
 class InceptionWeightsMissing(DataError):
-    """The Inception weights are not on this machine, or the file is not one of weights."""
+    """The Inception weights are missing, or the file does not hold weights."""
 
 
 @final
@@ -32,13 +32,13 @@ class InceptionFeatures(AbstractFeatures):
     distances of the features are computed by this package, not by torch-fidelity.
 
     Args:
-        weights: file of weights; unset, the place where torch.hub and so torch-fidelity keep it.
-        device: where the network runs.
-        batch: items computed at once.
+        weights: File of weights; unset, the place where torch.hub and so torch-fidelity keep it.
+        device: Device of the network.
+        batch: Items computed at once.
 
     Raises:
         MissingDependency: torch-fidelity or torchvision is not installed.
-        InceptionWeightsMissing: no such file, or not a file of weights.
+        InceptionWeightsMissing: No such file, or not a file of weights.
 
     Example:
         >>> InceptionFeatures(device=torch.device("cpu"))(torch.zeros(5, 3, 64, 64)).shape  # doctest: +SKIP
@@ -80,7 +80,7 @@ class InceptionFeatures(AbstractFeatures):
 
     @torch.no_grad()
     def __call__(self, values: Float[Tensor, "..."]) -> Float[Tensor, "N F"]:
-        """Maps signals to features.
+        """Map signals to features.
 
         Args:
             values: (N, 3, H, W) in [-1, 1]; values beyond are clipped.
@@ -89,7 +89,7 @@ class InceptionFeatures(AbstractFeatures):
             (N, 2048), float32, on the device of the signals.
 
         Raises:
-            ShapeError: other than 3 channels and 2 spatial axes, or no items.
+            ShapeError: Other than 3 channels and 2 spatial axes, or no items.
 
         Example:
             >>> features = InceptionFeatures(device=torch.device("cpu"))  # doctest: +SKIP
@@ -109,16 +109,16 @@ class InceptionFeatures(AbstractFeatures):
 
 
 def find_inception_weights(weights: Path | None = None) -> Path:
-    """Finds the file of Inception weights without any download.
+    """The file of Inception weights; nothing is downloaded.
 
     Args:
-        weights: the file, if not where torch.hub keeps it.
+        weights: The file, if not where torch.hub keeps it.
 
     Returns:
         An existing file.
 
     Raises:
-        InceptionWeightsMissing: says where it was looked for and how to get it.
+        InceptionWeightsMissing: With the place that was searched and how to get the file.
 
     Example:
         >>> find_inception_weights().name  # doctest: +SKIP

@@ -26,9 +26,9 @@ class Classifier:
     """Logistic regression on scaled features.
 
     Attributes:
-        mean: taken off the features.
-        scale: that they are divided by.
-        weight: of the scaled features, and of a constant.
+        mean: Mean of the features.
+        scale: Standard deviation of the features.
+        weight: Weights of the standardized features, then of a constant.
 
     Example:
         >>> Classifier(torch.zeros(3), torch.ones(3), torch.zeros(4, 2))(torch.zeros(5, 3)).shape
@@ -45,7 +45,7 @@ class Classifier:
 
 
 def fit_classifier(features: Float[Tensor, "N F"], labels: Int[Tensor, "N"], *, classes: int) -> Classifier:
-    """Solve the regression to convergence.
+    """Fit the regression to convergence.
 
     Example:
         >>> fit_classifier(torch.randn(9, 3), torch.arange(9) % 2, classes=2).weight.shape
@@ -69,24 +69,24 @@ def fit_classifier(features: Float[Tensor, "N F"], labels: Int[Tensor, "N"], *, 
 
 
 def fingerprint(features: Float[Tensor, "N F"], labels: Int[Tensor, "N"], *, classes: int, extractor: str) -> str:
-    """A hash of everything that decides a classifier: the very numbers it learns from, and how.
+    """A hash of everything that decides a classifier: its training features and labels, and the fit.
 
     Example:
         >>> len(fingerprint(torch.zeros(4, 2), torch.zeros(4).long(), classes=2, extractor="mine"))
         64
     """
-    said = f"{_FORMAT}|{extractor}|{tuple(features.shape)}|{classes}|{_DECAY}|{_ROUNDS}|"
-    found = hashlib.sha256(said.encode())
+    text = f"{_FORMAT}|{extractor}|{tuple(features.shape)}|{classes}|{_DECAY}|{_ROUNDS}|"
+    found = hashlib.sha256(text.encode())
     found.update(features.detach().double().contiguous().numpy().tobytes())
     found.update(labels.detach().long().contiguous().numpy().tobytes())
     return found.hexdigest()
 
 
 def write_classifier(classifier: Classifier, path: Path, *, key: str) -> None:
-    """Store a classifier, whole or not at all.
+    """Write a classifier atomically.
 
     Raises:
-        WriteError: the path cannot be written.
+        WriteError: The path cannot be written.
     """
     tensors = {"mean": classifier.mean, "scale": classifier.scale, "weight": classifier.weight.contiguous()}
     data = save(tensors, metadata={"format": _FORMAT, "key": key})
@@ -95,25 +95,25 @@ def write_classifier(classifier: Classifier, path: Path, *, key: str) -> None:
 
 
 def read_classifier(path: Path, *, key: str, features: int, classes: int) -> Classifier | None:
-    """The stored classifier; None where there is none, or, with a warning, where the file is not what it should be."""
+    """The stored classifier; None where there is none, or, with a warning, where the file is damaged."""
     if not path.exists():
         return None
     shapes = {"mean": (features,), "scale": (features,), "weight": (features + 1, classes)}
     try:
         with safe_open(path, framework="pt") as file:
-            said, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        said, tensors, why = {}, {}, str(error)
+        metadata, tensors, why = {}, {}, str(error)
     else:
         why = "it is another classifier"
-    whole = (
-        said.get("format") == _FORMAT
-        and said.get("key") == key
+    intact = (
+        metadata.get("format") == _FORMAT
+        and metadata.get("key") == key
         and {name: tuple(x.shape) for name, x in tensors.items()} == shapes
         and all(x.dtype == torch.float64 and bool(torch.isfinite(x).all()) for x in tensors.values())
     )
-    if not whole:
-        logging.getLogger("inrgan").warning("%s is damaged (%s) and is fitted anew", path, why)
+    if not intact:
+        logging.getLogger("inrgan").warning("%s is damaged (%s) and is fitted again", path, why)
         return None
     return Classifier(**tensors)
 
@@ -121,13 +121,13 @@ def read_classifier(path: Path, *, key: str, features: int, classes: int) -> Cla
 @final
 @dataclass(frozen=True)
 class LabelAccuracy:
-    """Shares of right answers.
+    """Fractions of correct predictions.
 
     Attributes:
-        fake: of the fakes.
-        real: of the reals that the classifier did not learn from; what a perfect generator would reach.
-        learned_from: reals that it did learn from.
-        classifier: the first 12 digits of the fingerprint of what it learned from.
+        fake: Accuracy on fakes.
+        real: Accuracy on reals that the classifier was not trained on, which a perfect generator would reach.
+        learned_from: Number of reals that it was trained on.
+        classifier: First 12 digits of the fingerprint of its training.
     """
 
     fake: float
@@ -143,28 +143,28 @@ def label_accuracy(
     fake_labels: Int[Tensor, "M"],
     *,
     generator: torch.Generator,
-    kept: Path | None = None,
+    classifiers: Path | None = None,
     extractor: str = "",
 ) -> LabelAccuracy:
-    """Logistic regression on features of one half of the reals, tried on the other half and on fakes.
+    """Accuracy of a logistic regression on features, trained on one half of the reals, on the other half and on fakes.
 
     It is convex and solved to convergence, so that the same data and seed give the same classifier. Features are
     scaled to deviation 1; the squared weights cost 0.001.
 
     Args:
-        real: features.
-        real_labels: class numbers.
-        fake: features.
-        fake_labels: class numbers.
-        generator: draws the half that it learns from.
-        kept: folder with a file for each classifier, by the fingerprint of the features and labels that it learned
-            from, of the extractor's name and of how it is fitted. One of the same is used again, a damaged one fitted
-            anew. None to store nothing.
-        extractor: what made the features.
+        real: Features of reals.
+        real_labels: Their class numbers.
+        fake: Features of fakes.
+        fake_labels: Their class numbers.
+        generator: Generator of the draw of the training half.
+        classifiers: Folder with a file for each classifier, by the fingerprint of its training features and labels, of
+            the extractor's name and of the fit. An equal one is used again, a damaged one fitted again. None to store
+            nothing.
+        extractor: Name of the extractor of the features.
 
     Raises:
-        ConfigError: fewer than 4 reals, or fewer than 2 labels among them.
-        WriteError: ``kept`` cannot be written.
+        ConfigError: Fewer than 4 reals, or fewer than 2 labels among them.
+        WriteError: ``classifiers`` cannot be written.
 
     Example:
         >>> x, y = torch.cat([torch.zeros(20, 2), torch.ones(20, 2)]), torch.arange(40) // 20
@@ -173,13 +173,14 @@ def label_accuracy(
     """
     if len(real) < 4 or len(real_labels.unique()) < 2:
         raise ConfigError(
-            f"{len(real)} reals with {len(real_labels.unique())} labels teach no classifier; expected 4 or more, with 2"
+            f"{len(real)} reals with {len(real_labels.unique())} labels are too few for a classifier; expected "
+            "4 or more, with 2 or more labels"
         )
     order = torch.randperm(len(real), generator=generator)
     learn, test = order[: len(real) // 2], order[len(real) // 2 :]
     classes = int(real_labels.max()) + 1
     key = fingerprint(real[learn], real_labels[learn], classes=classes, extractor=extractor)
-    path = None if kept is None else kept / f"labels-{key[:32]}.safetensors"
+    path = None if classifiers is None else classifiers / f"labels-{key[:32]}.safetensors"
     found = None if path is None else read_classifier(path, key=key, features=real.shape[1], classes=classes)
     if found is None:
         found = fit_classifier(real[learn], real_labels[learn], classes=classes)

@@ -13,11 +13,11 @@ _RADIUS = 2
 
 
 def count_levels(spatial: Sequence[int], *, smallest: int = 16) -> int:
-    """Counts the levels of a pyramid whose coarsest level still has `smallest` samples on its shortest side.
+    """Number of levels of a pyramid whose coarsest level has at least `smallest` samples on its shortest side.
 
     Args:
-        spatial: the sides of the signal in samples.
-        smallest: the least side of the coarsest level in samples.
+        spatial: The sides of the signal in samples.
+        smallest: The least side of the coarsest level in samples.
 
     Returns:
         At least 1.
@@ -33,10 +33,10 @@ def count_levels(spatial: Sequence[int], *, smallest: int = 16) -> int:
 
 
 def level_sides(spatial: Sequence[int], *, level: int) -> tuple[int, ...]:
-    """Gives the sides of a level; every level halves them and rounds up.
+    """Sides of a level; every level halves them and rounds up.
 
     Args:
-        spatial: the sides of the signal in samples.
+        spatial: The sides of the signal in samples.
         level: 0 is the finest.
 
     Returns:
@@ -50,21 +50,21 @@ def level_sides(spatial: Sequence[int], *, level: int) -> tuple[int, ...]:
 
 
 def laplacian_pyramid(values: Float[Tensor, "N C *spatial"], *, levels: int) -> tuple[Float[Tensor, "N C ..."], ...]:
-    """Splits signals into bands of one octave each and a coarse remainder.
+    """Split signals into bands of one octave each and a coarse remainder.
 
     The filter is the binomial [1, 4, 6, 4, 1] / 16 along every axis with reflected borders. Odd sides are
     kept: a side of n becomes ceil(n / 2), and the way up goes back to exactly n.
 
     Args:
         values: (N, C, *spatial).
-        levels: bands including the remainder, at least 1. With 1 the input comes back alone.
+        levels: Bands including the remainder, at least 1. With 1 the input comes back alone.
 
     Returns:
         `levels` tensors, finest first; the last one is the remainder.
 
     Raises:
         ConfigError: `levels` below 1.
-        ShapeError: a side too short (3 samples) to be filtered.
+        ShapeError: A side too short (3 samples) to be filtered.
 
     Example:
         >>> [tuple(band.shape) for band in laplacian_pyramid(torch.zeros(2, 3, 32, 32), levels=2)]
@@ -82,7 +82,7 @@ def laplacian_pyramid(values: Float[Tensor, "N C *spatial"], *, levels: int) -> 
         if min(sides) <= _RADIUS:
             raise ShapeError(
                 f"a pyramid level has sides {tuple(sides)}; expected more than {_RADIUS} samples along "
-                "every axis; ask for fewer levels"
+                "every axis; use fewer levels"
             )
         coarse = _halve(values)
         bands.append(values - _double(coarse, sides=sides))
@@ -91,10 +91,10 @@ def laplacian_pyramid(values: Float[Tensor, "N C *spatial"], *, levels: int) -> 
 
 
 def reconstruct(bands: Sequence[Float[Tensor, "N C ..."]]) -> Float[Tensor, "N C ..."]:
-    """Undoes `laplacian_pyramid`.
+    """The inverse of `laplacian_pyramid`.
 
     Args:
-        bands: finest first, as `laplacian_pyramid` returns them.
+        bands: Finest first, as `laplacian_pyramid` returns them.
 
     Returns:
         (N, C, *spatial), the signal that was split, up to rounding.

@@ -29,10 +29,10 @@ def evaluate(
     inception: AbstractFeatures | None = None,
     seed: int = 0,
     labels: tuple[Tensor, Tensor] | None = None,
-    kept: Path | None = None,
+    classifiers: Path | None = None,
     protocol_extra: Mapping[str, str | int | float | bool] | None = None,
 ) -> list[Score]:
-    """Scores a set of fakes against a set of reals.
+    """Score a set of fakes against a set of reals.
 
     Metrics: "swd", "spectrum" on the signals; "frechet", "kernel", "precision", "recall" (k = 3), "density",
     "coverage" (k = 5), "ndb", "labels" on `features`; "fid" and "kid" on Inception features. Statistics of features are
@@ -42,14 +42,14 @@ def evaluate(
         real: (N, C, *spatial) with 1 to 3 spatial axes, in [-1, 1].
         fake: (M, C, *spatial).
         metrics: names, each once; the scores come in this order.
-        view: from where the sets are seen, for metrics that weigh by it.
-        others: further metrics by name, of an adapter; one of the same name replaces the metric here.
+        view: View of the sets, for metrics that weigh by it.
+        others: Further metrics of an adapter, by name; they replace metrics here of the same name.
         features: extractor; unset, `RandomConvFeatures` with seed 0.
-        inception: extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
-        seed: of what is drawn within metrics ("swd", "ndb", "labels").
-        labels: class numbers of the reals and of the fakes, for "labels".
-        kept: folder where "labels" stores its classifier, and finds one of the same reals; none where None.
-        protocol_extra: what to state besides, such as the resize filter and the resolution.
+        inception: Extractor for "fid" and "kid"; unset, `InceptionFeatures` on the device of the sets.
+        seed: Seed of random draws within metrics ("swd", "ndb", "labels").
+        labels: Class numbers of the reals and of the fakes, for "labels".
+        classifiers: Folder in which "labels" stores its classifier, and finds one of the same reals; none where None.
+        protocol_extra: Further entries of the protocol, such as the resize filter and the resolution.
 
     Returns:
         One score per name, each with its protocol.
@@ -57,12 +57,12 @@ def evaluate(
     Raises:
         ConfigError: unknown, repeated or no names, "labels" without any, or a `protocol_extra` key that a metric
             states itself.
-        ShapeError: sets that do not fit each other or a metric.
+        ShapeError: Sets that do not fit each other or a metric.
         NonFiniteError: NaN or infinity in a set; says which and how many.
-        DeviceError: the sets lie on different devices.
+        DeviceError: The sets lie on different devices.
         MissingDependency: "fid" or "kid" without torch-fidelity.
         InceptionWeightsMissing: "fid" or "kid" without weights.
-        WriteError: `kept` cannot be written.
+        WriteError: `classifiers` cannot be written.
 
     Example:
         >>> signals = torch.rand(8, 3, 32, 32)
@@ -74,7 +74,9 @@ def evaluate(
     check_signals(real, fake)
     check_finite(real, label="real")
     check_finite(fake, label="fake")
-    run = Comparison(real, fake, view=view, features=features, inception=inception, seed=seed, labels=labels, kept=kept)
+    run = Comparison(
+        real, fake, view=view, features=features, inception=inception, seed=seed, labels=labels, classifiers=classifiers
+    )
     scores = []
     for name in names:
         value, stated = known[name].measure(run)
@@ -90,7 +92,7 @@ def evaluate(
 
 
 def known_metrics() -> tuple[str, ...]:
-    """Lists the names that `evaluate` knows.
+    """Names of the metrics of `evaluate`.
 
     Returns:
         The names, in the order of the documentation.
@@ -163,7 +165,13 @@ def _labels(run: Comparison) -> tuple[float, Protocol]:
     name, real, fake = run.features
     generator = torch.Generator("cpu").manual_seed(run.seed)
     found = label_accuracy(
-        real, run.labels[0].cpu(), fake, run.labels[1].cpu(), generator=generator, kept=run.kept, extractor=name
+        real,
+        run.labels[0].cpu(),
+        fake,
+        run.labels[1].cpu(),
+        generator=generator,
+        classifiers=run.classifiers,
+        extractor=name,
     )
     stated: Protocol = {
         "extractor": name, "classifier": "logistic regression", "learned_from": found.learned_from,

@@ -23,7 +23,7 @@ class RadialSpectrum:
 
 
 def radial_spectrum(values: Float[Tensor, "..."]) -> RadialSpectrum:
-    """Averages the power spectrum of a set over items, channels and directions.
+    """Power spectrum of a set, averaged over items, channels and directions.
 
     Each channel of each item loses its mean and is multiplied by a periodic Hann window along every axis. The
     squared magnitude of the Fourier transform, divided by the sum of the squared window, is averaged over
@@ -38,7 +38,7 @@ def radial_spectrum(values: Float[Tensor, "..."]) -> RadialSpectrum:
         side // 2 frequencies and powers, float64 on the CPU.
 
     Raises:
-        ShapeError: another number of axes, no items, or a side too short.
+        ShapeError: Another number of axes, no items, or a side too short.
 
     Example:
         >>> radial_spectrum(torch.randn(4, 3, 32, 32)).decibels.shape
@@ -68,7 +68,7 @@ def radial_spectrum(values: Float[Tensor, "..."]) -> RadialSpectrum:
 
 
 def spectrum_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> float:
-    """Measures the root mean square difference of two radial spectra over their shells.
+    """Root mean square difference of two radial spectra over their shells.
 
     Args:
         real: (N, C, *spatial) with 1 to 3 spatial axes of at least 4 samples.
@@ -78,8 +78,8 @@ def spectrum_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) ->
         The difference in dB; 0 is best.
 
     Raises:
-        ShapeError: sets that do not fit or are too small.
-        DeviceError: the sets lie on different devices.
+        ShapeError: Sets that do not fit or are too small.
+        DeviceError: The sets lie on different devices.
 
     Example:
         >>> noise = torch.randn(4, 3, 32)
@@ -95,7 +95,7 @@ def spectrum_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) ->
 
 
 def mean_power(values: Float[Tensor, "N C *spatial"]) -> Float[Tensor, "*spatial"]:
-    """Averages the windowed power spectrum over items and channels.
+    """Windowed power spectrum, averaged over items and channels.
 
     Args:
         values: (N, C, *spatial).

@@ -37,7 +37,7 @@ def sliced_wasserstein(
     levels: int | None = None,
     normalise: bool = True,
 ) -> SlicedWasserstein:
-    """Compares local structure at every scale: the sliced Wasserstein distance between patches of two sets.
+    """Sliced Wasserstein distance between patches of two sets, which compares local structure at every scale.
 
     Both sets are split by a Laplacian pyramid. From each level and item `patches_per_item` patches of `patch`
     samples a side are cut at random places; item i of both sets is cut at the same places, so that equal sets
@@ -51,20 +51,20 @@ def sliced_wasserstein(
     Args:
         real: (N, C, *spatial) with 1 to 3 spatial axes, in [-1, 1].
         fake: (M, C, *spatial).
-        generator: draws places and directions; its device may differ from that of the sets.
-        patch: side of a patch in samples.
-        patches_per_item: patches per item and level.
-        projections: random unit directions per level.
-        levels: pyramid levels; unset, as many as leave 16 samples on the shortest side of the coarsest.
-        normalise: whether patches are normalised per set and channel.
+        generator: Generator of places and directions; its device may differ from that of the sets.
+        patch: Side of a patch in samples.
+        patches_per_item: Patches per item and level.
+        projections: Random unit directions per level.
+        levels: Pyramid levels; unset, as many as leave 16 samples on the shortest side of the coarsest.
+        normalise: Whether patches are normalised per set and channel.
 
     Returns:
         Distances per level and their mean, times 1000; 0 is best.
 
     Raises:
-        ShapeError: sets that do not fit, or a level smaller than a patch.
-        ConfigError: a number below 1.
-        DeviceError: the sets lie on different devices.
+        ShapeError: Sets that do not fit, or a level smaller than a patch.
+        ConfigError: A number below 1.
+        DeviceError: The sets lie on different devices.
 
     Example:
         >>> same = torch.rand(4, 3, 32, 32)
@@ -114,20 +114,20 @@ def sliced_wasserstein(
 def sliced_distance(
     real: Float[Tensor, "..."], fake: Float[Tensor, "..."], *, generator: torch.Generator, projections: int
 ) -> float:
-    """Averages the one-dimensional Wasserstein-1 distance of two point sets over random directions.
+    """One-dimensional Wasserstein-1 distance of two point sets, averaged over random directions.
 
     Args:
         real: (N, F) points.
         fake: (M, F) points.
-        generator: draws the directions, uniformly on the unit sphere.
-        projections: how many.
+        generator: Generator of the directions, uniform on the unit sphere.
+        projections: Number of directions.
 
     Returns:
         The distance in units of the points.
 
     Raises:
-        ShapeError: not two matrices of one width.
-        DeviceError: the sets lie on different devices.
+        ShapeError: Not two matrices of one width.
+        DeviceError: The sets lie on different devices.
 
     Example:
         >>> points = torch.tensor([[0.0], [1.0]])
@@ -173,7 +173,7 @@ def _draw_places(
 def _patches(
     values: Float[Tensor, "N C *spatial"], places: Int[Tensor, "N P D"], *, level: int, last: bool, patch: int
 ) -> Float[Tensor, "K C T"]:
-    """Cuts patches of one level out of all items: K = N * P patches with T = patch**D samples per channel."""
+    """Patches of one level out of all items: K = N * P patches with T = patch**D samples per channel."""
     # The pyramid is built anew for every level, so that the patches of one level only are held in memory.
     depth = level + 1 if last else level + 2
     sides = level_sides(values.shape[2:], level=level)

@@ -184,9 +184,9 @@ def test_a_planted_dead_layer_is_shown(tmp_path):
     planted = study_stability(read_records(fitted(None, made)))
     sound = study_stability(read_records(fitted(tmp_path / "sound", watch_every=1)))
     for share in ("dead", "saturated"):
-        assert names <= {x.series.name for x in planted.past(share)}
-        assert not names & {x.series.name for x in sound.past(share)}
-    assert not [x for x in planted.past("dead") if x.series.name.startswith("G.")]
+        assert names <= {x.series.name for x in planted.mostly(share)}
+        assert not names & {x.series.name for x in sound.mostly(share)}
+    assert not [x for x in planted.mostly("dead") if x.series.name.startswith("G.")]
     shares = [(x.dead, x.saturated) for x in planted.layers["activations"] if x.series.name in names]
     assert shares == [((1, 1, 1), (1, 1, 1))] * 2
 
