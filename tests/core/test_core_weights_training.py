@@ -1,6 +1,9 @@
 """Training against fitted functions. Oracles: the data set itself, what may not change, runs without a stop."""
 
 import dataclasses
+import json
+import shutil
+from typing import ClassVar
 
 import pytest
 import torch
@@ -127,6 +130,21 @@ def test_what_does_not_go_together_is_refused(folders, tmp_path):
     assert not (tmp_path / "runs").exists()  # nothing was begun
     with pytest.raises(ConfigError, match="convert"):
         terms(("weights",), resolution=16, smallest=1)
+
+
+def test_functions_of_an_earlier_version_are_accepted(folders, tmp_path):
+    # The adapter's argument had another name when the functions were fitted.
+    class Renamed(BumpModality):
+        renamed_fields: ClassVar = {"samples": "resolution"}
+
+    shutil.copytree(folders / "weights", tmp_path / "old")
+    settings = json.loads((tmp_path / "old" / "inrs.json").read_text())
+    arguments = settings["modality"]["arguments"]
+    arguments["samples"] = arguments.pop("resolution")
+    (tmp_path / "old" / "inrs.json").write_text(json.dumps(settings))
+    train(dataclasses.replace(config(tmp_path, inrs=str(tmp_path / "old")), modality=Renamed()), tmp_path / "runs")
+    with pytest.raises(ConfigError, match="equal flags"):
+        train(config(tmp_path, inrs=str(tmp_path / "old")), tmp_path / "runs")
 
 
 def test_functions_are_not_augmented_and_come_in_pieces(tmp_path):
