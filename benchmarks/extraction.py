@@ -16,8 +16,7 @@ import sys
 import time
 
 import torch
-from inrgan_modalities.occupancy import chair, extract
-from inrgan_modalities.occupancy._field_mesh import field_function
+from inrgan_modalities.occupancy import chair, extract, field_function
 
 from inrgan import Generator
 

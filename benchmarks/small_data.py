@@ -1,7 +1,7 @@
 """Training on few items, without and with adaptive augmentation.
 
 The first files of a folder are all that is trained on; same networks, losses, batch and budget of CPU time on one
-thread. Scores are taken against held-out files as training goes on, so that overfitting shows as scores that get worse.
+thread. Scores are measured against held-out files during training, so that overfitting shows as scores that get worse.
 
     python benchmarks/small_data.py --train DIR --test DIR --items 200 --augment adaptive --out results/
 """
@@ -24,7 +24,7 @@ METRICS = ("frechet", "swd", "precision", "recall")
 
 
 def some(source: Path, target: Path, *, count: int) -> Path:
-    """A folder of so many files, drawn once; the same for every method."""
+    """A folder of a number of random files, the same for every method."""
     files = sorted(p for p in source.rglob("*") if p.is_file())
     if len(files) < count:
         raise SystemExit(f"{source} has {len(files)} files; asked for {count}")
@@ -58,12 +58,12 @@ def main() -> None:
         augment=args.augment, augment_target=args.target,
     )  # fmt: skip
     trainer, test = Trainer(config, outdir=args.out / "runs", quiet=True), modality.source(args.test)
-    told: list[torch.Tensor] = []
-    for mark in trained_to(args.minutes, trainer, note=lambda stats: told.append(stats["real_fake_sign/full"])):
+    signs: list[torch.Tensor] = []
+    for mark in trained_to(args.minutes, trainer, note=lambda stats: signs.append(stats["real_fake_sign/full"])):
         scores = score_generator(trainer.ema, test, metrics=METRICS, count=args.fakes, seed=0)
         line = {
-            "augment": args.augment, "items": args.items, "chance": round(trainer.strength.chance, 3),
-            "real_fake_sign": float(torch.stack(told[-100:]).mean()), **about(trainer, minutes=mark),
+            "augment": args.augment, "items": args.items, "probability": round(trainer.strength.probability, 3),
+            "real_fake_sign": float(torch.stack(signs[-100:]).mean()), **about(trainer, minutes=mark),
         }  # fmt: skip
         record(args.out / f"{args.augment}-{args.seed}.jsonl", scores, line)
         trainer.preview(reals=False)

@@ -6,7 +6,7 @@ all its steps
 
 - no loss and no gradient was NaN or infinite,
 
-and at nine looks, after two tenths of the steps and every tenth from there on,
+and at nine checks, after two tenths of the steps and every tenth from there on,
 
 - the critic's mean scores stay within ±1000 (at the usual rates they stay within some tens),
 - fakes of 64 fixed latents differ from each other: their standard deviation over items, averaged over places, is at
@@ -14,8 +14,8 @@ and at nine looks, after two tenths of the steps and every tenth from there on,
 - fewer than half of their values lie beyond ±0.99, where the last layer has lost its slope, and no more than twice as
   many as of the reals where those are saturated themselves.
 
-Every try adds a row to a file, with the numbers of every look, so that other limits can be put on them; tries that the
-file has are not made again.
+Every try adds a row to a file, with the numbers of every check, so that other limits can be applied to them; tries
+that the file has are not repeated.
 
     python benchmarks/stable_rate.py --modality image --steps 2000 --out rates.jsonl
     python benchmarks/stable_rate.py --modality image --kinds tanh --multiples 32,16 --out rates.jsonl  # downwards
@@ -45,7 +45,7 @@ KINDS: dict[str, tuple[str, bool]] = {
     "sigmoid": ("sigmoid", False),
     "linear": ("linear", False),
 }
-LOOKS, ITEMS = 10, 64
+CHECKS, ITEMS = 10, 64
 MOST_SCORE, LEAST_VARIETY, MOST_SATURATED = 1000.0, 0.05, 0.5
 
 
@@ -61,8 +61,8 @@ def spread(x: torch.Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def look(trainer: Trainer, reals: dict[str, float], stats: dict[str, torch.Tensor]) -> tuple[dict[str, float], str]:
-    """Numbers of a moment, and what is wrong with them."""
+def check(trainer: Trainer, reals: dict[str, float], stats: dict[str, torch.Tensor]) -> tuple[dict[str, float], str]:
+    """Numbers of one time, and why they are unhealthy, if they are."""
     domain, resolution = trainer.config.modality.domain, trainer.config.modality.resolution
     z = torch.randn(ITEMS, trainer.G.z_dim, generator=torch.Generator().manual_seed(0)).to(trainer.device)
     fakes = trainer.G(z)(domain.grid(domain.shape(resolution), device=trainer.device)).float()
@@ -98,10 +98,10 @@ def config_of(
 
 
 def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
-    """One training at a multiple of the usual rates: whether it stayed healthy, and the numbers of every look."""
+    """One training at a multiple of the usual rates: whether it stayed healthy, and the numbers of every check."""
     modality = usual.modality
     config = replace(usual, generator_rate=multiple * usual.generator_rate, critic_rate=multiple * usual.critic_rate)
-    began, why, looks = time.perf_counter(), "", list[dict[str, float]]()
+    began, why, checks = time.perf_counter(), "", list[dict[str, float]]()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, outdir=folder, quiet=True)
         view = modality.domain.grid(modality.domain.shape(modality.resolution))
@@ -109,11 +109,12 @@ def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
         reals = spread(values)
         for step in range(1, steps + 1):
             stats = trainer.train_step().stats
+            trainer.read_results()
             if trainer.health.skipped:
                 why = "a loss or a gradient was not finite"
-            elif step * LOOKS // steps > max(1, (step - 1) * LOOKS // steps):
-                numbers, why = look(trainer, reals, stats)
-                looks.append(numbers)
+            elif step * CHECKS // steps > max(1, (step - 1) * CHECKS // steps):
+                numbers, why = check(trainer, reals, stats)
+                checks.append(numbers)
                 print(f"  {multiple}x, step {step}: {why or 'healthy'}", flush=True)
             if why:
                 break
@@ -122,7 +123,7 @@ def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
     return {
         "multiple": multiple, "steps": steps, "healthy": not why, "why": why, "done": done,
         "generator_rate": config.generator_rate, "critic_rate": config.critic_rate, "max_update": config.max_update,
-        "reals": {name: float(f"{value:.4g}") for name, value in reals.items()}, "looks": looks,
+        "reals": {name: float(f"{value:.4g}") for name, value in reals.items()}, "checks": checks,
         "seconds": round(time.perf_counter() - began, 1), "device": str(trainer.device),
     }  # fmt: skip
 
@@ -152,8 +153,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="a file of rows that grows")
     args = parser.parse_args()
-    if args.steps < LOOKS or unknown(args.kinds):
-        raise SystemExit(f"expected {LOOKS} steps or more, and kinds of {', '.join(KINDS)}; got {args.kinds}")
+    if args.steps < CHECKS or unknown(args.kinds):
+        raise SystemExit(f"expected {CHECKS} steps or more, and kinds of {', '.join(KINDS)}; got {args.kinds}")
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from inrgan import AudioModality, Generator, Trainer, recipes
-from inrgan.interpolation import walk
+from inrgan.interpolation import linear_path
 
 parser = argparse.ArgumentParser(description="Train a small generator of sounds, then listen to what it learned.")
 parser.add_argument("--data", help="folder or zip of sounds; the built-in sounds when absent")
@@ -48,7 +48,7 @@ shape, region = modality.window(rate=44100)
 modality.over(shape, region).write(fields[3].render(shape, region=region), args.out / "rates.wav")
 
 # 4. Walk through the latents of four seeds: a sound at each step, and a film of their spectrograms.
-path = walk(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=25)
+path = linear_path(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=25)
 steps = torch.cat([G.field(w).render((modality.resolution,)) for w in path.split(8)])
 modality.write_interpolation(steps, args.out / "interpolation.wav", rate=2)
 modality.write_interpolation(steps, args.out / "interpolation.gif", rate=2)

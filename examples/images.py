@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from inrgan import Generator, ImageModality, Trainer, recipes
-from inrgan.interpolation import walk
+from inrgan.interpolation import linear_path
 from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of images, then look at what it learned.")
@@ -49,7 +49,7 @@ for i, size in enumerate([32, 128, 512]):
 sheet.save(args.out / "zoom.png")
 
 # 4. Walk through the latents of four seeds and back to the first.
-path = walk(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=96, loop=True)
+path = linear_path(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=96, loop=True)
 frames = torch.cat([G.field(w).render((128, 128)) for w in path.split(16)])
 modality.write_interpolation(frames, args.out / "interpolation.gif", rate=24)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from inrgan import Generator, Trainer, VideoModality, recipes
-from inrgan.interpolation import walk
+from inrgan.interpolation import linear_path
 
 parser = argparse.ArgumentParser(description="Train a small generator of films, then see what it learned.")
 parser.add_argument("--data", help="folder or zip of films; the built-in films when absent")
@@ -54,7 +54,7 @@ moved = G.sample([3] * 4, truncation=0.9, parts={"motion": [0, 1, 2, 3]})
 modality.over(shape, region).write(moved.render(shape, region=region), args.out / "motions.mp4")
 
 # 5. Walk through the latents of four seeds; the film plays on while it becomes another.
-path = walk(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=48)
+path = linear_path(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=48)
 steps = torch.cat([G.field(w).render(modality.array_shape(large)) for w in path.split(8)])
 modality.write_interpolation(steps, args.out / "interpolation.mp4", rate=12)
 

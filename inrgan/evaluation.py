@@ -1,4 +1,4 @@
-"""Scoring a generator against data."""
+"""Scores of a generator against data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,24 +16,24 @@ from inrgan.training.reals import Reals
 from inrgan.views import View
 
 HELD_OUT = 1 << 31
-"""Added to the seed of built-in data that is scored against: far from the seeds that trainings are given."""
+"""Offset of the seed of built-in reference data: far from the seeds of trainings."""
 
 
 def held_out_source(
     modality: Modality, data: str | Path | None, *, labels: bool | str = False, seed: int = 0, share: float = 0.0
 ) -> AbstractSource:
-    """What to score against: a data set or its part that trainings hold out, or built-in items that none has.
+    """Reference data: a data set or its held-out part, or built-in items that no training has seen.
 
     Args:
-        modality: of the data.
-        data: folder or zip; None for built-in items, of a seed that no training is given.
-        labels: as of ``Modality.source``.
-        seed: of built-in items.
-        share: of a data set, that trainings held out; 0 for all of it. The name of the part states its hash.
+        modality: Adapter of the data.
+        data: Folder or zip; None for built-in items, of a seed that no training uses.
+        labels: Labels, as in ``Modality.source``.
+        seed: Seed of built-in items.
+        share: Fraction of a data set that trainings held out; 0 for all of it. The description states its hash.
 
     Raises:
-        DataError: missing, empty or unreadable data.
-        ConfigError: a share that cannot be.
+        DataError: The data are missing, empty or unreadable.
+        ConfigError: The fraction is out of range.
 
     Example:
         >>> len(held_out_source(ImageModality(resolution=16), None))
@@ -50,10 +50,10 @@ def held_out_source(
 def labelled_reals(
     source: AbstractSource, modality: Modality, view: View, *, count: int, seed: int
 ) -> tuple[Float[Tensor, "N C *S"], Int[Tensor, "N"]]:
-    """Items of a data set, each at most once, seen from a view, and their labels.
+    """Items of a data set, each at most once, observed at a view, and their labels.
 
     Raises:
-        DataError: no item is fine enough for the view.
+        DataError: No item is fine enough for the view.
     """
     count = min(count, len(source))
     batch = min(count, 64)  # whole items are held while they are resampled
@@ -67,27 +67,27 @@ def labelled_reals(
 def labelled_fakes(
     G: Generator, view: View, *, count: int, seed: int, batch: int = 32, truncation: float = 1.0
 ) -> tuple[Float[Tensor, "N C *S"], Int[Tensor, "N"]]:
-    """Samples of a generator, seen from a view, and the labels they were asked to have, on the CPU."""
-    out, asked = [], []
+    """Samples of a generator at a view, and the labels they were generated for, on the CPU."""
+    out, requested = [], []
     for start in range(0, count, batch):
         rng = step_generator(seed, purpose="evaluate", step=start)
         z = torch.randn(min(batch, count - start), G.z_dim, generator=rng).to(G.device)
         labels = None
         if G.labels:
             labels = torch.randint(len(G.labels), (z.shape[0],), generator=rng).to(G.device)
-        asked.append(torch.zeros(len(z), dtype=torch.long) if labels is None else labels.cpu())
+        requested.append(torch.zeros(len(z), dtype=torch.long) if labels is None else labels.cpu())
         w = G.mapping.truncate(G.mapping(z, labels), truncation)
         out.append(G.field(w)(view.to(G.device)).float().cpu())
-    return torch.cat(out), torch.cat(asked)
+    return torch.cat(out), torch.cat(requested)
 
 
 def observe_reals(
     source: AbstractSource, modality: Modality, view: View, *, count: int, seed: int
 ) -> Float[Tensor, "N C *S"]:
-    """Items of a data set, each at most once, seen from a view.
+    """Items of a data set, each at most once, observed at a view.
 
     Raises:
-        DataError: no item is fine enough for the view.
+        DataError: No item is fine enough for the view.
     """
     return labelled_reals(source, modality, view, count=count, seed=seed)[0]
 
@@ -95,7 +95,7 @@ def observe_reals(
 def render_fakes(
     G: Generator, view: View, *, count: int, seed: int, batch: int = 32, truncation: float = 1.0
 ) -> Float[Tensor, "N C *S"]:
-    """Samples of a generator, seen from a view, on the CPU."""
+    """Samples of a generator at a view, on the CPU."""
     return labelled_fakes(G, view, count=count, seed=seed, batch=batch, truncation=truncation)[0]
 
 
@@ -108,23 +108,23 @@ def score_generator(
     resolution: int | None = None,
     seed: int = 0,
     truncation: float = 1.0,
-    kept: Path | None = None,
+    classifiers: Path | None = None,
 ) -> list[Score]:
     """Scores of a generator against a data set; each carries its protocol.
 
     Args:
-        G: the generator.
-        source: the data, best a part that training did not see.
-        metrics: names, see ``inrgan.metrics.evaluate``, and those of the modality; its ``default_metrics`` where None.
-        count: fakes, and at most as many reals.
-        resolution: samples on the shortest side; the training resolution where None.
-        seed: of the choice of reals, latents, patches and projections.
-        truncation: 1 for the model as it is.
-        kept: folder of classifiers that earlier scores trained, and where new ones are stored; none where None.
+        G: Generator.
+        source: Reference data, best a part that training did not see.
+        metrics: Names, see ``inrgan.metrics.evaluate``, and those of the modality; its ``default_metrics`` where None.
+        count: Number of fakes, and largest number of reals.
+        resolution: Samples on the shortest side; the training resolution where None.
+        seed: Seed of the choice of reals, latents, patches and projections.
+        truncation: Truncation; 1 for none.
+        classifiers: Folder in which trained classifiers are stored and found again; none where None.
 
     Raises:
-        ConfigError: too few items, or an unknown metric.
-        WriteError: ``kept`` cannot be written.
+        ConfigError: Too few items, or an unknown metric.
+        WriteError: ``classifiers`` cannot be written.
 
     Example:
         >>> [s.name for s in score_generator(G, source, metrics=["swd"], count=64)]
@@ -132,7 +132,7 @@ def score_generator(
     """
     modality = G.modality
     if count < 8 or len(source) < 8:
-        raise ConfigError(f"scores over {count} samples and {len(source)} items say nothing; expected 8 or more")
+        raise ConfigError(f"scores over {count} samples and {len(source)} items are too few; expected 8 or more")
     view = modality.domain.grid(modality.domain.shape(modality.resolution if resolution is None else resolution))
     real, real_labels = labelled_reals(source, modality, view, count=count, seed=seed)
     fake, fake_labels = labelled_fakes(G, view, count=count, seed=seed, truncation=truncation)
@@ -141,7 +141,7 @@ def score_generator(
         unknown = sorted(set(source.label_names) - set(G.labels))
         if unknown:
             raise ConfigError(
-                f"the data have labels that the generator does not know, such as {unknown[0]!r}; expected some of "
+                f"the data have labels that the generator was not trained with, such as {unknown[0]!r}; expected some of "
                 f"{', '.join(G.labels)}"
             )
         numbers = torch.tensor([G.labels.index(name) for name in source.label_names])
@@ -155,7 +155,7 @@ def score_generator(
         features=modality.features(),
         seed=seed,
         labels=labels,
-        kept=kept,
+        classifiers=classifiers,
         protocol_extra={
             "size": "x".join(map(str, view.shape)),
             "filter": modality.real_filter,

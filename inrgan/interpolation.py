@@ -10,8 +10,8 @@ from inrgan.errors import ConfigError
 from inrgan.views import View
 
 
-def walk(stops: Float[Tensor, "K W"], *, steps: int, loop: bool = False) -> Float[Tensor, "T W"]:
-    """Straight lines between mapped latents, equal time for each.
+def linear_path(stops: Float[Tensor, "K W"], *, steps: int, loop: bool = False) -> Float[Tensor, "T W"]:
+    """Straight lines between mapped latents, with equal time for each.
 
     Args:
         stops: Mapped latents to pass through, two or more.
@@ -19,36 +19,36 @@ def walk(stops: Float[Tensor, "K W"], *, steps: int, loop: bool = False) -> Floa
         loop: Return to the first stop.
 
     Raises:
-        ConfigError: fewer than two stops or steps.
+        ConfigError: Fewer than two stops or steps.
 
     Example:
-        >>> walk(torch.zeros(3, 16), steps=10).shape
+        >>> linear_path(torch.zeros(3, 16), steps=10).shape
         torch.Size([10, 16])
     """
-    nodes, t = _course(stops, steps=steps, loop=loop)
-    return along(nodes, t)
+    nodes, t = _timed_nodes(stops, steps=steps, loop=loop)
+    return points_at(nodes, t)
 
 
-def arc(stops: Float[Tensor, "K Z"], *, steps: int, loop: bool = False) -> Float[Tensor, "T Z"]:
-    """Great circles between latents, equal time for each: slerp (Shoemake 1985, sec. 3.3).
+def slerp_path(stops: Float[Tensor, "K Z"], *, steps: int, loop: bool = False) -> Float[Tensor, "T Z"]:
+    """Great circles between latents, with equal time for each: slerp (Shoemake 1985, sec. 3.3).
 
-    A latent of a normal distribution has a length of about √Z, and only its direction counts to a mapping network. A
-    straight line passes through lengths that no latent has, and turns fastest in its middle; an arc does neither.
-    Lengths change in proportion to the time.
+    A latent of a normal distribution has a length of about √Z, and a mapping network uses its direction only. A
+    straight line passes through lengths that no latent has, and turns fastest in its middle; a great circle does
+    neither. Lengths change in proportion to the time.
 
     Args:
-        stops: latents to pass through, two or more; those that point the same way are joined by a straight line.
-        steps: T, as for ``walk``.
-        loop: as for ``walk``.
+        stops: Latents to pass through, two or more; those of one direction are joined by a straight line.
+        steps: T, as for ``linear_path``.
+        loop: As for ``linear_path``.
 
     Raises:
-        ConfigError: fewer than two stops or steps, or two stops that point in opposite directions.
+        ConfigError: Fewer than two stops or steps, or two stops of opposite directions.
 
     Example:
-        >>> arc(torch.eye(2), steps=3)[1]
+        >>> slerp_path(torch.eye(2), steps=3)[1]
         tensor([0.7071, 0.7071])
     """
-    nodes, t = _course(stops, steps=steps, loop=loop)
+    nodes, t = _timed_nodes(stops, steps=steps, loop=loop)
     leg = t.floor().clamp(0, nodes.shape[0] - 2).long()
     part = (t - leg).double()[:, None]
     a, b = nodes[leg].double(), nodes[leg + 1].double()
@@ -67,11 +67,11 @@ def arc(stops: Float[Tensor, "K Z"], *, steps: int, loop: bool = False) -> Float
     return (unit * (length_a * (1 - part) + length_b * part)).to(stops)
 
 
-def along(nodes: Float[Tensor, "K W"], t: Float[Tensor, "T"]) -> Float[Tensor, "T W"]:
-    """Points of a broken line, ``t`` measured in nodes.
+def points_at(nodes: Float[Tensor, "K W"], t: Float[Tensor, "T"]) -> Float[Tensor, "T W"]:
+    """Points of a piecewise linear path at times ``t``, measured in nodes.
 
     Example:
-        >>> along(torch.tensor([[0.0], [2.0]]), torch.tensor([0.25]))[0].item()
+        >>> points_at(torch.tensor([[0.0], [2.0]]), torch.tensor([0.25]))[0].item()
         0.5
     """
     leg = t.floor().clamp(0, nodes.shape[0] - 2).long()
@@ -92,27 +92,26 @@ def uniform_pace(
     """Resample a path so that the signal changes at a constant speed.
 
     The change between neighbouring points of the path is measured as the root mean square over the view, and its
-    running sum inverted: arc length, measured in the signal. Each round measures anew at the points that the one before
-    found, which lie close where the signal changes fast: a change between two points of the first round is resolved
-    in the next.
+    running sum inverted: arc length, measured in the signal. Each round measures at the points of the one before, which
+    are dense where the signal changes fast: a change between two points of the first round is resolved in the next.
 
     Args:
         path: The path, finely sampled.
-        field: mapped latents to fields, or to whatever gives values at a view.
+        field: Mapped latents to fields, or to other functions of a view.
         view: View at which the change is measured; scattered points suffice.
         steps: S, number of points to return.
         loop: Whether the path is closed.
         rounds: Number of measurements.
 
     Raises:
-        ConfigError: fewer than one round.
+        ConfigError: Fewer than one round.
 
     Example:
         >>> uniform_pace(path, G.field, Box(2).grid((16, 16)), steps=10).shape
         torch.Size([10, 256])
     """
     if rounds < 1:
-        raise ConfigError(f"the pace was to be measured {rounds} times; expected 1 or more")
+        raise ConfigError(f"{rounds} rounds to measure the pace; expected 1 or more")
     nodes = torch.cat([path, path[:1]]) if loop else path
     t = torch.arange(len(nodes), device=path.device, dtype=torch.float64)
     for _ in range(rounds - 1):
@@ -120,13 +119,13 @@ def uniform_pace(
         t = _at_lengths(t, length, torch.linspace(0, 1, len(nodes), dtype=torch.float64))
     wanted = torch.linspace(0, 1, steps + 1 if loop else steps, dtype=torch.float64)
     t = _at_lengths(t, _lengths(nodes, t, field, view), wanted)
-    return along(nodes, t[:steps].to(path.dtype))
+    return points_at(nodes, t[:steps].to(path.dtype))
 
 
-def _course(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K W"], Float[Tensor, "T"]]:
-    """The nodes of a path, and the times of its points, measured in nodes."""
+def _timed_nodes(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K W"], Float[Tensor, "T"]]:
+    """Nodes of a path, and times of its points, measured in nodes."""
     if stops.shape[0] < 2 or steps < 2:
-        raise ConfigError(f"a path of {steps} steps through {stops.shape[0]} seeds; expected 2 or more of each")
+        raise ConfigError(f"a path of {steps} steps through {stops.shape[0]} latents; expected 2 or more of each")
     nodes = torch.cat([stops, stops[:1]]) if loop else stops
     legs = nodes.shape[0] - 1
     t = torch.linspace(0, legs, steps + 1)[:-1] if loop else torch.linspace(0, legs, steps)
@@ -137,14 +136,14 @@ def _lengths(
     nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Callable[[View], Tensor]], view: View
 ) -> Float[Tensor, "T"]:
     """Length of the path up to each of its points."""
-    points = along(nodes, t.to(nodes.dtype))
+    points = points_at(nodes, t.to(nodes.dtype))
     seen = torch.cat([field(part)(view).flatten(1) for part in points.split(16)])
     change = (seen[1:] - seen[:-1]).double().square().mean(dim=1).sqrt()
     return torch.cat([change.new_zeros(1), change.cumsum(0)])
 
 
 def _at_lengths(t: Float[Tensor, "T"], length: Float[Tensor, "T"], wanted: Float[Tensor, "S"]) -> Float[Tensor, "S"]:
-    """The times at which given fractions of the length are reached; even times if nothing changes."""
+    """Times at which given fractions of the length are reached; equidistant times if nothing changes."""
     if not float(length[-1]) > 0:
         return t[0] + (t[-1] - t[0]) * wanted.to(t)
     goal = wanted.to(length) * length[-1]

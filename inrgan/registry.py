@@ -70,7 +70,19 @@ def rebuild(name: str, arguments: Any) -> Modality:
         >>> rebuild("image", {"resolution": 32}).domain.shape(32)
         (32, 32)
     """
-    cls = modality_class(name)
+    return rebuild_as(modality_class(name), arguments)
+
+
+def rebuild_as(cls: type[Modality], arguments: Any) -> Modality:
+    """An adapter of a class from the plain values of its fields, whose names may be those of earlier versions.
+
+    Raises:
+        ConfigError: the values do not fit it.
+
+    Example:
+        >>> rebuild_as(ImageModality, {"resolution": 32}).resolution
+        32
+    """
     if isinstance(arguments, Mapping):
         arguments = {cls.renamed_fields.get(key, key): value for key, value in arguments.items()}
-    return from_plain(cls, arguments, what=f"modality {name!r}")
+    return from_plain(cls, arguments, what=f"modality {cls.name!r}")

@@ -271,17 +271,16 @@ class Chaos:
 
 
 _NAN = """
-import torch
-from inrgan.training._step import StepLosses
-critic, calls = StepLosses.critic, [0]
-def spoiled(self, seen, *, penalised):
-    loss, stats = critic(self, seen, penalised=penalised)
+from inrgan.training.step import TrainingStep
+critic_loss, calls = TrainingStep.critic_loss, [0]
+def spoiled(self, *args, **kwargs):
+    loss = critic_loss(self, *args, **kwargs)
     calls[0] += 1
     if 5 <= calls[0] < {until}:
-        weight = self.critics["whole"].trunk.flat.weight
+        weight = self.networks.D["whole"].trunk.flat.weight
         loss = loss + (weight * float("nan")).sum() * 0
-    return loss, stats
-StepLosses.critic = spoiled
+    return loss
+TrainingStep.critic_loss = spoiled
 """
 
 

@@ -3,7 +3,7 @@
 A learned 4x4 array is doubled and convolved up to the training resolution. Every convolution scales its input
 channels by the sample's style and its output channels back to unit variance (Karras et al. 2020, eq. 1 and 3).
 Mapping network, learning rates, bounded output and everything around it are those of ``inrgan.Generator``.
-``kernel=1`` leaves no exchange between neighbours but the upsampling.
+With ``kernel=1`` neighbours interact through the upsampling only.
 """
 
 import math
@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from inrgan import Modality, View
+from inrgan.discriminators import EqualizedLinear, leaky_relu
 from inrgan.files import replacing, write_json
 from inrgan.hypernetwork import MappingNetwork
-from inrgan.layers import EqualizedLinear, leaky_relu
 
 
 class StyledConv(nn.Module):
@@ -71,11 +71,14 @@ class ConvolutionalGenerator(nn.Module):
         return self.constant.device
 
     def field(self, w: torch.Tensor) -> Callable[[View], torch.Tensor]:
-        def look(view: View) -> torch.Tensor:
+        def images(view: View) -> torch.Tensor:
             assert view.shape == (self.modality.resolution,) * 2, "a pixel generator has one resolution"
             return torch.tanh(self._synthesize(w))
 
-        return look
+        return images
+
+    def prepare(self, view: View) -> None:
+        """Nothing: its constants do not depend on the view."""
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> Callable[[View], torch.Tensor]:
         return self.field(self.mapping(z, labels))

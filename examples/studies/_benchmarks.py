@@ -1,4 +1,4 @@
-"""What the studies share with the benchmarks: the convolutional control, the clock, and the search for stable rates."""
+"""Code shared with the benchmarks: the convolutional control, the clock, and the search for stable rates."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The convolutional control taken apart into stages, so that instruments made for functions can look at it."""
+"""The convolutional control as stages, so that studies of functions can be applied to it."""
 
 import math
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from _benchmarks import ConvolutionalGenerator
 from torch.nn import functional as F
 
 from inrgan import Modality, View
-from inrgan.layers import leaky_relu
 from inrgan.analysis import Stages
+from inrgan.discriminators import leaky_relu
 from inrgan.inr import LayerWeights, Weights
 
 
@@ -32,15 +32,15 @@ def conv_stages(G: ConvolutionalGenerator) -> Stages:
             out.append(LayerWeights(kernel.flatten(2), layer.bias.expand(len(w), -1)))
         return out
 
-    def pixels(own: Weights) -> torch.Tensor:
-        x = G.constant.expand(len(own[0].weight), -1, -1, -1)
+    def pixels(weights: Weights) -> torch.Tensor:
+        x = G.constant.expand(len(weights[0].weight), -1, -1, -1)
         signal = None
         for k in range(len(G.heads)):
             if k:
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            for layer in own[2 * k : 2 * k + 2]:
+            for layer in weights[2 * k : 2 * k + 2]:
                 x = leaky_relu(_convolved(x, layer))
-            y = _convolved(x, own[len(G.blocks) + k]) / math.sqrt(len(G.heads))
+            y = _convolved(x, weights[len(G.blocks) + k]) / math.sqrt(len(G.heads))
             signal = y if signal is None else F.interpolate(signal, scale_factor=2, mode="bilinear") + y
         assert signal is not None
         return torch.tanh(signal)
@@ -49,10 +49,10 @@ def conv_stages(G: ConvolutionalGenerator) -> Stages:
 
 
 def pixel_stages(stages: Stages, modality: Modality) -> Stages:
-    """The same stages, their signal known by the pixels of the training resolution alone."""
+    """The same stages, with the signal read from pixels of the training resolution."""
     grid = modality.domain.grid(modality.domain.shape(modality.resolution))
-    own = read_through(lambda weights: stages.signal(weights, grid.to(weights[0].weight.device)), modality)
-    return Stages(z_dim=stages.z_dim, mapping=stages.mapping, weights=stages.weights, signal=own)
+    signal = read_through(lambda weights: stages.signal(weights, grid.to(weights[0].weight.device)), modality)
+    return Stages(z_dim=stages.z_dim, mapping=stages.mapping, weights=stages.weights, signal=signal)
 
 
 def read_through(
@@ -68,7 +68,7 @@ def read_through(
 
 
 def _convolved(x: torch.Tensor, layer: LayerWeights) -> torch.Tensor:
-    """A convolution with kernels of its own for each sample."""
+    """A convolution with separate kernels for each sample."""
     batch, outputs, numbers = layer.weight.shape
     side = math.isqrt(numbers // x.shape[1])
     kernels = layer.weight.reshape(batch * outputs, x.shape[1], side, side)

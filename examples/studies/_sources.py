@@ -1,4 +1,4 @@
-"""Modalities of the built-in shapes with other sets of them."""
+"""Image modalities with other sets of the built-in shapes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from inrgan.data import AbstractSource, SubsetSource
 @final
 @dataclass(frozen=True)
 class Discs(ImageModality):
-    """Built-in shapes of one kind: data of one mode, where all shapes have three."""
+    """Built-in shapes of one kind: data with one mode instead of three."""
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         shapes = super().source(data, labels=labels, seed=seed)
@@ -21,7 +21,7 @@ class Discs(ImageModality):
 @final
 @dataclass(frozen=True)
 class Four(ImageModality):
-    """Four of the built-in shapes and nothing between them: what can be learned has jumps, wherever one looks."""
+    """Four of the built-in shapes and nothing between them: interpolations have to jump."""
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         shapes = super().source(data, labels=labels, seed=0)  # held-out items are the same four

@@ -1,4 +1,4 @@
-"""Tables of what was measured, as JSON and as Markdown for the documentation."""
+"""Tables of results, as JSON and as Markdown for the documentation."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ def write_tables(out: Path, study: Study, rows: Sequence[Mapping[str, Any]], *, 
     """Write ``STUDY.json`` and ``STUDY.md``, and return the latter.
 
     Args:
-        out: folder.
-        study: what was asked.
-        rows: of its jobs, as far as they are done.
-        command: that measured them.
-        where: hardware, date and versions.
+        out: Folder.
+        study: Study.
+        rows: Rows of its finished jobs.
+        command: Command that measured them.
+        where: Hardware, date and versions.
     """
     lines = {
-        name: {c: over_seeds([row.get(c, math.nan) for row in own]) for c in study.columns}
-        for name, own in _by_line(rows).items()
+        name: {c: over_seeds([row.get(c, math.nan) for row in seeds]) for c in study.columns}
+        for name, seeds in _by_line(rows).items()
     }
     differences = {f"{a} − {b}": _differences(study, rows, a, b) for a, b in study.compare}
     write_json(
@@ -48,24 +48,24 @@ def _by_line(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, f
 
 
 def _differences(study: Study, rows: Sequence[Mapping[str, Any]], a: str, b: str) -> dict[str, Interval]:
-    """First less second, of the seeds that have both."""
+    """First minus second, over the seeds that have both."""
     seeds: dict[int, dict[str, Mapping[str, float]]] = {}
     for row in rows:
         seeds.setdefault(row["seed"], {}).update(row["lines"])
-    both = [(own[a], own[b]) for own in seeds.values() if a in own and b in own]
-    return {c: over_seeds([x.get(c, math.nan) - y.get(c, math.nan) for x, y in both]) for c in study.columns}
+    pairs = [(lines[a], lines[b]) for lines in seeds.values() if a in lines and b in lines]
+    return {c: over_seeds([x.get(c, math.nan) - y.get(c, math.nan) for x, y in pairs]) for c in study.columns}
 
 
-def told_apart(difference: Interval) -> str:
-    """What an interval of a difference says.
+def sign(difference: Interval) -> str:
+    """Sign of a difference according to its interval.
 
     Example:
-        >>> told_apart(Interval(1.0, 0.5, 1.5))
+        >>> sign(Interval(1.0, 0.5, 1.5))
         'higher'
     """
     if not math.isfinite(difference.low):
         return "unknown"
-    return "higher" if difference.low > 0 else "lower" if difference.high < 0 else "not told apart"
+    return "higher" if difference.low > 0 else "lower" if difference.high < 0 else "no difference"
 
 
 def _markdown(
@@ -84,10 +84,10 @@ def _markdown(
         cells = [[name, *(_cell(row[c]) for c in columns)] for name, row in group]
         out += [*_grid([study.columns[c] for c in columns], cells), ""]
     if differences and seeds > 1:
-        known = [told_apart(x) for row in differences.values() for x in row.values() if math.isfinite(x.low)]
+        known = [sign(x) for row in differences.values() for x in row.values() if math.isfinite(x.low)]
         out += [
-            f"Differences seed by seed, {len(known) - known.count('not told apart')} of {len(known)} told apart; "
-            f"chance alone would tell apart one of twenty:", "",
+            f"Differences seed by seed, {len(known) - known.count('no difference')} of {len(known)} differ; about "
+            f"one of twenty would do so at random:", "",
         ]  # fmt: skip
         out += [*(f"- {verdict(name, row, study.columns)}" for name, row in differences.items()), ""]
     if rows and rows[0]["minutes"] < TRIAL:
@@ -96,7 +96,7 @@ def _markdown(
 
 
 def _alike(lines: Mapping[str, Mapping[str, Interval]]) -> dict[tuple[str, ...], list[tuple[str, Any]]]:
-    """Lines of which the same numbers were measured, by these: each is a table."""
+    """Groups of lines with the same columns: each is a table."""
     out: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
     for name, row in lines.items():
         out.setdefault(tuple(c for c, x in row.items() if not math.isnan(x.value)), []).append((name, row))
@@ -104,7 +104,7 @@ def _alike(lines: Mapping[str, Mapping[str, Interval]]) -> dict[tuple[str, ...],
 
 
 def verdict(name: str, row: Mapping[str, Interval], columns: Mapping[str, str]) -> str:
-    """In words, what differs between two lines, and by how much.
+    """Differences between two lines in words.
 
     Example:
         >>> verdict("a − b", {"n": Interval(1.0, 0.5, 1.5)}, {"n": "number"})
@@ -112,13 +112,13 @@ def verdict(name: str, row: Mapping[str, Interval], columns: Mapping[str, str]) 
     """
     parts = []
     for c, x in row.items():
-        kind, own = told_apart(x), x if x.value > 0 else Interval(-x.value, -x.high, -x.low)
-        parts += [f"{columns[c]} {kind} by {_cell(own)}"] if kind in ("higher", "lower") else []
-    return f"{name}: {'; '.join(parts) or 'not told apart'}."
+        kind, size = sign(x), x if x.value > 0 else Interval(-x.value, -x.high, -x.low)
+        parts += [f"{columns[c]} {kind} by {_cell(size)}"] if kind in ("higher", "lower") else []
+    return f"{name}: {'; '.join(parts) or 'no difference'}."
 
 
 def _grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """A table that is rather long than wide."""
+    """A table, transposed if it would be wider than long."""
     table = [["", *columns], *lines]
     if len(columns) > len(lines):
         table = [list(column) for column in zip(*table, strict=True)]
@@ -127,7 +127,7 @@ def _grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cell(x: Interval) -> str:
-    """One seed has no interval, and what never differs needs none."""
+    """A number with its interval, where it has one and it is not empty."""
     known = math.isfinite(x.low) and f"{x.low:.3g}" != f"{x.high:.3g}"
     return str(x) if known else f"{x.value:.3g}"
 

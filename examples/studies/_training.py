@@ -1,4 +1,4 @@
-"""Training for a time, and scores of what came of it."""
+"""Training for a time, and scores of the result."""
 
 import dataclasses
 from pathlib import Path
@@ -14,21 +14,21 @@ from inrgan.data import AbstractSource
 from inrgan.evaluation import held_out_source, score_generator
 
 TRAINED = 0.8
-"""Of an arm's minutes go into training, where instruments come after it."""
+"""Fraction of an arm's minutes for training, where measurements follow."""
 
 
 def trained(
     config: TrainConfig, *, seed: int, minutes: float, device: str, folder: Path, generator: nn.Module | None = None
 ) -> Trainer:
-    """A trainer that has trained for so many minutes; ``ema`` is what it learned.
+    """A trainer that has trained for a number of minutes; ``ema`` is the result.
 
     Args:
-        config: of the training; its length and its rhythm of snapshots do not count.
-        seed: of the training.
-        minutes: of CPU time, or of the clock on a GPU.
-        device: where.
-        folder: of the run.
-        generator: another module in the place of ``inrgan.Generator``.
+        config: Training configuration; its length and snapshots do not count.
+        seed: Seed of the training.
+        minutes: Minutes of CPU time, or of wall-clock time on a GPU.
+        device: Device.
+        folder: Folder of the run.
+        generator: Another module in place of ``inrgan.Generator``.
     """
     endless = {"kimg": 1e9, "snapshot_kimg": 1e9, "watch_every": 0}
     changed = dataclasses.replace(config, seed=seed, device=device, **endless)
@@ -41,7 +41,7 @@ def trained(
 
 
 def scores(G: Any, *, minutes: float, source: AbstractSource | None = None) -> dict[str, float]:
-    """SWD and Fréchet distance to items that no training has seen: what the other numbers are worth."""
+    """SWD and Fréchet distance to items that no training has seen."""
     source = held_out_source(G.modality, None) if source is None else source
     count = 64 if minutes < TRIAL else 1024
     with torch.no_grad():

@@ -1,6 +1,6 @@
-"""Samples are functions: their derivatives are exact. Edges of pictures, normals of solids, velocities in films.
+"""Samples are functions: their derivatives are exact. Edges of images, normals of 3D shapes, velocities in videos.
 
-    python examples/studies/derivatives.py --arm solid --minutes 2
+    python examples/studies/derivatives.py --arm shape --minutes 2
 
 The derivative of automatic differentiation, and central differences of several steps, against the derivative in double
 precision.
@@ -12,18 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from _study import TRIAL, Study, alone
+from _study import TRIAL, Study, run_alone
 from _training import TRAINED, trained
 
 from inrgan import Field, ImageModality, Modality, OccupancyModality, VideoModality, recipes
 
 ARMS: dict[str, Modality] = {
-    "picture": ImageModality(resolution=16),
-    "solid": OccupancyModality(resolution=16),
-    "film": VideoModality(resolution=16, frames=8, fps=8.0),
+    "image": ImageModality(resolution=16),
+    "shape": OccupancyModality(resolution=16),
+    "video": VideoModality(resolution=16, frames=8, fps=8.0),
 }
 STEPS = (1.0, 0.25, 1 / 16, 1 / 64, 1 / 256, 1 / 1024)
-"""Of central differences, in samples of the training resolution; 1 is the difference of neighbouring samples."""
+"""Steps of central differences, in samples of the training resolution; 1 is the difference of neighbouring samples."""
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
@@ -53,14 +53,14 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
 
 
 def gradient(field: Field, x: torch.Tensor) -> torch.Tensor:
-    """Of the mean of the channels, by the coordinates; (N, D)."""
+    """Gradient of the mean of the channels with respect to the coordinates, (N, D)."""
     x = x.detach().requires_grad_()
     return torch.autograd.grad(field(x).mean(dim=-1).sum(), x)[0]
 
 
 @torch.no_grad()
 def differences(field: Field, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    """The same by central differences: two evaluations for each coordinate."""
+    """The gradient by central differences: two evaluations for each coordinate."""
     columns = []
     for d, h in enumerate(step):
         aside = torch.zeros_like(x)
@@ -70,11 +70,11 @@ def differences(field: Field, x: torch.Tensor, step: torch.Tensor) -> torch.Tens
 
 
 def error(found: torch.Tensor, truth: torch.Tensor, arm: str) -> float:
-    """Mean angle between edges or normals in degrees; of films the relative error of velocities across edges."""
+    """Mean angle between edges or normals in degrees; of videos the relative error of velocities across edges."""
     found = found.double()
-    if arm == "film":
-        own, right = (-g[:, 2:] * g[:, :2] / g[:, :2].square().sum(dim=1, keepdim=True) for g in (found, truth))
-        return float(((own - right).norm(dim=1) / right.norm(dim=1).clamp(min=1e-12)).median())
+    if arm == "video":
+        found, truth = (-g[:, 2:] * g[:, :2] / g[:, :2].square().sum(dim=1, keepdim=True) for g in (found, truth))
+        return float(((found - truth).norm(dim=1) / truth.norm(dim=1).clamp(min=1e-12)).median())
     between = torch.linalg.cross(_3d(found), _3d(truth), dim=1).norm(dim=1)  # precise where angles are small
     return float(torch.atan2(between, (found * truth).sum(dim=1)).rad2deg().mean())
 
@@ -84,7 +84,7 @@ def _3d(x: torch.Tensor) -> torch.Tensor:
 
 
 def timed(call: Callable[[], torch.Tensor], *, times: int = 5) -> tuple[float, torch.Tensor]:
-    """Least of several times that a call takes, of the process on a CPU, and what it returns."""
+    """Shortest of several times of a call (CPU time on a CPU), and its result."""
     took, out = [], call()
     for _ in range(times):
         on_gpu = out.device.type == "cuda"
@@ -99,25 +99,26 @@ def timed(call: Callable[[], torch.Tensor], *, times: int = 5) -> tuple[float, t
 
 STUDY = Study(
     name="derivatives",
-    question="What are exact derivatives of samples worth?",
+    question="How much better are exact derivatives than finite differences?",
     arms=tuple(ARMS),
     share=0.5,
     measure=study,
     columns={
-        "error picture": "edges of pictures, degrees",
-        "error solid": "normals of solids, degrees",
-        "error film": "velocities in films, relative",
+        "error image": "edges of images, degrees",
+        "error shape": "normals of 3D shapes, degrees",
+        "error video": "velocities in videos, relative",
         **{f"cost {arm}": f"cost, {arm}" for arm in ARMS},
     },
     protocol=(
-        "`tiny` generators of 16 samples a side (films: 8 frames), trained for a short time; fp32, at 512 random "
+        "`tiny` generators of 16 samples a side (videos: 8 frames), trained for a short time; fp32, at 512 random "
         "places. The truth is the derivative in double precision. Mean angles between gradients; median relative "
         "error of the velocity −∂f/∂t ∇f/|∇f|² across edges, where these are stronger than at half of the places. "
         "Cost: times that of the values alone. A difference over ±½ sample is that of neighbours in an array of "
         "the training resolution."
     ),
+    renamed={"picture": "image", "solid": "shape", "film": "video"},
 )
 
 
 if __name__ == "__main__":
-    alone(STUDY, about=__doc__, arm="solid", minutes=2)
+    run_alone(STUDY, about=__doc__, arm="shape", minutes=2)

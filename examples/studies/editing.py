@@ -1,15 +1,15 @@
-"""Editing a region alone: how much of the rest moves along?
+"""Editing a region: how much does the rest change?
 
     python examples/studies/editing.py --minutes 5
 
-A disc of a generated picture is to become its own negative. Its latent w, or the weights θ of its function, are
-improved by gradient steps inside the disc alone, or inside while the rest is held.
+A disc of a generated image is to become its negative. Its latent w, or the weights θ of its function, are optimized
+inside the disc alone, or inside while the rest is held.
 """
 
 from pathlib import Path
 
 import torch
-from _study import TRIAL, Study, alone
+from _study import TRIAL, Study, run_alone
 from _training import TRAINED, trained
 
 from inrgan import ImageModality, View, recipes
@@ -17,7 +17,7 @@ from inrgan.analysis import Stages, stages_of
 from inrgan.inr import LayerWeights, Weights
 
 SIZE, RADIUS, NEAR = 16, 0.4, 0.25
-"""Pixels; radius of the disc and width of the rim around it that counts as near, in half sides of the picture."""
+"""Pixels; radius of the disc and width of the rim around it that counts as near, in half sides of the image."""
 METHODS = {
     "w, inside alone": ("w", 0.0), "w, the rest held": ("w", 1.0), "θ, inside alone": ("θ", 0.0),
     "θ, the rest held": ("θ", 1.0),
@@ -45,7 +45,7 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
         after = edited(stages, w, target, inside, view, space=space, held=held, steps=steps)
         near, far = ~inside & (distance < RADIUS + NEAR), distance >= RADIUS + NEAR
         out[name] = {
-            "asked": rms(before - target, inside), "missed": rms(after - target, inside),
+            "requested": rms(before - target, inside), "remaining": rms(after - target, inside),
             "near": rms(after - before, near), "far": rms(after - before, far),
         }  # fmt: skip
     return out
@@ -55,23 +55,23 @@ def edited(
     stages: Stages, w: torch.Tensor, target: torch.Tensor, inside: torch.Tensor, view: View, *, space: str, held: float,
     steps: int,
 ) -> torch.Tensor:  # fmt: skip
-    """What signals become when one of their spaces is moved until they match a target.
+    """Signals after one of their spaces is optimized to match a target.
 
     Args:
-        stages: the generator.
-        w: (B, W), where to start.
-        target: (B, C, *S).
-        inside: where it counts in full.
-        view: where signals are compared.
+        stages: Stages of the generator.
+        w: Initial mapped latents (B, W).
+        target: Target values (B, C, *S).
+        inside: Samples that count in full.
+        view: View at which signals are compared.
         space: ``w`` or ``θ``.
-        held: what a point outside counts.
-        steps: of Adam.
+        held: Weight of a sample outside.
+        steps: Steps of Adam.
     """
     share = torch.where(inside, 1.0, held).expand_as(target)
     moved: list[torch.Tensor]
     with torch.no_grad():
-        own = stages.weights(w)
-    moved = [w.clone()] if space == "w" else [x.clone() for layer in own for x in (layer.weight, layer.bias)]
+        start = stages.weights(w)
+    moved = [w.clone()] if space == "w" else [x.clone() for layer in start for x in (layer.weight, layer.bias)]
     moved = [x.detach().requires_grad_() for x in moved]
     optimizer = torch.optim.Adam(moved, lr=_RATES[space], betas=(0.9, 0.99))
 
@@ -82,15 +82,15 @@ def edited(
 
     for _ in range(steps):
         loss = (share * (stages.signal(weights(), view) - target).square()).sum() / share.sum()
-        for x, slope in zip(moved, torch.autograd.grad(loss, moved, allow_unused=True), strict=True):
-            x.grad = slope
+        for x, gradient in zip(moved, torch.autograd.grad(loss, moved, allow_unused=True), strict=True):
+            x.grad = gradient
         optimizer.step()
     with torch.no_grad():
         return stages.signal(weights(), view).detach()
 
 
 def rms(x: torch.Tensor, where: torch.Tensor) -> float:
-    """Root mean square over some of the places."""
+    """Root mean square over some of the samples."""
     return float((x.square() * where).sum() / where.expand_as(x).sum()) ** 0.5
 
 
@@ -101,20 +101,21 @@ STUDY = Study(
     share=0.5,
     measure=study,
     columns={
-        "asked": "change asked for inside",
-        "missed": "left to do inside",
+        "requested": "requested change inside",
+        "remaining": "remaining error inside",
         "near": "change on the rim",
         "far": "change far away",
     },
     protocol=(
-        "Built-in shapes of 16 pixels, `tiny` generator. In 32 samples, a disc at random (radius a fifth of the "
-        "side) is to become its own negative: 300 steps of Adam on w or on the generated weights θ, towards the "
-        "target inside the disc alone, or also towards the sample as it was outside. Root mean square over pixels "
-        "and channels (values from −1 to 1): inside; on the rim, an eighth of the side wide; and beyond."
+        "Built-in shapes of 16 pixels, `tiny` generator. In 32 samples, a disc at random (radius a fifth of the side) "
+        "is to become its negative: 300 steps of Adam on w or on the generated weights θ, towards the target inside "
+        "the disc alone, or also towards the unedited sample outside. Root mean square over pixels and channels "
+        "(values from −1 to 1): inside; on the rim, an eighth of the side wide; and beyond."
     ),
     compare=(("θ, inside alone", "w, inside alone"), ("θ, the rest held", "w, the rest held")),
+    renamed={"asked": "requested", "missed": "remaining"},
 )
 
 
 if __name__ == "__main__":
-    alone(STUDY, about=__doc__, arm=STUDY.arms[0], minutes=5)
+    run_alone(STUDY, about=__doc__, arm=STUDY.arms[0], minutes=5)

@@ -1,8 +1,8 @@
-"""Does a coordinate-based generator know more easily where things are than a convolutional one?
+"""Does a coordinate-based generator capture geometry more easily than a convolutional one?
 
-Built-in shapes of 16 pixels, whose place and size are known exactly. Same critic, data, loss, optimiser, batch and
-time; only the generator differs. All of them are known to the instruments by their 16×16 pixels alone, so that none has
-an advantage from the way it is read; what the INR scores where it is asked at points itself is a line of its own.
+Built-in shapes of 16 pixels, whose place and size are known exactly. Same critic, data, loss, optimizer, batch and
+time; only the generator differs. All are measured through their 16×16 pixels, so that none has an advantage from the
+way it is evaluated; the INR evaluated at the points themselves is a separate line.
 """
 
 from pathlib import Path
@@ -19,14 +19,14 @@ from inrgan.data import AbstractSource
 from inrgan.evaluation import held_out_source
 
 INR, CONV3, CONV1 = "multi-scale INR", "convolutional 3×3", "convolutional 1×1"
-AT_POINTS = "multi-scale INR, asked at points"
+AT_POINTS = "multi-scale INR, evaluated at points"
 FACTORS = ("x", "y", "radius")
 _WIDTHS = (128, 96, 48)
 _FLOW_SIDE = 64
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Train a generator, and point the three instruments at it."""
+    """Train a generator, and measure its geometry."""
     modality = ImageModality(resolution=16)
     config = recipes.tiny(modality)
     generator = None
@@ -43,32 +43,32 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
     about = {"millions": millions, "kimg": trainer.kimg, **scores(G, minutes=minutes, source=test)}
     if arm != INR:
         return {arm: about | measured(conv_stages(G), modality, test, minutes=minutes, device=device)}
-    own = stages_of(G)
+    stages = stages_of(G)
     return {
-        INR: about | measured(pixel_stages(own, modality), modality, test, minutes=minutes, device=device),
-        AT_POINTS: about | measured(own, modality, test, minutes=minutes, device=device),
+        INR: about | measured(pixel_stages(stages, modality), modality, test, minutes=minutes, device=device),
+        AT_POINTS: about | measured(stages, modality, test, minutes=minutes, device=device),
     }
 
 
 def measured(
     stages: Stages, modality: ImageModality, test: AbstractSource, *, minutes: float, device: str
 ) -> dict[str, float]:
-    """Probes of x, y and radius from w and θ, and the share of walks that is motion."""
+    """Probes of x, y and radius from w and θ, and the fraction of interpolations that is motion."""
     few = minutes < TRIAL
-    samples, walks, steps, points, reals = (64, 2, 2, 64, 64) if few else (1024, 16, 8, 256, 1024)
+    samples, paths, steps, points, reals = (64, 2, 2, 64, 64) if few else (1024, 16, 8, 256, 1024)
     grid = modality.domain.grid(modality.domain.shape(modality.resolution))
     view, chosen = some_points(grid, points=points)
     seen = modality.observe([test[i] for i in range(reals)], grid).flatten(2)[..., chosen]
     known = Known(seen, exact_factors(test, range(reals)))
     rng = torch.Generator().manual_seed(1)
-    z = torch.randn(samples + 2 * walks, stages.z_dim, generator=rng).to(device)
+    z = torch.randn(samples + 2 * paths, stages.z_dim, generator=rng).to(device)
     found = study_geometry(
-        stages, view.to(device), z=z[:samples], ends=z[samples:].unflatten(0, (walks, 2)), steps=steps,
+        stages, view.to(device), z=z[:samples], ends=z[samples:].unflatten(0, (paths, 2)), steps=steps,
         frames=modality.domain.grid((_FLOW_SIDE, _FLOW_SIDE)).to(device), known=known,
     )  # fmt: skip
     out: dict[str, float] = {}
     for factor in FACTORS:
-        row = found.probes.get(f"exact {factor}")  # absent where moments do not tell it, or nothing varies
+        row = found.probes.get(f"exact {factor}")  # absent where moments do not predict it, or nothing varies
         for space in ("w", "θ"):
             out[f"{factor} from {space}"] = row[space].value if row else float("nan")
     motion = found.motion
@@ -95,19 +95,20 @@ STUDY = Study(
         "smooth": "motion, smooth displacement",
         "affine": "motion, affine maps",
         "flow": "motion, optical flow",
-        "affine residual": "rest after affine maps",
+        "affine residual": "residual after affine maps",
     },
     protocol=(
-        "Built-in shapes of 16 pixels, `tiny` preset: same critic, data, loss, optimiser, batch and time, four "
-        "fifths of it for training; only the generator differs (the INR's hypernetwork and function; the control's "
+        "Built-in shapes of 16 pixels, `tiny` preset: same critic, data, loss, optimiser, batch and time, four fifths "
+        "of it for training; only the generator differs (the INR's hypernetwork and function; the control's "
         "convolutions, modulated by style, 3×3 or 1×1). SWD and Fréchet distance of 1,024 fakes to shapes that no "
         "training saw: the other numbers mean little where these are bad. R² on held-out samples (256 of 1,024) of "
-        "linear maps from w, and from the generated weights θ (of the control: its modulated kernels), to the "
-        "shape's place and size, which are read off the pictures by a map fitted to reals. Motion: share of the "
-        "change along 16 walks of 8 steps that displacements explain, less what they explain of cross-fades (1 is "
-        "motion alone, 0 a cross-fade). Rest after affine maps: share of a step's change that no affine map of the "
-        "coordinates makes. Pictures of all generators are known by their 16×16 pixels alone and read between them "
-        "by Lanczos-3, as reals are; in the last line the INR is asked at the points themselves."
+        "linear maps from w, and from the generated weights θ (of the control: its modulated kernels), to the shape's "
+        "place and size, which a map fitted to reals predicts from the images. Motion: fraction of the change along "
+        "16 interpolations of 8 steps that displacements explain, relative to cross-fades (1 is motion alone, 0 a "
+        "cross-fade). Residual after affine maps: fraction of a step's change that no affine map of the coordinates "
+        "explains. Images of all generators are sampled from their 16×16 pixels by Lanczos-3, as reals are; in the "
+        "last line the INR is evaluated at the points themselves."
     ),
     compare=((INR, CONV3), (INR, CONV1), (CONV3, CONV1)),
+    renamed={"asked at points": "evaluated at points"},
 )

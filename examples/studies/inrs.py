@@ -1,10 +1,10 @@
-"""Do functions that were fitted apart share a space? And can a generator be trained against their weights?
+"""Do separately fitted functions share a space? And can a generator be trained against their weights?
 
     python examples/studies/inrs.py --minutes 3 --out inrs.json                # every arm, one seed, 15 minutes
     python examples/studies/inrs.py --arms shared,independent --minutes 0.05   # does it run?
 
-Each arm fits the first items of the built-in set by functions that begin in its own way, measures what their weights
-have in common, and then trains generators against them.
+Each arm fits the first items of the built-in set with its own initialization, measures what the weights of the
+functions have in common, and then trains generators against them.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from inrgan.views import View
 MODALITY = ImageModality(resolution=16)
 SIZES = GeneratorSizes(z_dim=32, w_dim=64, rank=4, lattices=(8,), widths=(32, 24), depths=(2, 1))
 ARMS = ("signals", "shared", "independent", "meta", "modulations")
-"""signals: no functions, only the usual critic, for comparison. The others: where fits begin, or modulations."""
+"""signals: no functions, only the usual critic, for comparison. The others: initialization of fits, or modulations."""
 COMPONENTS = (8, 32)
 Row = dict[str, float]
 
@@ -44,11 +44,11 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
     """One arm: the lines of a table, by name.
 
     Args:
-        arm: one of ``ARMS``.
-        seed: of every chance.
-        minutes: about how long, on one idle core: decides the number of items and the length of trainings.
-        device: where to compute.
-        folder: for the functions and the runs.
+        arm: One of ``ARMS``.
+        seed: Seed of every random draw.
+        minutes: Approximate duration on one idle core; decides the number of items and the length of trainings.
+        device: Device to compute on.
+        folder: Folder of the functions and the runs.
     """
     items = max(48, min(1024, round(160 * minutes)))
     brief = minutes < 0.5
@@ -81,14 +81,14 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
 
 
 def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int, seed: int) -> Row:
-    """How well functions fit, and whether their weights are points of one space.
+    """Quality of the fits, and whether the weights are points of one space.
 
     ``psnr`` and ``swd`` are of the functions themselves, ``swd`` to items not fitted; ``gaussian`` is that of functions
     whose numbers come from a normal distribution with the mean and covariance of the fitted ones. ``midpoint`` is the
     peak signal-to-noise ratio, to the nearest item of all, of the function halfway between the weights of two items
     (rows brought back to unit length), ``cross-fade`` that of the mean of the two signals. ``cosine`` is between the
-    weights of two items, ``cosine of moves`` between their differences from the beginning that all share, and else from
-    the mean. ``explained K`` is the share of the variance in the first K principal components, ``probe`` the mean
+    weights of two items, ``cosine of moves`` between their differences from the shared initialization, or else from the
+    mean. ``explained K`` is the share of the variance in the first K principal components, ``probe`` the mean
     held-out R² of linear maps from weights to position, size and hues, ``probe of signals`` the same from values.
     """
     vectors, count = fitted.vectors, len(fitted)
@@ -103,12 +103,12 @@ def weights_in_common(fitted: InrSource, source: AbstractSource, *, scored: int,
         made = fitted.fields(range(count)).look(view)
         halfway = _field_on_manifold(fitted, (a + b) / 2)(view)
         ends = [signals[pairs[:, k]] for k in (0, 1)]
-        start = _beginning(fitted)
+        start = _initialization(fitted)
         centred = vectors - vectors.mean(dim=0)
         values = torch.linalg.svdvals(centred.double()).square()
-    own = exact_factors(source, items)
-    factors = {name: own[name] for name in ("x", "y", "radius")}
-    factors |= {f"{f} {name}": t for name in ("hue", "background_hue") for f, t in _circle(name, own[name])}
+    exact = exact_factors(source, items)
+    factors = {name: exact[name] for name in ("x", "y", "radius")}
+    factors |= {f"{f} {name}": t for name in ("hue", "background_hue") for f, t in _circle(name, exact[name])}
     row = {
         "psnr": float(np.mean(quality)), "psnr least": min(quality),
         "midpoint": _nearest(halfway, signals), "cross-fade": _nearest((ends[0] + ends[1]) / 2, signals),
@@ -124,7 +124,7 @@ def _trained(
     losses: tuple[str, ...], critic: str, inrs: Path | None, seed: int, kimg: float, device: str, folder: Path,
     scored: int,
 ) -> Row:  # fmt: skip
-    """Train, and see how surely the critic of weights tells fitted from generated, and what signals have become."""
+    """Train, and measure the accuracy of the critic of weights and the quality of signals."""
     config = replace(
         recipes.tiny(MODALITY), generator=SIZES, critic=CriticSizes(width=16, max_width=128), losses=losses, seed=seed,
         inrs=None if inrs is None else str(inrs), kimg=kimg, snapshot_kimg=1e9, ema_kimg=min(1.0, kimg / 8),
@@ -144,20 +144,20 @@ def _trained(
 
 @torch.no_grad()
 def _accuracy(trainer: Trainer, space: NumberSpace, *, pairs: int, seed: int) -> float:
-    """How often the critic gives a fitted function a higher score than a new one of the generator; ½ by chance."""
+    """How often the critic gives a fitted function a higher score than a generated one; ½ is random."""
     rng = torch.Generator().manual_seed(seed + 1)
-    term = next(t for t in trainer.batches.terms if t.name == "weights")
+    term = next(t for t in trainer.terms if t.name == "weights")
     view, critic = space.view.to(trainer.device), trainer.D["weights"].eval()
     z = torch.randn(pairs, trainer.G.z_dim, generator=rng).to(trainer.device)
     w = trainer.G.mapping(z)
-    fake = critic(term.look(trainer.G.field(w), w, view), view)
+    fake = critic(term.observe(trainer.G.field(w), w, view), view)
     chosen = torch.randint(len(space.vectors), (pairs,), generator=rng)
     real = critic(space.seen(space.vectors[chosen]).to(trainer.device), view)
     return float((real > fake).float().mean())
 
 
 def _field_on_manifold(fitted: InrSource, vectors: torch.Tensor):
-    """Functions of vectors between others: rows of weights are brought back to unit length."""
+    """Functions of interpolated vectors; rows of weights are normalized again."""
     field = fitted.field_of(vectors)
     if fitted.modulations:
         return field
@@ -175,8 +175,8 @@ def _gaussian(fitted: InrSource, count: int, seed: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _beginning(fitted: InrSource) -> torch.Tensor:
-    """Where all fits began; their mean where each began on its own, or where they have no weights of their own."""
+def _initialization(fitted: InrSource) -> torch.Tensor:
+    """Shared initialization of all fits; the mean of independent ones; 0 for modulations."""
     if fitted.modulations:
         return torch.zeros_like(fitted.vectors[0])
     if fitted.settings["options"]["init"] == "independent":
@@ -230,7 +230,7 @@ def table(lines: dict[str, Row]) -> str:
 
 STUDY = Study(
     name="inrs",
-    question="Do functions that were fitted apart share a space, and can a generator be trained against their weights?",
+    question="Do separately fitted functions share a space, and can a generator be trained against their weights?",
     arms=ARMS,
     share=2.0,
     measure=study,
@@ -243,16 +243,16 @@ STUDY = Study(
         "probe": "R² of factors from weights",
         "probe of signals": "R² of factors from signals",
         "gaussian": "SWD of a normal distribution of weights",
-        "accuracy": "critic of weights is right",
+        "accuracy": "accuracy of the critic of weights",
         "swd": "SWD",
     },
     protocol=(
-        "Built-in shapes of 16 pixels; functions of 9,894 weights, or modulations of 64; fits begin at one place "
-        "for all, each at its own, at one that was warmed up, or are modulations. 160 items for each minute, from "
-        "48 to 1,024, in 200 steps; 3,000 reals a minute for each training. Midpoints of the weights of two items, "
-        "and cross-fades of their signals, against the nearest item. Moves: from where all began, or from the "
-        "mean. R² of linear maps, on held-out items, mean over position, size and hues. SWD of 512 functions or "
-        "fakes to items not fitted; signals alone: the usual critic."
+        "Built-in shapes of 16 pixels; functions of 9,894 weights, or modulations of 64; fits start from one shared "
+        "network, from independent networks, from a meta-learned one, or are modulations. 160 items for each minute, "
+        "from 48 to 1,024, in 200 steps; 3,000 reals a minute for each training. Midpoints of the weights of two "
+        "items, and cross-fades of their signals, against the nearest item. Moves: from the shared initialization, or "
+        "from the mean. R² of linear maps, on held-out items, mean over position, size and hues. SWD of 512 functions "
+        "or fakes to items not fitted; signals alone: the usual critic."
     ),
     compare=(
         ("shared", "independent"),
@@ -270,7 +270,7 @@ STUDY = Study(
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", default=",".join(ARMS), help=f"some of {', '.join(ARMS)}")
-    parser.add_argument("--minutes", type=float, default=3.0, help="for each arm, about, on one idle core")
+    parser.add_argument("--minutes", type=float, default=3.0, help="approximate minutes for each arm, on one idle core")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, default=Path("inrs.json"))

@@ -1,9 +1,9 @@
-"""Training on data that were never seen whole: pictures with holes, fields on a sphere known at stations.
+"""Training on partially observed data: images with holes, fields on a sphere known at stations.
 
-The critic of scattered points is shown what was observed of a real item, where it was observed, and a fake at the same
-places. Nothing is filled in. Beside it: the same training on items filled in first, and on complete ones.
+The critic of scattered points sees the observations of a real item and a fake at the same points. Nothing is filled in.
+For comparison: the same training on items that are filled in first, and on complete ones.
 
-    python examples/studies/irregular.py --minutes 5      # pictures of which a quarter to a half is known
+    python examples/studies/irregular.py --minutes 5      # images of which a quarter to a half is known
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, final
 
 import torch
-from _study import TRIAL, Study, alone
+from _study import TRIAL, Study, run_alone
 from _training import TRAINED, scores, trained
 from scipy.spatial import KDTree
 
@@ -28,8 +28,8 @@ What = Literal["complete", "seen", "filled"]
 _PLACES, _STATIONS, _ITEMS = 256, 64, 2048
 
 
-class KnownAtPlaces(Modality):
-    """Items are tables (places, coordinates + values + 1); the last column is 0 where a row only fills up the table."""
+class PartialItems(Modality):
+    """Items are tables (points, coordinates + values + 1); the last column is 0 in rows of padding."""
 
     def observation_view(self, items: Sequence[torch.Tensor], view: View) -> View:
         table, D = torch.stack(list(items)), self.domain.coord_dim
@@ -47,54 +47,54 @@ class KnownAtPlaces(Modality):
 
 @final
 @dataclass(frozen=True)
-class KnownImages(KnownAtPlaces, ImageModality):
-    """Built-in shapes, known at some of their pixels."""
+class PartialImages(PartialItems, ImageModality):
+    """Built-in shapes, observed at some of their pixels."""
 
     what: What = "seen"
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         grid = self.domain.grid(self.domain.shape(self.resolution))
-        whole = ImageModality(resolution=self.resolution)
-        return Tables(whole, whole.source(data, labels=labels, seed=seed), grid.coords[0], what=self.what, holes=True)
+        full = ImageModality(resolution=self.resolution)
+        return Tables(full, full.source(data, labels=labels, seed=seed), grid.coords[0], what=self.what, holes=True)
 
 
 @final
 @dataclass(frozen=True)
-class KnownSkies(KnownAtPlaces, SphericalModality):
-    """Built-in skies, known at stations."""
+class PartialSkies(PartialItems, SphericalModality):
+    """Built-in skies, observed at stations."""
 
     what: What = "seen"
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
-        whole = SphericalModality(resolution=self.resolution)
+        full = SphericalModality(resolution=self.resolution)
         places = Sphere().fibonacci(_PLACES).coords[0]
-        return Tables(whole, whole.source(data, labels=labels, seed=seed), places, what=self.what, holes=False)
+        return Tables(full, full.source(data, labels=labels, seed=seed), places, what=self.what, holes=False)
 
 
 @final
 class Tables(AbstractSource):
-    """What is known of the items of another source.
+    """Observations of the items of another source.
 
     Args:
-        modality: how items are looked at.
-        whole: the items.
-        places: (N, D) at which a complete item is known.
-        what: ``complete``; ``seen``, of which each item has its own; ``filled``, at all places, from what was seen.
-        holes: what is seen are some of the places, outside a hole; else stations anywhere.
+        modality: Adapter of the items.
+        items: Source of the items.
+        places: Points (N, D) of a complete item.
+        what: ``complete``; ``seen``, at points of each item's own; ``filled``, at all points, from those seen.
+        holes: Whether the points seen are some of ``places``, outside a hole; else stations anywhere.
     """
 
-    def __init__(self, modality: Modality, whole: AbstractSource, places: torch.Tensor, *, what: What, holes: bool):
-        self._modality, self._whole, self._places, self._what, self._holes = modality, whole, places, what, holes
+    def __init__(self, modality: Modality, items: AbstractSource, places: torch.Tensor, *, what: What, holes: bool):
+        self._modality, self._items, self._places, self._what, self._holes = modality, items, places, what, holes
 
     @property
     def description(self) -> str:
-        return f"{self._what}-{self._whole.description}"
+        return f"{self._what}-{self._items.description}"
 
     def __len__(self) -> int:
-        return min(_ITEMS, len(self._whole))
+        return min(_ITEMS, len(self._items))
 
     def name(self, i: int) -> str:
-        return self._whole.name(i)
+        return self._items.name(i)
 
     def label(self, i: int) -> int:
         return 0
@@ -118,7 +118,7 @@ class Tables(AbstractSource):
 
     def _values(self, i: int, places: torch.Tensor) -> torch.Tensor:
         spacing = places.new_tensor(self._modality.domain.spacings(self._modality.resolution))[None, None]
-        return self._modality.observe([self._whole[i]], scattered(places, spacing=spacing))[0].T
+        return self._modality.observe([self._items[i]], scattered(places, spacing=spacing))[0].T
 
 
 def _outside_a_hole(places: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -136,45 +136,46 @@ def _table(places: torch.Tensor, values: torch.Tensor, *, count: int) -> torch.T
 
 
 ARMS: dict[str, Modality] = {
-    **{f"pictures, {what}": KnownImages(resolution=16, what=what) for what in ("complete", "seen", "filled")},
-    **{f"skies, {what}": KnownSkies(resolution=16, what=what) for what in ("complete", "seen", "filled")},
+    **{f"images, {what}": PartialImages(resolution=16, what=what) for what in ("complete", "seen", "filled")},
+    **{f"skies, {what}": PartialSkies(resolution=16, what=what) for what in ("complete", "seen", "filled")},
 }
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Train on what is known of items, and compare with complete items that no training saw."""
+    """Train on observations of items, and compare with complete items that no training saw."""
     modality = ARMS[arm]
     table = modality.source(None)[0]
     config = dataclasses.replace(recipes.tiny(modality), losses=("points",), views=LossOptions(points=len(table)))
     trainer = trained(config, seed=seed, minutes=TRAINED * minutes, device=device, folder=folder)
-    whole = (ImageModality if isinstance(modality, ImageModality) else SphericalModality)(resolution=16)
-    trainer.ema.modality = whole  # scores look at whole signals
+    full = (ImageModality if isinstance(modality, ImageModality) else SphericalModality)(resolution=16)
+    trainer.ema.modality = full  # scores are of full signals
     known = [float(modality.source(None)[i][:, -1].sum()) / _PLACES for i in range(4 if minutes < TRIAL else 100)]
-    found = scores(trainer.ema, minutes=minutes, source=held_out_source(whole, None))
+    found = scores(trainer.ema, minutes=minutes, source=held_out_source(full, None))
     return {arm: {"known": sum(known) / len(known), "kimg": trainer.kimg, **found}}
 
 
 STUDY = Study(
     name="irregular",
-    question="Can an INR-GAN learn whole signals from items that nobody has seen whole?",
+    question="Can an INR-GAN learn full signals from partially observed items?",
     arms=tuple(ARMS),
     share=2.0,
     measure=study,
-    columns={"known": "places known of 256", "kimg": "kimg seen", "swd": "SWD", "frechet": "Fréchet"},
+    columns={"known": "points observed of 256", "kimg": "kimg seen", "swd": "SWD", "frechet": "Fréchet"},
     protocol=(
         "Built-in shapes of 16 pixels and built-in skies; 2,048 items; `tiny` preset; loss `points` throughout. "
-        "Complete: 256 places (all pixels; Fibonacci points). Seen: of pictures half of the pixels outside a "
+        "Complete: 256 places (all pixels; Fibonacci points). Seen: of images half of the pixels outside a "
         "rectangular hole of a quarter to over a half of the area, of skies 64 stations, other ones for each item; "
         "the critic sees reals and fakes at these places alone. Filled: at all 256 places, by inverse squared "
         "distance from the four nearest that were seen. SWD and Fréchet distance of 1,024 fakes to complete items "
         "that no training saw."
     ),
     compare=(
-        ("pictures, seen", "pictures, filled"), ("pictures, seen", "pictures, complete"),
+        ("images, seen", "images, filled"), ("images, seen", "images, complete"),
         ("skies, seen", "skies, filled"), ("skies, seen", "skies, complete"),
     ),
+    renamed={"pictures": "images"},
 )  # fmt: skip
 
 
 if __name__ == "__main__":
-    alone(STUDY, about=__doc__, arm="pictures, seen", minutes=5)
+    run_alone(STUDY, about=__doc__, arm="images, seen", minutes=5)

@@ -1,8 +1,8 @@
-"""Training on pictures of many sizes, few of them large: what is small still teaches what is coarse.
+"""Training on images of many sizes, few of them large: small ones still teach coarse structure.
 
     python examples/studies/mixed_sizes.py --minutes 10
 
-One picture in ten has 32 pixels or more; the others have 16 to 31. All arms learn to make 32 pixels. ``benchmarks/
+One image in ten has 32 pixels or more; the others have 16 to 31. All arms learn to make 32 pixels. ``benchmarks/
 mixed_resolutions.py`` compares more methods on folders of photographs.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, final
 
 import torch
-from _study import TRIAL, Study, alone
+from _study import TRIAL, Study, run_alone
 from _training import TRAINED, trained
 
 from inrgan import ImageModality, recipes, resample
@@ -40,10 +40,10 @@ class MixedShapes(ImageModality):
 
 @final
 class Shrunk(AbstractSource):
-    """Pictures of 64 pixels, nine in ten made smaller to 16 to 31, and perhaps larger again to 32."""
+    """Images of 64 pixels, nine in ten reduced to 16 to 31, and optionally enlarged to 32 again."""
 
-    def __init__(self, whole: AbstractSource, *, enlarged: bool):
-        self._whole, self._enlarged = whole, enlarged
+    def __init__(self, items: AbstractSource, *, enlarged: bool):
+        self._items, self._enlarged = items, enlarged
 
     @property
     def description(self) -> str:
@@ -53,13 +53,13 @@ class Shrunk(AbstractSource):
         return ITEMS
 
     def name(self, i: int) -> str:
-        return self._whole.name(i)
+        return self._items.name(i)
 
     def label(self, i: int) -> int:
         return 0
 
     def __getitem__(self, i: int) -> torch.Tensor:
-        item = self._whole[self._checked(i)]
+        item = self._items[self._checked(i)]
         assert isinstance(item, torch.Tensor)
         if i % LARGE_EVERY == 0:
             return item
@@ -74,14 +74,14 @@ def _resized(item: torch.Tensor, side: int) -> torch.Tensor:
 
 
 ARMS: dict[str, tuple[What, tuple[str, ...], LossOptions]] = {
-    "large pictures alone": ("large", ("full",), LossOptions()),
+    "large images alone": ("large", ("full",), LossOptions()),
     "all, enlarged first": ("enlarged", ("full",), LossOptions()),
     "all, at random resolutions": ("all", ("full", "random-resolution"), LossOptions(lowest=SMALLEST, law="log")),
 }
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Train, and compare with large pictures that no training saw, at two resolutions."""
+    """Train, and compare with large images that no training saw, at two resolutions."""
     what, losses, views = ARMS[arm]
     modality = MixedShapes(resolution=RESOLUTION, what=what)
     config = dataclasses.replace(recipes.tiny(modality), losses=losses, views=views)
@@ -96,7 +96,7 @@ def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> 
 
 STUDY = Study(
     name="mixed_sizes",
-    question="Do small pictures help to learn large ones?",
+    question="Do small images help to learn large ones?",
     arms=tuple(ARMS),
     share=2.0,
     measure=study,
@@ -109,15 +109,16 @@ STUDY = Study(
         "Built-in shapes: 100 of 64 pixels and 900 of 16 to 31. `tiny` preset at 32 pixels, same time, four fifths "
         "of it for training. Enlarged first: the small ones to 32 pixels by Lanczos-3, as is commonly done. At "
         "random resolutions: items are seen at 16 to 32 pixels, each at no more than it has. SWD and Fréchet "
-        "distance of 1,024 fakes to pictures of 64 pixels that no training saw."
+        "distance of 1,024 fakes to images of 64 pixels that no training saw."
     ),
     compare=(
         ("all, at random resolutions", "all, enlarged first"),
-        ("all, at random resolutions", "large pictures alone"),
-        ("all, enlarged first", "large pictures alone"),
+        ("all, at random resolutions", "large images alone"),
+        ("all, enlarged first", "large images alone"),
     ),
+    renamed={"pictures": "images"},
 )
 
 
 if __name__ == "__main__":
-    alone(STUDY, about=__doc__, arm="all, at random resolutions", minutes=10)
+    run_alone(STUDY, about=__doc__, arm="all, at random resolutions", minutes=10)

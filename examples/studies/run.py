@@ -4,9 +4,9 @@
     python examples/studies/run.py --only geometry --budget 90 --out studies
     python examples/studies/run.py --budget 2 --seeds 1 --out trial           # does everything run?
 
-The budget is divided over the chosen studies by their shares, and evenly over each one's arms and seeds. What an arm
-measured with a seed is a file in --out and is not measured again: a command that was stopped goes on where it was. At
-the end there are STUDY.json and STUDY.md for each study, with means and 95% intervals over seeds.
+The budget is divided over the chosen studies by their shares, and evenly over each one's arms and seeds. The result of
+an arm with a seed is a file in --out and is not measured again: a command that was stopped resumes. At the end there
+are STUDY.json and STUDY.md for each study, with means and 95% intervals over seeds.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from inrgan.process import keep_freed_memory
 
 _MODULES = (geometry, abrupt, stability, irregular, mixed_sizes, derivatives, compression, editing, inrs)
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
-"""Each module has one function that measures, and says about itself what is needed here."""
+"""Each module has one function that measures, and a description of its study."""
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     for name, each in minutes.items():
         print(f"{name:<14} {len(STUDIES[name].arms)} arms, {args.seeds} seeds, {each:.3g} minutes each", flush=True)
     print(f"{len(jobs) - len(missing)} of {len(jobs)} are done", flush=True)
-    failed = made(missing, args)
+    failed = run_all(missing, args)
     command = shlex.join(["python", "examples/studies/run.py", *sys.argv[1:]])
     where = f"{hardware(args.device)}, {date.today()}, torch {torch.__version__.split('+')[0]}."
     for study in chosen:
@@ -60,25 +60,26 @@ def main() -> None:
         raise SystemExit(f"{failed} of {len(jobs)} failed and are not in the tables; the same command tries them again")
 
 
-def made(jobs: list[Job], args: argparse.Namespace) -> int:
-    """Make jobs side by side; how many failed."""
+def run_all(jobs: list[Job], args: argparse.Namespace) -> int:
+    """Run jobs in parallel; the number that failed."""
     failed = 0
-    with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn"), initializer=alone) as pool:
-        waiting = {pool.submit(make, job, args.out, args.device): job for job in jobs}
+    with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn"), initializer=single_thread) as pool:
+        waiting = {pool.submit(run_job, job, args.out, args.device): job for job in jobs}
         try:
             for done in as_completed(waiting):
                 job, error = waiting[done], done.exception()
                 failed += error is not None
-                told = f"{done.result():.3g} minutes" if error is None else f"failed: {type(error).__name__}: {error}"
-                print(f"{time.strftime('%H:%M:%S')} {job.study}: {job.arm}, seed {job.seed}: {told}", flush=True)
+                failure = f"failed: {type(error).__name__}: {error}"
+                outcome = f"{done.result():.3g} minutes" if error is None else failure
+                print(f"{time.strftime('%H:%M:%S')} {job.study}: {job.arm}, seed {job.seed}: {outcome}", flush=True)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return failed
 
 
-def make(job: Job, out: Path, device: str) -> float:
-    """One arm with one seed; minutes of CPU time that it took, or of the clock on a GPU."""
+def run_job(job: Job, out: Path, device: str) -> float:
+    """Run one arm with one seed; minutes of CPU time used, or of wall-clock time on a GPU."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     began = clock()
     lines = STUDIES[job.study].measure(
@@ -90,14 +91,14 @@ def make(job: Job, out: Path, device: str) -> float:
     return spent
 
 
-def alone() -> None:
-    """Settings of a process that has one core."""
+def single_thread() -> None:
+    """Settings of a process with one core."""
     torch.set_num_threads(1)
     keep_freed_memory()
 
 
 def hardware(device: str) -> str:
-    """What it ran on."""
+    """Hardware of the measurement."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     cpuinfo = Path("/proc/cpuinfo")
@@ -108,12 +109,12 @@ def hardware(device: str) -> str:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=float, required=True, help="minutes of CPU time (on a GPU of its clock)")
+    parser.add_argument("--budget", type=float, required=True, help="minutes of CPU time (wall-clock time on a GPU)")
     parser.add_argument("--only", default=",".join(STUDIES), help=f"some of {', '.join(STUDIES)}")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("studies"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--processes", type=int, default=1, help="side by side, of one thread each")
+    parser.add_argument("--processes", type=int, default=1, help="in parallel, with one thread each")
     args = parser.parse_args()
     args.only = args.only.split(",")
     unknown = [name for name in args.only if name not in STUDIES]

@@ -10,9 +10,8 @@ from _study import TRIAL, Study
 from inrgan import ImageModality, TrainConfig
 
 SECONDS, TRIES = 0.1, 4
-"""What a step takes on an idle core, and how many whole trainings both searches take, for those that break end there:
-with these, minutes decide the steps. The number of steps is a function of the minutes alone, so that all machines
-search alike."""
+"""Seconds of a step on an idle core, and number of full trainings in both searches (those that diverge stop early).
+With these, minutes decide the steps, so that all machines search alike."""
 MOST = 64
 KINDS = {
     "1+M, demodulated": "demodulated", "1+M": "linear", "M": "plain", "1+tanh M": "tanh", "2 sigmoid M": "sigmoid",
@@ -20,13 +19,13 @@ KINDS = {
 SHAPES: dict[str, dict[str, Any]] = {"rank 4": {}, "rank 16": {"rank": 16}, "rank 4, deeper": {"deeper": 2}}
 ARMS = {f"{kind}, {shape}": (KINDS[kind], SHAPES[shape]) for shape in SHAPES for kind in KINDS}
 LIMITS = {"limited": None, "free": 0.0}
-"""Of steps: the recipe's, and none."""
+"""Update clipping: the recipe's, and none."""
 
 
 def study(arm: str, *, seed: int, minutes: float, device: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Halve rates until a training stays healthy, with the limit of steps and without."""
+    """Halve rates until a training stays healthy, with update clipping and without."""
     del folder
-    steps = max(stable_rate.LOOKS, int(60 * minutes / (SECONDS * TRIES)))
+    steps = max(stable_rate.CHECKS, int(60 * minutes / (SECONDS * TRIES)))
     most = MOST if minutes >= TRIAL else 1
     found = {
         name: highest(config_of(arm, limit=limit, seed=seed, device=device), most=most, steps=steps)
@@ -55,14 +54,14 @@ STUDY = Study(
     arms=tuple(ARMS),
     share=3.0,
     measure=study,
-    columns={"limited": "with the limit of steps", "free": "steps as Adam makes them", "steps": "steps of a training"},
+    columns={"limited": "with update clipping", "free": "without", "steps": "steps of a training"},
     protocol=(
         f"Built-in shapes of 16 pixels, recipe `tiny`: the largest multiple, at most {MOST}, of the recipe's learning "
         "rates (0.004, both networks) at which a training stays healthy, from above by halves: nothing was NaN or "
-        "infinite; and, at nine looks from a fifth of the steps on, the critic's scores stay within ±1000, fakes "
+        "infinite; and, at nine checks from a fifth of the steps on, the critic's scores stay within ±1000, fakes "
         "differ by a twentieth of what reals do or more, and fewer than half of their values are "
         "saturated (`benchmarks/stable_rate.py`). 0: not even the recipe's rates. M is the low-rank pattern that "
-        "multiplies the shared weights. Deeper: two more layers in each of three stages. The limit, which is the "
-        "default, is a hundredth of a tensor."
+        "multiplies the shared weights. Deeper: two more layers in each of three stages. Updates are clipped "
+        "at a hundredth of a tensor, the default."
     ),
 )

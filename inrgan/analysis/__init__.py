@@ -1,32 +1,39 @@
-"""Instruments: what a trained generator does between its latents and its signals.
+"""Studies of what a trained generator does between its latents and its signals.
 
-They know a generator as ``Stages`` only, and domains by their points: no kind of signal is named here.
+They know a generator as ``Stages`` only, and domains by their points: no modality is named here.
 """
 
-from inrgan.analysis._factors import exact_factors, moments
-from inrgan.analysis._flow import explained_by_flow
-from inrgan.analysis._geometry import GeometryStudy, Known, study_geometry
-from inrgan.analysis._geometry_page import geometry_page
-from inrgan.analysis._growth import Growth, growth
-from inrgan.analysis._interpolation import InterpolationStudy, study_interpolation
-from inrgan.analysis._interpolation_page import interpolation_page
-from inrgan.analysis._intervals import Interval, bootstrap
-from inrgan.analysis._motion import Explained, measure_motion
-from inrgan.analysis._observations import Observations, observe_item, read_observations
-from inrgan.analysis._page import Page, Plot, require_plots
-from inrgan.analysis._probe import linear_probe
-from inrgan.analysis._project import Projection, project
-from inrgan.analysis._records import LayerSeries, TrainingRecords, read_records
-from inrgan.analysis._speed import SpeedProfile, jump_score, measure_speed
-from inrgan.analysis._spreads import Spread, histogram_quantiles, read_spreads
-from inrgan.analysis._stability import Diverged, LayerHealth, StabilityStudy, first_to_diverge, study_stability
-from inrgan.analysis._stability_page import stability_page
-from inrgan.analysis._stages import SPACES, STAGES, Stages, probe_view, some_points, stages_of
-from inrgan.analysis._warp import Warped, explained_by_warp
+from inrgan.analysis.geometry import GeometryStudy, Known, study_geometry
+from inrgan.analysis.interpolation import (
+    ABRUPT,
+    InterpolationStudy,
+    SpeedProfile,
+    jump_score,
+    measure_speed,
+    study_interpolation,
+)
+from inrgan.analysis.intervals import Growth, Interval, bootstrap, growth
+from inrgan.analysis.motion import Explained, explained_by_flow, measure_motion
+from inrgan.analysis.probes import exact_factors, linear_probe, moments, sketch
+from inrgan.analysis.projection import Observations, Projection, observe_item, project, read_observations
+from inrgan.analysis.records import (
+    LayerSeries,
+    Spread,
+    TrainingRecords,
+    histogram_quantiles,
+    read_records,
+    read_spreads,
+)
+from inrgan.analysis.report import Page, Plot, require_plots
+from inrgan.analysis.stability import Diverged, LayerHealth, StabilityStudy, first_to_diverge, study_stability
+from inrgan.analysis.stages import SPACES, STAGES, Stages, probe_view, some_points, stages_of
+from inrgan.analysis.study_pages import geometry_page, interpolation_page, stability_page
+from inrgan.analysis.warp import Warped, explained_by_warp
 from inrgan.inr import flat
 from inrgan.views import at_points
 
 __all__ = [
+    "ABRUPT",
     "SPACES",
     "STAGES",
     "Diverged",
@@ -71,6 +78,7 @@ __all__ = [
     "read_records",
     "read_spreads",
     "require_plots",
+    "sketch",
     "some_points",
     "stability_page",
     "stages_of",

@@ -89,7 +89,7 @@ def _interpolation(flags: Analyze) -> None:
         )
     study.protocol.update(_protocol(flags))
     print(study.verdict)
-    for name, jump in [*study.stage_jumps().items(), *study.walks().items()]:
+    for name, jump in [*study.stage_jumps().items(), *study.jumps_by_path().items()]:
         print(f"{name:<26} jump score {jump}")
     _write(flags, interpolation_page(study, title=f"Interpolation of {Path(flags.model).name}"), study.to_plain())
 

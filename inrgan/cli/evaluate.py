@@ -45,7 +45,7 @@ class Evaluate(AbstractModelCommand):
         folder = Path(self.model)
         scores = score_generator(
             G, source, metrics=self.metrics, count=self.count, resolution=self.resolution, seed=self.seed,
-            truncation=self.truncation, kept=folder / "classifiers" if folder.is_dir() else None,
+            truncation=self.truncation, classifiers=folder / "classifiers" if folder.is_dir() else None,
         )  # fmt: skip
         print(scores_table(scores))
         if folder.is_dir():

@@ -13,7 +13,7 @@ from inrgan.capabilities import HasTime
 from inrgan.cli._common import AbstractRenderCommand
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
-from inrgan.interpolation import arc, uniform_pace, walk
+from inrgan.interpolation import linear_path, slerp_path, uniform_pace
 from inrgan.process import progress_bar
 
 
@@ -62,9 +62,9 @@ class Interpolate(AbstractRenderCommand):
         seeds = parse_seeds(self.seeds)
         if self.path == "line":
             stops = G.sample_w(seeds, truncation=self.truncation, label=self.label)
-            return walk(stops, steps=steps, loop=self.loop)
+            return linear_path(stops, steps=steps, loop=self.loop)
         if G.labels and self.label is None:
             raise ConfigError("an arc of latents has one class; give it with --label, or use --path line")
         stages = stages_of(G, label=self.label, truncation=self.truncation)
         with torch.no_grad():
-            return stages.mapping(arc(G.latents(seeds), steps=steps, loop=self.loop))
+            return stages.mapping(slerp_path(G.latents(seeds), steps=steps, loop=self.loop))

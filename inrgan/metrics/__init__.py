@@ -1,23 +1,22 @@
 """Distances between sets of real and generated signals, and how they were measured."""
 
-from inrgan.metrics._comparison import Comparison, Metric
-from inrgan.metrics._evaluate import evaluate, known_metrics
-from inrgan.metrics._features import AbstractFeatures, RandomConvFeatures
-from inrgan.metrics._fidelity import InceptionFeatures, InceptionWeightsMissing, find_inception_weights
-from inrgan.metrics._frechet import frechet_distance, frechet_distance_of_moments, is_full_rank
-from inrgan.metrics._kernel import kernel_distance
-from inrgan.metrics._label_accuracy import LabelAccuracy, label_accuracy
-from inrgan.metrics._ndb import DifferentBins, different_bins
-from inrgan.metrics._precision_recall import (
+from inrgan.metrics.comparison import Comparison, Metric, Protocol, Score, scores_table
+from inrgan.metrics.coverage import (
     DensityCoverage,
+    DifferentBins,
     PrecisionRecall,
     density_coverage,
+    different_bins,
     precision_recall,
 )
-from inrgan.metrics._pyramid import count_levels, laplacian_pyramid, reconstruct
-from inrgan.metrics._score import Protocol, Score, scores_table
-from inrgan.metrics._spectrum import RadialSpectrum, mean_power, radial_spectrum, spectrum_distance
-from inrgan.metrics._swd import SlicedWasserstein, sliced_distance, sliced_wasserstein
+from inrgan.metrics.distances import frechet_distance, frechet_distance_of_moments, is_full_rank, kernel_distance
+from inrgan.metrics.features import AbstractFeatures, RandomConvFeatures
+from inrgan.metrics.inception import InceptionFeatures, InceptionWeightsMissing, find_inception_weights
+from inrgan.metrics.labels import LabelAccuracy, label_accuracy
+from inrgan.metrics.pyramid import count_levels, laplacian_pyramid, reconstruct
+from inrgan.metrics.scoring import evaluate, known_metrics
+from inrgan.metrics.spectrum import RadialSpectrum, mean_power, radial_spectrum, spectrum_distance
+from inrgan.metrics.swd import SlicedWasserstein, sliced_distance, sliced_wasserstein
 
 __all__ = [
     "AbstractFeatures",

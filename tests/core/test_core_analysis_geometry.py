@@ -22,11 +22,11 @@ from inrgan.analysis import (
     measure_motion,
     moments,
     probe_view,
+    sketch,
     some_points,
     stages_of,
     study_geometry,
 )
-from inrgan.analysis._probe import sketch
 from inrgan.cli import main
 from inrgan.domains import Sphere
 from inrgan.errors import ConfigError, ShapeError
@@ -202,7 +202,7 @@ def test_study_of_a_generator_that_translates():
     for d in "01":
         assert all(x.value > 0.95 for x in study.probes[f"centroid {d}"].values())
     assert study.motion["smooth displacement"].score().value == pytest.approx(1, abs=0.01)
-    with pytest.raises(ConfigError, match="say nothing"):
+    with pytest.raises(ConfigError, match="too few"):
         study_geometry(made("turns"), view, z=z, ends=z[:2].reshape(1, 2, 4))
 
 

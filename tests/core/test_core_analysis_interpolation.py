@@ -25,7 +25,7 @@ from inrgan.analysis import (
 )
 from inrgan.cli import main
 from inrgan.errors import ConfigError, MissingDependency
-from inrgan.interpolation import arc
+from inrgan.interpolation import slerp_path
 from inrgan.registry import modality_class, modality_names
 from inrgan.views import scattered
 
@@ -55,7 +55,7 @@ def test_speeds_in_closed_form():
 @pytest.mark.parametrize("where", STAGES)
 def test_a_planted_jump_is_located(where):
     study = study_interpolation(planted(where), VIEW, ends=ends(8), steps=64)
-    assert study.blame()[where] == 1 and where in study.verdict
+    assert study.abrupt_stages()[where] == 1 and where in study.verdict
     jumps = {name: jump.value for name, jump in study.stage_jumps().items()}
     assert max(jumps, key=jumps.get) == where and jumps[where] > 5
     assert all(jump < 3 for name, jump in jumps.items() if name != where)
@@ -63,7 +63,7 @@ def test_a_planted_jump_is_located(where):
 
 def test_nothing_planted_nothing_found():
     study = study_interpolation(planted("nowhere"), VIEW, ends=ends(8), steps=64)
-    assert study.blame() == {} and study.verdict.startswith("No walk")
+    assert study.abrupt_stages() == {} and study.verdict.startswith("No path")
     # Oracle: what is linear and preserves lengths has a gain of 1 everywhere; straight lines are straight.
     assert study.stage_jumps()["z→w"].value == pytest.approx(1, abs=1e-3)
     assert all(p.speeds[0].max() / p.speeds[0].min() == pytest.approx(1, abs=1e-3) for p in study.lines)
@@ -73,14 +73,14 @@ def test_a_jump_in_a_real_generator_is_located(toy):
     stages, z = stages_of(toy), torch.randn(2, 2, 64, generator=torch.Generator().manual_seed(3))
     z[:, 0, 0], z[:, 1, 0] = -1.5, 1.5
     view = probe_view(toy.modality, points=16)
-    assert study_interpolation(stages, view, ends=z, steps=32).blame() == {}
+    assert study_interpolation(stages, view, ends=z, steps=32).abrupt_stages() == {}
     push = torch.randn(toy.sizes.w_dim, generator=torch.Generator().manual_seed(4))
     jumpy = {
         STAGES[0]: {"mapping": lambda x: stages.mapping(x) + 2 * torch.sigmoid(400 * x[:, :1]) * push},
         # The coordinates that the encoding gets move by a quarter of the domain.
         STAGES[2]: {"signal": lambda made, v: stages.signal(made, _moved(v, made))},
     }
-    middle = stages.weights(stages.mapping(arc(z[0], steps=3)))[0].bias[1, 0]
+    middle = stages.weights(stages.mapping(slerp_path(z[0], steps=3)))[0].bias[1, 0]
 
     def _moved(v, made):
         shift = 0.5 * torch.sigmoid(1e4 * (made[0].bias[:, :1, None] - middle))
@@ -89,14 +89,14 @@ def test_a_jump_in_a_real_generator_is_located(toy):
     for where, changed in jumpy.items():
         parts = {"z_dim": 64, "mapping": stages.mapping, "weights": stages.weights, "signal": stages.signal, **changed}
         study = study_interpolation(type(stages)(**parts), view, ends=z[:1].repeat(2, 1, 1), steps=32)
-        assert study.blame()[where] == 1, where
+        assert study.abrupt_stages()[where] == 1, where
 
 
 def test_uniform_pace_takes_a_planted_ease_away():
     # Oracle: the signal is a curve times a pattern, so that its speed is the curve's slope: 0.25 k at most.
     curve = lambda x: torch.sigmoid(12 * x)  # noqa: E731
     study = study_interpolation(eased(curve), VIEW, ends=ends(6), steps=64)
-    walks = study.walks()
+    walks = study.jumps_by_path()
     assert walks["line in w"].value > 5
     assert all(0.9 <= score <= 1.1 for score in study.paced)
 
@@ -106,15 +106,15 @@ def test_arc_against_scipy():
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)
     length = np.linspace(*np.linalg.norm(z, axis=1), 9)[:, None]
     expected = geometric_slerp(*unit, np.linspace(0, 1, 9)) * length
-    np.testing.assert_allclose(arc(torch.from_numpy(z), steps=9), expected, atol=1e-9)
+    np.testing.assert_allclose(slerp_path(torch.from_numpy(z), steps=9), expected, atol=1e-9)
 
 
 def test_arcs_at_their_limits():
     z = torch.tensor([[1.0, 2.0]])
-    torch.testing.assert_close(arc(torch.cat([z, 3 * z]), steps=3)[1:2], 2 * z)
-    assert arc(torch.eye(3), steps=6, loop=True).shape == (6, 3)
+    torch.testing.assert_close(slerp_path(torch.cat([z, 3 * z]), steps=3)[1:2], 2 * z)
+    assert slerp_path(torch.eye(3), steps=6, loop=True).shape == (6, 3)
     with pytest.raises(ConfigError, match="opposite"):
-        arc(torch.cat([z, -z]), steps=3)
+        slerp_path(torch.cat([z, -z]), steps=3)
 
 
 def test_bootstrap_of_a_mean():
@@ -155,7 +155,7 @@ def test_bad_input(toy):
         probe_view(toy.modality, points=0)
     with pytest.raises(ConfigError, match="without labels"):
         stages_of(toy, label="cat")
-    with pytest.raises(ConfigError, match="say nothing"):
+    with pytest.raises(ConfigError, match="too few"):
         study_interpolation(stages_of(toy), VIEW, ends=torch.zeros(1, 2, 64))
 
 

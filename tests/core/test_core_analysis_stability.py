@@ -184,9 +184,9 @@ def test_a_planted_dead_layer_is_shown(tmp_path):
     planted = study_stability(read_records(fitted(None, made)))
     sound = study_stability(read_records(fitted(tmp_path / "sound", watch_every=1)))
     for share in ("dead", "saturated"):
-        assert names <= {x.series.name for x in planted.past(share)}
-        assert not names & {x.series.name for x in sound.past(share)}
-    assert not [x for x in planted.past("dead") if x.series.name.startswith("G.")]
+        assert names <= {x.series.name for x in planted.mostly(share)}
+        assert not names & {x.series.name for x in sound.mostly(share)}
+    assert not [x for x in planted.mostly("dead") if x.series.name.startswith("G.")]
     shares = [(x.dead, x.saturated) for x in planted.layers["activations"] if x.series.name in names]
     assert shares == [((1, 1, 1), (1, 1, 1))] * 2
 
@@ -197,7 +197,7 @@ def test_what_training_said_of_bad_steps(tmp_path):
     (run / "log.txt").write_text(f"2026-01-01 00:00:00,000 INFO started\n2026-01-01 00:00:00,000 INFO {said}\n")
     (run / "stats.jsonl").write_text('{"kimg": 1, "health/skipped": 10, "health/returns": 1}\n{"cut\n')
     study = study_stability(read_records(run))
-    assert list(study.said) == [said] and "skipped 10 steps" in study.verdict and "state 1 times" in study.verdict
+    assert list(study.log) == [said] and "skipped 10 steps" in study.verdict and "state 1 times" in study.verdict
 
 
 # --- histograms ---

@@ -55,7 +55,8 @@ ALLOWED = {
     "generator": {"field", "inr", "hypernetwork", "modality", "capabilities", "sizes", "checkpoint", "views"},
     "config": {"capabilities", "data", "losses", "modality", "sizes", "_parsing"},
     "recipes": {"config", "losses", "modality", "sizes"},
-    "interpolation": {"field", "views"},
+    "interpolation": {"views"},
+    "fitting": {"views", "inr", "hypernetwork"},
     "rendering": {"domains", "field", "generator", "checkpoint", "_parsing"},
     "inrs": {
         "config",
@@ -72,8 +73,21 @@ ALLOWED = {
         "checkpoint",
         "_parsing",
         "modality",
+        "fitting",
+        "registry",
     },
-    "analysis": {"views", "domains", "data", "images", "field", "inr", "modality", "generator", "interpolation"},
+    "analysis": {
+        "views",
+        "domains",
+        "data",
+        "images",
+        "field",
+        "fitting",
+        "inr",
+        "modality",
+        "generator",
+        "interpolation",
+    },
 }
 # Adapters may use these, and not the package's front door: it is the last to be complete.
 PUBLIC = {

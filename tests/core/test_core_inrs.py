@@ -108,9 +108,9 @@ def test_weights_are_where_a_hypernetwork_can_make_them(folder):
 
 def test_a_stopped_conversion_goes_on(tmp_path, folder, monkeypatch):
     # Oracle: the same data converted without a stop, bit for bit.
-    import inrgan.inrs._convert as module
+    import inrgan.inrs.conversion as module
 
-    real, calls = module.descend, []
+    real, calls = module.fit, []
 
     def stopped(*args, **kwargs):
         calls.append(1)
@@ -118,7 +118,7 @@ def test_a_stopped_conversion_goes_on(tmp_path, folder, monkeypatch):
             raise KeyboardInterrupt
         real(*args, **kwargs)
 
-    monkeypatch.setattr(module, "descend", stopped)
+    monkeypatch.setattr(module, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         fitted(tmp_path / "o")
     first = tmp_path / "o" / "items-000000.safetensors"
@@ -204,7 +204,7 @@ def test_broken_folders_are_refused(tmp_path):
     whole = path.read_text()
     for text in ("{}", "[]", "not JSON", whole.replace("psnr", "snr")):
         path.write_text(text)
-        with pytest.raises(DataError, match="corrupt"):
+        with pytest.raises(DataError, match="damaged"):
             read(tmp_path / "o")
     path.write_text(whole)
     (tmp_path / "o" / "items-000001.safetensors").write_bytes(b"short")
@@ -226,7 +226,7 @@ def test_options_that_cannot_be():
 
 def test_many_samples_are_drawn(tmp_path, monkeypatch):
     # The same fit where not all samples are looked at in every step.
-    monkeypatch.setattr("inrgan.inrs._descent.MOST_POINTS", 100)
+    monkeypatch.setattr("inrgan.fitting.MAX_POINTS", 100)
     report = fitted(tmp_path / "o", steps=60, count=2)
     assert report.to_plain()["psnr_min"] > 20
 

@@ -6,12 +6,12 @@ import torch
 
 from inrgan import Box
 from inrgan.errors import ConfigError
-from inrgan.interpolation import along, uniform_pace, walk
+from inrgan.interpolation import linear_path, points_at, uniform_pace
 
 
 def test_walk_closed_form():
     stops = torch.tensor([[0.0, 0.0], [1.0, 2.0], [5.0, 0.0]])
-    got = walk(stops, steps=9)
+    got = linear_path(stops, steps=9)
     t = np.linspace(0, 2, 9)
     for c in range(2):
         np.testing.assert_allclose(got[:, c], np.interp(t, [0, 1, 2], stops[:, c]), atol=1e-6)
@@ -19,19 +19,19 @@ def test_walk_closed_form():
 
 def test_loop_ends_just_before_its_start():
     stops = torch.tensor([[0.0], [1.0], [4.0]])
-    got = walk(stops, steps=6, loop=True)[:, 0].tolist()
+    got = linear_path(stops, steps=6, loop=True)[:, 0].tolist()
     assert got == pytest.approx([0, 0.5, 1, 2.5, 4, 2])
 
 
 @pytest.mark.parametrize("stops, steps", [(1, 5), (2, 1), (0, 3), (3, 0)])
 def test_too_little_to_walk(stops, steps):
     with pytest.raises(ConfigError, match="2 or more"):
-        walk(torch.zeros(stops, 4), steps=steps)
+        linear_path(torch.zeros(stops, 4), steps=steps)
 
 
 def test_along():
     nodes = torch.tensor([[0.0], [2.0], [10.0]])
-    assert along(nodes, torch.tensor([0.0, 0.25, 1.0, 1.5, 2.0]))[:, 0].tolist() == [0.0, 0.5, 2.0, 6.0, 10.0]
+    assert points_at(nodes, torch.tensor([0.0, 0.25, 1.0, 1.5, 2.0]))[:, 0].tolist() == [0.0, 0.5, 2.0, 6.0, 10.0]
 
 
 class Eased:
@@ -52,7 +52,7 @@ def test_uniform_pace_undoes_a_planted_ease():
     got = uniform_pace(path, lambda w: Eased(w, torch.square), Box(1).grid((16,)), steps=11)[:, 0]
     expected = torch.linspace(0, 1, 11).sqrt()
     assert (got - expected).abs().max() < 1e-4
-    even = walk(path[[0, -1]], steps=11)[:, 0]
+    even = linear_path(path[[0, -1]], steps=11)[:, 0]
     assert (even - expected).abs().max() > 0.2
 
 

@@ -64,7 +64,7 @@ def test_tuning_reaches_what_the_generator_cannot(G):
 
 def test_many_samples_are_drawn(G, monkeypatch):
     # The same search where not all samples are looked at in every step.
-    monkeypatch.setattr("inrgan.analysis._project.MOST_POINTS", 100)
+    monkeypatch.setattr("inrgan.fitting.MAX_POINTS", 100)
     observed = of_itself(G)
     found = project(stages_of(G), observed, steps=120, starts=1, prior=0)
     assert found.errors["w"]["seen"] < 0.1 * found.errors["start"]["seen"]

@@ -176,7 +176,7 @@ def test_what_critics_are_shown(tmp_path):
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
     codes = NumberSpace(InrSource(tmp_path / "modulations", modality=modality))
     assert codes.critic("flat", width=8)(codes.seen(codes.vectors), codes.view).shape == (6,)
-    with pytest.raises(ConfigError, match="modulations have no units"):
+    with pytest.raises(ConfigError, match="modulations have no hidden units"):
         codes.critic("units", width=8)
     with pytest.raises(ConfigError, match="unknown critic"):
         space.critic("other", width=8)

@@ -1,6 +1,9 @@
 """Training against fitted functions. Oracles: the data set itself, what may not change, runs without a stop."""
 
 import dataclasses
+import json
+import shutil
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,8 +13,7 @@ from inrgan import CriticSizes, Generator, GeneratorSizes, ImageModality, TrainC
 from inrgan.analysis import flat
 from inrgan.errors import ConfigError, DataError
 from inrgan.inr import LayerWeights
-from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
-from inrgan.inrs._spread import spread_as
+from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert, match_distribution
 from inrgan.losses import LossOptions, terms
 
 MODALITY = BumpModality()
@@ -116,7 +118,7 @@ def test_what_does_not_go_together_is_refused(folders, tmp_path):
         with pytest.raises(ConfigError, match=match):
             dataclasses.replace(good, **changes)
     for changes, match, error in (
-        ({"modality": ToneModality()}, "equal flags|layers|whole generator", (ConfigError, DataError)),
+        ({"modality": ToneModality()}, "equal flags|layers|complete generator", (ConfigError, DataError)),
         ({"modality": BumpModality(resolution=8)}, "equal flags", ConfigError),
         ({"generator": dataclasses.replace(SIZES, widths=(8, 8))}, "same --preset", ConfigError),
         ({"inrs": str(tmp_path)}, r"inrs\.json", DataError),
@@ -128,6 +130,21 @@ def test_what_does_not_go_together_is_refused(folders, tmp_path):
     assert not (tmp_path / "runs").exists()  # nothing was begun
     with pytest.raises(ConfigError, match="convert"):
         terms(("weights",), resolution=16, smallest=1)
+
+
+def test_functions_of_an_earlier_version_are_accepted(folders, tmp_path):
+    # The adapter's argument had another name when the functions were fitted.
+    class Renamed(BumpModality):
+        renamed_fields: ClassVar = {"samples": "resolution"}
+
+    shutil.copytree(folders / "weights", tmp_path / "old")
+    settings = json.loads((tmp_path / "old" / "inrs.json").read_text())
+    arguments = settings["modality"]["arguments"]
+    arguments["samples"] = arguments.pop("resolution")
+    (tmp_path / "old" / "inrs.json").write_text(json.dumps(settings))
+    train(dataclasses.replace(config(tmp_path, inrs=str(tmp_path / "old")), modality=Renamed()), tmp_path / "runs")
+    with pytest.raises(ConfigError, match="equal flags"):
+        train(config(tmp_path, inrs=str(tmp_path / "old")), tmp_path / "runs")
 
 
 def test_functions_are_not_augmented_and_come_in_pieces(tmp_path):
@@ -161,7 +178,7 @@ def test_a_training_starts_where_the_functions_are(folders, kind):
         for made, known in zip(G.hypernetwork(torch.zeros(1, 16)), functions, strict=True):
             torch.testing.assert_close(made.weight[0], known.weight[0], rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(made.bias[0], known.bias[0], rtol=1e-4, atol=1e-5)
-        begun = spread_as(G, functions)
+        begun = match_distribution(G, functions)
         samples = begun.sample(range(512)).weights
     for made, known in zip(samples, functions, strict=True):
         own = (known.weight - known.weight.mean(dim=0)).square().mean().sqrt()

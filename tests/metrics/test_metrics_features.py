@@ -6,7 +6,7 @@ import torch
 
 from inrgan.errors import ConfigError, ShapeError
 from inrgan.metrics import RandomConvFeatures, frechet_distance
-from inrgan.metrics._features import _calibration_noise, _convolve, _orthogonal
+from inrgan.metrics.features import _calibration_noise, _convolve, _orthogonal
 
 
 @pytest.mark.parametrize(("dims", "size"), [(1, 160), (2, 192), (3, 256)])

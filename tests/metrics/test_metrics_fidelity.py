@@ -11,7 +11,7 @@ from inrgan.metrics import (
     frechet_distance,
     kernel_distance,
 )
-from inrgan.metrics._fidelity import WEIGHTS_FILE
+from inrgan.metrics.inception import WEIGHTS_FILE
 from inrgan.values import to_bytes
 
 CPU = torch.device("cpu")

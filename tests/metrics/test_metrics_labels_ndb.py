@@ -42,7 +42,7 @@ def test_accuracy_agrees_with_scikit_learn():
 def test_accuracy_refuses_what_teaches_nothing():
     x, y = classes(30)
     for real, labels in ((x[:2], y[:2]), (x, y * 0)):
-        with pytest.raises(ConfigError, match="teach"):
+        with pytest.raises(ConfigError, match="too few"):
             label_accuracy(real, labels, x, y, generator=rng())
 
 
@@ -88,18 +88,18 @@ def test_by_name():
 
 def test_the_classifier_is_stored_and_used_again(tmp_path, monkeypatch):
     # Oracle: what fitting gives; a fit that is counted; other data, labels or extractors have other files.
-    from inrgan.metrics import _label_accuracy
+    from inrgan.metrics import labels as module
 
     x, y = classes(80, apart=1.0)
-    fits, fit = [], _label_accuracy.fit_classifier
-    monkeypatch.setattr(_label_accuracy, "fit_classifier", lambda *a, **k: fits.append(1) or fit(*a, **k))
-    ask = lambda x, y, **k: label_accuracy(x, y, x, y, generator=rng(), kept=tmp_path / "kept", **k)  # noqa: E731
+    fits, fit = [], module.fit_classifier
+    monkeypatch.setattr(module, "fit_classifier", lambda *a, **k: fits.append(1) or fit(*a, **k))
+    ask = lambda x, y, **k: label_accuracy(x, y, x, y, generator=rng(), classifiers=tmp_path / "stored", **k)  # noqa: E731
     first = ask(x, y)
     assert first == label_accuracy(x, y, x, y, generator=rng()) and len(fits) == 2
     assert ask(x, y) == first and len(fits) == 2
     for more in ({"x": x + 1e-9, "y": y}, {"x": x, "y": (y + 1) % 3}, {"x": x, "y": y, "extractor": "other"}):
         assert ask(**{**more, "x": more["x"].double()}).classifier != first.classifier
-    assert len(fits) == 5 and len(list((tmp_path / "kept").iterdir())) == 4
+    assert len(fits) == 5 and len(list((tmp_path / "stored").iterdir())) == 4
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "foreign", "nan"])
@@ -108,7 +108,7 @@ def test_a_damaged_classifier_is_fitted_anew(damage, tmp_path, caplog):
     from safetensors.torch import load_file, save_file
 
     x, y = classes(80, apart=1.0)
-    ask = lambda: label_accuracy(x, y, x, y, generator=rng(), kept=tmp_path)  # noqa: E731
+    ask = lambda: label_accuracy(x, y, x, y, generator=rng(), classifiers=tmp_path)  # noqa: E731
     first = ask()
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
@@ -122,6 +122,6 @@ def test_a_damaged_classifier_is_fitted_anew(damage, tmp_path, caplog):
         save_file({"mean": torch.zeros(5)}, file)
     else:
         file.write_bytes({"cut": whole[:-20], "text": b"no classifier", "empty": b""}[damage])
-    assert ask() == first and "fitted anew" in caplog.text
+    assert ask() == first and "fitted again" in caplog.text
     caplog.clear()
     assert ask() == first and not caplog.text  # it was stored again

@@ -76,7 +76,7 @@ def test_one_level_of_single_samples_is_the_plain_distance_of_values():
 @pytest.mark.parametrize("spatial", [(9,), (9, 8), (7, 9, 8)])
 def test_patches_are_cut_where_they_should_be(spatial):
     # Oracle: an independent slow version by slicing; values that name their own place.
-    from inrgan.metrics._swd import _draw_places, _patches
+    from inrgan.metrics.swd import _draw_places, _patches
 
     values = torch.arange(2 * 3 * int(np.prod(spatial)), dtype=torch.float32).reshape(2, 3, *spatial)
     places = _draw_places(spatial, items=2, count=5, patch=4, generator=seeded())

@@ -30,7 +30,7 @@ def test_numbers_of_functions_whose_answer_is_known(tmp_path):
     options = FitOptions(init="shared", steps=1)
     convert(source, tmp_path / "o", modality=inrs.MODALITY, sizes=inrs.SIZES, options=options, count=24)
     fitted = InrSource(tmp_path / "o")
-    start = inrs._beginning(fitted)
+    start = inrs._initialization(fitted)
     assert float((fitted.vectors - start).norm(dim=1).max()) < 0.2 * float(start.norm())  # one step from there
     x = torch.tensor([source.factors(e.item)["x"] for e in fitted.entries])
     line = torch.randn(len(start), generator=torch.Generator().manual_seed(0)) / 100

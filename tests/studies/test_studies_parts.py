@@ -1,5 +1,7 @@
 """The parts of the studies. Oracles: closed forms, hand-made generators and codecs, what was put in."""
 
+import dataclasses
+import json
 import math
 import sys
 from pathlib import Path
@@ -21,7 +23,6 @@ import stability  # noqa: E402
 from _benchmarks import stable_rate  # noqa: E402
 
 from inrgan import Box, ImageModality, recipes  # noqa: E402
-from inrgan._parsing import to_plain  # noqa: E402
 from inrgan.analysis import Stages  # noqa: E402
 from inrgan.inr import LayerWeights  # noqa: E402
 from inrgan.views import scattered  # noqa: E402
@@ -31,6 +32,10 @@ def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def plain(sizes):
+    return json.loads(json.dumps(dataclasses.asdict(sizes)))
+
+
 # --- settings ---
 
 
@@ -38,19 +43,19 @@ def test_abrupt_changes_one_thing_at_a_time():
     def settings(arm):
         modality, change = abrupt.ARMS[arm]
         config = change(recipes.tiny(modality)).to_json()
-        sizes = config.pop("generator") or to_plain(modality.generator_sizes("tiny"))
+        sizes = config.pop("generator") or plain(modality.generator_sizes("tiny"))
         return {**config, **sizes}
 
     for arm, baseline in abrupt.STUDY.compare[:-1]:
         own, before = settings(arm), settings(baseline)
         other_data = type(abrupt.ARMS[arm][0]) is not type(abrupt.ARMS[baseline][0])
         assert sum(own[name] != before[name] for name in before) + other_data == 1, arm
-    bent = settings("sound, predicted waves")["modality"]["arguments"]
-    assert bent["bend"] == 1 and bent | {"bend": 0.0} == settings("sound, fixed waves")["modality"]["arguments"]
-    discs, _ = abrupt.ARMS["discs alone"]
+    bent = settings("audio, predicted waves")["modality"]["arguments"]
+    assert bent["bend"] == 1 and bent | {"bend": 0.0} == settings("audio, fixed waves")["modality"]["arguments"]
+    discs, _ = abrupt.ARMS["discs only"]
     source = discs.source(None)
     assert {source.label(i) for i in range(len(source))} == {0} and len(source) > 1000
-    few, _ = abrupt.ARMS["four pictures"]
+    few, _ = abrupt.ARMS["four images"]
     source, other = few.source(None), few.source(None, seed=5)
     different = torch.stack([source[i] for i in range(len(source))]).unique(dim=0)
     assert len(different) == 4 and len(source) == 1024 and torch.equal(source[1], other[1])
@@ -64,7 +69,7 @@ def test_stable_rates_are_sought_for_what_they_say():
         assert usual.generator == free.generator
         assert ("demodulated" in arm) == usual.generator.demodulated
         assert (usual.generator.rank == 16) == ("rank 16" in arm)
-        sizes[arm] = str(to_plain(usual.generator))
+        sizes[arm] = str(plain(usual.generator))
     assert len(set(sizes.values())) == len(sizes)
 
 
@@ -87,7 +92,7 @@ def test_the_highest_rate_is_found_from_above(stable, monkeypatch):
 
 def test_what_is_seen_of_pictures_is_what_is_there():
     complete, seen, filled = (
-        irregular.KnownImages(resolution=16, what=what).source(None) for what in ("complete", "seen", "filled")
+        irregular.PartialImages(resolution=16, what=what).source(None) for what in ("complete", "seen", "filled")
     )
     shares = []
     for i in range(12):
@@ -104,7 +109,7 @@ def test_what_is_seen_of_pictures_is_what_is_there():
 
 
 def test_stations_of_skies_are_their_own():
-    modality = irregular.KnownSkies(resolution=16, what="seen")
+    modality = irregular.PartialSkies(resolution=16, what="seen")
     source = modality.source(None)
     tables = [source[i] for i in range(3)]
     view = modality.observation_view(tables, scattered(torch.zeros(3, 64, 3), spacing=0.1))
@@ -139,16 +144,16 @@ def test_derivatives_of_a_wave():
     right = slope * torch.tensor([2.0, 1.0, -7.5], dtype=torch.float64)
     assert torch.allclose(derivatives.gradient(wave, x), right)
     assert torch.allclose(derivatives.differences(wave, x, torch.full((3,), 1e-4)), right, atol=1e-6)
-    assert derivatives.error(right, right, "film") == 0
+    assert derivatives.error(right, right, "video") == 0
     faster = right * torch.tensor([1.0, 1.0, 1.1])
-    assert derivatives.error(faster, right, "film") == pytest.approx(0.1)
+    assert derivatives.error(faster, right, "video") == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_errors_are_angles(dims):
     one, other = torch.zeros(4, dims), torch.zeros(4, dims, dtype=torch.float64)
     one[:, 0], other[:, 0], other[:, 1] = 2.0, math.cos(math.radians(30)), math.sin(math.radians(30))
-    assert derivatives.error(one, other, "solid") == pytest.approx(30, abs=1e-5)
+    assert derivatives.error(one, other, "shape") == pytest.approx(30, abs=1e-5)
 
 
 # --- compression ---
@@ -158,11 +163,11 @@ def test_quantised_latents():
     likely = torch.randn(500, 6, generator=rng())
     for bits in (4, 8):
         within = likely.clamp(-3, 3)
-        back = compression.quantised(within, likely, bits=bits)
+        back = compression.quantized(within, likely, bits=bits)
         level = 8 * likely.std(dim=0) / (2**bits - 1)
         assert ((back - within).abs() <= level / 2 + 1e-5).all()
         assert all(len(column.unique()) <= 2**bits for column in back.T)
-    far = compression.quantised(torch.full((1, 6), 99.0), likely, bits=8)
+    far = compression.quantized(torch.full((1, 6), 99.0), likely, bits=8)
     assert torch.allclose(far, likely.mean(dim=0) + 4 * likely.std(dim=0))
 
 
@@ -179,10 +184,10 @@ def test_the_least_bytes_that_are_good_enough():
 
 def test_codecs_hand_back_what_they_were_given():
     values = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16)).astype(np.float32)
-    size, error = compression.at_most(compression.CODECS["pictures"]["PNG"], values, mse=1.0)
+    size, error = compression.at_most(compression.CODECS["images"]["PNG"], values, mse=1.0)
     assert size > 16 * 16 * 3 and error <= (1 / 255) ** 2
     tone = np.random.default_rng(1).uniform(-1, 1, (1, 2048)).astype(np.float32)
-    tries = list(compression.CODECS["sounds"]["FLAC at the error of w in 8 bits"](tone))
+    tries = list(compression.CODECS["audio"]["FLAC at the error of w in 8 bits"](tone))
     errors = [float(np.square(back - tone).mean()) for _, back in tries]
     assert errors[0] < 1e-9 and errors == sorted(errors) and tries[-1][0] < tries[0][0] / 2
     assert compression.psnr(0.04) == pytest.approx(20)

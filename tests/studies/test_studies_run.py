@@ -18,7 +18,7 @@ import run  # noqa: E402
 from _convolutional import conv_stages, pixel_stages  # noqa: E402
 from _rows import Job, jobs_of, read_row, row_path, write_row  # noqa: E402
 from _study import Study, divided, over_seeds  # noqa: E402
-from _tables import told_apart, write_tables  # noqa: E402
+from _tables import sign, write_tables  # noqa: E402
 from geometry import ConvolutionalGenerator  # noqa: E402
 
 from inrgan import Generator, ImageModality  # noqa: E402
@@ -51,8 +51,8 @@ def test_intervals_are_those_of_scipy(count):
 def test_one_seed_has_no_interval():
     assert over_seeds([2.0]).value == 2 and math.isnan(over_seeds([2.0]).low)
     assert math.isnan(over_seeds([]).value)
-    assert told_apart(over_seeds([2.0])) == "unknown"
-    assert [told_apart(Interval(x, x - 1, x + 1)) for x in (-2, 0, 2)] == ["lower", "not told apart", "higher"]
+    assert sign(over_seeds([2.0])) == "unknown"
+    assert [sign(Interval(x, x - 1, x + 1)) for x in (-2, 0, 2)] == ["lower", "no difference", "higher"]
 
 
 def test_what_was_measured_is_found_again(tmp_path):
@@ -64,6 +64,13 @@ def test_what_was_measured_is_found_again(tmp_path):
     assert read_row(tmp_path, Job(study="one", arm="convolutional 1×1", seed=1, minutes=2.0)) is None
     with pytest.raises(SystemExit, match="another --out"):
         read_row(tmp_path, Job(study="one", arm=job.arm, seed=1, minutes=3.0))
+
+
+def test_results_under_earlier_names_are_found(tmp_path):
+    earlier = Job(study="one", arm="solid, large", seed=0, minutes=2.0)
+    write_row(tmp_path, earlier, lines={"solid, large": {"error solid": 1.0}}, spent=1.9, device="cpu")
+    row = read_row(tmp_path, Job(study="one", arm="shape, large", seed=0, minutes=2.0, renamed={"solid": "shape"}))
+    assert row is not None and row["lines"] == {"shape, large": {"error shape": 1.0}}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ def test_tables_have_means_and_differences_by_seed(tmp_path):
     ]
     text = write_tables(tmp_path, study, rows, command="python run.py", where="Here.")
     assert "3 seeds" in text and "other" not in text  # nobody measured the other number
-    assert "| a | 11 (-13.8 to 35.8) |" in text and "1 of 1 told apart" in text
+    assert "| a | 11 (-13.8 to 35.8) |" in text and "1 of 1 differ" in text
     assert "- a − b: number higher by 1." in text  # the seeds differ by far more than the arms do
     found = json.loads((tmp_path / "one.json").read_text())
     assert found["table"]["a"]["n"]["value"] == pytest.approx(11)

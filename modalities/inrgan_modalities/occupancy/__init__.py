@@ -1,7 +1,7 @@
 """3D shapes as fields: from meshes, to meshes."""
 
 from inrgan_modalities.occupancy._extract import Mesh, extract
-from inrgan_modalities.occupancy._field_mesh import field_mesh
+from inrgan_modalities.occupancy._field_mesh import field_function, field_mesh
 from inrgan_modalities.occupancy._mesh_file import simplify, write_meshes
 from inrgan_modalities.occupancy._metrics import shape_metrics, volumetric_iou
 from inrgan_modalities.occupancy._modality import OccupancyModality
@@ -24,6 +24,7 @@ __all__ = [
     "chamfer",
     "earth_mover",
     "extract",
+    "field_function",
     "field_mesh",
     "sample_grid",
     "set_scores",

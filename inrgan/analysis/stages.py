@@ -1,0 +1,130 @@
+"""A generator as the stages from a latent to a signal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from inrgan._typing import Int, Tensor
+from inrgan.domains import Box
+from inrgan.errors import ConfigError
+from inrgan.field import Field
+from inrgan.generator import Generator
+from inrgan.inr import Weights
+from inrgan.modality import Modality
+from inrgan.views import View, at_points, scattered
+
+SPACES = ("z", "w", "θ", "signal")
+"""The latent, the mapped latent, the generated weights, and the values at points of the domain."""
+STAGES = ("z→w", "w→θ", "θ→signal")
+"""From each to the next: mapping network, hypernetwork, function."""
+_POINTS = 1 << 14
+"""Number of scattered points, of all samples together, that are evaluated at once without gradients."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """z → w → θ → signal as three functions: the interface of every study.
+
+    Attributes:
+        z_dim: Size of latents, Z.
+        mapping: Latents (B, Z) to mapped latents (B, W).
+        weights: Mapped latents to generated weights, one entry per layer.
+        signal: Generated weights and a view to values (B, C, *S).
+
+    Example:
+        >>> stages = stages_of(G)
+        >>> stages.mapping(torch.zeros(2, stages.z_dim)).shape
+        torch.Size([2, 128])
+    """
+
+    z_dim: int
+    mapping: Callable[[Tensor], Tensor]
+    weights: Callable[[Tensor], Weights]
+    signal: Callable[[Weights, View], Tensor]
+
+
+def stages_of(G: Generator, *, label: int | str | None = None, truncation: float = 1.0) -> Stages:
+    """The stages of a generator.
+
+    Args:
+        G: Generator.
+        label: Class of a conditional generator; its first where None.
+        truncation: Truncation; 1 for none.
+
+    Raises:
+        ConfigError: The generator has no labels, or not this one.
+
+    Example:
+        >>> stages_of(G).z_dim
+        64
+    """
+    if label is not None and not G.labels:
+        raise ConfigError(f"label {label!r} was requested of a generator without labels; train with labels first")
+    index = G.label_index(0 if label is None else label) if G.labels else 0
+
+    def mapping(z: Tensor) -> Tensor:
+        labels = torch.full((len(z),), index, device=z.device) if G.labels else None
+        return G.mapping.truncate(G.mapping(z, labels), truncation)
+
+    def signal(weights: Weights, view: View) -> Tensor:
+        field = Field(G.inr, weights, domain=G.modality.domain)
+        together = max(1, _POINTS // len(field))
+        if view.axes is not None or view.count <= together or torch.is_grad_enabled():
+            return field(view)
+        # Points far apart share little: what many of them need of a lattice together can be very much.
+        parts = torch.arange(view.count).split(together)
+        return torch.cat([field(at_points(view, part)).flatten(2) for part in parts], dim=2)
+
+    return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
+
+
+def some_points(view: View, *, points: int, seed: int = 0) -> tuple[View, Int[Tensor, "N"]]:
+    """Random samples of a grid as scattered points, each with its own spacing and weight, and their indices.
+
+    Args:
+        view: View, the same for all signals.
+        points: Number of points, drawn without replacement; all where there are no more.
+        seed: Seed of the draw.
+
+    Raises:
+        ConfigError: Fewer than one point.
+
+    Example:
+        >>> some_points(Box(2).grid((64, 64)), points=100)[0].coords.shape
+        torch.Size([1, 100, 2])
+    """
+    if points < 1:
+        raise ConfigError(f"signals cannot be measured at {points} points; expected 1 or more")
+    chosen = torch.arange(view.count)
+    if points < view.count:
+        chosen = torch.randperm(view.count, generator=torch.Generator().manual_seed(seed))[:points].sort().values
+    return at_points(view, chosen), chosen
+
+
+def probe_view(modality: Modality, *, points: int, seed: int = 0) -> View:
+    """Random points of a modality's domain, uniform by measure, with the band limit of the training resolution.
+
+    The mean over them estimates the mean over the domain, whatever its shape.
+
+    Args:
+        modality: Adapter; it decides the domain and, by its resolution, the band limit.
+        points: Number of points.
+        seed: Seed of the draw.
+
+    Raises:
+        ConfigError: Fewer than one point.
+
+    Example:
+        >>> probe_view(ImageModality(resolution=32), points=100).coords.shape
+        torch.Size([1, 100, 2])
+    """
+    if points < 1:
+        raise ConfigError(f"signals cannot be measured at {points} points; expected 1 or more")
+    domain = modality.domain
+    places = domain.sample(points, generator=torch.Generator().manual_seed(seed), dtype=domain.precision)
+    if isinstance(domain, Box):  # axes may differ in their units and their spacing
+        return scattered(places, spacing=domain.grid(domain.shape(modality.resolution)).spacing.to(places.dtype))
+    return scattered(places, spacing=domain.spacing(modality.resolution))
