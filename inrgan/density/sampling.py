@@ -122,7 +122,7 @@ def _kronecker(count: int, dims: int, *, generator: torch.Generator) -> Float[Te
 
 
 def _invert(mass: Float[Tensor, "R n"], row: Tensor, unit: Float[Tensor, "N"]) -> tuple[Tensor, Float[Tensor, "N"]]:
-    """For every point, the cell of its row where the cumulative sum reaches the point's share, and the fraction of it."""
+    """For every point, the cell of its row where the cumulative sum reaches its share, and the fraction of it."""
     n = mass.shape[1]
     flat, running = mass.flatten(), mass.flatten().cumsum(0)
     before = torch.cat([running.new_zeros(1), running])
