@@ -20,8 +20,8 @@ from inrgan.hypernetwork import (
     StyleHypernetwork,
     demodulate,
 )
-from inrgan.inr import LayerSpec, LayerWeights, MultiScaleINR, PolynomialINR, linear
-from inrgan.inr._base import SILU_GAIN, settle
+from inrgan.inr import SILU_GAIN, LayerSpec, LayerWeights, MultiScaleINR, PolynomialINR, linear
+from inrgan.inr._base import settle
 from inrgan.views import scattered
 
 W = 6

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from inrgan import Generator
 from inrgan.checkpoint import load_generator
 from inrgan.data import open_archive
-from inrgan.density._maps import load_density
+from inrgan.density import load_density
 from inrgan.domains import Box
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, RunDirectoryError
 from inrgan.files import MOST_JSON_BYTES, read_json

@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from inrgan.errors import MissingDependency
-from inrgan.pictures._animation import write_animation
-from inrgan.pictures._read import read_image
-from inrgan.pictures._write import write_image
+from inrgan.pictures import read_image, write_animation, write_image
 
 FRAMES = torch.zeros(2, 3, 4, 4)
 

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError, WriteError
-from inrgan.pictures._animation import write_animation
-from inrgan.pictures._write import tile, write_image
+from inrgan.pictures import tile, write_animation, write_image
 from inrgan.values import to_bytes
 
 
