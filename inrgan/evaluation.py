@@ -141,8 +141,8 @@ def score_generator(
         unknown = sorted(set(source.label_names) - set(G.labels))
         if unknown:
             raise ConfigError(
-                f"the data have labels that the generator was not trained with, such as {unknown[0]!r}; expected some of "
-                f"{', '.join(G.labels)}"
+                f"the data have labels that the generator was not trained with, such as {unknown[0]!r}; expected some "
+                f"of {', '.join(G.labels)}"
             )
         numbers = torch.tensor([G.labels.index(name) for name in source.label_names])
         labels = (numbers[real_labels], fake_labels)

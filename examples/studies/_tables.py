@@ -91,7 +91,7 @@ def _markdown(
         ]  # fmt: skip
         out += [*(f"- {verdict(name, row, study.columns)}" for name, row in differences.items()), ""]
     if rows and rows[0]["minutes"] < TRIAL:
-        out += ["**A trial**: less was measured than is said above; not to be read.", ""]
+        out += ["**Trial run**: far smaller than described above; the numbers are meaningless.", ""]
     return "\n".join(out)
 
 

@@ -69,7 +69,8 @@ def bootstrap(
     with np.errstate(over="ignore", invalid="ignore"):
         found = stats.bootstrap(
             (np.arange(len(values)),), lambda rows, axis: statistic(values[rows], axis=rows.ndim - 1), vectorized=True,
-            n_resamples=_RESAMPLES, method="percentile", random_state=np.random.default_rng(seed),
+            n_resamples=_RESAMPLES, method="percentile",
+            random_state=np.random.default_rng(seed),  # pyright: ignore[reportCallIssue]  # rng came with SciPy 1.15
         )  # fmt: skip
     return Interval(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
 

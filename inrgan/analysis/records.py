@@ -163,7 +163,7 @@ def _health(run: Path) -> dict[str, float]:
         try:
             data = json.loads(line)
             named = {k.partition("/")[2]: x for k, x in data.items() if k.startswith("health/")}
-            found |= {_RENAMED.get(name, name): _number(x) for name, x in named.items()}
+            found |= {_RENAMED.get(str(name), str(name)): _number(x) for name, x in named.items()}
         except (ValueError, AttributeError, RecursionError):
             continue
     return found

@@ -10,8 +10,7 @@ import soundfile
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from inrgan_modalities.audio import Clip
-from inrgan_modalities.audio._synthetic import SyntheticAudio
+from inrgan_modalities.audio import Clip, SyntheticAudio
 from sounds import tone, wav
 
 from inrgan import AudioModality, Generator, GeneratorSizes

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.audio._clip import Clip
+from inrgan_modalities.audio import Clip
 from inrgan_modalities.audio._transforms import Delay, Equalizer
 from scipy import fft
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from inrgan import Box
-from inrgan.encodings import FourierEncoding, fade
-from inrgan.encodings.fourier import plane_waves
+from inrgan.encodings import FourierEncoding, fade, plane_waves
 from inrgan.errors import ConfigError
 from inrgan.views import View, scattered
 

@@ -20,8 +20,8 @@ from inrgan.hypernetwork import (
     StyleHypernetwork,
     demodulate,
 )
-from inrgan.inr import LayerSpec, LayerWeights, MultiScaleINR, PolynomialINR, linear
-from inrgan.inr.base import SILU_GAIN
+from inrgan.inr import SILU_GAIN, LayerSpec, LayerWeights, MultiScaleINR, PolynomialINR, linear
+from inrgan.inr.base import normalize
 from inrgan.views import scattered
 
 W = 6

@@ -104,7 +104,7 @@ def test_fuzzed_surfaces(tmp_path):
     trimesh = pytest.importorskip("trimesh")
     from inrgan_modalities.surface._read import _Decode
 
-    from inrgan.domains.mesh import read_mesh
+    from inrgan.domains import read_mesh
 
     box = trimesh.creation.box()
     box.visual.vertex_colors = np.arange(32).reshape(8, 4)
@@ -153,7 +153,7 @@ def fields(folder):
 
 def read_fields(folder, seed):
     """What a child does: some damaged files of one kind, each read whole."""
-    from inrgan_modalities.spherical._open import open_spherical
+    from inrgan_modalities.spherical import open_spherical
 
     folder = Path(folder)
     seeds = dict(fields(folder))

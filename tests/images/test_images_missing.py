@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from inrgan.errors import MissingDependency
-from inrgan.images.read import read_image
-from inrgan.images.write import write_animation, write_image
+from inrgan.images import read_image, write_animation, write_image
 
 FRAMES = torch.zeros(2, 3, 4, 4)
 

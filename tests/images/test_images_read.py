@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from inrgan.errors import ConfigError, DataError, NonFiniteError
-from inrgan.images.read import SUFFIXES, read_image
+from inrgan.images import SUFFIXES, read_image
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError, WriteError
-from inrgan.images.write import tile, write_animation, write_image
+from inrgan.images import tile, write_animation, write_image
 from inrgan.values import to_bytes
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from inrgan_modalities.occupancy import Ball, Cuboid, Mesh, Torus, Union, extract
-from inrgan_modalities.occupancy._field_mesh import field_mesh
-from inrgan_modalities.occupancy._mesh_file import MESHES, simplify, write_meshes
+from inrgan_modalities.occupancy import Ball, Cuboid, Mesh, Torus, Union, extract, field_mesh, simplify, write_meshes
+from inrgan_modalities.occupancy._mesh_file import MESHES
 from inrgan_modalities.occupancy._refine import coarse_values
 from inrgan_modalities.occupancy._write import grid_mesh
 

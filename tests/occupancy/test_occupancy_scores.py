@@ -6,9 +6,21 @@ import sys
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.occupancy import Ball, SyntheticShapes3D, Torus, extract, sample_grid, shade
-from inrgan_modalities.occupancy._metrics import PairScores, pieces, shape_metrics, volumetric_iou
-from inrgan_modalities.occupancy._points import chamfer, earth_mover, set_scores, surface_points
+from inrgan_modalities.occupancy import (
+    Ball,
+    SyntheticShapes3D,
+    Torus,
+    chamfer,
+    earth_mover,
+    extract,
+    sample_grid,
+    set_scores,
+    shade,
+    shape_metrics,
+    volumetric_iou,
+)
+from inrgan_modalities.occupancy._metrics import PairScores, pieces
+from inrgan_modalities.occupancy._points import surface_points
 from inrgan_modalities.occupancy._shade import sheet, turntable
 
 from inrgan.errors import DataError, MissingDependency, NonFiniteError, ShapeError

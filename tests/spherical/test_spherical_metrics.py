@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from inrgan_modalities.spherical import spherical_metrics
 from inrgan_modalities.spherical._area_swd import area_sliced_wasserstein
 from inrgan_modalities.spherical._cube import CubeFeatures, cube_faces
 from inrgan_modalities.spherical._grid_scores import (
@@ -15,7 +16,7 @@ from inrgan_modalities.spherical._grid_scores import (
     zonal_variance_error,
 )
 from inrgan_modalities.spherical._harmonics import analyse, angular_power, smoothed, synthesise
-from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
+from inrgan_modalities.spherical._metrics import DEFAULT_METRICS
 from smooth_fields import centres, harmonic, smooth
 
 from inrgan import Sphere

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.spherical._open import open_spherical
+from inrgan_modalities.spherical import open_spherical
 from smooth_fields import centres, smooth
 
 from inrgan.errors import ConfigError, DataError, InrganError, NonFiniteError

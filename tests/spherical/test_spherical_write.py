@@ -8,11 +8,9 @@ import re
 import numpy as np
 import pytest
 import torch
-from inrgan_modalities.spherical import _write
+from inrgan_modalities.spherical import _write, cross_view, globe_view, open_spherical, spherical_view
 from inrgan_modalities.spherical._colours import as_images, diverging
-from inrgan_modalities.spherical._globe import globe_view, write_globe
-from inrgan_modalities.spherical._named_view import cross_view, spherical_view
-from inrgan_modalities.spherical._open import open_spherical
+from inrgan_modalities.spherical._globe import write_globe
 from inrgan_modalities.spherical._units import Units
 from inrgan_modalities.spherical._write import write_spherical, write_spherical_interpolation
 from smooth_fields import centres, smooth
