@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.augmentation import AbstractTransform
 from inrgan.encodings import AxisPaths
 from inrgan.field import Field

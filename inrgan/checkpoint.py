@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from inrgan._parsing import from_plain, to_plain
-from inrgan._typing import Float, Tensor
 from inrgan.errors import CheckpointError, ConfigError, InrganError
 from inrgan.field import Field
 from inrgan.files import read_json, replacing, write_json

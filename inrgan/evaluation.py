@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from inrgan._random import step_generator
-from inrgan._typing import Float, Int, Tensor
 from inrgan.data import AbstractSource, ItemCache, SubsetSource, split
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ShapeError
 from inrgan.inr import AbstractINR, LayerWeights, Weights

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from inrgan._random import step_generator
-from inrgan._typing import Bool, Float, Int, Tensor
 from inrgan.errors import NonFiniteError
 from inrgan.hypernetwork import demodulate
 from inrgan.inr import LayerWeights, Weights
@@ -225,3 +226,13 @@ def fit(
             if not float(loss_at(first_step + steps)) <= least:
                 for x, value in zip(numbers, best, strict=True):
                     x.copy_(value)
+
+
+def psnr(mse: float) -> float:
+    """Peak signal-to-noise ratio in dB, of a mean squared error; the peak is 2, from −1 to 1.
+
+    Example:
+        >>> psnr(0.04)
+        20.0
+    """
+    return 10 * math.log10(4 / max(mse, 1e-20))

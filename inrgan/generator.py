@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.capabilities import MovesAlongAxis
 from inrgan.checkpoint import load_generator, resolve, save_generator
 from inrgan.errors import ConfigError

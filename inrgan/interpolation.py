@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
 from inrgan.views import View
 

@@ -3,10 +3,9 @@
 import math
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.nn import functional as F
-
-from inrgan._typing import Float, Tensor
 
 SLOPE = 0.2
 """Of leaky ReLUs."""

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from jaxtyping import Float
+from torch import Tensor
+
 from inrgan._parsing import parse_shape, to_plain
-from inrgan._typing import Float, Tensor
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic, ScatteredCritic
 from inrgan.domains import AbstractDomain

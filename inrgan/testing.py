@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from inrgan._parsing import from_plain
-from inrgan._typing import Tensor
 from inrgan.augmentation import symmetric_views
 from inrgan.capabilities import HasLongItems, HasSymmetries, HasTransforms
 from inrgan.domains import AbstractDomain

@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.errors import NonFiniteError, ShapeError
 
 

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from inrgan import Generator, cli, recipes
-from inrgan.training.state import load_state
+from inrgan.training.run_directory import load_state
 
 SIZES = {
     "image": ["--resolution", "16", "--batch", "8", "--kimg", "0.24"],

@@ -21,8 +21,8 @@ from _training import TRAINED, trained
 from inrgan import AudioModality, ImageModality, Modality, recipes
 from inrgan.analysis import Stages, observe_item, project, stages_of
 from inrgan.evaluation import held_out_source
+from inrgan.fitting import psnr
 from inrgan.inr import LayerWeights
-from inrgan.values import psnr
 
 ARMS: dict[str, Modality] = {
     "images": ImageModality(resolution=32),

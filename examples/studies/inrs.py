@@ -24,12 +24,12 @@ from inrgan import CriticSizes, Generator, GeneratorSizes, ImageModality, Traine
 from inrgan.analysis import exact_factors, linear_probe
 from inrgan.data import AbstractSource
 from inrgan.evaluation import held_out_source, observe_reals, render_fakes
+from inrgan.fitting import psnr
 from inrgan.inr import flat
 from inrgan.inrs import FitOptions, InrSource, NumberSpace, convert
 from inrgan.losses import LossOptions
 from inrgan.metrics import evaluate
 from inrgan.process import keep_freed_memory
-from inrgan.values import psnr
 from inrgan.views import View
 
 MODALITY = ImageModality(resolution=16)

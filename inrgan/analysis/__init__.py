@@ -3,7 +3,7 @@
 They know a generator as ``Stages`` only, and domains by their points: no modality is named here.
 """
 
-from inrgan.analysis.geometry import GeometryStudy, Known, study_geometry
+from inrgan.analysis.geometry import GeometryStudy, Known, exact_factors, linear_probe, moments, sketch, study_geometry
 from inrgan.analysis.interpolation import (
     ABRUPT,
     InterpolationStudy,
@@ -13,8 +13,7 @@ from inrgan.analysis.interpolation import (
     study_interpolation,
 )
 from inrgan.analysis.intervals import Growth, Interval, bootstrap, growth
-from inrgan.analysis.motion import Explained, explained_by_flow, measure_motion
-from inrgan.analysis.probes import exact_factors, linear_probe, moments, sketch
+from inrgan.analysis.motion import Explained, Warped, explained_by_flow, explained_by_warp, measure_motion
 from inrgan.analysis.projection import Observations, Projection, observe_item, project, read_observations
 from inrgan.analysis.records import (
     LayerSeries,
@@ -24,11 +23,9 @@ from inrgan.analysis.records import (
     read_records,
     read_spreads,
 )
-from inrgan.analysis.report import Page, Plot, require_plots
+from inrgan.analysis.report import Page, Plot, geometry_page, interpolation_page, require_plots, stability_page
 from inrgan.analysis.stability import Diverged, LayerHealth, StabilityStudy, first_to_diverge, study_stability
 from inrgan.analysis.stages import SPACES, STAGES, Stages, probe_view, some_points, stages_of
-from inrgan.analysis.study_pages import geometry_page, interpolation_page, stability_page
-from inrgan.analysis.warp import Warped, explained_by_warp
 from inrgan.inr import flat
 from inrgan.views import at_points
 

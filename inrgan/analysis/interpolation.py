@@ -7,8 +7,9 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.analysis.intervals import Interval, bootstrap
 from inrgan.analysis.stages import SPACES, STAGES, Stages
 from inrgan.errors import ConfigError

@@ -10,15 +10,15 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from inrgan._typing import Bool, Float, Tensor
 from inrgan.analysis.stages import Stages
 from inrgan.errors import ConfigError, DataError, NonFiniteError
-from inrgan.fitting import MAX_POINTS, FreeWeights, Latents, Targets, fit
+from inrgan.fitting import MAX_POINTS, FreeWeights, Latents, Targets, fit, psnr
 from inrgan.images import load_npy
 from inrgan.inr import LayerWeights, Weights
 from inrgan.modality import Modality
-from inrgan.values import psnr
 from inrgan.views import View, scattered
 
 _MAX_BYTES = 1 << 30

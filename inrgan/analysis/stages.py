@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
-from inrgan._typing import Int, Tensor
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.field import Field

@@ -1,8 +1,15 @@
 """Transforms of signals: augmentation of reals and fakes, and symmetries of reals."""
 
-from inrgan.augmentation.base import AbstractTransform, Augmentation, AugmentStrength, symmetric_views
+from inrgan.augmentation.base import (
+    AbstractTransform,
+    Affine,
+    Augmentation,
+    AugmentStrength,
+    Polarity,
+    Tint,
+    symmetric_views,
+)
 from inrgan.augmentation.box import Flip, QuarterTurn, Rotation, Scale, Shift
-from inrgan.augmentation.values import Affine, Polarity, Tint
 
 __all__ = [
     "AbstractTransform",

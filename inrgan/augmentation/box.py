@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Literal, final
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from inrgan._typing import Bool, Float, Tensor
 from inrgan.augmentation.base import AbstractTransform
 from inrgan.domains import Box
 from inrgan.errors import ConfigError

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from tyro.conf import Positional
 
-from inrgan._typing import Tensor
 from inrgan.analysis import (
     Known,
     Page,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from inrgan._parsing import parse_seeds
-from inrgan._typing import Tensor
 from inrgan.analysis import probe_view, stages_of
 from inrgan.capabilities import HasTime
 from inrgan.cli._common import AbstractRenderCommand

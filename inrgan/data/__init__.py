@@ -1,17 +1,13 @@
 """Reading data: archives of bytes, sources of decoded items, labels and the order of training."""
 
-from inrgan.data.archive import AbstractArchive, FolderArchive
-from inrgan.data.archive_source import ArchiveSource
-from inrgan.data.bad_files import BadFiles
-from inrgan.data.items import AbstractItem, AbstractLargeItem, ItemCache
+from inrgan.data.archive import AbstractArchive, FolderArchive, ZipArchive
+from inrgan.data.items import AbstractItem, AbstractLargeItem, BadFiles, ItemCache
 from inrgan.data.labels import Split, folder_labels, labels_of, pattern_labels, split
-from inrgan.data.opening import open_archive, open_source
-from inrgan.data.shards import ShardArchive
+from inrgan.data.opening import ArchiveSource, open_archive, open_source
+from inrgan.data.shards import ShardArchive, write_shards
 from inrgan.data.source import AbstractSource, AbstractSyntheticSource, SubsetSource, epoch_indices
 from inrgan.data.stream import StreamSource
 from inrgan.data.stream_shards import is_stream, reaches_out
-from inrgan.data.write_shards import write_shards
-from inrgan.data.zip_archive import ZipArchive
 
 __all__ = [
     "AbstractArchive",

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Shaped
+from torch import Tensor
 
-from inrgan._typing import Shaped, Tensor
 from inrgan.data.items import AbstractItem
 from inrgan.errors import ConfigError
 

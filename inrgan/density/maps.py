@@ -8,9 +8,10 @@ from typing import Protocol, TypeAlias, final, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from inrgan._parsing import parse_numbers
-from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain, Box
 from inrgan.errors import ConfigError, DataError, NonFiniteError, ShapeError
 

@@ -8,8 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.density.maps import Density, check_density
 from inrgan.domains import Box
 from inrgan.errors import ConfigError, MissingDependency, NonFiniteError, ShapeError

@@ -1,11 +1,10 @@
 """Parts that adapters build critics from."""
 
 from inrgan.discriminators.base import AbstractCritic, EqualizedConv, Padding, fold, halve, pool_to, slope_channels
+from inrgan.discriminators.parts import PeriodTrunk, SlicesCritic, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators.patch import AbstractPatchCritic, PatchCritic
-from inrgan.discriminators.periods import PeriodTrunk, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators.residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
 from inrgan.discriminators.scattered import PointBlock, ScatteredCritic
-from inrgan.discriminators.slices import SlicesCritic
 from inrgan.discriminators.weights import FlatWeightCritic, UnitWeightCritic
 from inrgan.layers import EqualizedLinear, leaky_relu
 

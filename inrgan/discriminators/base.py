@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from einops import rearrange
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.views import View
 
 

@@ -4,9 +4,9 @@ import abc
 import math
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.discriminators.base import Padding
 from inrgan.discriminators.residual import ResidualTrunk, label_score
 from inrgan.domains import AbstractDomain

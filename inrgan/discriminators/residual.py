@@ -4,10 +4,10 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.discriminators.base import AbstractCritic, EqualizedConv, Padding, constant, halve, pool_to
 from inrgan.errors import ShapeError
 from inrgan.layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu

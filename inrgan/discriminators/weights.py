@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.discriminators.base import AbstractCritic
 from inrgan.discriminators.residual import label_score
 from inrgan.errors import ShapeError

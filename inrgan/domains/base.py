@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from inrgan._typing import Bool, Float, Tensor
 from inrgan.errors import ConfigError
 from inrgan.views import View
 

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from inrgan._typing import Bool, Float, Tensor
 from inrgan.domains.base import AbstractDomain
 from inrgan.domains.box_lattice import BoxLattice
 from inrgan.errors import ConfigError, ShapeError

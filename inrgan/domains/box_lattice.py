@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from itertools import product
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains.base import AbstractLattice, AbstractStencil
-from inrgan.resampling.axis_maps import NARROW, BandedMap, DenseMap
+from inrgan.resampling.kernels import NARROW, BandedMap, DenseMap
 from inrgan.views import View, product_view, scattered
 
 

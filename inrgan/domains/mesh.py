@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.errors import ConfigError, DataError, MissingDependency, NonFiniteError, ShapeError
 
 _SLIVER = 1e-12

@@ -5,8 +5,9 @@ import math
 from typing import final
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.domains.mesh import TriangleMesh
 from inrgan.domains.point_lattice import longest_axis, near_pairs
 

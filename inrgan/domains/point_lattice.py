@@ -1,8 +1,9 @@
 """Interpolation from nodes that lie scattered, nearly evenly, on a surface, and the search for their neighbors."""
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.domains.base import AbstractLattice, AbstractStencil
 from inrgan.views import View, directions, scattered
 

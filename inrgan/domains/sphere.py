@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains.base import AbstractDomain
+from inrgan.domains.charts import EquirectangularCarry, frame, tangent_points, to_directions
 from inrgan.domains.point_lattice import PointLattice
-from inrgan.domains.sphere_charts import EquirectangularCarry, frame, tangent_points, to_directions
 from inrgan.errors import ConfigError, ShapeError
 from inrgan.views import View
 

@@ -4,9 +4,10 @@ import functools
 import math
 
 import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
 
-from inrgan._typing import Float, Shaped, Tensor
-from inrgan.domains.sphere_charts import carry_equirectangular
+from inrgan.domains.charts import carry_equirectangular
 from inrgan.errors import ConfigError
 from inrgan.resampling import fade, lanczos
 from inrgan.views import View, directions

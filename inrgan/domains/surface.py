@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import final
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from inrgan._typing import Float, Int, Tensor
-from inrgan.domains.atlas import Frames, cell_areas, cover, farthest_points, frames, tangent_grid
 from inrgan.domains.base import AbstractDomain
+from inrgan.domains.charts import Frames, cell_areas, cover, farthest_points, frames, tangent_grid
 from inrgan.domains.mesh import TriangleMesh, check_precision, read_mesh
 from inrgan.domains.point_cloud import AbstractSurfaceSignal, PointCloud, SurfaceCarry, SurfaceCloud
 from inrgan.domains.point_lattice import PointLattice

@@ -1,9 +1,8 @@
 """Coordinates to features, band-limited by the view."""
 
 from inrgan.encodings.base import AbstractEncoding, DirectionalEncoding, JoinedEncoding
-from inrgan.encodings.fourier import FourierEncoding, SineEncoding, plane_waves
+from inrgan.encodings.fourier import FourierEncoding, PeriodEncoding, SineEncoding, plane_waves
 from inrgan.encodings.harmonics import SphericalHarmonics, real_harmonics
-from inrgan.encodings.periods import PeriodEncoding
 from inrgan.encodings.travelling import AxisPaths, Path, TravellingEncoding
 from inrgan.resampling import fade
 

@@ -3,8 +3,9 @@
 import math
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.encodings.base import AbstractEncoding
 from inrgan.errors import ConfigError
 from inrgan.resampling import fade

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.encodings.base import AbstractEncoding
 from inrgan.encodings.fourier import Carried, FourierEncoding, plane_waves
 from inrgan.errors import ConfigError

@@ -1,8 +1,13 @@
 """From latents to weights."""
 
-from inrgan.hypernetwork.base import AbstractHypernetwork, demodulate
 from inrgan.hypernetwork.mapping import MappingNetwork
-from inrgan.hypernetwork.modulation import FactorizedHypernetwork, FullHypernetwork, StyleHypernetwork
+from inrgan.hypernetwork.modulation import (
+    AbstractHypernetwork,
+    FactorizedHypernetwork,
+    FullHypernetwork,
+    StyleHypernetwork,
+    demodulate,
+)
 
 __all__ = [
     "AbstractHypernetwork",

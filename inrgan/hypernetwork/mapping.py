@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
-from inrgan._typing import Bool, Float, Int, Tensor
 from inrgan.layers import EqualizedLinear, leaky_relu, rms_normalize
 
 

@@ -6,13 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from inrgan.errors import ConfigError, MissingDependency, ShapeError
+from inrgan.errors import ConfigError, MissingDependency, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
-from inrgan.values import to_bytes
 
 WRITE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy")
 ANIMATION_SUFFIXES = (".gif", ".mp4")
@@ -28,6 +28,21 @@ _OPTIONS = {
     ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
     ".webp": ("WEBP", {"lossless": True}),
 }
+
+
+def to_bytes(values: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
+    """Round -1 to 1 to 0 to 255, clamping what lies outside.
+
+    Raises:
+        NonFiniteError: a value is NaN or infinite.
+
+    Example:
+        >>> to_bytes(torch.zeros(3, 8, 8)).shape
+        torch.Size([3, 8, 8])
+    """
+    if not torch.isfinite(values).all():
+        raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
+    return ((values.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def write_image(values: Float[Tensor, "C H W"], path: str | Path) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.layers import rms_normalize
 from inrgan.views import View
 

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, PeriodEncoding
 from inrgan.errors import ConfigError

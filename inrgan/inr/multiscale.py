@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain, AbstractStencil
 from inrgan.encodings import AbstractEncoding, AxisPaths, TravellingEncoding
 from inrgan.errors import ConfigError

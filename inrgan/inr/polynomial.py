@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Tensor
 from inrgan.encodings import AbstractEncoding
 from inrgan.errors import ConfigError
 from inrgan.inr.base import SILU_GAIN, AbstractINR, LayerSpec, LayerUnits, Units, Weights, by_blocks, linear, normalize

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from inrgan._parsing import to_plain
 from inrgan._random import step_generator
-from inrgan._typing import Float, Tensor
 from inrgan.checkpoint import load_latents
 from inrgan.data import AbstractSource
 from inrgan.errors import ConfigError, DataError, InrganError
 from inrgan.field import Field
 from inrgan.files import write_json
-from inrgan.fitting import FreeWeights, Latents, Targets, fit
+from inrgan.fitting import FreeWeights, Latents, Targets, fit, psnr
 from inrgan.generator import Generator
 from inrgan.inr import LayerWeights, Weights
 from inrgan.inrs.folder import REPORT, Batch, Entry, InrFolder
 from inrgan.inrs.initialization import (
+    FitOptions,
     independent_start,
     initial_latents,
     initial_weights,
@@ -31,11 +33,9 @@ from inrgan.inrs.initialization import (
     shared_start,
     signal_of,
 )
-from inrgan.inrs.options import FitOptions
 from inrgan.modality import Modality
 from inrgan.process import progress_bar
 from inrgan.sizes import GeneratorSizes
-from inrgan.values import psnr
 
 _STATISTICS = 1024
 """Number of functions whose mean and standard deviation the generator for trainings is given."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from inrgan._typing import Float, Tensor
+from jaxtyping import Float
+from torch import Tensor
+
 from inrgan.checkpoint import save_latents
 from inrgan.errors import CheckpointError, ConfigError, DataError, RunDirectoryError, WriteError
 from inrgan.files import LockedFolder, read_json, write_json

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.checkpoint import load_latents, load_w
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, FlatWeightCritic, UnitWeightCritic

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.config import TrainConfig
 from inrgan.discriminators import AbstractCritic
 from inrgan.domains import AbstractDomain

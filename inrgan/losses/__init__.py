@@ -8,13 +8,11 @@ from inrgan.losses.adversarial import (
 )
 from inrgan.losses.base import AbstractTerm
 from inrgan.losses.dense_patch import DensePatchTerm
-from inrgan.losses.full_signal import FullSignalTerm
+from inrgan.losses.full_signal import FullSignalTerm, PointsTerm, variable_density
 from inrgan.losses.gradient_penalty import gradient_penalty
 from inrgan.losses.path_length import PathLengthRegularizer, path_length_penalty, path_lengths
-from inrgan.losses.points import PointsTerm
 from inrgan.losses.random_resolution import random_resolution
 from inrgan.losses.terms import LOSSES, LossOptions, check_names, term_weight, terms
-from inrgan.losses.variable_density import variable_density
 
 __all__ = [
     "LOSSES",

@@ -4,9 +4,10 @@ import abc
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.views import View
 

@@ -1,8 +1,9 @@
 """The dense-patch loss: detail, judged patch by patch, conditioned on global context."""
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.losses.base import AbstractTerm
 from inrgan.samplers import DensePatch

@@ -3,8 +3,9 @@
 from typing import Any, final
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from inrgan._typing import Bool, Float, Tensor
 from inrgan.views import View
 
 

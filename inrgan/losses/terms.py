@@ -8,10 +8,8 @@ from inrgan._parsing import to_plain
 from inrgan.errors import ConfigError
 from inrgan.losses.base import AbstractTerm
 from inrgan.losses.dense_patch import DensePatchTerm
-from inrgan.losses.full_signal import FullSignalTerm
-from inrgan.losses.points import PointsTerm
+from inrgan.losses.full_signal import FullSignalTerm, PointsTerm, variable_density
 from inrgan.losses.random_resolution import random_resolution
-from inrgan.losses.variable_density import variable_density
 from inrgan.samplers import AbstractSampler, FullGrid
 
 LOSSES = ("full", "random-resolution", "variable-density", "points", "dense-patch", "weights")

@@ -1,22 +1,36 @@
 """Distances between sets of real and generated signals, and how they were measured."""
 
 from inrgan.metrics.comparison import Comparison, Metric, Protocol, Score, scores_table
-from inrgan.metrics.coverage import (
+from inrgan.metrics.feature_scores import (
     DensityCoverage,
     DifferentBins,
     PrecisionRecall,
     density_coverage,
     different_bins,
+    frechet_distance,
+    frechet_distance_of_moments,
+    is_full_rank,
+    kernel_distance,
     precision_recall,
 )
-from inrgan.metrics.distances import frechet_distance, frechet_distance_of_moments, is_full_rank, kernel_distance
-from inrgan.metrics.features import AbstractFeatures, RandomConvFeatures
-from inrgan.metrics.inception import InceptionFeatures, InceptionWeightsMissing, find_inception_weights
+from inrgan.metrics.features import (
+    AbstractFeatures,
+    InceptionFeatures,
+    InceptionWeightsMissing,
+    RandomConvFeatures,
+    find_inception_weights,
+)
 from inrgan.metrics.labels import LabelAccuracy, label_accuracy
-from inrgan.metrics.pyramid import count_levels, laplacian_pyramid, reconstruct
 from inrgan.metrics.scoring import evaluate, known_metrics
 from inrgan.metrics.spectrum import RadialSpectrum, mean_power, radial_spectrum, spectrum_distance
-from inrgan.metrics.swd import SlicedWasserstein, sliced_distance, sliced_wasserstein
+from inrgan.metrics.swd import (
+    SlicedWasserstein,
+    count_levels,
+    laplacian_pyramid,
+    reconstruct,
+    sliced_distance,
+    sliced_wasserstein,
+)
 
 __all__ = [
     "AbstractFeatures",

@@ -1,8 +1,9 @@
 """Checks of two sets before they are compared."""
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.errors import DeviceError, NonFiniteError, ShapeError
 
 

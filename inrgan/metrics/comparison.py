@@ -8,16 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, final
 
-from inrgan._typing import Tensor
+from torch import Tensor
+
 from inrgan.errors import NonFiniteError
-from inrgan.metrics.coverage import (
+from inrgan.metrics.feature_scores import (
     DensityCoverage,
     PrecisionRecall,
     density_coverage,
     precision_recall,
 )
-from inrgan.metrics.features import AbstractFeatures, RandomConvFeatures
-from inrgan.metrics.inception import InceptionFeatures
+from inrgan.metrics.features import AbstractFeatures, InceptionFeatures, RandomConvFeatures
 from inrgan.views import View
 
 Protocol = dict[str, str | int | float | bool]

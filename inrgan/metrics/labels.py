@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import final
 
 import torch
+from jaxtyping import Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 from torch.nn import functional as F
 
-from inrgan._typing import Float, Int, Tensor
 from inrgan.errors import ConfigError
 from inrgan.files import replacing
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.errors import ConfigError
 from inrgan.metrics.checks import check_finite, check_signals
 from inrgan.metrics.comparison import DC_K, PR_K, Comparison, Metric, Protocol, Score
-from inrgan.metrics.coverage import different_bins
-from inrgan.metrics.distances import frechet_distance, is_full_rank, kernel_distance
+from inrgan.metrics.feature_scores import different_bins, frechet_distance, is_full_rank, kernel_distance
 from inrgan.metrics.features import AbstractFeatures
 from inrgan.metrics.labels import label_accuracy
 from inrgan.metrics.spectrum import spectrum_distance

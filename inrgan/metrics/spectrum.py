@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.metrics.checks import check_signals
 
 _ITEMS_AT_ONCE = 64

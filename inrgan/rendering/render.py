@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from inrgan._parsing import to_plain
-from inrgan._typing import Tensor
 from inrgan.checkpoint import one_function
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError, NonFiniteError, WriteError
 from inrgan.field import block_sides
 from inrgan.generator import Generator
+from inrgan.images import to_bytes
 from inrgan.process import progress_bar
 from inrgan.rendering.formats import writer_for
 from inrgan.rendering.tiles import Index, Pyramid, TileStore
 from inrgan.rendering.writers import Placement, assemble, check_free, publish
-from inrgan.values import to_bytes
 
 _PROBES = 16
 """Number of tiles, spread over the render, from which the disk space of all tiles is estimated."""

@@ -1,8 +1,7 @@
 """Resampling of signals on a box, anti-aliased to a view's spacing; and the band limit that encodings share."""
 
-from inrgan.resampling.box import BoxCarry, box_carry, carry
+from inrgan.resampling.box import BoxCarry, box_carry, carry, resample, resample_long
 from inrgan.resampling.kernels import KaiserSinc, axis_matrix, fade, lanczos, reached
-from inrgan.resampling.signals import resample, resample_long
 
 __all__ = [
     "BoxCarry",

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from inrgan._typing import Float, Tensor
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError
 from inrgan.samplers.grids import AbstractSampler

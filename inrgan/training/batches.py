@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from inrgan._random import step_generator
-from inrgan._typing import Float, Int, Tensor
 from inrgan.augmentation import AbstractTransform, Augmentation
 from inrgan.capabilities import HasFieldLoss, HasPartialObservations
 from inrgan.config import TrainConfig

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, final
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
-from inrgan._typing import Tensor
 from inrgan.errors import ConfigError
 
 T = TypeVar("T")

@@ -15,11 +15,11 @@ from typing import Any, final
 
 import torch
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from inrgan._random import step_generator
-from inrgan._typing import Tensor
 from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource
 from inrgan.process import progress_bar

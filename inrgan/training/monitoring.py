@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, final
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from inrgan._typing import Float, Tensor
 from inrgan.errors import CheckpointError
 from inrgan.field import Field
 from inrgan.training.batches import MicroBatch, TermBatch

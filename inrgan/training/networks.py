@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol, final
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from inrgan._random import step_generator
-from inrgan._typing import Float, Int, Tensor
 from inrgan.capabilities import HasPartialObservations, HasRegionsOfInterest
 from inrgan.checkpoint import load_generator, resolve
 from inrgan.config import TrainConfig

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
 
 # One operation for all tensors instead of one for each.
 from torch import _foreach_copy_ as _copy_  # pyright: ignore[reportPrivateImportUsage]
@@ -13,9 +15,7 @@ from torch import _foreach_lerp as _lerp  # pyright: ignore[reportPrivateImportU
 from torch import _foreach_lerp_ as _lerp_  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_norm as _norms  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_sub as _subtract  # pyright: ignore[reportPrivateImportUsage]
-from torch import nn
 
-from inrgan._typing import Bool, Float, Tensor
 from inrgan.training.distribution import Ranks
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from inrgan._random import step_generator
-from inrgan._typing import Float, Int, Tensor
 from inrgan.augmentation import symmetric_views
 from inrgan.capabilities import HasLongItems, HasPartialObservations, HasRegionsOfInterest, HasSymmetries
 from inrgan.data import AbstractItem, AbstractSource, ItemCache

@@ -12,9 +12,9 @@ from itertools import chain
 from typing import Any, final
 
 import torch
-from torch import nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
-from inrgan._typing import Bool, Float, Int, Tensor
 from inrgan.capabilities import HasFieldLoss
 from inrgan.config import TrainConfig
 from inrgan.field import Field

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from inrgan._typing import Tensor
 from inrgan.augmentation import Augmentation, AugmentStrength
 from inrgan.capabilities import HasTransforms
 from inrgan.config import TrainConfig
@@ -25,8 +24,7 @@ from inrgan.training.logging import AbstractLogger, Logger, NullLogger, memory, 
 from inrgan.training.monitoring import IN_A_ROW, Health, diagnose, layer_histograms, layer_measures
 from inrgan.training.networks import Networks, check_term, extra_terms, pick_device
 from inrgan.training.reals import Reals
-from inrgan.training.run_directory import check_same_run, open_run
-from inrgan.training.state import has_state, load_last_state, save_state
+from inrgan.training.run_directory import check_same_run, has_state, load_last_state, open_run, save_state
 from inrgan.training.step import StepResult, TrainingStep
 
 TICK_SECONDS = 2.0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from bitwise import same
 
-from inrgan.training.state import load_state
+from inrgan.training.run_directory import load_state
 
 HERE = Path(__file__).parent
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 CORE, ADAPTERS = ROOT / "inrgan", ROOT / "modalities" / "inrgan_modalities"
 
 # What each part may import, beside itself and what everyone may.
-EVERYONE = {"errors", "_typing", "_random", "files", "values", "process"}
+EVERYONE = {"errors", "_random", "files", "process"}
 ALLOWED = {
     "views": set(),
     "domains": {"views", "resampling"},
@@ -35,7 +35,7 @@ ALLOWED = {
     "losses": {"views", "samplers", "domains", "_parsing"},
     "augmentation": {"views", "domains"},
     "data": {"views", "resampling"},
-    "metrics": {"views", "domains"},
+    "metrics": {"views", "domains", "images"},
     "sizes": set(),
     "capabilities": {"views", "encodings", "augmentation", "field"},
     "modality": {
@@ -57,7 +57,7 @@ ALLOWED = {
     "recipes": {"config", "losses", "modality", "sizes"},
     "interpolation": {"views"},
     "fitting": {"views", "inr", "hypernetwork"},
-    "rendering": {"domains", "field", "generator", "checkpoint", "_parsing"},
+    "rendering": {"domains", "field", "generator", "checkpoint", "images", "_parsing"},
     "inrs": {
         "config",
         "generator",

@@ -19,7 +19,7 @@ from inrgan.errors import ConfigError
 from inrgan.inr import HarmonicBankINR, LayerWeights
 from inrgan.inr.base import soft_clip
 from inrgan.resampling import KaiserSinc, axis_matrix, carry, resample_long
-from inrgan.resampling.axis_maps import BandedMap
+from inrgan.resampling.kernels import BandedMap
 from inrgan.views import scattered
 
 TIME = Box(1, lower=(0.0,), upper=(0.512,), precision=torch.float64)

@@ -14,7 +14,7 @@ from toy_modalities import _Toy
 from inrgan import Box, Generator
 from inrgan.data import FolderArchive, open_archive
 from inrgan.discriminators import SlicesCritic
-from inrgan.discriminators.slices import _groups
+from inrgan.discriminators.parts import _groups
 from inrgan.domains.box_lattice import _GatherStencil, _LocalStencil, _ProductStencil
 from inrgan.encodings import AxisPaths, FourierEncoding, Path, TravellingEncoding
 from inrgan.errors import ConfigError, DataError, ShapeError

@@ -22,10 +22,10 @@ from toy_modalities import BlobModality, ToneModality
 from inrgan import Field, Generator, ImageModality
 from inrgan.cli import main
 from inrgan.errors import ConfigError, MissingDependency, NonFiniteError, ShapeError, WriteError
+from inrgan.images import to_bytes
 from inrgan.rendering import RENDER_SUFFIXES, partial_folder, render_file
 from inrgan.rendering.render import fingerprint
 from inrgan.rendering.tiles import Pyramid, TileStore, halve
-from inrgan.values import to_bytes
 
 SHAPE = (530, 300)  # 3 x 2 tiles, of which most are cut by a border
 HAS_ZARR = sys.version_info >= (3, 11)  # releases of zarr for older versions lack the format

@@ -8,7 +8,7 @@ import inrgan
 from inrgan import CriticSizes, GeneratorSizes, TrainConfig, Trainer
 from inrgan.errors import CheckpointError
 from inrgan.losses import LossOptions
-from inrgan.training.state import load_state, save_state
+from inrgan.training.run_directory import load_state, save_state
 
 STEPS = 6
 SMALL = {

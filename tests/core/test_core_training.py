@@ -34,7 +34,7 @@ from inrgan.losses import LossOptions
 from inrgan.training import RunDirectory, pick_device, update_ema
 from inrgan.training import trainer as ticks
 from inrgan.training.reals import Reals
-from inrgan.training.state import load_state, save_state
+from inrgan.training.run_directory import load_state, save_state
 
 
 def lines(run):

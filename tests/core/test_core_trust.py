@@ -22,7 +22,7 @@ from inrgan.training import RunDirectory, monitoring
 from inrgan.training import state as states
 from inrgan.training import trainer as trainer_module
 from inrgan.training.monitoring import diagnose, gradient_measures, layer_measures, measures
-from inrgan.training.state import load_last_state, load_state, previous_state, save_state
+from inrgan.training.run_directory import load_last_state, load_state, previous_state, save_state
 
 CPU = torch.device("cpu")
 

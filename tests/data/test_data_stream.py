@@ -21,7 +21,7 @@ from inrgan.data import FolderArchive, StreamSource, is_stream, open_archive, re
 from inrgan.data import stream_shards as shard_module
 from inrgan.data.stream_shards import read_shard
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, MissingDependency
-from inrgan.training.state import load_state
+from inrgan.training.run_directory import load_state
 
 pytest.importorskip("webdataset")
 COUNT = 40

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError, WriteError
-from inrgan.images import tile, write_animation, write_image
-from inrgan.values import to_bytes
+from inrgan.images import tile, to_bytes, write_animation, write_image
 
 
 def values(*shape):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from inrgan.errors import DataError, MissingDependency, ShapeError
+from inrgan.images import to_bytes
 from inrgan.metrics import (
     InceptionFeatures,
     evaluate,
@@ -11,8 +12,7 @@ from inrgan.metrics import (
     frechet_distance,
     kernel_distance,
 )
-from inrgan.metrics.inception import WEIGHTS_FILE
-from inrgan.values import to_bytes
+from inrgan.metrics.features import WEIGHTS_FILE
 
 CPU = torch.device("cpu")
 

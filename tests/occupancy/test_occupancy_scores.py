@@ -24,8 +24,8 @@ from inrgan_modalities.occupancy._points import surface_points
 from inrgan_modalities.occupancy._shade import sheet, turntable
 
 from inrgan.errors import DataError, MissingDependency, NonFiniteError, ShapeError
+from inrgan.images import to_bytes
 from inrgan.metrics import Comparison, evaluate, frechet_distance
-from inrgan.values import to_bytes
 
 
 def sets(count, points, seed):

@@ -22,8 +22,8 @@ from smooth_fields import centres, harmonic, smooth
 from inrgan import Sphere
 from inrgan.domains import fejer_weights
 from inrgan.errors import DataError, ShapeError
+from inrgan.images import to_bytes
 from inrgan.metrics import Comparison, evaluate, frechet_distance, sliced_wasserstein
-from inrgan.values import to_bytes
 from inrgan.views import scattered
 
 H = 32

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan.errors import ConfigError, MissingDependency
-from inrgan.values import to_bytes
+from inrgan.images import to_bytes
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

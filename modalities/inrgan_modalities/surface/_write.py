@@ -11,8 +11,7 @@ from torch import Tensor
 from inrgan.domains import Surface
 from inrgan.errors import MissingDependency, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
-from inrgan.images import ANIMATION_SUFFIXES, tile, write_animation, write_image
-from inrgan.values import to_bytes
+from inrgan.images import ANIMATION_SUFFIXES, tile, to_bytes, write_animation, write_image
 from inrgan_modalities.surface._images import on_mesh, shaded, turntable
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")

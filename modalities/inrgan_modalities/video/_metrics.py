@@ -9,8 +9,8 @@ import torch
 from einops import rearrange
 
 from inrgan.errors import ConfigError, MissingDependency, ShapeError
+from inrgan.images import to_bytes
 from inrgan.metrics import Comparison, Metric, RandomConvFeatures, frechet_distance, sliced_wasserstein
-from inrgan.values import to_bytes
 
 Protocol = dict[str, str | int | float | bool]
 
