@@ -232,8 +232,8 @@ class WavWriter(AbstractWriter):
             file.setsampwidth(2)
             file.setframerate(round(rate))
             for index in pyramid.indices(0):
-                tile = np.clip(pyramid.tile(0, index), -1, 1) * 32767
-                file.writeframes(np.round(rearrange(tile, "c t -> t c")).astype("<i2").tobytes())
+                tile = np.clip(pyramid.tile(0, index).astype(np.float32), -1, 1)
+                file.writeframes(np.round(rearrange(tile, "c t -> t c") * 32767).astype("<i2").tobytes())
                 tick()
 
 
