@@ -22,7 +22,7 @@ from inrgan.files import read_json, replacing, write_json
 from inrgan.inr import AbstractINR, LayerWeights, Weights
 from inrgan.modality import Modality
 from inrgan.registry import rebuild
-from inrgan.sizes import GeneratorSizes
+from inrgan.sizes import GeneratorSizes, current_sizes
 
 FORMAT = "inrgan-generator"
 VERSION = 1
@@ -145,7 +145,7 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
             where=folder,
             modality_name=str(data["modality"]["name"]),
             arguments=dict(data["modality"]["arguments"]),
-            sizes=from_plain(GeneratorSizes, data["generator"], what=f"the generator in {config_path}"),
+            sizes=from_plain(GeneratorSizes, current_sizes(data["generator"]), what=f"the generator in {config_path}"),
             labels=tuple(str(label) for label in data["labels"]),
         )
     except InrganError:

@@ -13,7 +13,7 @@ from inrgan.data import reaches_out
 from inrgan.errors import ConfigError
 from inrgan.losses import LossOptions, check_names
 from inrgan.modality import Modality
-from inrgan.sizes import CriticSizes, GeneratorSizes, Preset, critic_preset
+from inrgan.sizes import CriticSizes, GeneratorSizes, Preset, critic_preset, current_sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,9 @@ class TrainConfig:
                 "or contact another machine; if that is what you want, say so yourself: --data and the same words"
             )
         if values.get("generator") is not None:
-            values["generator"] = from_plain(GeneratorSizes, values["generator"], what="the run's generator")
+            values["generator"] = from_plain(
+                GeneratorSizes, current_sizes(values["generator"]), what="the run's generator"
+            )
         if values.get("critic") is not None:
             values["critic"] = from_plain(CriticSizes, values["critic"], what="the run's critic")
         values["views"] = from_plain(LossOptions, values.get("views", {}), what="the run's views")

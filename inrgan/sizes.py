@@ -1,6 +1,6 @@
 """Network sizes, and the table of presets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -49,8 +49,6 @@ class GeneratorSizes:
         return max(1, self.z_dim // 4), max(1, self.w_dim // 4)
 
     def __post_init__(self):
-        if self.backbone == "carriers":  # the name in earlier versions
-            object.__setattr__(self, "backbone", "harmonic-bank")
         sizes = {
             "z_dim": self.z_dim, "w_dim": self.w_dim, "mapping_depth": self.mapping_depth, "rank": self.rank,
             "widths": min(self.widths, default=0), "depths": min(self.depths, default=0),
@@ -65,6 +63,18 @@ class GeneratorSizes:
             )
         if not 0 < self.mapping_rate < float("inf") or self.classes < 0:
             raise ConfigError(f"mapping_rate is {self.mapping_rate}, classes {self.classes}; expected positive numbers")
+
+
+def current_sizes(data: Any) -> Any:
+    """Plain values of ``GeneratorSizes`` from a file, with names of earlier versions replaced by those of today.
+
+    Example:
+        >>> current_sizes({"backbone": "carriers"})
+        {'backbone': 'harmonic-bank'}
+    """
+    if isinstance(data, Mapping) and data.get("backbone") == "carriers":
+        return {**data, "backbone": "harmonic-bank"}
+    return data
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from inrgan import CriticSizes, Field, Generator, GeneratorSizes, ImageModality,
 from inrgan.capabilities import MovesAlongAxis
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.field import blocks
-from inrgan.inr import _base
+from inrgan.inr import base
 from inrgan.registry import modality_class, modality_names
 from inrgan.views import scattered
 
@@ -101,7 +101,7 @@ def test_blocks_of_points_change_nothing(backbone, monkeypatch):
     view, weights = G.modality.domain.grid((20, 24)), G.sample([0, 1]).weights
     whole = G.inr(view, weights).detach()
     for numbers in (100, 3001, 1 << 20):
-        monkeypatch.setitem(_base.BLOCK, "cpu", numbers)
+        monkeypatch.setitem(base.BLOCK, "cpu", numbers)
         with torch.no_grad():
             close(G.inr(view, weights), whole)
 

@@ -19,7 +19,7 @@ from inrgan import CriticSizes, Generator, GeneratorSizes, TrainConfig, Trainer
 from inrgan.cli import main
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, RunDirectoryError, WriteError
 from inrgan.training import RunDirectory, monitoring
-from inrgan.training import state as states
+from inrgan.training import run_directory as states
 from inrgan.training import trainer as trainer_module
 from inrgan.training.monitoring import diagnose, gradient_measures, layer_measures, measures
 from inrgan.training.run_directory import load_last_state, load_state, previous_state, save_state
