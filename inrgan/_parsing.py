@@ -30,7 +30,7 @@ def from_plain(cls: type[T], data: Any, *, what: str) -> T:
     """The inverse of ``to_plain``; lists become tuples.
 
     Raises:
-        ConfigError: a name is unknown or missing, or a value is not of its default's type.
+        ConfigError: A name is unknown or missing, or a value is not of its default's type.
     """
     assert dataclasses.is_dataclass(cls), f"{cls.__name__} must be a dataclass"
     if not isinstance(data, Mapping):
@@ -60,7 +60,7 @@ def parse_seeds(text: str) -> list[int]:
     """``0-3,7`` to [0, 1, 2, 3, 7].
 
     Raises:
-        ConfigError: anything else.
+        ConfigError: Anything else.
 
     Example:
         >>> parse_seeds("0-3,7")
@@ -82,7 +82,7 @@ def parse_shape(text: str | None, *, domain: AbstractDomain, default: int) -> tu
     """``512`` (shortest side) or ``512x1024`` (rows x columns) to an array shape.
 
     Raises:
-        ConfigError: anything else, a size of 0, or the wrong number of sizes.
+        ConfigError: Anything else, a size of 0, or the wrong number of sizes.
 
     Example:
         >>> parse_shape("48x64", domain=Box(2), default=32)
@@ -104,7 +104,7 @@ def parse_numbers(text: str, *, what: str) -> Sequence[float]:
     """``-1,-1,0,0.5`` to numbers.
 
     Raises:
-        ConfigError: an entry is not a number.
+        ConfigError: An entry is not a number.
 
     Example:
         >>> parse_numbers("-1,0.5", what="region")

@@ -54,8 +54,8 @@ class GeneratorFile:
         """The adapter, rebuilt from its name and arguments.
 
         Raises:
-            UnknownModality: no adapter has the name.
-            ConfigError: the arguments do not fit the adapter.
+            UnknownModality: No adapter has the name.
+            ConfigError: The arguments do not fit the adapter.
         """
         return rebuild(self.modality_name, self.arguments)
 
@@ -63,7 +63,7 @@ class GeneratorFile:
         """Put the weights in place.
 
         Raises:
-            CheckpointError: names or shapes differ from what the configuration describes.
+            CheckpointError: Names or shapes differ from what the configuration describes.
         """
         try:
             module.load_state_dict(tensors)
@@ -97,7 +97,7 @@ def resolve(name: str | Path) -> Path:
     """The folder of the generator that a path, a run directory or a Hub id names.
 
     Raises:
-        CheckpointError: nothing is there.
+        CheckpointError: Nothing is there.
     """
     path = Path(name)
     if path.is_dir():
@@ -113,7 +113,7 @@ def newest_snapshot(run: Path) -> Path:
     """The newest complete snapshot of a run directory.
 
     Raises:
-        CheckpointError: it has none.
+        CheckpointError: It has none.
     """
     snapshots = sorted((p for p in run.glob("snapshot-*") if _holds(p)), key=lambda p: (len(p.name), p.name))
     if not snapshots:
@@ -125,7 +125,7 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     """Read a folder's configuration and weights.
 
     Raises:
-        CheckpointError: a file is missing, corrupt, truncated, foreign, or holds values that are not finite.
+        CheckpointError: A file is missing, corrupt, truncated, foreign, or holds values that are not finite.
     """
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
     try:
@@ -197,7 +197,7 @@ def save_latents(
         generator: Generator that the latents belong to.
 
     Raises:
-        WriteError: the file cannot be written.
+        WriteError: The file cannot be written.
 
     Example:
         >>> save_latents("cat.safetensors", G.sample_w([0]), generator=G)
@@ -219,7 +219,7 @@ def load_latents(path: str | Path, generator: LatentGenerator) -> Field:
         generator: Generator that the latents belong to.
 
     Raises:
-        CheckpointError: the file is missing, corrupt, not finite, or of another generator.
+        CheckpointError: The file is missing, corrupt, not finite, or of another generator.
 
     Example:
         >>> load_latents("cat.safetensors", G).render((64, 64)).shape
@@ -240,7 +240,7 @@ def load_w(path: str | Path, generator: LatentGenerator) -> Float[Tensor, "B W"]
         generator: Generator that the latents belong to.
 
     Raises:
-        CheckpointError: the file is missing, corrupt, not finite, or of another generator.
+        CheckpointError: The file is missing, corrupt, not finite, or of another generator.
 
     Example:
         >>> load_w("cat.safetensors", G).shape
@@ -273,7 +273,7 @@ def one_function(path: str | Path, generator: LatentGenerator) -> Field:
     """The function in a file that holds exactly one.
 
     Raises:
-        CheckpointError: as for ``load_latents``, or there are several.
+        CheckpointError: As for ``load_latents``, or there are several.
 
     Example:
         >>> len(one_function("cat.safetensors", G))

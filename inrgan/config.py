@@ -21,7 +21,7 @@ class TrainConfig:
     """Training configuration; runs with equal configurations are equal bit for bit on a CPU.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: A number is out of range.
 
     Example:
         >>> TrainConfig(modality=ImageModality(resolution=32), preset="tiny", kimg=10).batch
@@ -174,7 +174,7 @@ class TrainConfig:
             given: Data that the user asked for, instead of those in the file; None to use the file's.
 
         Raises:
-            ConfigError: an entry is unknown or has the wrong type, or the file names a command or an address.
+            ConfigError: An entry is unknown or has the wrong type, or the file names a command or an address.
         """
         values: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in data.items()}
         values["modality"] = modality

@@ -92,7 +92,7 @@ def uniform_pace(
 ) -> Float[Tensor, "S W"]:
     """Resample a path so that the signal changes at a constant speed.
 
-    The change between neighbouring points of the path is measured as the root mean square over the view, and its
+    The change between neighboring points of the path is measured as the root mean square over the view, and its
     running sum inverted: arc length, measured in the signal. Each round measures at the points of the one before, which
     are dense where the signal changes fast: a change between two points of the first round is resolved in the next.
 

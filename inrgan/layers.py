@@ -19,11 +19,11 @@ class EqualizedLinear(nn.Module):
     Every layer then learns at the same relative speed under Adam. (Karras et al. 2018, sec. 4.1.)
 
     Args:
-        inputs: width of the input.
-        outputs: width of the output.
-        bias: initial value of every bias.
-        gain: multiplies the initial standard deviation of the output.
-        rate: learning rate relative to the other layers.
+        inputs: Width of the input.
+        outputs: Width of the output.
+        bias: Initial value of every bias.
+        gain: Multiplies the initial standard deviation of the output.
+        rate: Learning rate relative to the other layers.
 
     Example:
         >>> EqualizedLinear(3, 4)(torch.zeros(2, 3)).shape

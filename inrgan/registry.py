@@ -43,8 +43,8 @@ def modality_class(name: str) -> type[Modality]:
     """The adapter of a name.
 
     Raises:
-        UnknownModality: no adapter has the name, or it cannot be imported.
-        MissingDependency: the adapter needs a library that is not installed.
+        UnknownModality: No adapter has the name, or it cannot be imported.
+        MissingDependency: The adapter needs a library that is not installed.
     """
     known = modality_names()
     if name not in known:
@@ -63,8 +63,8 @@ def rebuild(name: str, arguments: Any) -> Modality:
     """An adapter from its name and the plain values of its fields.
 
     Raises:
-        UnknownModality: no adapter has the name.
-        ConfigError: the values do not fit it.
+        UnknownModality: No adapter has the name.
+        ConfigError: The values do not fit it.
 
     Example:
         >>> rebuild("image", {"resolution": 32}).domain.shape(32)
@@ -77,7 +77,7 @@ def rebuild_as(cls: type[Modality], arguments: Any) -> Modality:
     """An adapter of a class from the plain values of its fields, whose names may be those of earlier versions.
 
     Raises:
-        ConfigError: the values do not fit it.
+        ConfigError: The values do not fit it.
 
     Example:
         >>> rebuild_as(ImageModality, {"resolution": 32}).resolution

@@ -96,7 +96,7 @@ def check_preset(preset: str) -> None:
     """Check that a preset is in the table.
 
     Raises:
-        ConfigError: the preset is unknown; the message lists the known ones.
+        ConfigError: The preset is unknown; the message lists the known ones.
     """
     if preset not in _TABLE:
         raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(_TABLE)}")
@@ -110,7 +110,7 @@ def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "mult
     queried points, so that a training on patches costs the same whatever the full resolution is.
 
     Raises:
-        ConfigError: the preset is unknown.
+        ConfigError: The preset is unknown.
 
     Example:
         >>> generator_preset("tiny", resolution=32).lattices
@@ -131,7 +131,7 @@ def critic_preset(preset: str, *, classes: int = 0) -> CriticSizes:
     """Critic sizes of a preset.
 
     Raises:
-        ConfigError: the preset is unknown.
+        ConfigError: The preset is unknown.
     """
     check_preset(preset)
     width, max_width = _CRITIC_TABLE[preset]

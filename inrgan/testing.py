@@ -28,7 +28,7 @@ def check_modality(m: Modality) -> None:
     """Check everything that the rest of inrgan relies on. Takes seconds; use a small ``resolution``.
 
     Raises:
-        AssertionError: naming the member that is broken, and how.
+        AssertionError: Naming the member that is broken, and how.
 
     Example:
         >>> check_modality(ImageModality(resolution=32))
@@ -72,7 +72,7 @@ def _check_domain(m: Modality) -> None:
     view, fine, D = _view(m, m.resolution), _view(m, 4 * m.resolution).coords[0], m.domain.coord_dim
     right = view.shape == m.domain.shape(m.resolution) and len(view.shape) == m.domain.grid_dim
     _require(right, f"domain.grid has shape {view.shape}")
-    slack = m.domain.spacing(m.resolution)  # the fine grid's outermost centres lie inside the border
+    slack = m.domain.spacing(m.resolution)  # the fine grid's outermost centers lie inside the border
     for name, where in (("grid", view.coords[0]), ("sample", m.domain.sample(256, generator=torch.Generator()))):
         _require(where.ndim == 2 and where.shape[1] == D, f"domain.{name} gives shape {tuple(where.shape)}")
         inside = (where >= fine.amin(0) - slack) & (where <= fine.amax(0) + slack)  # false for NaN

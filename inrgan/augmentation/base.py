@@ -240,16 +240,16 @@ class Tint(AbstractTransform):
         self.octaves, self.hue = octaves, hue
 
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B 2"]:
-        colourful = self.octaves * torch.randn(batch, 1, generator=generator)
-        return torch.cat([colourful, self.hue * (2 * torch.rand(batch, 1, generator=generator) - 1)], dim=1)
+        brightness = self.octaves * torch.randn(batch, 1, generator=generator)
+        return torch.cat([brightness, self.hue * (2 * torch.rand(batch, 1, generator=generator) - 1)], dim=1)
 
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B 2"]) -> Tensor:
         del view
-        colour, rest = values[:, :3], values[:, 3:]
-        grey = colour.mean(dim=1, keepdim=True)
-        away = colour - grey
+        color, rest = values[:, :3], values[:, 3:]
+        gray = color.mean(dim=1, keepdim=True)
+        away = color - gray
         # The axis crossed with a vector at right angles to it.
         across = (away.roll(1, dims=1) - away.roll(-1, dims=1)) / 3**0.5
         angle = _broadcast(drawn[:, 1], values)
         turned = torch.cos(angle) * away + torch.sin(angle) * across
-        return torch.cat([grey + torch.exp2(_broadcast(drawn[:, 0], values)) * turned, rest], dim=1)
+        return torch.cat([gray + torch.exp2(_broadcast(drawn[:, 0], values)) * turned, rest], dim=1)

@@ -40,7 +40,7 @@ class AbstractCritic(nn.Module, abc.ABC):
         """Score every sample on its own; higher is more real.
 
         Raises:
-            ShapeError: the values are smaller than the critic's minimum, or have the wrong channels.
+            ShapeError: The values are smaller than the critic's minimum, or have the wrong channels.
         """
 
 
@@ -56,13 +56,13 @@ class EqualizedConv(nn.Module):
     """A convolution with an equalised learning rate; the size of its input is kept.
 
     Args:
-        dims: spatial dimensions, 1 to 3.
-        inputs: channels in.
-        outputs: channels out.
-        kernel: odd side length.
-        bias: whether there is one.
-        padding: how the border is continued; zeros when None.
-        gain: on the input, at no cost.
+        dims: Spatial dimensions, 1 to 3.
+        inputs: Channels in.
+        outputs: Channels out.
+        kernel: Odd side length.
+        bias: Whether there is one.
+        padding: How the border is continued; zeros when None.
+        gain: On the input, at no cost.
 
     Example:
         >>> EqualizedConv(3, 2, 4, kernel=3)(torch.zeros(1, 2, 5, 6, 7)).shape
@@ -146,15 +146,15 @@ def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
 def slope_channels(values: Float[Tensor, "B C *S"], view: View, *, soft: float) -> Float[Tensor, "B E *S"]:
     """The signal, and behind it the gradient of each channel brought to unit length: C (1 + D) channels.
 
-    Differences of the two neighbours over twice the spacing, one-sided at the border: the same for reals and for
+    Differences of the two neighbors over twice the spacing, one-sided at the border: the same for reals and for
     fakes, which know their derivatives exactly. Length is √(|∇|² + soft²), so that where a signal is nearly flat,
     noise is not blown up to directions. (Zheng et al. 2022, "SDF-StyleGAN", sec. 3.2, give distance and normal to their
     critics.)
 
     Args:
-        values: on the regular grid of the view.
-        view: knows the spacing.
-        soft: slope, in units of the signal per coordinate unit, below which directions fade.
+        values: On the regular grid of the view.
+        view: Knows the spacing.
+        soft: Slope, in units of the signal per coordinate unit, below which directions fade.
 
     Example:
         >>> slope_channels(torch.zeros(2, 1, 8, 8, 8), Box(3).grid((8, 8, 8)), soft=1.0).shape

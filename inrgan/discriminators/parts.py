@@ -26,13 +26,13 @@ class PeriodTrunk(nn.Module):
 
     Args:
         channels: C.
-        period: columns.
-        facts: numbers known of the view.
-        resolution: nominal samples of the signal.
-        width: channels at full resolution; doubled at each stage.
-        max_width: upper bound on the channels.
-        kernel: rows that a convolution sees.
-        stride: rows that a stage makes one of.
+        period: Columns.
+        facts: Numbers known of the view.
+        resolution: Nominal samples of the signal.
+        width: Channels at full resolution; doubled at each stage.
+        max_width: Upper bound on the channels.
+        kernel: Rows that a convolution sees.
+        stride: Rows that a stage makes one of.
 
     Example:
         >>> trunk = PeriodTrunk(1, period=3, facts=1, resolution=256, width=4, max_width=8)
@@ -88,12 +88,12 @@ class SpectrumTrunk(nn.Module):
 
     Args:
         channels: C.
-        size: samples of a frame.
-        bands: where they end, as fractions of the Nyquist frequency, rising to 1.
-        facts: numbers known of the view.
-        resolution: nominal samples of the signal.
-        width: channels at full resolution; doubled at each stage.
-        max_width: upper bound on the channels.
+        size: Samples of a frame.
+        bands: Where they end, as fractions of the Nyquist frequency, rising to 1.
+        facts: Numbers known of the view.
+        resolution: Nominal samples of the signal.
+        width: Channels at full resolution; doubled at each stage.
+        max_width: Upper bound on the channels.
 
     Example:
         >>> trunk = SpectrumTrunk(1, size=64, bands=(0.5, 1.0), facts=1, resolution=256, width=4, max_width=8)
@@ -153,20 +153,20 @@ class SlicesCritic(AbstractCritic):
 
     Convolutions look at every slice by itself, with the same weights, until about 8 samples are left on a side; then
     the slices' features lie side by side as channels, and further convolutions see all of them. The distances between
-    neighbouring slices are added there and score by projection, as a label would. Where a signal has more slices than
+    neighboring slices are added there and score by projection, as a label would. Where a signal has more slices than
     the critic looks at, groups that are spread over the whole axis are scored and averaged, and every slice is in one.
     (One critic of 3 frames and their distances: Skorokhodov et al. 2022, "StyleGAN-V".)
 
     Args:
-        dims: of the signal, 2 or 3.
+        dims: Of the signal, 2 or 3.
         channels: C.
-        axis: the coordinate that slices are taken across.
-        count: slices in a group.
-        resolution: nominal samples on the shortest side of a slice.
-        spacing: nominal distance between samples, per coordinate, in coordinate units.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
+        axis: The coordinate that slices are taken across.
+        count: Slices in a group.
+        resolution: Nominal samples on the shortest side of a slice.
+        spacing: Nominal distance between samples, per coordinate, in coordinate units.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> critic = SlicesCritic(3, 3, axis=2, count=3, resolution=16, spacing=(0.1, 0.1, 0.1), width=8, max_width=16)

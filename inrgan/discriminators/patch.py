@@ -43,15 +43,15 @@ class PatchCritic(AbstractPatchCritic):
     frozen teacher instead; context by projection after Miyato & Koyama 2018, eq. 3.)
 
     Args:
-        domain: of the signals.
+        domain: Of the signals.
         channels: C.
-        patch: samples along a patch's side.
-        whole: samples along the shortest side of the coarse whole.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
+        patch: Samples along a patch's side.
+        whole: Samples along the shortest side of the coarse whole.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
         context: False to show the patch and its spacing alone.
-        padding: how convolutions continue the border; zeros when None.
+        padding: How convolutions continue the border; zeros when None.
 
     Example:
         >>> critic = PatchCritic(Box(2), 3, patch=16, whole=8, width=8, max_width=32)

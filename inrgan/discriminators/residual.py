@@ -24,13 +24,13 @@ class ResidualBlock(nn.Module):
     there costs nothing, and one on the features a pass over them, forth and back.
 
     Args:
-        dims: spatial dimensions, 1 to 3.
-        inputs: channels in.
-        outputs: channels out.
-        kernel: side of the convolutions.
-        stride: samples that it makes one of.
-        padding: how convolutions continue the border; zeros when None.
-        gain: on the input.
+        dims: Spatial dimensions, 1 to 3.
+        inputs: Channels in.
+        outputs: Channels out.
+        kernel: Side of the convolutions.
+        stride: Samples that it makes one of.
+        padding: How convolutions continue the border; zeros when None.
+        gain: On the input.
 
     Example:
         >>> ResidualBlock(2, 8, 16)(torch.zeros(1, 8, 16, 6)).shape
@@ -66,19 +66,19 @@ class ResidualTrunk(nn.Module):
     """Signals on a regular grid of any size, and what is known of the view, to one vector each.
 
     It halves the signal until about 4 samples are left on a side at the nominal resolution, averages to
-    exactly 4, and ends in a linear layer. No normalisation over the batch anywhere: a feature depends on its
+    exactly 4, and ends in a linear layer. No normalization over the batch anywhere: a feature depends on its
     own sample alone, as gradient penalties demand (Gulrajani et al. 2017, sec. 4).
 
     Args:
-        dims: spatial dimensions, 1 to 3.
+        dims: Spatial dimensions, 1 to 3.
         channels: C.
-        facts: numbers known of the view, each of order 1 at most.
-        resolution: nominal samples on the shortest side.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        kernel: side of the blocks' convolutions.
-        stride: samples that a block makes one of; 2 halves.
-        padding: how convolutions continue the border; zeros when None.
+        facts: Numbers known of the view, each of order 1 at most.
+        resolution: Nominal samples on the shortest side.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        kernel: Side of the blocks' convolutions.
+        stride: Samples that a block makes one of; 2 halves.
+        padding: How convolutions continue the border; zeros when None.
 
     Example:
         >>> trunk = ResidualTrunk(1, 2, facts=1, resolution=32, width=8, max_width=32)
@@ -142,17 +142,17 @@ class ResidualCritic(AbstractCritic):
     (Miyato & Koyama 2018, eq. 3).
 
     Args:
-        dims: spatial dimensions, 1 to 3.
+        dims: Spatial dimensions, 1 to 3.
         channels: C.
-        resolution: nominal samples on the shortest side.
-        spacing: nominal distance between samples, per coordinate, in coordinate units.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
-        kernel: side of the blocks' convolutions.
-        stride: samples that a block makes one of; 2 halves.
-        padding: how convolutions continue the border; zeros when None.
-        by_measure: weigh features by the view's weights wherever they are averaged, so that samples that stand for
+        resolution: Nominal samples on the shortest side.
+        spacing: Nominal distance between samples, per coordinate, in coordinate units.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
+        kernel: Side of the blocks' convolutions.
+        stride: Samples that a block makes one of; 2 halves.
+        padding: How convolutions continue the border; zeros when None.
+        by_measure: Weigh features by the view's weights wherever they are averaged, so that samples that stand for
             little of the domain count little, and the penalty's strength does not grow with their number.
 
     Example:

@@ -20,20 +20,20 @@ from inrgan.views import View
 _AT_ONCE = 1 << 24
 """Distances that the search holds at a time."""
 _LEAST = 1e-6
-"""Mean distance of neighbours, in samples, below which offsets are not blown up any further."""
+"""Mean distance of neighbors, in samples, below which offsets are not blown up any further."""
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Some points of a set as centres, and of each the points nearest to it.
+    """Some points of a set as centers, and of each the points nearest to it.
 
     Attributes:
-        center: which points of the set are centres.
-        near: which points of the set are the centre's neighbours, nearest first; itself is the first.
-        offset: from the centre to each of them, in units of ``reach``.
-        reach: root of the mean squared distance to them.
-        part: what each counts among them; 1 together.
-        share: of the measure, for which a centre stands.
+        center: Which points of the set are centers.
+        near: Which points of the set are the center's neighbors, nearest first; itself is the first.
+        offset: From the center to each of them, in units of ``reach``.
+        reach: Root of the mean squared distance to them.
+        part: What each counts among them; 1 together.
+        share: Of the measure, for which a center stands.
     """
 
     center: Int[Tensor, "B M"]
@@ -46,13 +46,13 @@ class Groups:
 
 @torch.no_grad()
 def group(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"], *, neighbours: int, stride: int) -> Groups:
-    """Every so-manieth point along a curve through the set, with its neighbours; the order of the points is no matter.
+    """Every so-manieth point along a curve through the set, with its neighbors; the order of the points is no matter.
 
     Args:
-        points: in units in which distances along all coordinates compare.
-        shares: of the measure, for which points stand. Points of share 0 are nobody's neighbours.
+        points: In units in which distances along all coordinates compare.
+        shares: Of the measure, for which points stand. Points of share 0 are nobody's neighbors.
         neighbours: K, or all points where there are fewer.
-        stride: points to a centre.
+        stride: Points to a center.
 
     Example:
         >>> group(torch.rand(2, 64, 3), torch.ones(2, 64), neighbours=8, stride=4).near.shape
@@ -60,7 +60,7 @@ def group(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"], *, neigh
     """
     B, N, D = points.shape
     order = along_curve(points, shares)
-    center = order[:, ::stride]  # points of share 0 come last: a centre is one only where its whole stretch is
+    center = order[:, ::stride]  # points of share 0 come last: a center is one only where its whole stretch is
     own = torch.nn.functional.pad(shares.gather(1, order), (0, -N % stride))
     share = own.unflatten(1, (-1, stride)).sum(dim=2)
     where = points.gather(1, center[..., None].expand(-1, -1, D))
@@ -82,8 +82,8 @@ def nearest(
     Up to some thousand points that is faster than a tree, and the same on a GPU and in what is compiled.
 
     Args:
-        where: from where.
-        points: of which; those that are not ``present`` come after all others.
+        where: From where.
+        points: Of which; those that are not ``present`` come after all others.
         present: (B, N), which points there are.
         count: K.
 
@@ -133,15 +133,15 @@ _COARSEST, _FINEST = -6.0, 6.0
 class PointBlock(nn.Module):
     """Features of some points of a set, from those of the points around each.
 
-    A continuous convolution: the features of the neighbours are weighed by smooth functions of where they lie, which
+    A continuous convolution: the features of the neighbors are weighed by smooth functions of where they lie, which
     are learned, and these sums are mixed (Wu et al. 2019, "PointConv", in its efficient form); beside it, the
-    neighbours' mean. Each neighbour counts by its share of the measure. No normalisation over the batch.
+    neighbors' mean. Each neighbor counts by its share of the measure. No normalization over the batch.
 
     Args:
         coordinates: D.
-        inputs: features in.
-        outputs: features out.
-        basis: functions of the place.
+        inputs: Features in.
+        outputs: Features out.
+        basis: Functions of the place.
 
     Example:
         >>> groups = group(torch.rand(2, 64, 3), torch.ones(2, 64), neighbours=8, stride=4)
@@ -173,24 +173,24 @@ class PointBlock(nn.Module):
 class ScatteredCritic(AbstractCritic):
     """Signals seen at points that lie anywhere, each signal at its own or all at the same.
 
-    Blocks of a continuous convolution over nearest neighbours make fewer and fewer points of them, each with a wider
-    neighbourhood (the hierarchy of PointNet++, Qi et al. 2017); what is left is averaged by measure. The critic is told
-    where every point lies in the domain, how far its neighbours are, and to which spacing its value is band-limited.
-    Scores do not depend on the order of the points. Neighbours are near in space, with coordinates in units of the
+    Blocks of a continuous convolution over nearest neighbors make fewer and fewer points of them, each with a wider
+    neighborhood (the hierarchy of PointNet++, Qi et al. 2017); what is left is averaged by measure. The critic is told
+    where every point lies in the domain, how far its neighbors are, and to which spacing its value is band-limited.
+    Scores do not depend on the order of the points. Neighbors are near in space, with coordinates in units of the
     nominal spacing: pixels of an image, unit vectors on a sphere, lengths and seconds of a film in samples of each.
 
     **Points of weight 0 are no part of the signal**: of images with holes, or of sets of several sizes filled up to
     one, they change nothing, wherever they lie and whatever they hold.
 
     Args:
-        domain: of the signals.
+        domain: Of the signals.
         channels: C.
-        count: nominal number of points.
-        resolution: nominal samples on the domain's shortest side, by which distances are measured.
-        width: features of a point; doubled at each block.
-        max_width: upper bound on the features.
-        classes: number of labels; 0 for none.
-        neighbours: of each centre.
+        count: Nominal number of points.
+        resolution: Nominal samples on the domain's shortest side, by which distances are measured.
+        width: Features of a point; doubled at each block.
+        max_width: Upper bound on the features.
+        classes: Number of labels; 0 for none.
+        neighbours: Of each center.
 
     Example:
         >>> critic = ScatteredCritic(Sphere(), 3, count=256, resolution=32, width=8, max_width=32)
@@ -235,7 +235,7 @@ class ScatteredCritic(AbstractCritic):
         """Score every sample on its own; higher is more real. Views of any shape are read as points.
 
         Raises:
-            ShapeError: the values have the wrong channels, or another number of points than the view.
+            ShapeError: The values have the wrong channels, or another number of points than the view.
         """
         N = view.count
         if values.ndim < 3 or values.shape[1] != self.channels or values[0, 0].numel() != N or N < 1:

@@ -37,7 +37,7 @@ class Wiring:
     Units in fixed places make sets of their own, one for each run of rows or columns.
 
     Args:
-        units: of the backbone.
+        units: Of the backbone.
     """
 
     def __init__(self, units: Sequence[LayerUnits]):
@@ -66,10 +66,10 @@ class UnitVectors(nn.Module):
     """A vector for every unit of a set: its own where units are in fixed places, else one for all.
 
     Args:
-        wiring: of the backbone.
-        name: of the set.
-        features: of a vector.
-        scale: of the vectors at first.
+        wiring: Of the backbone.
+        name: Of the set.
+        features: Of a vector.
+        scale: Of the vectors at first.
     """
 
     def __init__(self, wiring: Wiring, name: str, features: int, *, scale: float):
@@ -88,15 +88,15 @@ class UnitSums(nn.Module):
     biases; over the root of how many there are. Units in fixed places have a vector of their own beside that.
 
     Args:
-        wiring: of the backbone.
-        features: of a weight.
-        centred: whether features are spread about 0, as weights themselves are: sums over n of them then grow as √n,
+        wiring: Of the backbone.
+        features: Of a weight.
+        centered: Whether features are spread about 0, as weights themselves are: sums over n of them then grow as √n,
             and are divided by that instead of by n.
     """
 
-    def __init__(self, wiring: Wiring, features: int, *, centred: bool):
+    def __init__(self, wiring: Wiring, features: int, *, centered: bool):
         super().__init__()
-        self.wiring, self.power = wiring, 0.5 if centred else 1.0
+        self.wiring, self.power = wiring, 0.5 if centered else 1.0
 
         def linears(count: int) -> nn.ModuleList:
             return nn.ModuleList(EqualizedLinear(features, features) for _ in range(count))
@@ -126,19 +126,19 @@ class UnitLayer(nn.Module):
 
         E'_jk = σ(B_b E_jk + C_b u_j + D_b u_k + G_b g),   f'_j = σ(B f_j + C u_j + G g).
 
-    These are the sums over rows, columns, neighbouring layers and everything that span the equivariant linear maps
+    These are the sums over rows, columns, neighboring layers and everything that span the equivariant linear maps
     (Navon et al. 2023, sec. 5; Zhou et al. 2023, eq. 3 and 4), with products of matrices in the place of free
     coefficients.
 
     Args:
-        wiring: of the backbone.
-        features: of a weight.
-        centred: as of ``UnitSums``.
+        wiring: Of the backbone.
+        features: Of a weight.
+        centered: As of ``UnitSums``.
     """
 
-    def __init__(self, wiring: Wiring, features: int, *, centred: bool):
+    def __init__(self, wiring: Wiring, features: int, *, centered: bool):
         super().__init__()
-        self.wiring, self.sums = wiring, UnitSums(wiring, features, centred=centred)
+        self.wiring, self.sums = wiring, UnitSums(wiring, features, centered=centered)
 
         def linears(count: int) -> nn.ModuleList:
             return nn.ModuleList(EqualizedLinear(features, features) for _ in range(count))
@@ -170,10 +170,10 @@ class FlatWeightCritic(AbstractCritic):
     It suits numbers that mean the same in every function: modulations, and weights that were fitted from one beginning.
 
     Args:
-        groups: how many numbers each group has, in order.
-        width: of the hidden layers.
-        depth: hidden layers.
-        classes: number of labels; 0 for none.
+        groups: How many numbers each group has, in order.
+        width: Of the hidden layers.
+        depth: Hidden layers.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> critic = FlatWeightCritic([12, 40], width=16)
@@ -197,7 +197,7 @@ class FlatWeightCritic(AbstractCritic):
         """Score every function on its own; higher is more real. The view says nothing.
 
         Raises:
-            ShapeError: another number of numbers.
+            ShapeError: Another number of numbers.
         """
         del view
         if values.ndim != 3 or values.shape[1:] != (1, sum(self.groups)):
@@ -221,13 +221,13 @@ class UnitWeightCritic(AbstractCritic):
     difference: a mean has an order of units of its own.
 
     Args:
-        units: of the backbone.
-        offset: mean over scale, which is added to the numbers.
-        scales: what each layer's numbers are multiplied with then, to be of scale 1.
-        width: of the hidden layers at the end.
-        features: of a weight.
-        depth: equivariant layers.
-        classes: number of labels; 0 for none.
+        units: Of the backbone.
+        offset: Mean over scale, which is added to the numbers.
+        scales: What each layer's numbers are multiplied with then, to be of scale 1.
+        width: Of the hidden layers at the end.
+        features: Of a weight.
+        depth: Equivariant layers.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> units = G.inr.units()
@@ -256,8 +256,8 @@ class UnitWeightCritic(AbstractCritic):
         self.row_gains = gains([b.above for b in self.wiring.blocks])
         self.column_gains = gains([b.below for b in self.wiring.blocks])
         self.bias_gains = gains([name for _, _, name in self.wiring.biases])
-        self.layers = nn.ModuleList(UnitLayer(self.wiring, features, centred=i == 0) for i in range(depth))
-        self.sums = UnitSums(self.wiring, features, centred=depth == 0)
+        self.layers = nn.ModuleList(UnitLayer(self.wiring, features, centered=i == 0) for i in range(depth))
+        self.sums = UnitSums(self.wiring, features, centered=depth == 0)
         sets = len(self.wiring.counts)
         self.spread = nn.ModuleList(EqualizedLinear(features, width) for _ in range(sets))
         self.flat = EqualizedLinear(width * sets, width)
@@ -270,7 +270,7 @@ class UnitWeightCritic(AbstractCritic):
         """Score every function on its own; higher is more real. The view says nothing.
 
         Raises:
-            ShapeError: another number of numbers.
+            ShapeError: Another number of numbers.
         """
         del view
         if values.ndim != 3 or values.shape[1:] != (1, len(self.offset)):

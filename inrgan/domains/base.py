@@ -84,7 +84,7 @@ class AbstractDomain(abc.ABC):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> View:
-        """The whole domain, or a region of it, as one regular grid of cell centres.
+        """The whole domain, or a region of it, as one regular grid of cell centers.
 
         Raises:
             ShapeError: ``shape`` does not have ``grid_dim`` positive entries.
@@ -104,10 +104,10 @@ class AbstractDomain(abc.ABC):
 
     @abc.abstractmethod
     def spacing(self, resolution: int) -> float:
-        """Distance between neighbours, in coordinate units, at ``resolution`` samples on the shortest side."""
+        """Distance between neighbors, in coordinate units, at ``resolution`` samples on the shortest side."""
 
     def spacings(self, resolution: int) -> tuple[float, ...]:
-        """Distance between neighbours along each coordinate, at ``resolution`` samples on the shortest side.
+        """Distance between neighbors along each coordinate, at ``resolution`` samples on the shortest side.
 
         Example:
             >>> Box(2).spacings(4)
@@ -120,7 +120,7 @@ class AbstractDomain(abc.ABC):
         """Array shape of the whole domain with ``resolution`` samples on the shortest side.
 
         Raises:
-            ConfigError: the resolution is below 1.
+            ConfigError: The resolution is below 1.
         """
 
     def finest(self, view: View) -> Float[Tensor, "#B"]:
@@ -131,12 +131,12 @@ class AbstractDomain(abc.ABC):
         """Local grids of ``side`` samples along an axis, one a sample, at random places uniform by measure.
 
         Args:
-            side: samples along each axis.
-            spacing: distance between neighbours, in coordinate units, of every patch.
-            generator: of the places.
+            side: Samples along each axis.
+            spacing: Distance between neighbors, in coordinate units, of every patch.
+            generator: Of the places.
 
         Raises:
-            ConfigError: the patches do not fit, or the domain knows none, as is the default.
+            ConfigError: The patches do not fit, or the domain knows none, as is the default.
         """
         raise ConfigError(f"dense patches need a domain that has them; {type(self).__name__} defines no patches()")
 
@@ -146,13 +146,13 @@ class AbstractDomain(abc.ABC):
         """The patches of a view, some of them moved so that they hold a place, wherever in them.
 
         Args:
-            view: of ``patches``.
-            places: one a patch.
-            chosen: which patches are moved.
-            generator: of where in the patch the place lies.
+            view: Of ``patches``.
+            places: One a patch.
+            chosen: Which patches are moved.
+            generator: Of where in the patch the place lies.
 
         Raises:
-            ConfigError: the domain does not define it, as is the default.
+            ConfigError: The domain does not define it, as is the default.
         """
         raise ConfigError(f"patches at places need a domain that has them; {type(self).__name__} has none")
 
@@ -160,7 +160,7 @@ class AbstractDomain(abc.ABC):
         """Signals on ``grid`` of the whole domain, interpolated at another view; linear in the values.
 
         Raises:
-            ConfigError: the domain does not define ``make_carry``, as is the default.
+            ConfigError: The domain does not define ``make_carry``, as is the default.
         """
         return self.carry_map(view, values.shape[2:])(values)
 
@@ -172,7 +172,7 @@ class AbstractDomain(abc.ABC):
         """``carry_map``, made anew.
 
         Raises:
-            ConfigError: the domain does not define it, as is the default.
+            ConfigError: The domain does not define it, as is the default.
         """
         del view, shape
         raise ConfigError(f"patches in context need a domain that carries; {type(self).__name__} has no make_carry()")

@@ -21,22 +21,22 @@ class Box(AbstractDomain):
     [−1, 1]: grids of different resolutions then agree on where things are.
 
     Args:
-        dim: number of coordinates.
-        aspect: relative side lengths, x first; the shortest side spans [−1, 1]. Equal sides by default.
-        lower: lower corner, x first, when the coordinates have units of their own (seconds).
-        upper: upper corner; given together with ``lower`` and instead of ``aspect``.
-        precision: of the coordinates of a render; of time float64, since single precision cannot tell the samples
+        dim: Number of coordinates.
+        aspect: Relative side lengths, x first; the shortest side spans [−1, 1]. Equal sides by default.
+        lower: Lower corner, x first, when the coordinates have units of their own (seconds).
+        upper: Upper corner; given together with ``lower`` and instead of ``aspect``.
+        precision: Of the coordinates of a render; of time float64, since single precision cannot tell the samples
             of the tenth minute apart.
-        units: of each axis, x first, None where it is measured as x is; of another, such as one of seconds, how far
+        units: Of each axis, x first, None where it is measured as x is; of another, such as one of seconds, how far
             its samples are apart where those of x are 1 apart. The shortest side, whose samples a resolution counts,
             is then one of those that are measured as x is, and spacings are those of x. Lattices have no cells along
             axes of another unit: what changes along them is computed where it is looked at.
-        patch_shape: samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
+        patch_shape: Samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
             along the last.
-        patch_limit: most samples of a patch along each axis, x first; None for no limit.
+        patch_limit: Most samples of a patch along each axis, x first; None for no limit.
 
     Raises:
-        ConfigError: the sides are not positive and finite, or their number is not ``dim``.
+        ConfigError: The sides are not positive and finite, or their number is not ``dim``.
 
     Example:
         >>> Box(2, aspect=(2, 1)).grid((4, 8)).coords.shape
@@ -108,10 +108,10 @@ class Box(AbstractDomain):
         """The box, or a region of it, as one regular grid.
 
         Args:
-            shape: array shape, x last: ``(rows, columns)`` of an image.
+            shape: Array shape, x last: ``(rows, columns)`` of an image.
             region: ``(x0, y0, …, x1, y1, …)`` in coordinate units; may reach outside the box.
-            device: of the view.
-            dtype: of the view.
+            device: Of the view.
+            dtype: Of the view.
 
         Raises:
             ShapeError: ``shape`` does not have one positive entry per axis.
@@ -175,7 +175,7 @@ class Box(AbstractDomain):
         Along axes of another unit samples are no further apart than lets a patch fit into the box.
 
         Raises:
-            ConfigError: a patch is longer than the box's shortest side.
+            ConfigError: A patch is longer than the box's shortest side.
 
         Example:
             >>> Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape

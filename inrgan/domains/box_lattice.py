@@ -21,7 +21,7 @@ from inrgan.views import View, product_view, scattered
 
 
 def cubic_bspline(t: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """The centred cubic B-spline: support (−2, 2), integral 1, twice continuously differentiable.
+    """The centered cubic B-spline: support (−2, 2), integral 1, twice continuously differentiable.
 
     Example:
         >>> cubic_bspline(torch.zeros(3)).shape
@@ -34,7 +34,7 @@ def cubic_bspline(t: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
 
 
 class BoxLattice(AbstractLattice):
-    """Nodes at the cell centres ``origin + (j + ½)·cell`` for every integer j, along each coordinate.
+    """Nodes at the cell centers ``origin + (j + ½)·cell`` for every integer j, along each coordinate.
 
     Along a coordinate whose cell is 0 there are no nodes to interpolate between: they lie where the points do, and what
     changes along it is not smoothed.

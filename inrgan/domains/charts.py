@@ -32,7 +32,7 @@ def frame(
     """Rows right, up and forward of someone who looks at a place, all angles in radians.
 
     Without roll, right is east and up is north, as on a map; at a pole, as on the meridian of the longitude. Roll
-    leans up towards the east.
+    leans up toward the east.
 
     Example:
         >>> frame(torch.zeros(1), torch.zeros(1), torch.zeros(1))[0].tolist()
@@ -49,13 +49,13 @@ def frame(
 def tangent_points(
     axes: Float[Tensor, "B 3 3"], *, step: Float[Tensor, "B"], rows: int, columns: int
 ) -> tuple[Float[Tensor, "B N 3"], Float[Tensor, "N"] | Float[Tensor, "B N"]]:
-    """Grids of cell centres on tangent planes, carried to the sphere, and the cosine of each one's distance.
+    """Grids of cell centers on tangent planes, carried to the sphere, and the cosine of each one's distance.
 
     Args:
-        axes: of ``frame``.
-        step: distance between neighbours on the plane of the unit sphere.
-        rows: from up to down.
-        columns: from left to right.
+        axes: Of ``frame``.
+        step: Distance between neighbors on the plane of the unit sphere.
+        rows: From up to down.
+        columns: From left to right.
 
     Example:
         >>> axes = frame(torch.zeros(1), torch.zeros(1), torch.zeros(1))
@@ -76,8 +76,8 @@ def carry_equirectangular(values: Float[Tensor, "B C H W"], points: Float[Tensor
     Longitude is a circle, and rows go on over the poles, half a turn on. The weights sum to 1 at every point.
 
     Args:
-        values: row 0 north, column 0 at longitude −180°, cell-centred.
-        points: of any length but 0.
+        values: Row 0 north, column 0 at longitude −180°, cell-centered.
+        points: Of any length but 0.
 
     Example:
         >>> carry_equirectangular(torch.zeros(2, 3, 8, 16), torch.ones(1, 5, 3)).shape
@@ -154,10 +154,10 @@ def frames(
     """Frames in the tangent planes: up is as near to z as it can be (to y where z stands upright), then turned.
 
     Args:
-        mesh: the surface.
-        face: triangles.
-        inside: barycentric coordinates.
-        turn: radians, anticlockwise as seen from where the normal points.
+        mesh: The surface.
+        face: Triangles.
+        inside: Barycentric coordinates.
+        turn: Radians, anticlockwise as seen from where the normal points.
     """
     normal = mesh.normals[face]
     z, y = (torch.eye(3, dtype=torch.float64)[k].expand_as(normal) for k in (2, 1))
@@ -172,16 +172,16 @@ def frames(
 def tangent_grid(
     mesh: TriangleMesh, at: Frames, *, step: Float[Tensor, "B"], rows: int, columns: int
 ) -> tuple[Int[Tensor, "B N"], Float[Tensor, "B N 3"]]:
-    """Grids of cell centres on tangent planes, carried to the surface along straight paths (the exponential map).
+    """Grids of cell centers on tangent planes, carried to the surface along straight paths (the exponential map).
 
     Row 0 is up. Distances and angles at the middle are those of the plane.
 
     Args:
-        mesh: the surface.
-        at: the middles.
-        step: distance between neighbours on the plane.
-        rows: from up to down.
-        columns: from left to right.
+        mesh: The surface.
+        at: The middles.
+        step: Distance between neighbors on the plane.
+        rows: From up to down.
+        columns: From left to right.
     """
     v = (rows - 1) / 2 - torch.arange(rows, dtype=torch.float64)
     u = torch.arange(columns, dtype=torch.float64) - (columns - 1) / 2
@@ -194,7 +194,7 @@ def tangent_grid(
 
 
 def cell_areas(points: Float[Tensor, "B N 3"], *, rows: int, columns: int) -> Float[Tensor, "B N"]:
-    """Area about each sample of a grid, relative to the mean, from its neighbours; never below a hundredth.
+    """Area about each sample of a grid, relative to the mean, from its neighbors; never below a hundredth.
 
     Example:
         >>> cell_areas(torch.rand(2, 20, 3), rows=4, columns=5).shape
@@ -212,7 +212,7 @@ def cover(mesh: TriangleMesh, *, side: float) -> Frames:
     """Places from which grids of a side cover the surface: each new one where the farthest uncovered point is.
 
     Raises:
-        ConfigError: it takes more than 64, because the surface is in many parts or very ragged.
+        ConfigError: It takes more than 64, because the surface is in many parts or very ragged.
     """
     face, inside = mesh.even(_CANDIDATES)
     points, normals = mesh.positions(face, inside), mesh.normals[face]

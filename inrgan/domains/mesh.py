@@ -25,12 +25,12 @@ class TriangleMesh:
     them are joined. Triangles without area are left out.
 
     Args:
-        vertices: positions; those that no triangle uses do no harm.
-        faces: three numbers of vertices each.
+        vertices: Positions; those that no triangle uses do no harm.
+        faces: Three numbers of vertices each.
 
     Raises:
-        ShapeError: no triangles, or numbers of vertices that are not there.
-        NonFiniteError: a position is NaN or infinite.
+        ShapeError: No triangles, or numbers of vertices that are not there.
+        NonFiniteError: A position is NaN or infinite.
 
     Example:
         >>> TriangleMesh(torch.eye(3), torch.tensor([[0, 1, 2]])).area
@@ -145,7 +145,7 @@ class TriangleMesh:
 
         Triangles are lined up along a curve that fills space, and each equal piece of the line gets one point: no
         place of the surface gets many more points than its share. In triangles with two points and more these go on
-        along a curve that fills the triangle, so that points with neighbouring numbers lie close however large
+        along a curve that fills the triangle, so that points with neighboring numbers lie close however large
         triangles are; in smaller ones a point comes from a Sobol sequence.
         """
         where = self._line
@@ -216,9 +216,9 @@ class TriangleMesh:
         reflected. (Polthier & Schmies 1998, "Straightest geodesics on polyhedral surfaces", sec. 3.)
 
         Args:
-            face: triangles of the starts.
-            inside: barycentric coordinates of the starts.
-            heading: in the planes of these triangles, in barycentric coordinates: changes that sum to 0.
+            face: Triangles of the starts.
+            inside: Barycentric coordinates of the starts.
+            heading: In the planes of these triangles, in barycentric coordinates: changes that sum to 0.
         """
         face, inside = face.clone(), inside.clone()
         beyond, unfold = self.over
@@ -281,7 +281,7 @@ def check_precision(spacing: float, *, farthest: float, dtype: torch.dtype) -> N
     """Refuse samples that a floating-point type cannot tell apart.
 
     Raises:
-        ConfigError: they lie too close.
+        ConfigError: They lie too close.
     """
     if not spacing > 4 * torch.finfo(dtype).eps * farthest or not math.isfinite(spacing):
         raise ConfigError(
@@ -294,9 +294,9 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
     """Vertices and triangles of a file, in its own order; scenes are put together.
 
     Raises:
-        DataError: the file is missing or damaged, its kind is unknown, or it holds no triangles.
-        NonFiniteError: a vertex is NaN or infinite.
-        MissingDependency: trimesh is not installed.
+        DataError: The file is missing or damaged, its kind is unknown, or it holds no triangles.
+        NonFiniteError: A vertex is NaN or infinite.
+        MissingDependency: Trimesh is not installed.
     """
     try:
         import trimesh

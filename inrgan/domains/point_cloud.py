@@ -14,9 +14,9 @@ from inrgan.domains.point_lattice import longest_axis, near_pairs
 _SHARP, _SOFT = 2.25, 2.0
 """Radii of the kernels, in spacings."""
 _CELL = 0.5
-"""Side of the cells of the search for neighbours, in spacings."""
+"""Side of the cells of the search for neighbors, in spacings."""
 _FLAT = 1e-3
-"""Across the surface, where neighbours do not spread, their moments count as at least this part of those along it."""
+"""Across the surface, where neighbors do not spread, their moments count as at least this part of those along it."""
 _ASIDE = 20.0
 """How much more a distance from a node's tangent plane counts than one along it, when a point's sheet is looked for."""
 _FEW = 12
@@ -34,9 +34,9 @@ class PointCloud:
     points whose normals face away from that of the sheet looked from do not count.
 
     Args:
-        points: anywhere on a surface.
-        normals: of the surface there, of unit length; None to count all sheets.
-        shares: of the area; alike where None.
+        points: Anywhere on a surface.
+        normals: Of the surface there, of unit length; None to count all sheets.
+        shares: Of the area; alike where None.
 
     Example:
         >>> cloud = PointCloud(torch.rand(100, 3))
@@ -64,9 +64,9 @@ class PointCloud:
         """Means of the values about other points; linear in the values, and differentiable in them any number of times.
 
         Args:
-            values: at the points of the cloud.
-            points: from where.
-            spacing: of the kernel, one for all or one a sample; the cloud must be at least as dense.
+            values: At the points of the cloud.
+            points: From where.
+            spacing: Of the kernel, one for all or one a sample; the cloud must be at least as dense.
             sharp: False for a kernel without negative weights, which needs no more points than one a square of the
                 spacing.
         """
@@ -84,7 +84,7 @@ class PointCloud:
             samples: Number of samples that the weights are for; 1 where all share the points.
             count: Number of points of a sample, N.
         """
-        row, node, weight = (x.to(values.device) for x in weights)  # neighbours are searched where the cloud is
+        row, node, weight = (x.to(values.device) for x in weights)  # neighbors are searched where the cloud is
         B, C, L = values.shape
         if samples == 1:
             if not torch.is_grad_enabled() or not values.requires_grad:
@@ -217,9 +217,9 @@ class SurfaceCloud:
     There are four points to a square of the spacing. Signals finer than that are first averaged in groups of points.
 
     Args:
-        mesh: the surface.
-        spacing: of the finest view that it serves.
-        group: points that are averaged to one.
+        mesh: The surface.
+        spacing: Of the finest view that it serves.
+        group: Points that are averaged to one.
 
     Example:
         >>> len(SurfaceCloud(mesh, spacing=0.1).points)
@@ -232,7 +232,7 @@ class SurfaceCloud:
         self._face, self._inside = mesh.even(count * group)
         points = mesh.positions(self._face, self._inside).unflatten(0, (count, group))
         middle = points.mean(dim=1)
-        # Neighbours on the line that fills the surface are neighbours on it, but for a few leaps.
+        # Neighbors on the line that fills the surface are neighbors on it, but for a few leaps.
         spread = (points - middle[:, None]).norm(dim=-1).amax(dim=1)
         shares = (spread < _FAR * spacing / 2).double() if group > 1 else None
         self.points = middle

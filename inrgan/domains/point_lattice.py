@@ -12,21 +12,21 @@ _REACH = 2.25
 _POWER = 4
 """Of the kernel (1 − r²/ρ²)⁴: three times continuously differentiable where it ends, and smooth at r = 0."""
 _CELL = 0.4
-"""Side of the cells of the search for neighbours, in node spacings."""
+"""Side of the cells of the search for neighbors, in node spacings."""
 
 
 class PointLattice(AbstractLattice):
-    """Nodes anywhere, and the normalised sum of their radial kernels (Shepard 1968, with compact support).
+    """Nodes anywhere, and the normalized sum of their radial kernels (Shepard 1968, with compact support).
 
-    The weights of a point are (1 − r²/ρ²)⁴ over its neighbours, divided by their sum: a constant passes unchanged,
+    The weights of a point are (1 − r²/ρ²)⁴ over its neighbors, divided by their sum: a constant passes unchanged,
     and there is no seam where the nodes have none. The kernel is a polynomial in the squared distance, which
     has no kink at a node. Distances are straight lines in space.
 
     Args:
-        nodes: no two at one place, and none farther than ``spacing`` from the next.
-        spacing: typical distance between neighbours.
-        unit: whether points are brought to unit length first, so that only their direction counts.
-        shares: how much of the domain each node stands for, by which its kernel counts; alike where None.
+        nodes: No two at one place, and none farther than ``spacing`` from the next.
+        spacing: Typical distance between neighbors.
+        unit: Whether points are brought to unit length first, so that only their direction counts.
+        shares: How much of the domain each node stands for, by which its kernel counts; alike where None.
 
     Example:
         >>> lattice = Sphere().lattice(8)
@@ -38,7 +38,7 @@ class PointLattice(AbstractLattice):
         self, nodes: Float[Tensor, "L D"], *, spacing: float, unit: bool = False,
         shares: Float[Tensor, "L"] | None = None,
     ):  # fmt: skip
-        # In the order of one coordinate, in which the neighbours of neighbours are close.
+        # In the order of one coordinate, in which the neighbors of neighbors are close.
         self._along = longest_axis(nodes)
         order = nodes[:, self._along].argsort()
         self._nodes = nodes.double()[order]
@@ -136,14 +136,14 @@ def near_pairs(
 ) -> tuple[Int[Tensor, "K"], Int[Tensor, "K"]]:
     """Numbers of all pairs of a point and a node in reach, and of some beyond, in the order of the points.
 
-    Points in one small cell of space have nearly the same neighbours: these are searched once for each cell.
+    Points in one small cell of space have nearly the same neighbors: these are searched once for each cell.
 
     Args:
-        points: anywhere.
-        nodes: in the order of the coordinate ``along``.
-        radius: of the reach.
-        cell: side of the small cells.
-        along: a coordinate, best that along which the nodes are spread the most, see ``longest_axis``.
+        points: Anywhere.
+        nodes: In the order of the coordinate ``along``.
+        radius: Of the reach.
+        cell: Side of the small cells.
+        along: A coordinate, best that along which the nodes are spread the most, see ``longest_axis``.
     """
     if len(points) == 0:
         none = torch.zeros(0, dtype=torch.long, device=points.device)
@@ -155,9 +155,9 @@ def near_pairs(
         key = key * span[d] + (at[:, d] - at[:, d].min())
     keys, owned = key.unique(return_inverse=True)
     one = torch.zeros_like(keys).scatter_(0, owned, torch.arange(len(key), device=key.device))  # any point of each
-    centres = (at[one].to(points.dtype) + 0.5) * cell
-    owner, near = _neighbours(centres, nodes, radius=radius + cell * points.shape[1] ** 0.5 / 2, along=along)
-    counts = torch.bincount(owner, minlength=len(centres))
+    centers = (at[one].to(points.dtype) + 0.5) * cell
+    owner, near = _neighbors(centers, nodes, radius=radius + cell * points.shape[1] ** 0.5 / 2, along=along)
+    counts = torch.bincount(owner, minlength=len(centers))
     first, own = counts.cumsum(0) - counts, counts[owned]
     row = torch.arange(len(points), device=points.device).repeat_interleave(own)
     start = (first[owned] - (own.cumsum(0) - own)).repeat_interleave(own)
@@ -171,23 +171,23 @@ def longest_axis(nodes: Float[Tensor, "L D"]) -> int:
     return widest if float(spread[widest]) > 1.5 * float(spread[-1]) else -1
 
 
-def _neighbours(
-    centres: Float[Tensor, "M D"], nodes: Float[Tensor, "L D"], *, radius: float, along: int
+def _neighbors(
+    centers: Float[Tensor, "M D"], nodes: Float[Tensor, "L D"], *, radius: float, along: int
 ) -> tuple[Tensor, Tensor]:
-    """All pairs of a centre and a node closer than a radius, and a few more, in the order of both.
+    """All pairs of a center and a node closer than a radius, and a few more, in the order of both.
 
-    Centres are taken in the order of a coordinate, some at a time: their neighbours then lie in one short stretch of
+    Centers are taken in the order of a coordinate, some at a time: their neighbors then lie in one short stretch of
     the nodes, which are in that order, too.
     """
-    order = centres[:, along].argsort()
+    order = centers[:, along].argsort()
     key = nodes[:, along].contiguous()
-    low = torch.searchsorted(key, (centres[order, along] - radius).contiguous()).tolist()
-    high = torch.searchsorted(key, (centres[order, along] + radius).contiguous(), right=True).tolist()
+    low = torch.searchsorted(key, (centers[order, along] - radius).contiguous()).tolist()
+    high = torch.searchsorted(key, (centers[order, along] + radius).contiguous(), right=True).tolist()
     rows, columns, start = [order[:0]], [order[:0]], 0
     while start < len(order):
         stop = _stop(start, low, high)
         part, near = order[start:stop], slice(low[start], high[stop - 1])
-        squared = sum((centres[part, None, d] - nodes[None, near, d]).square() for d in range(nodes.shape[1]))
+        squared = sum((centers[part, None, d] - nodes[None, near, d]).square() for d in range(nodes.shape[1]))
         i, j = (squared < radius**2).nonzero(as_tuple=True)  # type: ignore[union-attr]
         rows.append(part[i])
         columns.append(j + near.start)

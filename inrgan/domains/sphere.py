@@ -52,11 +52,11 @@ class Sphere(AbstractDomain):
         pole, whose columns crowd, gets no more detail than that. On a whole sphere of (R, 2R) both are π/R.
 
         Args:
-            shape: rows and columns.
+            shape: Rows and columns.
             region: ``(west, south, east, north)`` in degrees; west may lie below −180 or east above 180, to go over
                 the date line.
-            device: of the view.
-            dtype: of the view.
+            device: Of the view.
+            dtype: Of the view.
 
         Raises:
             ShapeError: ``shape`` is not two positive sizes.
@@ -100,21 +100,21 @@ class Sphere(AbstractDomain):
     ) -> View:
         """The view of a camera in the middle of the sphere: a grid on a tangent plane (gnomonic).
 
-        Row 0 is up, which is north, and columns go east, as on a map. Away from the centre by θ, samples lie
+        Row 0 is up, which is north, and columns go east, as on a map. Away from the center by θ, samples lie
         closer by cos²θ along the radius, by cos θ across it, and each stands for less area by cos³θ. The spacing of
         a sample is the larger of the two.
 
         Args:
-            shape: rows and columns.
-            center: longitude and latitude, in degrees.
-            fov: degrees across the shorter side, up to 150.
-            roll: degrees by which up leans towards the east.
-            device: of the view.
-            dtype: of the view.
+            shape: Rows and columns.
+            center: Longitude and latitude, in degrees.
+            fov: Degrees across the shorter side, up to 150.
+            roll: Degrees by which up leans toward the east.
+            device: Of the view.
+            dtype: Of the view.
 
         Raises:
             ShapeError: ``shape`` is not two positive sizes.
-            ConfigError: a field of view, a place or a roll out of range.
+            ConfigError: A field of view, a place or a roll out of range.
 
         Example:
             >>> Sphere().tangent((48, 64), center=(180, 0), fov=90).coords.shape
@@ -137,7 +137,7 @@ class Sphere(AbstractDomain):
         The lower edge of up and the upper edge of down touch the front.
 
         Raises:
-            ConfigError: the side is below 1.
+            ConfigError: The side is below 1.
 
         Example:
             >>> Sphere().cube(16).shape
@@ -159,7 +159,7 @@ class Sphere(AbstractDomain):
         """Scattered points, almost evenly spread, of equal weight (Swinbank & Purser 2006).
 
         Raises:
-            ConfigError: fewer than 1 point.
+            ConfigError: Fewer than 1 point.
 
         Example:
             >>> Sphere().fibonacci(100).coords.shape
@@ -194,13 +194,13 @@ class Sphere(AbstractDomain):
         return resolution, 2 * resolution
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
-        """Tangent views at uniformly drawn places, turned by uniformly drawn angles; the spacing is at the centre.
+        """Tangent views at uniformly drawn places, turned by uniformly drawn angles; the spacing is at the center.
 
         One spacing holds for all of a patch: at θ from its middle samples lie closer by cos²θ to cos θ than it says,
         for reals and fakes alike.
 
         Raises:
-            ConfigError: half a patch covers more than 60°.
+            ConfigError: Half a patch covers more than 60°.
 
         Example:
             >>> Sphere().patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
@@ -209,7 +209,7 @@ class Sphere(AbstractDomain):
         half = side * float(spacing.max()) / 2
         if side < 1 or not 0 < half <= math.tan(math.radians(60)):
             raise ConfigError(
-                f"patches of {side} samples, {float(spacing.max()):.3g} radians apart at the centre, reach "
+                f"patches of {side} samples, {float(spacing.max()):.3g} radians apart at the center, reach "
                 f"{math.degrees(math.atan(half)):.0f} degrees to each side; expected a positive size and at most 60 "
                 "degrees: make them smaller, or the resolution higher"
             )
@@ -304,7 +304,7 @@ def _checked_region(region: Sequence[float] | None) -> Sequence[float]:
 def _checked_place(center: Sequence[float], roll: float) -> tuple[float, float, float]:
     if len(center) != 2 or not all(math.isfinite(v) for v in (*center, roll)) or abs(center[1]) > 90:
         raise ConfigError(
-            f"the centre {tuple(center)} with a roll of {roll:g}; expected longitude, latitude from -90 to 90 and roll "
+            f"the center {tuple(center)} with a roll of {roll:g}; expected longitude, latitude from -90 to 90 and roll "
             "as finite numbers in degrees"
         )
     return center[0], center[1], roll

@@ -27,12 +27,12 @@ def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor
     as wide on the sphere, along rows. Arrays much finer than the view are first averaged in blocks.
 
     Args:
-        items: row 0 north, column 0 at longitude −180°, cell-centred; uint8 is taken as 0…255 for −1…1.
-        view: any view of the sphere; one for all items or one for each. Of a view whose points have spacings of
+        items: Row 0 north, column 0 at longitude −180°, cell-centered; uint8 is taken as 0…255 for −1…1.
+        view: Any view of the sphere; one for all items or one for each. Of a view whose points have spacings of
             their own the coarsest counts: that of a camera's middle.
 
     Raises:
-        ConfigError: arrays that are not about twice as wide as high.
+        ConfigError: Arrays that are not about twice as wide as high.
 
     Example:
         >>> observe_sphere(torch.zeros(2, 3, 8, 16), Sphere().cube(4)).shape
@@ -83,9 +83,9 @@ def band_limited(
     (Fejér's first, on more rows).
 
     Args:
-        values: equirectangular arrays.
-        spacing: in radians, one for all or one for each.
-        finest: the smallest that is to be provided for, no finer than the arrays' own.
+        values: Equirectangular arrays.
+        spacing: In radians, one for all or one for each.
+        finest: The smallest that is to be provided for, no finer than the arrays' own.
 
     Example:
         >>> band_limited(torch.zeros(2, 3, 64, 128), torch.tensor([math.pi / 8]), finest=math.pi / 8).shape
@@ -182,9 +182,9 @@ def gather_smooth(
     anywhere. Nearer to a pole than the kernel's reach of three spacings the kernel is not quite isotropic.
 
     Args:
-        values: equirectangular arrays.
-        points: unit vectors.
-        spacing: of the points, in radians; at least the rows' and less than twice that.
+        values: Equirectangular arrays.
+        points: Unit vectors.
+        spacing: Of the points, in radians; at least the rows' and less than twice that.
 
     Example:
         >>> gather_smooth(torch.ones(1, 1, 8, 16), torch.ones(1, 5, 3), torch.tensor([math.pi / 8])).shape
@@ -229,7 +229,7 @@ def gather_smooth(
 
 
 def step(l: int, m: Float[Tensor, "*M"]) -> tuple[Float[Tensor, "*M"], Float[Tensor, "*M"]]:  # noqa: E741
-    """A and b of Pₗₘ = a (z Pₗ₋₁,ₘ − b Pₗ₋₂,ₘ), for normalised functions of orders below l.
+    """A and b of Pₗₘ = a (z Pₗ₋₁,ₘ − b Pₗ₋₂,ₘ), for normalized functions of orders below l.
 
     (Holmes & Featherstone 2002, eq. 11; the same for functions divided by sinᵐθ, which is polynomial in z.)
 

@@ -30,7 +30,7 @@ _KEPT = 1 << 17
 class Surface(AbstractDomain):
     """Points in space that lie on a mesh of triangles; measured by area.
 
-    Distances are lengths along the surface, in units of the mesh. At resolution R neighbours lie √area / R apart, so
+    Distances are lengths along the surface, in units of the mesh. At resolution R neighbors lie √area / R apart, so
     that about R² samples, as many as those of a square picture, would stand for all of it.
 
     The whole surface is seen through **charts**: square grids laid out along straight paths about a few places, which
@@ -41,15 +41,15 @@ class Surface(AbstractDomain):
     A field between the surface's sheets is defined only within about two cells of its coarsest lattice from it.
 
     Args:
-        vertices: positions, in any units.
-        faces: three numbers of vertices each. Edges may belong to one triangle, and parts may lie apart.
-        charts: how many there are at least; about a quarter more than this are made, of a size such that this many
+        vertices: Positions, in any units.
+        faces: Three numbers of vertices each. Edges may belong to one triangle, and parts may lie apart.
+        charts: How many there are at least; about a quarter more than this are made, of a size such that this many
             have one and a half times the area together.
 
     Raises:
-        ShapeError: no triangles, or none with an area.
-        NonFiniteError: a vertex at NaN or infinity.
-        ConfigError: charts out of range, or a surface that 64 of them do not cover.
+        ShapeError: No triangles, or none with an area.
+        NonFiniteError: A vertex at NaN or infinity.
+        ConfigError: Charts out of range, or a surface that 64 of them do not cover.
 
     Example:
         >>> Surface(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]])).coord_dim
@@ -74,8 +74,8 @@ class Surface(AbstractDomain):
         """The surface of a mesh file: glb, gltf, obj, ply, stl, off and others that trimesh reads.
 
         Raises:
-            DataError: the file is missing, damaged, or holds no triangles.
-            MissingDependency: trimesh is not installed.
+            DataError: The file is missing, damaged, or holds no triangles.
+            MissingDependency: Trimesh is not installed.
 
         Example:
             >>> Surface.from_file("bunny.glb").grid_dim
@@ -106,7 +106,7 @@ class Surface(AbstractDomain):
 
         Raises:
             ShapeError: ``shape`` is not (K n, n).
-            ConfigError: a region is asked for, which surfaces do not have, or its samples are closer to each other
+            ConfigError: A region is asked for, which surfaces do not have, or its samples are closer to each other
                 than ``dtype`` can tell coordinates apart.
 
         Example:
@@ -151,19 +151,19 @@ class Surface(AbstractDomain):
     ) -> View:
         """A grid laid out along straight paths about a place: a patch of the surface, flattened.
 
-        Distances from the middle, and angles there, are true. Row 0 is up, towards z (towards y on level ground).
+        Distances from the middle, and angles there, are true. Row 0 is up, toward z (toward y on level ground).
 
         Args:
-            shape: rows and columns.
-            center: a point; the nearest one of the surface is taken.
-            side: length of the shorter side, in units of the mesh.
-            roll: degrees by which up leans to the left, as seen from where the normal points.
-            device: of the view.
-            dtype: of the view.
+            shape: Rows and columns.
+            center: A point; the nearest one of the surface is taken.
+            side: Length of the shorter side, in units of the mesh.
+            roll: Degrees by which up leans to the left, as seen from where the normal points.
+            device: Of the view.
+            dtype: Of the view.
 
         Raises:
             ShapeError: ``shape`` is not two positive sizes.
-            ConfigError: numbers that are not finite, or a side out of range.
+            ConfigError: Numbers that are not finite, or a side out of range.
 
         Example:
             >>> surface.tangent((48, 64), center=(1, 0, 0), side=0.5).coords.shape
@@ -186,8 +186,8 @@ class Surface(AbstractDomain):
         """The vertices of the mesh, in its order, as scattered points.
 
         Args:
-            spacing: to which signals there are band-limited; 0 for not at all.
-            dtype: of the view.
+            spacing: To which signals there are band-limited; 0 for not at all.
+            dtype: Of the view.
 
         Example:
             >>> Surface(torch.eye(3), torch.tensor([[0, 1, 2]])).vertices().shape
@@ -228,7 +228,7 @@ class Surface(AbstractDomain):
         farther apart where it is curved like a saddle.
 
         Raises:
-            ConfigError: a patch has more area than the surface.
+            ConfigError: A patch has more area than the surface.
 
         Example:
             >>> surface.patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
@@ -252,7 +252,7 @@ class Surface(AbstractDomain):
         They are smoothed a little: a wave of 8 samples keeps 90% of its height. Linear in the values.
 
         Raises:
-            ShapeError: the values are not (K n, n).
+            ShapeError: The values are not (K n, n).
 
         Example:
             >>> surface.carry(torch.zeros(2, 3, *surface.shape(16)), surface.vertices()).shape
@@ -292,8 +292,8 @@ class Surface(AbstractDomain):
         spacing, see ``PointCloud``; nothing is upsampled: of a finer view the spacing counts as the signal's own.
 
         Args:
-            items: values at the vertices, continued linearly over the triangles, or signals of their own kind.
-            view: any view of the surface; one for all items or one for each.
+            items: Values at the vertices, continued linearly over the triangles, or signals of their own kind.
+            view: Any view of the surface; one for all items or one for each.
 
         Example:
             >>> surface.observe([torch.zeros(3, len(surface.mesh.vertices))], surface.grid(surface.shape(32))).shape

@@ -30,10 +30,10 @@ class JoinedEncoding(AbstractEncoding):
     """The features of several encodings side by side.
 
     Args:
-        encodings: one or more.
+        encodings: One or more.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: There is none.
 
     Example:
         >>> JoinedEncoding([SphericalHarmonics(2), SphericalHarmonics(1)])(Sphere().grid((4, 8))).shape
@@ -57,7 +57,7 @@ class DirectionalEncoding(AbstractEncoding):
     What is made of it is then a function on the sphere, whose gradients in space are tangential.
 
     Args:
-        encoding: of the unit vectors.
+        encoding: Of the unit vectors.
 
     Example:
         >>> encoding = DirectionalEncoding(FourierEncoding(3, longest_period=6.3, spacing=0.1, octaves=0, oblique=8))

@@ -27,18 +27,18 @@ class FourierEncoding(AbstractEncoding):
 
     Args:
         dim: D.
-        longest_period: of the slowest octave, in coordinate units.
-        spacing: distance between samples at the finest resolution that will be trained.
-        octaves: how many along each axis, at most; fewer where the band ends.
-        oblique: how many random frequencies.
-        decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
+        longest_period: Of the slowest octave, in coordinate units.
+        spacing: Distance between samples at the finest resolution that will be trained.
+        octaves: How many along each axis, at most; fewer where the band ends.
+        oblique: How many random frequencies.
+        decay: Amplitudes fall as frequency to the power of minus this, the second moment of all features
             together staying 1. A field that starts out smooth has less noise to unlearn.
-        seed: of the random frequencies; they are part of the architecture, and saved with it.
-        isotropic: fade a wave by its whole frequency, where a spacing has no axes, as on a sphere; otherwise each
+        seed: Of the random frequencies; they are part of the architecture, and saved with it.
+        isotropic: Fade a wave by its whole frequency, where a spacing has no axes, as on a sphere; otherwise each
             axis by its component.
 
     Raises:
-        ConfigError: a spacing that cannot carry the longest period, or no frequencies at all.
+        ConfigError: A spacing that cannot carry the longest period, or no frequencies at all.
 
     Example:
         >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, octaves=3, oblique=8)
@@ -95,9 +95,9 @@ class Carried:
     """How plane waves move along one axis.
 
     Attributes:
-        axis: coordinate along which they move.
-        turns: that each wave has gone at the positions along the axis of a product view, or at every point.
-        passes: how much of each wave is left there: what moves too fast for the sampling is gone.
+        axis: Coordinate along which they move.
+        turns: That each wave has gone at the positions along the axis of a product view, or at every point.
+        passes: How much of each wave is left there: what moves too fast for the sampling is gone.
     """
 
     axis: int
@@ -124,12 +124,12 @@ def plane_waves(
     frequencies accurate.
 
     Args:
-        view: where.
-        frequencies: in turns per coordinate unit; the same for all samples, or each sample's own.
-        amplitude: factor on each wave.
-        isotropic: fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
-        carried: how the waves move along one of the axes.
-        finest: a view that is sampled more finely fades waves as one of this spacing does.
+        view: Where.
+        frequencies: In turns per coordinate unit; the same for all samples, or each sample's own.
+        amplitude: Factor on each wave.
+        isotropic: Fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
+        carried: How the waves move along one of the axes.
+        finest: A view that is sampled more finely fades waves as one of this spacing does.
 
     Example:
         >>> plane_waves(Box(1).grid((8,)), torch.ones(3, 1)).shape
@@ -185,12 +185,12 @@ class SineEncoding(AbstractEncoding):
 
     Args:
         dim: D.
-        highest: periods per coordinate unit.
-        count: features.
-        seed: of frequencies and phases.
+        highest: Periods per coordinate unit.
+        count: Features.
+        seed: Of frequencies and phases.
 
     Raises:
-        ConfigError: a number that is not positive.
+        ConfigError: A number that is not positive.
 
     Example:
         >>> SineEncoding(1, highest=30 / (2 * 3.14), count=64)(Box(1).grid((5,))).shape
@@ -218,7 +218,7 @@ class SineEncoding(AbstractEncoding):
 class PeriodEncoding(AbstractEncoding):
     """sin and cos of 2π f t for frequencies from the longest period up to a share of the Nyquist frequency.
 
-    There are ``per_octave`` in every octave as long as neighbours lie less than ``widest`` apart, and from there on
+    There are ``per_octave`` in every octave as long as neighbors lie less than ``widest`` apart, and from there on
     one every ``widest``: amplitudes that vary along the axis at that rate can then make anything in the band of
     them. Every frequency is moved within its own share of the band by a chance that is drawn once, since waves that
     are multiples of one another have a common period, which the ear and the critic notice.
@@ -227,16 +227,16 @@ class PeriodEncoding(AbstractEncoding):
     to it. They stay as faint in finer views, whose sampling could carry them whole: nothing was trained there.
 
     Args:
-        longest_period: in coordinate units.
-        spacing: distance between samples at the finest resolution that will be trained.
-        per_octave: frequencies in an octave.
-        widest: largest distance between neighbours, in periods per coordinate unit; no limit where None.
-        decay: amplitudes fall as frequency to the power of minus this, the second moment of all features together
+        longest_period: In coordinate units.
+        spacing: Distance between samples at the finest resolution that will be trained.
+        per_octave: Frequencies in an octave.
+        widest: Largest distance between neighbors, in periods per coordinate unit; no limit where None.
+        decay: Amplitudes fall as frequency to the power of minus this, the second moment of all features together
             staying 1.
-        seed: of the frequencies; they are part of the architecture, and saved with it.
+        seed: Of the frequencies; they are part of the architecture, and saved with it.
 
     Raises:
-        ConfigError: a number that makes no sense, or a spacing that cannot carry the longest period.
+        ConfigError: A number that makes no sense, or a spacing that cannot carry the longest period.
 
     Example:
         >>> PeriodEncoding(longest_period=2.0, spacing=1 / 1000, per_octave=4)(Box(1).grid((5,))).shape
@@ -293,9 +293,9 @@ class PeriodEncoding(AbstractEncoding):
         """The waves at each sample's own frequencies and phases.
 
         Args:
-            view: where.
-            shift: of the frequencies, bounded by tanh to ``bend`` times half of a wave's share of the band.
-            phase: cosine and sine of what is added to 2π f t.
+            view: Where.
+            shift: Of the frequencies, bounded by tanh to ``bend`` times half of a wave's share of the band.
+            phase: Cosine and sine of what is added to 2π f t.
 
         Example:
             >>> enc = PeriodEncoding(longest_period=2.0, spacing=1 / 1000, bend=1.0)
@@ -311,7 +311,7 @@ class PeriodEncoding(AbstractEncoding):
         """Shares of the features in bands from the lowest waves to the highest, for levels that go by frequency.
 
         Level j is whole at the j-th of ``count`` places spread evenly over the waves, and a straight line falls to none
-        at its neighbours'. The squares of a feature's shares add up to 1.
+        at its neighbors'. The squares of a feature's shares add up to 1.
 
         Example:
             >>> PeriodEncoding(longest_period=2.0, spacing=1 / 1000).bands(8).shape

@@ -23,12 +23,12 @@ class SphericalHarmonics(AbstractEncoding):
 
     Args:
         degree: L, at most; degrees that ``spacing`` cannot carry whole are left out.
-        spacing: distance between samples at the finest resolution that will be trained, in radians; 0 for any.
-        decay: amplitudes of degree l fall as max(l, 1) to the power of minus this, the second moment of all features
+        spacing: Distance between samples at the finest resolution that will be trained, in radians; 0 for any.
+        decay: Amplitudes of degree l fall as max(l, 1) to the power of minus this, the second moment of all features
             together staying 1.
 
     Raises:
-        ConfigError: a negative degree, or one above 64.
+        ConfigError: A negative degree, or one above 64.
 
     Example:
         >>> SphericalHarmonics(8)(Sphere().grid((4, 8))).shape

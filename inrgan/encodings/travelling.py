@@ -24,9 +24,9 @@ class Path:
     """Values of a sample's paths along the axis of a view.
 
     Attributes:
-        values: at the positions along the axis of a product view, or at every point.
-        slopes: their derivatives along the axis.
-        spacing: the view's, along the axis.
+        values: At the positions along the axis of a product view, or at every point.
+        slopes: Their derivatives along the axis.
+        spacing: The view's, along the axis.
     """
 
     values: Float[Tensor, "B M P"]
@@ -47,17 +47,17 @@ class AxisPaths(nn.Module):
     it is the coarser, does not carry.
 
     Args:
-        axis: the coordinate.
-        start: where the domain begins along it.
-        length: of the domain along it.
-        spacing: between samples along it at the finest resolution that will be trained.
+        axis: The coordinate.
+        start: Where the domain begins along it.
+        length: Of the domain along it.
+        spacing: Between samples along it at the finest resolution that will be trained.
         count: P, paths.
-        octaves: of waves.
-        gains: whether a backbone lets the paths scale its layers' outputs, beside shifting them.
-        part: of the latent that the paths are made of beside the main one.
+        octaves: Of waves.
+        gains: Whether a backbone lets the paths scale its layers' outputs, beside shifting them.
+        part: Of the latent that the paths are made of beside the main one.
 
     Raises:
-        ConfigError: a number that is not positive.
+        ConfigError: A number that is not positive.
 
     Example:
         >>> paths = AxisPaths(2, start=0.0, length=2.0, spacing=0.125, count=6)
@@ -101,9 +101,9 @@ class AxisPaths(nn.Module):
         """The paths of every sample along the axis of a view.
 
         Args:
-            view: from where.
-            rates: weight and bias of the layer that chooses the frequencies.
-            mixture: weight and bias of the layer that mixes the basis.
+            view: From where.
+            rates: Weight and bias of the layer that chooses the frequencies.
+            mixture: Weight and bias of the layer that mixes the basis.
         """
         if view.axes is not None:
             t_BM, spacing = view.axes[self.axis], view.axis_spacing[self.axis]
@@ -137,17 +137,17 @@ class TravellingEncoding(AbstractEncoding):
 
     Args:
         dim: D, all axes.
-        axis: along which the waves travel.
-        longest_period: of the slowest octave over the others.
-        spacing: distance between samples over the others at the finest resolution that will be trained.
-        axis_spacing: the same along the axis.
-        groups: how many, the still one among them.
-        octaves: as for ``FourierEncoding``.
-        oblique: as for ``FourierEncoding``.
-        seed: of the frequencies.
+        axis: Along which the waves travel.
+        longest_period: Of the slowest octave over the others.
+        spacing: Distance between samples over the others at the finest resolution that will be trained.
+        axis_spacing: The same along the axis.
+        groups: How many, the still one among them.
+        octaves: As for ``FourierEncoding``.
+        oblique: As for ``FourierEncoding``.
+        seed: Of the frequencies.
 
     Raises:
-        ConfigError: as for ``FourierEncoding``; or fewer than 2 axes or 1 group.
+        ConfigError: As for ``FourierEncoding``; or fewer than 2 axes or 1 group.
 
     Example:
         >>> enc = TravellingEncoding(3, axis=2, longest_period=4, spacing=0.1, axis_spacing=0.1, groups=3, oblique=8)

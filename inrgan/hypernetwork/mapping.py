@@ -18,10 +18,10 @@ class MappingNetwork(nn.Module):
     Args:
         z_dim: Z.
         w_dim: W.
-        depth: layers.
-        classes: number of labels; 0 for none.
-        rate: learning rate relative to the rest of the generator.
-        parts: name, and entries of z and of w, of further parts that are mapped apart: the last ones of each, in order.
+        depth: Layers.
+        classes: Number of labels; 0 for none.
+        rate: Learning rate relative to the rest of the generator.
+        parts: Name, and entries of z and of w, of further parts that are mapped apart: the last ones of each, in order.
             Labels go to the main part.
 
     Example:
@@ -72,5 +72,5 @@ class MappingNetwork(nn.Module):
         self.w_mean.copy_(moved if valid is None else torch.where(valid, moved, self.w_mean))
 
     def truncate(self, w: Float[Tensor, "B W"], truncation: float) -> Float[Tensor, "B W"]:
-        """Pull w towards its mean: 1 leaves it, 0 gives the mean."""
+        """Pull w toward its mean: 1 leaves it, 0 gives the mean."""
         return w if truncation == 1 else self.w_mean + truncation * (w - self.w_mean)

@@ -29,7 +29,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         """Take other weights for those that all samples are modulations of: what comes of w = 0, in a new network.
 
         Args:
-            weights: of one function.
+            weights: Of one function.
         """
 
     @torch.no_grad()
@@ -37,7 +37,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         """Make modulations larger or smaller.
 
         Args:
-            factors: for each layer, of the modulation of its weight and of that of its bias.
+            factors: For each layer, of the modulation of its weight and of that of its bias.
         """
         heads, starts = {"": self.head, **self.part_heads}, dict.fromkeys(self._names, 0)
         for kind, sizes, (of_weight, of_bias) in zip(self._kinds, self._sizes, factors, strict=True):
@@ -122,19 +122,19 @@ class FactorizedHypernetwork(AbstractHypernetwork):
     """W ⊙ m(A·B/√r) with a shared W and per-sample A (outputs × r), B (r × inputs); rows to unit length.
 
     Factorized multiplicative modulation, FMM (Skorokhodov et al. 2021, eq. 4). With demodulation a stack of
-    such layers keeps its scale at initialisation; without, it grows exponentially.
+    such layers keeps its scale at initialization; without, it grows exponentially.
 
     Args:
-        specs: the backbone's layers.
+        specs: The backbone's layers.
         w_dim: W.
-        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
+        parts: Width of each further part of w, its last entries, by name; what a layer with a part sees beside the
             main one.
-        rank: r.
+        rank: R.
         modulation: ``linear`` is m(x) = 1 + x, ``plain`` is x, ``tanh`` is 1 + tanh x, ``sigmoid`` is 2σ(x).
-        demodulated: rows to unit length; off only to study what happens then.
+        demodulated: Rows to unit length; off only to study what happens then.
 
     Raises:
-        ConfigError: the rank is below 1 or the modulation unknown.
+        ConfigError: The rank is below 1 or the modulation unknown.
     """
 
     def __init__(
@@ -194,9 +194,9 @@ class StyleHypernetwork(AbstractHypernetwork):
     The cheapest of the three: as many numbers per sample as there are channels.
 
     Args:
-        specs: the backbone's layers.
+        specs: The backbone's layers.
         w_dim: W.
-        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
+        parts: Width of each further part of w, its last entries, by name; what a layer with a part sees beside the
             main one.
     """
 
@@ -233,9 +233,9 @@ class FullHypernetwork(AbstractHypernetwork):
     ("Magnitude invariant parametrizations", eq. 8).
 
     Args:
-        specs: the backbone's layers.
+        specs: The backbone's layers.
         w_dim: W.
-        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
+        parts: Width of each further part of w, its last entries, by name; what a layer with a part sees beside the
             main one.
 
     Raises:

@@ -30,10 +30,10 @@ class LayerSpec:
     """One linear layer whose weights a hypernetwork has to supply.
 
     Attributes:
-        name: unique within the backbone; names its parameters in a checkpoint.
-        inputs: width of the input, which has a second moment of about 1.
-        outputs: width of the output.
-        part: of the latent that it is made from beside the main one; "" for the main one alone.
+        name: Unique within the backbone; names its parameters in a checkpoint.
+        inputs: Width of the input, which has a second moment of about 1.
+        outputs: Width of the output.
+        part: Of the latent that it is made from beside the main one; "" for the main one alone.
     """
 
     name: str
@@ -59,9 +59,9 @@ class Units:
     """A run of rows or of columns of a weight, one for each unit of a set.
 
     Attributes:
-        name: of the set; wherever the name comes again, it is the same units. "" for units that cannot change places,
+        name: Of the set; wherever the name comes again, it is the same units. "" for units that cannot change places,
             such as the entries of an encoding and the channels of a signal.
-        count: of units.
+        count: Of units.
     """
 
     name: str
@@ -95,9 +95,9 @@ class AbstractINR(nn.Module, abc.ABC):
         """Values at every point of a view, before they are bounded to [−1, 1].
 
         Args:
-            view: where to evaluate.
-            weights: one entry per entry of ``layers``.
-            trace: when given, filled with every layer's activations, for instruments.
+            view: Where to evaluate.
+            weights: One entry per entry of ``layers``.
+            trace: When given, filled with every layer's activations, for instruments.
         """
 
     def prepare(self, view: View) -> None:
@@ -131,10 +131,10 @@ def linear(
     """Every sample's own linear map, as one batched product.
 
     Args:
-        x: the input.
-        layer: the weights.
-        gain: factor on the input, at no cost.
-        onto: added to the product in the place of the bias, at no cost.
+        x: The input.
+        layer: The weights.
+        gain: Factor on the input, at no cost.
+        onto: Added to the product in the place of the bias, at no cost.
 
     Example:
         >>> linear(torch.zeros(1, 5, 3), LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))).shape
@@ -180,9 +180,9 @@ def by_blocks(
     """Apply layers that treat every point alike, a block of points at a time when nothing is differentiated.
 
     Args:
-        layers: from the inputs to outputs, each (B, N, ·).
-        inputs: of the same N.
-        numbers: in the output of the widest layer, for all points.
+        layers: From the inputs to outputs, each (B, N, ·).
+        inputs: Of the same N.
+        numbers: In the output of the widest layer, for all points.
 
     Example:
         >>> by_blocks(lambda x: (2 * x,), torch.zeros(2, 9, 3), numbers=1 << 20)[0].shape
@@ -209,8 +209,8 @@ def unflat(rows: Float[Tensor, "B T"], shapes: Sequence[tuple[int, int]]) -> lis
     """The inverse of ``flat``.
 
     Args:
-        rows: a vector for each sample.
-        shapes: outputs and inputs of every layer.
+        rows: A vector for each sample.
+        shapes: Outputs and inputs of every layer.
 
     Example:
         >>> unflat(torch.zeros(2, 16), [(4, 3)])[0].weight.shape
@@ -231,9 +231,9 @@ def permuted(
     """The weights with the units of some sets in other places, in all layers alike: the same function.
 
     Args:
-        weights: of a backbone.
-        units: of the same backbone, its ``units()``.
-        permutations: of the sets that change, by name: where the units of each place come from.
+        weights: Of a backbone.
+        units: Of the same backbone, its ``units()``.
+        permutations: Of the sets that change, by name: where the units of each place come from.
 
     Example:
         >>> order = torch.randperm(96)

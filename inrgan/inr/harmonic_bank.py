@@ -43,16 +43,16 @@ class HarmonicBankINR(AbstractINR):
     wave the sample's own phase, the direction of its row, and frequency, by its bias.
 
     Args:
-        domain: where the coordinates live.
-        encoding: makes the encoding for samples no finer than the given spacing.
-        spacing: of the finest resolution that will be trained.
+        domain: Where the coordinates live.
+        encoding: Makes the encoding for samples no finer than the given spacing.
+        spacing: Of the finest resolution that will be trained.
         channels: C.
-        lattices: cells along the shortest side of the domain, coarse to fine; the amplitudes live on the last.
-        widths: layer widths, one for each lattice.
-        depths: layers, one for each lattice.
+        lattices: Cells along the shortest side of the domain, coarse to fine; the amplitudes live on the last.
+        widths: Layer widths, one for each lattice.
+        depths: Layers, one for each lattice.
 
     Raises:
-        ConfigError: the lists do not fit together.
+        ConfigError: The lists do not fit together.
     """
 
     bands: Float[Tensor, "L F"]

@@ -44,17 +44,17 @@ class MultiScaleINR(AbstractINR):
     there tied to a pixel grid; here continuous.)
 
     Args:
-        domain: where the coordinates live.
-        encoding: makes the encoding for samples no finer than the given spacing.
-        spacing: of the finest resolution that will be trained.
+        domain: Where the coordinates live.
+        encoding: Makes the encoding for samples no finer than the given spacing.
+        spacing: Of the finest resolution that will be trained.
         channels: C.
-        lattices: cells along the shortest side of the domain, coarse to fine.
-        widths: layer widths per stage; one more than ``lattices``, the last at the queried points.
-        depths: layers per stage.
-        paths: what moves signals along an axis; None where nothing does.
+        lattices: Cells along the shortest side of the domain, coarse to fine.
+        widths: Layer widths per stage; one more than ``lattices``, the last at the queried points.
+        depths: Layers per stage.
+        paths: What moves signals along an axis; None where nothing does.
 
     Raises:
-        ConfigError: the lists do not fit together, or the paths do not fit the encoding.
+        ConfigError: The lists do not fit together, or the paths do not fit the encoding.
     """
 
     def __init__(

@@ -23,11 +23,11 @@ class PolynomialINR(AbstractINR):
     explodes. All levels work at the queried points; there are no lattices.
 
     Args:
-        encoding: makes the encoding for samples no finer than the given spacing.
-        spacing: of the finest resolution that will be trained.
+        encoding: Makes the encoding for samples no finer than the given spacing.
+        spacing: Of the finest resolution that will be trained.
         channels: C.
-        width: features per level.
-        depth: levels, and so the degree of the polynomial.
+        width: Features per level.
+        depth: Levels, and so the degree of the polynomial.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Zero-centred gradient penalties whose strength does not depend on the resolution."""
+"""Zero-centered gradient penalties whose strength does not depend on the resolution."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,10 +25,10 @@ def gradient_penalty(
     several views, the norms add up.
 
     Args:
-        critic: values to scores; differentiated twice.
-        values: where to take the gradient; one tensor, or one for each argument of the critic.
-        view: from which they are seen; one for each tensor.
-        functional: take the gradient by torch.func, for the same numbers: torch.compile traces that, while the gradient
+        critic: Values to scores; differentiated twice.
+        values: Where to take the gradient; one tensor, or one for each argument of the critic.
+        view: From which they are seen; one for each tensor.
+        functional: Take the gradient by torch.func, for the same numbers: torch.compile traces that, while the gradient
             of a compiled critic cannot be differentiated again.
 
     Example:

@@ -24,11 +24,11 @@ def path_lengths(
     domain of the squared change of the signal per step of w, the same at every resolution.
 
     Args:
-        values: a generator's signals, made from ``w``; differentiated twice.
-        w: mapped latents, which require a gradient.
-        view: from which the signals are seen.
-        noise: y, independent standard normal numbers.
-        create_graph: whether the lengths themselves are to be differentiated.
+        values: A generator's signals, made from ``w``; differentiated twice.
+        w: Mapped latents, which require a gradient.
+        view: From which the signals are seen.
+        noise: Y, independent standard normal numbers.
+        create_graph: Whether the lengths themselves are to be differentiated.
 
     Example:
         >>> w = torch.ones(2, 4, requires_grad=True)

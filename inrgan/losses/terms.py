@@ -20,7 +20,7 @@ class LossOptions:
     """View options of the losses.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: A number is out of range.
 
     Example:
         >>> LossOptions().whole_resolution(("full", "dense-patch"), 1024)
@@ -133,7 +133,7 @@ def check_names(names: Sequence[str]) -> None:
     """Refuse names that are no losses, or none, or one twice.
 
     Raises:
-        ConfigError: with the names that there are.
+        ConfigError: With the names that there are.
     """
     if set(names) - set(LOSSES) or not names or len(set(names)) != len(names):
         raise ConfigError(
@@ -153,15 +153,15 @@ def terms(
     """The terms of a training, by name.
 
     Args:
-        names: any of ``LOSSES``; dense patches only beside whole signals.
-        resolution: training samples along the shortest side.
-        smallest: fewest samples along a side that the critic accepts.
-        options: the defaults where None.
-        through: makes of a sampler of whole signals the one that is used; the same where None.
+        names: Any of ``LOSSES``; dense patches only beside whole signals.
+        resolution: Training samples along the shortest side.
+        smallest: Fewest samples along a side that the critic accepts.
+        options: The defaults where None.
+        through: Makes of a sampler of whole signals the one that is used; the same where None.
         extra: Terms with a critic of their own, by name.
 
     Raises:
-        ConfigError: no name, an unknown one, one given twice, or options that do not fit.
+        ConfigError: No name, an unknown one, one given twice, or options that do not fit.
     """
     options = options or LossOptions()
     check_names(names)

@@ -22,10 +22,10 @@ def carry(
     """Signals sampled on a box, as linear functions of them seen from a view.
 
     Args:
-        values: arrays over the box, x last.
-        view: one for all samples or one for each; a product view is seen much faster than points.
-        lower: where the arrays start, x first, in coordinate units.
-        upper: where they end.
+        values: Arrays over the box, x last.
+        view: One for all samples or one for each; a product view is seen much faster than points.
+        lower: Where the arrays start, x first, in coordinate units.
+        upper: Where they end.
 
     Example:
         >>> carry(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
@@ -40,11 +40,11 @@ def box_carry(
     """The map behind ``carry``. Everything that is read from the view's coordinates is read here.
 
     Args:
-        view: as for ``carry``.
-        shape: of the arrays, x last.
-        lower: as for ``carry``.
-        upper: as for ``carry``.
-        dtype: of the arrays.
+        view: As for ``carry``.
+        shape: Of the arrays, x last.
+        lower: As for ``carry``.
+        upper: As for ``carry``.
+        dtype: Of the arrays.
 
     Example:
         >>> box_carry(Box(2).grid((4, 4)), (9, 8), lower=(-1, -1), upper=(1, 1), dtype=torch.float32)(x).shape
@@ -112,7 +112,7 @@ class _GroupedCarry(BoxCarry):
     """Groups of samples, each carried its own way, put together in their order.
 
     Args:
-        groups: numbers of the samples and their map, for each group; None for all samples in their order.
+        groups: Numbers of the samples and their map, for each group; None for all samples in their order.
     """
 
     def __init__(self, groups: Sequence[tuple[Tensor | None, BoxCarry]]):
@@ -258,11 +258,11 @@ class _ScatteredCarry(BoxCarry):
         self._taps, self._weights = [], []
         for d, count in enumerate(counts):
             own = (upper[d] - lower[d]) / count
-            centre = in_samples(view.coords[..., d], count=count, lower=lower[d], own=own)
-            stretch = (view.spacing[..., d].double() / own).clamp(min=1.0).expand_as(centre)
+            center = in_samples(view.coords[..., d], count=count, lower=lower[d], own=own)
+            stretch = (view.spacing[..., d].double() / own).clamp(min=1.0).expand_as(center)
             reach = math.ceil(3 * float(stretch.max()))
-            j_BNT = centre.floor()[..., None] + torch.arange(1 - reach, reach + 1, device=centre.device)
-            weight = lanczos((j_BNT - centre[..., None]) / stretch[..., None]) * ((j_BNT >= 0) & (j_BNT < count))
+            j_BNT = center.floor()[..., None] + torch.arange(1 - reach, reach + 1, device=center.device)
+            weight = lanczos((j_BNT - center[..., None]) / stretch[..., None]) * ((j_BNT >= 0) & (j_BNT < count))
             self._taps.append(j_BNT.long().clamp(0, count - 1))
             self._weights.append((weight / weight.sum(dim=-1, keepdim=True)).to(dtype))
 
@@ -293,10 +293,10 @@ class _ScatteredCarry(BoxCarry):
 def _banded(positions: Tensor, *, count: int, lower: float, upper: float, spacing: Tensor, used: range) -> BandedMap:
     """The map of ``axis_matrix``, for long axes."""
     own = (upper - lower) / count
-    centre = in_samples(positions, count=count, lower=lower, own=own)
-    stretch = (spacing.double() / own).clamp(min=1.0).expand_as(centre)
+    center = in_samples(positions, count=count, lower=lower, own=own)
+    stretch = (spacing.double() / own).clamp(min=1.0).expand_as(center)
     return BandedMap(
-        centre, first=centre.new_full((1, 1), used.start), count=len(used), kernel=lanczos,
+        center, first=center.new_full((1, 1), used.start), count=len(used), kernel=lanczos,
         reach=math.ceil(3 * float(stretch.max())), stretch=stretch, normalised=True,
     )  # fmt: skip
 
@@ -307,10 +307,10 @@ def resample(
     """Real signals sampled on a box, seen from a product view: ``carry``, kept within [−1, 1].
 
     Args:
-        items: arrays over the box, x last; uint8 is taken as 0…255 for −1…1.
-        view: a product view, one for all samples or one for each.
-        lower: where the arrays start, x first, in coordinate units.
-        upper: where they end.
+        items: Arrays over the box, x last; uint8 is taken as 0…255 for −1…1.
+        view: A product view, one for all samples or one for each.
+        lower: Where the arrays start, x first, in coordinate units.
+        upper: Where they end.
 
     Example:
         >>> resample(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
@@ -334,11 +334,11 @@ def resample_long(
     in double precision.
 
     Args:
-        item: samples at cell centres.
-        view: a product view of one axis.
-        lower: where the signal starts, in coordinate units.
-        upper: where it ends.
-        kernel: the default where None.
+        item: Samples at cell centers.
+        view: A product view of one axis.
+        lower: Where the signal starts, in coordinate units.
+        upper: Where it ends.
+        kernel: The default where None.
 
     Example:
         >>> resample_long(torch.zeros(1, 9000), Box(1).grid((4000,)), lower=-1, upper=1).shape

@@ -34,7 +34,7 @@ class DenseMap(AxisMap):
     """A map whose matrix is held whole.
 
     Args:
-        matrix: rows are outputs.
+        matrix: Rows are outputs.
     """
 
     def __init__(self, matrix: Float[Tensor, "#B M K"]):
@@ -53,13 +53,13 @@ class BandedMap(AxisMap):
     Time and memory go as the number of rows, instead of rows times columns.
 
     Args:
-        positions: of the rows, measured in columns, in order.
-        first: number of the first column there is; the others follow it.
-        count: columns there are; no weight falls beside them.
-        kernel: weight of a column at a distance from a row; 0 from ``reach`` on.
-        reach: of the kernel, in columns.
-        stretch: the kernel of a row is this much wider; 1 where None. ``reach`` is that of the widest.
-        normalised: whether the weights of every row are divided by their sum.
+        positions: Of the rows, measured in columns, in order.
+        first: Number of the first column there is; the others follow it.
+        count: Columns there are; no weight falls beside them.
+        kernel: Weight of a column at a distance from a row; 0 from ``reach`` on.
+        reach: Of the kernel, in columns.
+        stretch: The kernel of a row is this much wider; 1 where None. ``reach`` is that of the widest.
+        normalized: Whether the weights of every row are divided by their sum.
 
     Example:
         >>> p = torch.linspace(0, 499, 1000)[None]
@@ -125,7 +125,7 @@ def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
     cosine instead of a ramp so that a schedule on the spacing has no kinks.
 
     Args:
-        turns_per_sample: frequency times spacing; Nyquist is ½.
+        turns_per_sample: Frequency times spacing; Nyquist is ½.
 
     Example:
         >>> fade(torch.tensor([0.1, 0.5])).tolist()
@@ -154,30 +154,30 @@ def axis_matrix(
     spacing: float | Float[Tensor, "*#B #M"],
     columns: range | None = None,
 ) -> Float[Tensor, "*B M K"]:
-    """The linear map from ``count`` cell-centred samples on [lower, upper] to values at positions.
+    """The linear map from ``count`` cell-centered samples on [lower, upper] to values at positions.
 
-    A Lanczos-3 kernel as wide as the coarser of the two spacings, cut at the border and normalised there:
+    A Lanczos-3 kernel as wide as the coarser of the two spacings, cut at the border and normalized there:
     the filter of Pillow's ``Image.resize(LANCZOS)``, at any position instead of on one grid. Positions outside
     take the value at the border. Where the spacing varies, each position has a kernel as wide as its own.
 
     Args:
-        positions: where values are wanted.
-        count: samples there are.
-        lower: where they start.
-        upper: where they end.
-        spacing: between the positions; one for all or one for each.
-        columns: the samples that the map is for, where the others are known to be out of reach.
+        positions: Where values are wanted.
+        count: Samples there are.
+        lower: Where they start.
+        upper: Where they end.
+        spacing: Between the positions; one for all or one for each.
+        columns: The samples that the map is for, where the others are known to be out of reach.
 
     Example:
         >>> axis_matrix(torch.zeros(5), count=8, lower=-1.0, upper=1.0, spacing=0.5).shape
         torch.Size([5, 8])
     """
     own = (upper - lower) / count
-    centre = in_samples(positions, count=count, lower=lower, own=own)
+    center = in_samples(positions, count=count, lower=lower, own=own)
     stretch = (torch.as_tensor(spacing, dtype=torch.float64, device=positions.device) / own).clamp(min=1.0)
     columns = range(count) if columns is None else columns
     j = torch.arange(columns.start, columns.stop, dtype=torch.float64, device=positions.device)
-    weights = lanczos((j - centre[..., None]) / stretch[..., None])
+    weights = lanczos((j - center[..., None]) / stretch[..., None])
     return (weights / weights.sum(dim=-1, keepdim=True)).to(positions.dtype)
 
 
@@ -212,9 +212,9 @@ def reached(
         range(36, 44)
     """
     own = (upper - lower) / count
-    centre = in_samples(positions, count=count, lower=lower, own=own)
+    center = in_samples(positions, count=count, lower=lower, own=own)
     reach = 3 * max(1.0, float(torch.as_tensor(spacing).max()) / own)
-    first, last = math.floor(float(centre.min()) - reach), math.ceil(float(centre.max()) + reach)
+    first, last = math.floor(float(center.min()) - reach), math.ceil(float(center.max()) + reach)
     return range(max(0, first), min(count, last + 1))
 
 

@@ -41,10 +41,10 @@ class FullGrid(AbstractSampler):
     """The whole domain at one resolution: ordinary training.
 
     Args:
-        resolution: samples along the shortest side.
+        resolution: Samples along the shortest side.
 
     Raises:
-        ConfigError: the resolution is not positive.
+        ConfigError: The resolution is not positive.
 
     Example:
         >>> FullGrid(32).draw(Box(2), batch=4, generator=torch.Generator()).shape
@@ -75,14 +75,14 @@ class RandomResolution(AbstractSampler):
     Any-resolution training after Chai et al. 2022 (sec. 3.1), there with patches.
 
     Args:
-        lowest: fewest samples along the shortest side.
-        highest: most.
+        lowest: Fewest samples along the shortest side.
+        highest: Most.
         law: ``uniform`` in the number of samples, or ``log`` for as many steps in every octave.
-        multiple: sizes are multiples of this, which spares a critic's ragged borders.
-        aspect: by how much one axis may be sampled more coarsely than another, drawn anew every step.
+        multiple: Sizes are multiples of this, which spares a critic's ragged borders.
+        aspect: By how much one axis may be sampled more coarsely than another, drawn anew every step.
 
     Raises:
-        ConfigError: the range is empty or the law unknown.
+        ConfigError: The range is empty or the law unknown.
 
     Example:
         >>> view = RandomResolution(16, 64).draw(Box(2), batch=4, generator=torch.Generator())
@@ -138,16 +138,16 @@ class VariableDensity(AbstractSampler):
     Along each axis the spacing grows linearly with the distance e from the drawn place, as ``1 + strength·e``
     with e in halves of the shortest side: the linear law of visual acuity (Strasburger, Rentschler & Jüttner
     2011; for rendering Guenter et al. 2012). The view stays a product grid, of cells whose widths
-    differ; samples lie at the cells' centres, the spacing of a sample is its cell's width, and its weight the
+    differ; samples lie at the cells' centers, the spacing of a sample is its cell's width, and its weight the
     cell's share of the domain. Its size is the same for every place, and chosen so that no cell is narrower
     than those of a uniform grid of ``resolution``: neither encodings nor data need to be finer than for it.
 
     Args:
-        resolution: samples along the shortest side of a uniform grid as dense as this view can be.
-        strength: how fast the spacing grows; 0 is the uniform grid, 1 doubles it at half the shortest side.
+        resolution: Samples along the shortest side of a uniform grid as dense as this view can be.
+        strength: How fast the spacing grows; 0 is the uniform grid, 1 doubles it at half the shortest side.
 
     Raises:
-        ConfigError: a resolution or strength out of range, or (when drawing) a domain whose grids are no
+        ConfigError: A resolution or strength out of range, or (when drawing) a domain whose grids are no
             products of equal cells, or a strength that leaves no sample.
 
     Example:

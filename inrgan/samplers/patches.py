@@ -16,12 +16,12 @@ class DensePatch(AbstractSampler):
     Densities are drawn log-uniformly from the coarsest to the finest, after Chai et al. 2022 (sec. 3.1).
 
     Args:
-        side: samples along a side of the patch.
-        resolution: samples along the shortest side of the domain at the finest density.
-        coarsest: the same at the coarsest; where it equals ``side`` a patch may be the whole domain.
+        side: Samples along a side of the patch.
+        resolution: Samples along the shortest side of the domain at the finest density.
+        coarsest: The same at the coarsest; where it equals ``side`` a patch may be the whole domain.
 
     Raises:
-        ConfigError: the sizes are not in order.
+        ConfigError: The sizes are not in order.
 
     Example:
         >>> DensePatch(16, 1024, coarsest=64).draw(Box(2), batch=4, generator=torch.Generator()).shape
@@ -58,11 +58,11 @@ class ScatteredPoints(AbstractSampler):
     Few points do not make a view coarse: each is seen with the spacing of the resolution, and so with all detail.
 
     Args:
-        count: points.
-        resolution: samples along the domain's shortest side, whose spacing the points have.
+        count: Points.
+        resolution: Samples along the domain's shortest side, whose spacing the points have.
 
     Raises:
-        ConfigError: fewer than 1 point, or a resolution below 1.
+        ConfigError: Fewer than 1 point, or a resolution below 1.
 
     Example:
         >>> ScatteredPoints(100, resolution=32).draw(Sphere(), batch=4, generator=torch.Generator()).coords.shape

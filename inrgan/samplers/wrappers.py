@@ -26,11 +26,11 @@ class Shifted(AbstractSampler):
     middle) it makes a repeating or blurred version. Scales are not drawn, since few data look alike at all.
 
     Args:
-        sampler: draws views of the whole domain.
-        shift: largest offset, as a fraction of the view's extent: one number, or one per coordinate, x first.
+        sampler: Draws views of the whole domain.
+        shift: Largest offset, as a fraction of the view's extent: one number, or one per coordinate, x first.
 
     Raises:
-        ConfigError: a shift that is negative or not finite, or (when drawing) a number of shifts that is not
+        ConfigError: A shift that is negative or not finite, or (when drawing) a number of shifts that is not
             that of the coordinates, a view that is not of the whole domain, or a domain without an outside.
 
     Example:
@@ -92,12 +92,12 @@ class Slices(AbstractSampler):
     et al. 2022, "StyleGAN-V", train on 3 frames at random times.)
 
     Args:
-        sampler: draws product views without a batch of their own.
-        axis: the coordinate.
-        count: slices.
+        sampler: Draws product views without a batch of their own.
+        axis: The coordinate.
+        count: Slices.
 
     Raises:
-        ConfigError: fewer than 2 slices, or (when drawing) a view that has fewer, or no axes.
+        ConfigError: Fewer than 2 slices, or (when drawing) a view that has fewer, or no axes.
 
     Example:
         >>> view = Slices(FullGrid(16), axis=2, count=3).draw(Box(3), batch=4, generator=torch.Generator())

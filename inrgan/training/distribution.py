@@ -87,7 +87,7 @@ class Ranks:
         Every item is in one micro-batch of one process; sizes differ by one at most.
 
         Raises:
-            ConfigError: there are more processes than items.
+            ConfigError: There are more processes than items.
         """
         if batch < self.world:
             raise ConfigError(
