@@ -60,7 +60,7 @@ class GeneratorSizes:
                 raise ConfigError(f"{name} of the generator is {getattr(self, name)}; expected 1 or more")
         if not self.demodulated and self.hypernetwork != "factorized":
             raise ConfigError(
-                f"weights without demodulation were asked of a {self.hypernetwork} hypernetwork, which has none; "
+                f"rows without normalization need factorized modulation, and the hypernetwork is {self.hypernetwork}; "
                 "use factorized"
             )
         if not 0 < self.mapping_rate < float("inf") or self.classes < 0:
@@ -69,7 +69,7 @@ class GeneratorSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class CriticSizes:
-    """Critic sizes, apart from what the modality decides."""
+    """Critic sizes, apart from those that the modality decides."""
 
     width: int = 32
     """Channels at full resolution; they double whenever the resolution is halved."""
@@ -83,7 +83,7 @@ class CriticSizes:
             raise ConfigError(f"a critic of {self}; expected widths of 1 or more and classes of 0 or more")
 
 
-# One row per preset: z, w, rank, widths of (coarse lattice, fine lattice, queried points), layers of each.
+# One row per preset: z, w, rank, widths of (coarse lattice, fine lattice, queried points), depths of the same.
 _TABLE: dict[str, tuple[int, int, int, tuple[int, int, int], tuple[int, int, int]]] = {
     "tiny": (64, 128, 4, (128, 96, 96), (2, 2, 4)),
     "base": (256, 256, 8, (384, 256, 96), (3, 3, 4)),
@@ -105,9 +105,9 @@ def check_preset(preset: str) -> None:
 def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "multiscale") -> GeneratorSizes:
     """Generator sizes of a preset for a training resolution.
 
-    The fine lattice has half the resolution, from 128 samples up a quarter, and at most 64 cells; the coarse
-    one a quarter of that. The octaves between the fine lattice and the data's own detail are left to the
-    queried points, so that a training on patches costs the same whatever the full resolution is.
+    The fine lattice has half the resolution, or a quarter from 128 samples on, and at most 64 cells; the coarse lattice
+    has a quarter of that. The octaves between the fine lattice and the finest detail are left to the queried points, so
+    that the cost of a training on patches does not depend on the full resolution.
 
     Raises:
         ConfigError: The preset is unknown.
