@@ -312,7 +312,7 @@ def test_diagnosis_of_reals(tmp_path, monkeypatch):
     made.train_step()
     made.read_results()
     assert made.health.row == 1
-    assert "1 of 4 reals shown to full hold NaN" in diagnose(made.G, made.D, made.batch)
+    assert "1 of 4 reals of full have NaN" in diagnose(made.G, made.D, made.batch)
     made.close()
 
 

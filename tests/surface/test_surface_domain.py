@@ -267,7 +267,7 @@ def test_reals_finer_than_the_view_do_not_alias():
 
 def test_errors():
     v, f = square(2)
-    with pytest.raises(ShapeError, match="triangles name"):
+    with pytest.raises(ShapeError, match="vertex indices"):
         Surface(v, f + 1)
     with pytest.raises(ShapeError, match="no area"):
         Surface(torch.zeros(3, 3), torch.tensor([[0, 1, 2]]))
