@@ -151,7 +151,7 @@ class HasPartialObservations(Protocol):
         """Points at which items are known, instead of arbitrary points of the domain.
 
         Training calls this in every step and evaluates both reals and fakes at these points: parts unknown in an item
-        are hidden in the fake beside it too, and do not help the critic. For images with holes these are the given
+        are hidden in the paired fake as well, and do not help the critic. For images with holes these are the given
         points, with weight 0 where nothing is known; for stations, the stations, padded to one number with points of
         weight 0. (Measurements applied to generated signals: Bora et al. 2018, "AmbientGAN".)
 

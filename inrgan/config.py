@@ -34,7 +34,7 @@ class TrainConfig:
     """Folder, zip or tar shards of files, or a stream of shards: stream:PATH, https://... or pipe:COMMAND. Default: the
     built-in synthetic set."""
     labels: bool | str = False
-    """Train a class-conditional generator. The class of an item is the sub-folder it lies in, or with a pattern such as
+    """Train a class-conditional generator. The class of an item is its sub-folder, or with a pattern such as
     "{label}_*" a part of its file name."""
     hold_out: float = 0.0
     """Fraction of the items to hold out of training, chosen by hashes of their names. Use the same value in evaluate to
@@ -189,10 +189,8 @@ class TrainConfig:
         if values.get("critic") is not None:
             values["critic"] = from_plain(CriticSizes, values["critic"], what="the run's critic")
         values["views"] = from_plain(LossOptions, values.get("views", {}), what="the run's views")
-        labels, pattern = (
-            values.pop("labels", False),
-            values.pop("label_pattern", ""),
-        )  # two entries in earlier versions
+        # Earlier versions had two entries.
+        labels, pattern = values.pop("labels", False), values.pop("label_pattern", "")
         labels = pattern if labels is True and pattern else labels
         if not isinstance(labels, (bool, str)):
             raise ConfigError(f"the run's configuration has labels = {labels!r}; expected true, false or a pattern")

@@ -241,8 +241,8 @@ class Tint(AbstractTransform):
         self.octaves, self.hue = octaves, hue
 
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B 2"]:
-        brightness = self.octaves * torch.randn(batch, 1, generator=generator)
-        return torch.cat([brightness, self.hue * (2 * torch.rand(batch, 1, generator=generator) - 1)], dim=1)
+        saturation = self.octaves * torch.randn(batch, 1, generator=generator)
+        return torch.cat([saturation, self.hue * (2 * torch.rand(batch, 1, generator=generator) - 1)], dim=1)
 
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B 2"]) -> Tensor:
         del view

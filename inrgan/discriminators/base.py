@@ -147,9 +147,9 @@ def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
 def slope_channels(values: Float[Tensor, "B C *S"], view: View, *, soft: float) -> Float[Tensor, "B E *S"]:
     """The signal, followed by the gradient of each channel at unit length: C (1 + D) channels.
 
-    Gradients are differences of the two neighbors over twice the spacing, one-sided at the border: the same for reals
-    and for fakes, whose exact derivatives would differ. The length is √(|∇|² + soft²), so that noise in nearly flat
-    regions is not amplified. (Zheng et al. 2022, "SDF-StyleGAN", sec. 3.2, give distance and normal to their critics.)
+    Gradients are differences of the two neighbors over twice the spacing, one-sided at the border. Fakes have
+    exact derivatives, but are treated as reals are. The length is √(|∇|² + soft²), so that noise in nearly flat regions
+    is not amplified. (Zheng et al. 2022, "SDF-StyleGAN", sec. 3.2, give distance and normal to their critics.)
 
     Args:
         values: Values on the regular grid of the view.

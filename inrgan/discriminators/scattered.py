@@ -134,8 +134,8 @@ class PointBlock(nn.Module):
     """Features of some points of a set, from those of the points around each.
 
     A continuous convolution: the features of the neighbors are weighed by learned smooth functions of their offsets,
-    and these sums are mixed (Wu et al. 2019, "PointConv", in its efficient form); beside it, the neighbors' mean. Each
-    neighbor counts by its share of the measure. There is no normalization over the batch.
+    and these sums are mixed (Wu et al. 2019, "PointConv", in its efficient form). The neighbors' mean is a shortcut.
+    Each neighbor counts by its share of the measure. There is no normalization over the batch.
 
     Args:
         coordinates: Number of coordinates, D.

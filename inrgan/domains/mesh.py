@@ -48,7 +48,7 @@ class TriangleMesh:
         if not torch.isfinite(vertices).all():
             bad = int((~torch.isfinite(vertices)).any(dim=1).nonzero()[0])
             raise NonFiniteError(
-                f"the mesh has a vertex at NaN or infinity, number {bad}; expected finite positions. Export it anew."
+                f"the mesh has a vertex at NaN or infinity, number {bad}; expected finite positions. Export it again."
             )
         self.vertices, faces = vertices.double().cpu(), faces.long().cpu()
         sides = self.vertices[faces]
@@ -311,13 +311,13 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
     except Exception as error:  # parsers of untrusted files raise all kinds of errors
         raise DataError(
             f"{path} cannot be read as a mesh ({type(error).__name__}: {error}); expected glb, gltf, obj, ply, stl or "
-            "off. Export it anew."
+            "off. Export it again."
         ) from error
     if vertices.ndim != 2 or faces.ndim != 2 or len(faces) == 0:
-        raise DataError(f"{path} has {len(vertices)} vertices and no triangles; expected a surface. Export it anew.")
+        raise DataError(f"{path} has {len(vertices)} vertices and no triangles; expected a surface. Export it again.")
     vertices, faces = vertices.float(), faces.long()
     if faces.min() < 0 or faces.max() >= len(vertices):
-        raise DataError(f"{path} has triangles with missing vertices; the file is damaged. Export it anew.")
+        raise DataError(f"{path} has triangles with missing vertices; the file is damaged. Export it again.")
     bad = int((~torch.isfinite(vertices)).any(dim=1).sum())
     if bad:
         raise NonFiniteError(f"{path} has {bad} vertices that are NaN or infinite; expected finite ones. Fix the file.")

@@ -83,9 +83,8 @@ class PointCloud:
             samples: Number of samples that the weights are for; 1 where all share the points.
             count: Number of points of a sample, N.
         """
-        row, node, weight = (
-            x.to(values.device) for x in weights
-        )  # the search for neighbors runs on the cloud's device
+        # The search for neighbors runs on the cloud's device.
+        row, node, weight = (x.to(values.device) for x in weights)
         B, C, L = values.shape
         if samples == 1:
             if not torch.is_grad_enabled() or not values.requires_grad:
@@ -122,8 +121,8 @@ class PointCloud:
         if self._normals is not None:
             normal = self._normals.index_select(0, node)
             # The node whose tangent plane contains a point is on its sheet, even if one of another sheet is closer.
-            beside = u + (_ASIDE * (normal * offset).sum(dim=-1)).square()
-            facing = self._normals.index_select(0, _least(row, node, beside, count=B * N).index_select(0, row))
+            penalized = u + (_ASIDE * (normal * offset).sum(dim=-1)).square()
+            facing = self._normals.index_select(0, _least(row, node, penalized, count=B * N).index_select(0, row))
             close = close & ((facing * normal).sum(dim=-1) > 0)
         row, node, offset, u = (x[close] for x in (row, node, offset, u))
         share = 1.0 if self._shares is None else self._shares.to(u).index_select(0, node)

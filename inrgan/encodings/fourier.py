@@ -289,7 +289,7 @@ class PeriodEncoding(AbstractEncoding):
     def tuned(
         self, view: View, *, shift: Float[Tensor, "B K"], phase: Float[Tensor, "B K 2"]
     ) -> Float[Tensor, "B N F"]:
-        """The waves with each sample's frequencies and phases.
+        """Waves with each sample's frequencies and phases.
 
         Args:
             view: View to encode.

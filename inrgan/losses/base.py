@@ -68,7 +68,7 @@ class AbstractTerm(abc.ABC):
         domain: AbstractDomain,
         generator: torch.Generator,
     ) -> tuple[View, ...]:
-        """The views of a step with the share ``near`` of them moved to given points; unchanged by default.
+        """Views of a step, the fraction ``near`` of them moved to given points; unchanged by default.
 
         Args:
             views: Views of the step.
@@ -111,7 +111,7 @@ class AbstractTerm(abc.ABC):
         return views
 
     def make_critic(self, sizes: Any) -> nn.Module:
-        """The term's own critic; by default terms use one of the modality's."""
+        """Critic of the term itself; by default terms use one of the modality's."""
         raise AssertionError(f"the term {self.name} is judged by a critic of the modality")
 
     def check(self, G: Any, config: Any, *, started_from: object) -> None:

@@ -55,7 +55,7 @@ class BandedMap(AxisMap):
     Args:
         positions: Positions of the rows, in columns and in order.
         first: Index of the first column; the others follow it.
-        count: Number of columns; no weight falls beside them.
+        count: Number of columns; no weight falls outside them.
         kernel: Kernel, the weight of a column at a distance from a row; 0 from ``reach`` on.
         reach: Half width of the kernel, in columns.
         stretch: Factor on each row's kernel width; 1 where None. ``reach`` is that of the widest.

@@ -234,9 +234,8 @@ class Batches:
         if not term.fixed:
             return views
         cached = self._fixed.get(term.name)
-        if cached is None or [v.shape for v in cached] != [
-            v.shape for v in views
-        ]:  # progressive growing raised the resolution
+        # Progressive growing changes the shape.
+        if cached is None or [v.shape for v in cached] != [v.shape for v in views]:
             cached = self._fixed[term.name] = views
         return cached
 
