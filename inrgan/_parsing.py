@@ -1,6 +1,6 @@
-"""Plain values to and from objects: dataclasses as JSON, and the short notations of the command line.
+"""Conversion between plain values and objects: dataclasses as JSON, and short notations of the command line.
 
-Nothing that a file or a flag says is ever run.
+The contents of files and flags are never run as code.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def to_plain(instance: Any) -> dict[str, Any]:
-    """The fields of a flat dataclass; tuples become lists.
+    """Fields of a flat dataclass; tuples become lists.
 
     Example:
         >>> to_plain(CriticSizes(width=8))["width"]
@@ -27,10 +27,10 @@ def to_plain(instance: Any) -> dict[str, Any]:
 
 
 def from_plain(cls: type[T], data: Any, *, what: str) -> T:
-    """The inverse of ``to_plain``; lists become tuples.
+    """Inverse of ``to_plain``; lists become tuples.
 
     Raises:
-        ConfigError: a name is unknown or missing, or a value is not of its default's type.
+        ConfigError: A name is unknown or missing, or a value does not have its default's type.
     """
     assert dataclasses.is_dataclass(cls), f"{cls.__name__} must be a dataclass"
     if not isinstance(data, Mapping):
@@ -57,10 +57,10 @@ def _fits(value: Any, default: Any) -> bool:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """``0-3,7`` to [0, 1, 2, 3, 7].
+    """List of ``0-3,7``, which is [0, 1, 2, 3, 7].
 
     Raises:
-        ConfigError: anything else.
+        ConfigError: The text is invalid.
 
     Example:
         >>> parse_seeds("0-3,7")
@@ -79,10 +79,10 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_shape(text: str | None, *, domain: AbstractDomain, default: int) -> tuple[int, ...]:
-    """``512`` (shortest side) or ``512x1024`` (rows x columns) to an array shape.
+    """Array shape of ``512`` (shortest side) or ``512x1024`` (rows x columns).
 
     Raises:
-        ConfigError: anything else, a size of 0, or the wrong number of sizes.
+        ConfigError: The text is invalid, or has a size of 0 or the wrong number of sizes.
 
     Example:
         >>> parse_shape("48x64", domain=Box(2), default=32)
@@ -101,10 +101,10 @@ def parse_shape(text: str | None, *, domain: AbstractDomain, default: int) -> tu
 
 
 def parse_numbers(text: str, *, what: str) -> Sequence[float]:
-    """``-1,-1,0,0.5`` to numbers.
+    """Numbers of ``-1,-1,0,0.5``.
 
     Raises:
-        ConfigError: an entry is not a number.
+        ConfigError: An entry is not a number.
 
     Example:
         >>> parse_numbers("-1,0.5", what="region")

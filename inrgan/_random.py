@@ -1,11 +1,11 @@
-"""Random numbers as a function of (seed, purpose, step): resuming needs no state of a generator."""
+"""Random numbers as a function of (seed, purpose, step), so that a resume needs no generator state."""
 
 import numpy as np
 import torch
 
 
 def step_generator(seed: int, *, purpose: str, step: int, rank: int = 0) -> torch.Generator:
-    """A CPU generator that is the same whenever it is asked for again.
+    """CPU generator for the given arguments; equal arguments give equal generators.
 
     Example:
         >>> a, b = (step_generator(0, purpose="z", step=7) for _ in range(2))

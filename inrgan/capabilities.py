@@ -1,7 +1,7 @@
-"""What an adapter may be able to do beside the contract of ``Modality``: optional members, as small protocols.
+"""Optional capabilities of adapters beyond the contract of ``Modality``, as small protocols.
 
-An adapter that has the members of a protocol has the capability; it need not derive from it, but may, so that readers
-and type checkers see what it offers. The library asks ``isinstance(modality, HasTime)``.
+An adapter with the members of a protocol has the capability. It need not derive from the protocol, but may, which shows
+readers and type checkers its capabilities. The library checks ``isinstance(modality, HasTime)``.
 """
 
 import abc
@@ -25,10 +25,10 @@ class HasSymmetries(Protocol):
 
     @abc.abstractmethod
     def symmetries(self) -> tuple[AbstractTransform, ...]:
-        """Transforms of reals alone, drawn anew for each item in every step.
+        """Transforms of reals alone, drawn for each item in every step.
 
-        They move signals and leave values as they are (``AbstractTransform.look``). Critics see a transformed real as
-        one of the original view: generated signals learn to be mirrored as often as reals are.
+        They move signals and leave values unchanged (``AbstractTransform.look``). Critics treat a transformed real as
+        one at the original view, so that generated signals are mirrored as often as reals are.
         """
 
 
@@ -47,13 +47,13 @@ class HasLongItems(Protocol):
 
     @abc.abstractmethod
     def excerpt(self, item: Any, position: float) -> Any:
-        """The item with its window at a given position, to be handed to ``observe``.
+        """The item with its window at a given position, as input of ``observe``.
 
-        Training draws the position anew for each item in every step; without one, ``observe`` shows the middle.
+        Training draws the position for each item in every step; without a position, ``observe`` uses the middle.
 
         Args:
             item: Decoded item.
-            position: Where the window lies, from 0 (at the item's start) to 1 (at its end).
+            position: Position of the window, from 0 (at the item's start) to 1 (at its end).
         """
 
 
@@ -68,9 +68,9 @@ class HasTime(Protocol):
         """Shape and region of a number of seconds at a rate.
 
         Args:
-            rate: Samples per second along the axis of time; the rate of training where None.
-            seconds: Duration from the start of the domain; the domain's own where None.
-            resolution: ``--resolution``, for signals that have more axes than time.
+            rate: Samples per second along the axis of time; None for the training rate.
+            seconds: Duration from the start of the domain; None for the domain's duration.
+            resolution: Value of ``--resolution``, for signals with further axes.
 
         Raises:
             ConfigError: A number is not positive.
@@ -78,7 +78,7 @@ class HasTime(Protocol):
 
     @abc.abstractmethod
     def over(self, shape: Sequence[int], region: Sequence[float] | None) -> Any:
-        """The adapter that writes values of a region: files state a rate, which follows from shape and region.
+        """Adapter that writes values of a region: files state a rate, which follows from shape and region.
 
         Args:
             shape: Shape of the array.
@@ -88,26 +88,27 @@ class HasTime(Protocol):
 
 @runtime_checkable
 class HasNamedViews(Protocol):
-    """Views with names: ``--view`` on the command line."""
+    """Named views: ``--view`` on the command line."""
 
     @abc.abstractmethod
     def named_view(self, text: str, *, resolution: int) -> View:
-        """The view of a name.
+        """View of a name.
 
-        Points of weight 0 are no part of the signal; the command line writes them as +inf, a value no field takes.
+        Points of weight 0 are no part of the signal; the command line writes them as +inf, which is never a field's
+        value.
 
         Args:
             text: A name, or a name, a colon and numbers.
             resolution: Samples along the shortest side of the result.
 
         Raises:
-            ConfigError: There is no such view.
+            ConfigError: The name is unknown.
         """
 
 
 @runtime_checkable
 class WritesFields(Protocol):
-    """Files that are made from fields themselves rather than from their values on a grid."""
+    """Files made from fields themselves rather than from their values on a grid."""
 
     field_suffixes: ClassVar[tuple[str, ...]]
     """Suffixes of such files, in lower case."""
@@ -132,45 +133,45 @@ class MovesAlongAxis(Protocol):
 
     @abc.abstractmethod
     def paths(self, spacing: float) -> AxisPaths:
-        """What moves signals along the axis, for samples no finer than ``spacing``.
+        """Paths that move signals along the axis, for samples no finer than ``spacing``.
 
-        The adapter's encoding is then a ``TravellingEncoding``, and the backbone ``multiscale`` or ``pointwise``.
+        The adapter's encoding must be a ``TravellingEncoding``, and the backbone ``multiscale`` or ``pointwise``.
         """
 
 
 @runtime_checkable
 class HasPartialObservations(Protocol):
-    """Items that are known in part, or at points of their own, such as images with holes or measuring stations.
+    """Items that are known in part, or at fixed points, such as images with holes or measuring stations.
 
-    They are trained on with the loss ``points`` alone, and without augmentation.
+    Training on them requires the loss ``points`` alone, without augmentation.
     """
 
     @abc.abstractmethod
     def observation_view(self, items: Sequence[Any], view: View) -> View:
-        """Points at which items are known, in place of points anywhere in the domain.
+        """Points at which items are known, instead of arbitrary points of the domain.
 
-        Training asks this in every step, and evaluates reals and fakes both at these points: what is unknown of an item
-        is hidden of the fake beside it too, and does not help the critic. For images with holes these are the same
+        Training calls this in every step and evaluates both reals and fakes at these points: parts unknown in an item
+        are hidden in the paired fake as well, and do not help the critic. For images with holes these are the given
         points, with weight 0 where nothing is known; for stations, the stations, padded to one number with points of
-        weight 0. (Measurements applied to what is generated: Bora et al. 2018, "AmbientGAN".)
+        weight 0. (Measurements applied to generated signals: Bora et al. 2018, "AmbientGAN".)
 
         Args:
             items: Decoded items.
-            view: As many points for each item, uniform by measure.
+            view: An equal number of points for each item, uniform by measure.
 
         Returns:
-            A view with a batch of its own, whose weights have mean 1 for each item. ``observe`` is then asked for the
-            items from there, and may return any finite number where the weight is 0.
+            View with a row for each item, whose weights have mean 1 for each. ``observe`` is then called with it, and
+            may return any finite number where the weight is 0.
         """
 
 
 @runtime_checkable
 class HasRegionsOfInterest(Protocol):
-    """Parts of an item that patches and points of a training should not miss, such as a surface."""
+    """Parts of an item that patches and points of a training should cover, such as a surface."""
 
     @abc.abstractmethod
     def regions_of_interest(self, item: Any, *, count: int, generator: torch.Generator) -> Float[Tensor, "K D"] | None:
-        """Random points in an item's regions of interest; None where it has none, NaN where a search found nothing.
+        """Random points in an item's regions of interest; None where there are none, NaN where a search found none.
 
         Args:
             item: Decoded item.
@@ -181,7 +182,7 @@ class HasRegionsOfInterest(Protocol):
 
 @runtime_checkable
 class HasFieldLoss(Protocol):
-    """A loss of generated fields alone, such as one of their slopes."""
+    """Loss on generated fields alone, such as on their slopes."""
 
     @abc.abstractmethod
     def field_loss_view(self, batch: int, *, generator: torch.Generator) -> View | None:
@@ -194,9 +195,9 @@ class HasFieldLoss(Protocol):
 
     @abc.abstractmethod
     def field_loss(self, field: Field, view: View) -> Float[Tensor, ""]:
-        """The part of the generator's loss that is about fields alone.
+        """Contribution of fields alone to the generator's loss.
 
         Args:
-            field: Batch of generated fields; the loss is differentiable in what made them.
+            field: Batch of generated fields; the loss is differentiable in their weights.
             view: Points from ``field_loss_view``.
         """

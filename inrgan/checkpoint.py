@@ -1,4 +1,4 @@
-"""Generators and latents on disk: JSON and safetensors, nothing that can run.
+"""Generators and latents on disk, as JSON and safetensors, which cannot run code.
 
 A generator is a folder with ``config.json`` and ``model.safetensors``. Latents, and weights of single functions, are
 one safetensors file.
@@ -30,7 +30,7 @@ VERSION = 1
 
 @runtime_checkable
 class LatentGenerator(Protocol):
-    """The part of ``inrgan.Generator`` that files of latents need; that module imports this one."""
+    """The part of ``inrgan.Generator`` that latent files need; its module imports this one."""
 
     sizes: GeneratorSizes
     modality: Modality
@@ -51,19 +51,19 @@ class GeneratorFile:
     labels: tuple[str, ...]
 
     def modality(self) -> Modality:
-        """The adapter, rebuilt from its name and arguments.
+        """Adapter, rebuilt from its name and arguments.
 
         Raises:
-            UnknownModality: no adapter has the name.
-            ConfigError: the arguments do not fit the adapter.
+            UnknownModality: No adapter has the name.
+            ConfigError: The arguments do not fit the adapter.
         """
         return rebuild(self.modality_name, self.arguments)
 
     def load_into(self, module: nn.Module, tensors: dict[str, Tensor]) -> None:
-        """Put the weights in place.
+        """Load the weights into a module.
 
         Raises:
-            CheckpointError: names or shapes differ from what the configuration describes.
+            CheckpointError: Names or shapes differ from those of the configuration.
         """
         try:
             module.load_state_dict(tensors)
@@ -94,10 +94,10 @@ def save_generator(G: Any, folder: Path) -> None:
 
 
 def resolve(name: str | Path) -> Path:
-    """The folder of the generator that a path, a run directory or a Hub id names.
+    """Folder of the generator at a path, in a run directory or on the Hub.
 
     Raises:
-        CheckpointError: nothing is there.
+        CheckpointError: There is no generator.
     """
     path = Path(name)
     if path.is_dir():
@@ -110,10 +110,10 @@ def resolve(name: str | Path) -> Path:
 
 
 def newest_snapshot(run: Path) -> Path:
-    """The newest complete snapshot of a run directory.
+    """Newest complete snapshot of a run directory.
 
     Raises:
-        CheckpointError: it has none.
+        CheckpointError: There is none.
     """
     snapshots = sorted((p for p in run.glob("snapshot-*") if _holds(p)), key=lambda p: (len(p.name), p.name))
     if not snapshots:
@@ -125,7 +125,7 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     """Read a folder's configuration and weights.
 
     Raises:
-        CheckpointError: a file is missing, corrupt, truncated, foreign, or holds values that are not finite.
+        CheckpointError: A file is missing, corrupt, truncated or foreign, or has values that are not finite.
     """
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
     try:
@@ -133,7 +133,7 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     except FileNotFoundError:
         raise CheckpointError(f"{folder} has no config.json; expected a save_pretrained folder") from None
     except ConfigError as error:
-        raise CheckpointError(f"{error}; copy it anew from its source") from None
+        raise CheckpointError(f"{error}; copy it again from its source") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise CheckpointError(f"{config_path} does not describe an inrgan generator; it is another program's file")
     if data.get("version") != VERSION:
@@ -152,7 +152,7 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
-            f"{config_path} lacks an entry, or one is corrupt: {error}; copy it anew from its source"
+            f"{config_path} lacks an entry, or one is corrupt: {error}; copy it again from its source"
         ) from None
     try:
         tensors = load_file(weights_path)
@@ -160,11 +160,11 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
         raise CheckpointError(f"{folder} has no model.safetensors; copy it beside config.json") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{weights_path} is truncated or corrupt: {error}; copy it anew from its source"
+            f"{weights_path} is truncated or corrupt: {error}; copy it again from its source"
         ) from None
     broken = [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()]
     if broken:
-        raise CheckpointError(f"{weights_path} holds NaN or infinity in {broken[0]}; take an earlier snapshot")
+        raise CheckpointError(f"{weights_path} has NaN or infinity in {broken[0]}; use an earlier snapshot")
     return described, tensors
 
 
@@ -177,7 +177,7 @@ def _from_hub(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"]))
-    except Exception as error:  # the Hub's client raises many kinds: no such repository, no network, no access
+    except Exception as error:  # the Hub's client raises many errors: no such repository, no network, no access
         raise CheckpointError(
             f"there is no folder {name}, and the Hub has no generator of that id within reach: {type(error).__name__}"
         ) from None
@@ -197,7 +197,7 @@ def save_latents(
         generator: Generator that the latents belong to.
 
     Raises:
-        WriteError: the file cannot be written.
+        WriteError: The file cannot be written.
 
     Example:
         >>> save_latents("cat.safetensors", G.sample_w([0]), generator=G)
@@ -212,14 +212,14 @@ def save_latents(
 
 
 def load_latents(path: str | Path, generator: LatentGenerator) -> Field:
-    """The functions in a file of ``save_latents``.
+    """Functions of a file that ``save_latents`` wrote.
 
     Args:
         path: File to read.
         generator: Generator that the latents belong to.
 
     Raises:
-        CheckpointError: the file is missing, corrupt, not finite, or of another generator.
+        CheckpointError: The file is missing, corrupt, not finite, or belongs to another generator.
 
     Example:
         >>> load_latents("cat.safetensors", G).render((64, 64)).shape
@@ -233,14 +233,14 @@ def load_latents(path: str | Path, generator: LatentGenerator) -> Field:
 
 
 def load_w(path: str | Path, generator: LatentGenerator) -> Float[Tensor, "B W"]:
-    """The mapped latents in a file of ``save_latents``, with or without weights beside them.
+    """Mapped latents of a file that ``save_latents`` wrote, with or without weights.
 
     Args:
         path: File to read.
         generator: Generator that the latents belong to.
 
     Raises:
-        CheckpointError: the file is missing, corrupt, not finite, or of another generator.
+        CheckpointError: The file is missing, corrupt, not finite, or belongs to another generator.
 
     Example:
         >>> load_w("cat.safetensors", G).shape
@@ -265,15 +265,15 @@ def _read(path: str | Path, generator: LatentGenerator) -> dict[str, Tensor]:
         )
     for name, x in tensors.items():
         if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise CheckpointError(f"{path} holds NaN, infinity or integers in {name}; make it anew")
+            raise CheckpointError(f"{path} has NaN, infinity or integers in {name}; create it again")
     return tensors
 
 
 def one_function(path: str | Path, generator: LatentGenerator) -> Field:
-    """The function in a file that holds exactly one.
+    """Function of a file that has exactly one.
 
     Raises:
-        CheckpointError: as for ``load_latents``, or there are several.
+        CheckpointError: As for ``load_latents``, or there are several functions.
 
     Example:
         >>> len(one_function("cat.safetensors", G))
@@ -292,9 +292,9 @@ def _weights(path: str | Path, tensors: Mapping[str, Tensor], generator: LatentG
         shapes = ((count, spec.outputs, spec.inputs), (count, spec.outputs))
         for name, shape in zip(names, shapes, strict=True):
             if name not in tensors or tuple(tensors[name].shape) != shape:
-                raise CheckpointError(f"{path} has no {name} of shape {shape}; it is of another generator")
+                raise CheckpointError(f"{path} has no {name} of shape {shape}; it belongs to another generator")
         expected |= set(names)
         out.append(LayerWeights(tensors[names[0]].to(like), tensors[names[1]].to(like)))
     if set(tensors) != expected:
-        raise CheckpointError(f"{path} holds {min(set(tensors) - expected)}; it is of another generator")
+        raise CheckpointError(f"{path} has {min(set(tensors) - expected)}; it belongs to another generator")
     return out

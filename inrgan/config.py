@@ -21,7 +21,7 @@ class TrainConfig:
     """Training configuration; runs with equal configurations are equal bit for bit on a CPU.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: A number is out of range.
 
     Example:
         >>> TrainConfig(modality=ImageModality(resolution=32), preset="tiny", kimg=10).batch
@@ -34,7 +34,7 @@ class TrainConfig:
     """Folder, zip or tar shards of files, or a stream of shards: stream:PATH, https://... or pipe:COMMAND. Default: the
     built-in synthetic set."""
     labels: bool | str = False
-    """Train a class-conditional generator. The class of an item is the sub-folder it lies in, or with a pattern such as
+    """Train a class-conditional generator. The class of an item is its sub-folder, or with a pattern such as
     "{label}_*" a part of its file name."""
     hold_out: float = 0.0
     """Fraction of the items to hold out of training, chosen by hashes of their names. Use the same value in evaluate to
@@ -120,18 +120,17 @@ class TrainConfig:
         check_names(self.losses)
         if self.path_length and self.losses == ("weights",):
             raise ConfigError(
-                f"path_length is {self.path_length} with the loss weights alone, which sees no signals; add "
-                "another loss"
+                f"path_length is {self.path_length} with the loss weights alone, which has no signals; add another loss"
             )
         if ("weights" in self.losses) != (self.inrs is not None):
             raise ConfigError(
-                f"the losses are {', '.join(self.losses)} and inrs is {self.inrs}; the loss weights compares with a "
-                "folder of functions, which inrgan convert --to inrs makes: give both, or neither"
+                f"the losses are {', '.join(self.losses)} and inrs is {self.inrs}; the loss weights needs fitted "
+                "functions, made by inrgan convert --to inrs: give both, or neither"
             )
         if self.inrs is not None and self.labels:
             raise ConfigError("fitted functions have no labels; leave out --labels, or the loss weights")
         if not 0 <= self.hold_out < 1:
-            raise ConfigError(f"the share of items to hold out is {self.hold_out}; expected 0 or more, and below 1")
+            raise ConfigError(f"the fraction of items to hold out is {self.hold_out}; expected 0 or more, and below 1")
 
         if not 0 <= self.augment_p <= 1 or not 0 <= self.augment_target <= 1:
             raise ConfigError(
@@ -154,7 +153,7 @@ class TrainConfig:
         return dataclasses.replace(generator, classes=classes), dataclasses.replace(critic, classes=classes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; the modality as its name and arguments."""
+        """Plain values, with the modality as its name and arguments."""
         plain = to_plain(self)
         plain["modality"] = {"name": self.modality.name, "arguments": self.modality.arguments()}
         plain["generator"] = None if self.generator is None else to_plain(self.generator)
@@ -164,17 +163,17 @@ class TrainConfig:
 
     @staticmethod
     def from_json(data: dict[str, Any], *, modality: Modality, given: str | None = None) -> "TrainConfig":
-        """The inverse of ``to_json``; entries of earlier versions are read, too.
+        """Inverse of ``to_json``; entries of earlier versions are read as well.
 
         Data that run a command or contact another machine are accepted from the user only, never from a file.
 
         Args:
-            data: Plain values that were read from a file.
-            modality: The rebuilt adapter.
-            given: Data that the user asked for, instead of those in the file; None to use the file's.
+            data: Plain values read from a file.
+            modality: Rebuilt adapter.
+            given: Data given by the user instead of those in the file; None to use the file's.
 
         Raises:
-            ConfigError: an entry is unknown or has the wrong type, or the file names a command or an address.
+            ConfigError: An entry is unknown or has the wrong type, or the file names a command or an address.
         """
         values: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in data.items()}
         values["modality"] = modality
@@ -182,8 +181,8 @@ class TrainConfig:
             values["data"] = given
         elif isinstance(values.get("data"), str) and reaches_out(values["data"]):
             raise ConfigError(
-                f"the run's configuration asks to read its data by {values['data']!r}, and no file may start a command "
-                "or contact another machine; if that is what you want, say so yourself: --data and the same words"
+                f"the run's configuration reads its data by {values['data']!r}, and no file may start a command or "
+                "contact another machine; to allow it, give the same words yourself with --data"
             )
         if values.get("generator") is not None:
             values["generator"] = from_plain(
@@ -192,7 +191,8 @@ class TrainConfig:
         if values.get("critic") is not None:
             values["critic"] = from_plain(CriticSizes, values["critic"], what="the run's critic")
         values["views"] = from_plain(LossOptions, values.get("views", {}), what="the run's views")
-        labels, pattern = values.pop("labels", False), values.pop("label_pattern", "")  # two entries once, now one
+        # Earlier versions had two entries.
+        labels, pattern = values.pop("labels", False), values.pop("label_pattern", "")
         labels = pattern if labels is True and pattern else labels
         if not isinstance(labels, (bool, str)):
             raise ConfigError(f"the run's configuration has labels = {labels!r}; expected true, false or a pattern")

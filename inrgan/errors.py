@@ -1,24 +1,24 @@
 """Errors that a user can cause and fix.
 
-Every message says three things: what was got, what was expected, what to do. On the command line such an
-error is one line on stderr and exit code 2. Mistakes of our own use ``assert`` and show a traceback.
+Every message states what was given, what was expected and what to do. On the command line such an error is one line on
+stderr and exit code 2. Internal errors use ``assert`` and show a traceback.
 """
 
 
 class InrganError(ValueError):
-    """Base of every user error."""
+    """Base class of user errors."""
 
 
 class DataError(InrganError):
-    """The data cannot be read or does not fit the modality."""
+    """The data cannot be read or do not fit the modality."""
 
 
 class ConfigError(InrganError):
-    """An option, a preset or a combination of options makes no sense."""
+    """An option, a preset or a combination of options is invalid."""
 
 
 class ShapeError(InrganError):
-    """A tensor does not have the shape that was asked for."""
+    """A tensor does not have the required shape."""
 
 
 class NonFiniteError(InrganError):
@@ -34,15 +34,15 @@ class RunDirectoryError(InrganError):
 
 
 class WriteError(InrganError):
-    """A file cannot be written: the disk is full, or the folder refuses it."""
+    """A file cannot be written: the disk is full, or permissions are missing."""
 
 
 class DeviceError(InrganError):
-    """A device was asked for that is not there."""
+    """The requested device is not available."""
 
 
 class UnknownModality(InrganError):
-    """No adapter of that name is known."""
+    """No adapter has this name."""
 
 
 class MissingDependency(InrganError, ImportError):

@@ -17,17 +17,17 @@ from inrgan.training.reals import Reals
 from inrgan.views import View
 
 HELD_OUT = 1 << 31
-"""Offset of the seed of built-in reference data: far from the seeds of trainings."""
+"""Seed offset of built-in reference data, far from the seeds of trainings."""
 
 
 def held_out_source(
     modality: Modality, data: str | Path | None, *, labels: bool | str = False, seed: int = 0, share: float = 0.0
 ) -> AbstractSource:
-    """Reference data: a data set or its held-out part, or built-in items that no training has seen.
+    """Reference data: a data set, its held-out part, or built-in items that no training used.
 
     Args:
         modality: Adapter of the data.
-        data: Folder or zip; None for built-in items, of a seed that no training uses.
+        data: Folder or zip; None for built-in items with a seed that no training uses.
         labels: Labels, as in ``Modality.source``.
         seed: Seed of built-in items.
         share: Fraction of a data set that trainings held out; 0 for all of it. The description states its hash.
@@ -57,8 +57,8 @@ def labelled_reals(
         DataError: No item is fine enough for the view.
     """
     count = min(count, len(source))
-    batch = min(count, 64)  # whole items are held while they are resampled
-    # Each item is read once, so keeping it would serve nothing.
+    batch = min(count, 64)  # decoded items stay in memory while they are resampled
+    # Each item is read once, so that a cache is useless.
     reals = Reals(source, modality, batch=batch, seed=seed, augmented=False, cache=ItemCache(0))
     parts = [reals.draw(step, [view]) for step in range(-(-count // batch))]
     return torch.cat([values for (values,), _ in parts])[:count], torch.cat([labels for _, labels in parts])[:count]
@@ -68,7 +68,7 @@ def labelled_reals(
 def labelled_fakes(
     G: Generator, view: View, *, count: int, seed: int, batch: int = 32, truncation: float = 1.0
 ) -> tuple[Float[Tensor, "N C *S"], Int[Tensor, "N"]]:
-    """Samples of a generator at a view, and the labels they were generated for, on the CPU."""
+    """Samples of a generator at a view, and their labels, on the CPU."""
     out, requested = [], []
     for start in range(0, count, batch):
         rng = step_generator(seed, purpose="evaluate", step=start)
@@ -111,20 +111,21 @@ def score_generator(
     truncation: float = 1.0,
     classifiers: Path | None = None,
 ) -> list[Score]:
-    """Scores of a generator against a data set; each carries its protocol.
+    """Scores of a generator against a data set, each with its protocol.
 
     Args:
         G: Generator.
-        source: Reference data, best a part that training did not see.
-        metrics: Names, see ``inrgan.metrics.evaluate``, and those of the modality; its ``default_metrics`` where None.
+        source: Reference data, ideally a part that training did not use.
+        metrics: Names of general scores (see ``inrgan.metrics.evaluate``) or of the modality's; None for its
+            ``default_metrics``.
         count: Number of fakes, and largest number of reals.
-        resolution: Samples on the shortest side; the training resolution where None.
+        resolution: Samples along the shortest side; None for the training resolution.
         seed: Seed of the choice of reals, latents, patches and projections.
         truncation: Truncation; 1 for none.
-        classifiers: Folder in which trained classifiers are stored and found again; none where None.
+        classifiers: Folder that caches trained classifiers; None for no cache.
 
     Raises:
-        ConfigError: Too few items, or an unknown metric.
+        ConfigError: There are too few items, or a metric is unknown.
         WriteError: ``classifiers`` cannot be written.
 
     Example:
@@ -133,7 +134,7 @@ def score_generator(
     """
     modality = G.modality
     if count < 8 or len(source) < 8:
-        raise ConfigError(f"scores over {count} samples and {len(source)} items are too few; expected 8 or more")
+        raise ConfigError(f"scores of {count} samples and {len(source)} items are too few; expected 8 or more of each")
     view = modality.domain.grid(modality.domain.shape(modality.resolution if resolution is None else resolution))
     real, real_labels = labelled_reals(source, modality, view, count=count, seed=seed)
     fake, fake_labels = labelled_fakes(G, view, count=count, seed=seed, truncation=truncation)
@@ -142,8 +143,8 @@ def score_generator(
         unknown = sorted(set(source.label_names) - set(G.labels))
         if unknown:
             raise ConfigError(
-                f"the data have labels that the generator was not trained with, such as {unknown[0]!r}; expected some "
-                f"of {', '.join(G.labels)}"
+                f"the data have labels that the generator was not trained with, such as {unknown[0]!r}; expected only "
+                f"{', '.join(G.labels)}"
             )
         numbers = torch.tensor([G.labels.index(name) for name in source.label_names])
         labels = (numbers[real_labels], fake_labels)

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and folders that one process at a time uses."""
+"""Files written completely or not at all, and folders locked for one process."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from inrgan.errors import ConfigError, WriteError
 
 MAX_JSON_BYTES = 16 << 20
-"""Largest size of a configuration that is read."""
+"""Largest size of a configuration file."""
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}(\.|$)")
 
 
@@ -22,23 +22,23 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}(\.|$)")
 def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder, moved to ``path`` when the block succeeds.
 
-    A missing folder is created; when the block fails, the temporary file is removed. The file has the permissions
-    of the user's umask.
+    A missing folder is created. When the block fails, the temporary file is removed. The file's permissions follow the
+    user's umask.
 
     Args:
         path: Path of the file, which appears complete or not at all.
         flush: Whether to wait until the data are on the disk, so that a power cut cannot leave an empty file. Files
-            whose readers notice damage, and can create them again, need not wait.
+            whose readers detect damage and can create them again need no flush.
 
     Raises:
-        WriteError: The disk is full, or the folder or the file cannot be written; a file that was at ``path`` is
+        WriteError: The disk is full, or the folder or the file cannot be written; an existing file at ``path`` stays
             intact.
 
     Example:
         >>> with replacing(Path("figures/one.txt")) as temporary:
         ...     temporary.write_text("1")
     """
-    # Not tempfile.mkstemp: it would leave the file unreadable to others whatever the user's umask says.
+    # Not tempfile.mkstemp, whose files are unreadable to others whatever the user's umask.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,8 +52,8 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise WriteError(
-            f"Cannot write {path}: {error.strerror or error}. Give another path, or make room or rights for it. "
-            "What was there before, if anything, is untouched"
+            f"Cannot write {path}: {error.strerror or error}. Give another path, free space or change permissions. "
+            "An existing file is unchanged"
         ) from error
 
 
@@ -98,12 +98,12 @@ def read_json(path: Path) -> Any:
 
 @final
 class LockedFolder:
-    """A folder that one process at a time uses, without the temporary files that killed processes left in it.
+    """Folder used by one process at a time, cleared of the temporary files of killed processes.
 
     Args:
         path: Path of an existing folder.
         lock: Name of the lock file.
-        tidied: Patterns of folders in it that are tidied as well.
+        tidied: Patterns of its subfolders that are cleared as well.
 
     Example:
         >>> folder = LockedFolder(Path("runs/00000-image"))
@@ -139,10 +139,10 @@ class LockedFolder:
 
 
 def known_suffix(path: Path, suffixes: Sequence[str]) -> str:
-    """The path's suffix in lower case.
+    """Suffix of the path in lower case.
 
     Raises:
-        ConfigError: The suffix is none of ``suffixes``.
+        ConfigError: The suffix is not in ``suffixes``.
 
     Example:
         >>> known_suffix(Path("a.PNG"), (".png", ".jpg"))

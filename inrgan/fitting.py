@@ -1,4 +1,4 @@
-"""The fit of unknown latents or weights of functions to observed signals: one loop for ``project`` and ``convert``."""
+"""Fit of unknown latents or weights of functions to observed signals: the loop of ``project`` and ``convert``."""
 
 import abc
 import math
@@ -17,10 +17,10 @@ from inrgan.inr import LayerWeights, Weights
 from inrgan.views import View, at_points
 
 MAX_POINTS = 1 << 14
-"""Largest number of samples that a step compares. Signals with more are compared at as many random samples per step."""
+"""Largest number of samples that a step compares; of larger signals, each step compares that many random samples."""
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
-"""Numbers of each layer's weights (B, O, I) and biases (B, O)."""
+"""Parameters of each layer's weights (B, O, I) and biases (B, O)."""
 
 
 @final
@@ -31,7 +31,7 @@ class Targets:
     Attributes:
         view: View of the samples.
         values: Values of the signals there.
-        seen: Samples that the fit may use; all where None.
+        seen: Samples that the fit may use; None for all.
     """
 
     view: View
@@ -60,9 +60,9 @@ class Targets:
         return Targets(view=at_points(self.view, indices), values=self.values.flatten(2)[:, :, indices])
 
     def at(self, step: int, *, seed: int, purpose: str) -> "Targets":
-        """The samples that a step compares: all of a small signal, else random ones, the same for all items.
+        """Samples that a step compares: all of a small signal, else random ones, the same for all items.
 
-        A draw by measure is not needed: points keep their weights.
+        The draw is uniform over the samples, which keep their weights by measure.
         """
         if self.complete:
             return self
@@ -84,7 +84,7 @@ class Targets:
 
 
 class AbstractUnknowns(abc.ABC):
-    """Numbers of a batch of items, at scale 1, and the weights of functions that they stand for.
+    """Parameters of a batch of items, at scale 1, which determine the weights of their functions.
 
     An item's weights depend on its own row of every tensor alone.
     """
@@ -93,7 +93,7 @@ class AbstractUnknowns(abc.ABC):
 
     @abc.abstractmethod
     def weights(self) -> Weights:
-        """Weights of every item's function; differentiable in the numbers."""
+        """Weights of every item's function; differentiable in the parameters."""
 
     def penalty(self) -> Float[Tensor, "B"] | float:
         """Penalty added to an item's error."""
@@ -102,11 +102,11 @@ class AbstractUnknowns(abc.ABC):
 
 @final
 class FreeWeights(AbstractUnknowns):
-    """Every weight and bias of every function.
+    """All weights and biases of every function.
 
     Args:
-        start: Initial numbers, layer by layer, of each item.
-        parametrization: Numbers to weights; the numbers are the weights themselves where None.
+        start: Initial parameters of each item, layer by layer.
+        parametrization: Function from parameters to weights; None for the identity.
     """
 
     def __init__(self, start: Pairs, *, parametrization: Callable[[Pairs], Weights] | None = None):
@@ -122,13 +122,13 @@ class FreeWeights(AbstractUnknowns):
 
 @final
 class Latents(AbstractUnknowns):
-    """A mapped latent w of every item, as v = (w − mean) / deviation; a hypernetwork makes the weights.
+    """Mapped latent w of every item, as v = (w − mean) / deviation; a hypernetwork generates the weights.
 
     Args:
-        hypernetwork: Mapped latents to weights.
+        hypernetwork: Hypernetwork from mapped latents to weights.
         start: Initial w.
         mean: Mean of mapped latents; 0 where None.
-        deviation: Their standard deviation, entry by entry; 1 where None.
+        deviation: Standard deviation of mapped latents, entry by entry; 1 where None.
         prior: Weight of the mean square of v, which keeps w in the distribution of mapped latents.
     """
 
@@ -154,16 +154,16 @@ class Latents(AbstractUnknowns):
 
 
 def to_unit_scale(weights: Weights) -> list[tuple[Tensor, Tensor]]:
-    """Numbers at scale 1 that stand for weights; the inverse of ``from_unit_scale`` up to the length of rows."""
+    """Parameters of weights at scale 1; the inverse of ``from_unit_scale`` up to the length of rows."""
     return [(x.weight * math.sqrt(x.weight.shape[-1]), 10 * x.bias) for x in weights]
 
 
 def from_unit_scale(pairs: Pairs, *, demodulated: bool) -> list[LayerWeights]:
-    """Weights on the manifold on which hypernetworks make them, from numbers v and b at scale 1.
+    """Weights on the manifold of a hypernetwork's outputs, from parameters v and b at scale 1.
 
-    W = v/‖v‖ row by row for a generator that demodulates (weight normalization, Salimans and Kingma 2016, with its
-    length held at 1), else v/√inputs; the bias is b/10. A fitted function is thus one that a hypernetwork without
-    limits could make.
+    W = v/‖v‖ row by row for a generator that demodulates (weight normalization, Salimans and Kingma 2016, with length
+    1), else v/√inputs; the bias is b/10. A fitted function is thus one that an unrestricted hypernetwork could
+    generate.
     """
     return [LayerWeights(demodulate(v) if demodulated else v / math.sqrt(v.shape[-1]), 0.1 * b) for v, b in pairs]
 
@@ -173,25 +173,25 @@ def fit(
     seed: int, purpose: str = "fit", first_step: int = 0, decay: bool = True, keep_best: bool = False,
     after_step: Callable[[], object] = lambda: None,
 ) -> None:  # fmt: skip
-    """Minimize the error of every item over its own numbers with Adam, in place.
+    """Minimize the error of every item over its parameters with Adam, in place.
 
-    One batched product serves all items, and the sum of their errors has the gradient of each one's own error in its
-    own numbers. Adam acts entry by entry: items are independent, and a fit is the same in any batch. Only the numbers
-    get gradients; the generator stays as it is.
+    One batched product serves all items, and the gradient of the sum of errors is that of each item's error in its own
+    parameters. Adam works entry by entry, so that items are independent and a fit is the same in any batch. Only the
+    parameters get gradients; the generator does not change.
 
     Args:
-        unknowns: Numbers to fit.
-        targets: Observed signals of as many items.
-        signal: Weights and a view to values.
+        unknowns: Parameters to fit.
+        targets: Observed signals, one for each item.
+        signal: Function from weights and a view to values.
         steps: Number of Adam steps.
         rate: Learning rate.
         seed: Seed of the random samples of large signals.
-        purpose: Name of that draw.
+        purpose: Name of the random draw of samples.
         first_step: Number of the first step in that draw.
         decay: Whether the rate decays to 0 along half a cosine.
-        keep_best: Whether to end with the numbers of the least total error instead of the last ones, where every step
-            compares all samples; errors that are not finite are then refused.
-        after_step: Called after every step.
+        keep_best: Whether to end with the parameters of the least total error instead of the last ones, where every
+            step compares all samples. Errors that are not finite are then rejected.
+        after_step: Function called after every step.
 
     Raises:
         NonFiniteError: The error became NaN or infinite, with ``keep_best``.

@@ -16,11 +16,11 @@ def linear_path(stops: Float[Tensor, "K W"], *, steps: int, loop: bool = False) 
 
     Args:
         stops: Mapped latents to pass through, two or more.
-        steps: T, number of points, both ends included (with ``loop``, the last is just short of the first).
+        steps: Number of points, T, both ends included (with ``loop``, the last is just before the first).
         loop: Return to the first stop.
 
     Raises:
-        ConfigError: Fewer than two stops or steps.
+        ConfigError: There are fewer than two stops or steps.
 
     Example:
         >>> linear_path(torch.zeros(3, 16), steps=10).shape
@@ -33,17 +33,17 @@ def linear_path(stops: Float[Tensor, "K W"], *, steps: int, loop: bool = False) 
 def slerp_path(stops: Float[Tensor, "K Z"], *, steps: int, loop: bool = False) -> Float[Tensor, "T Z"]:
     """Great circles between latents, with equal time for each: slerp (Shoemake 1985, sec. 3.3).
 
-    A latent of a normal distribution has a length of about √Z, and a mapping network uses its direction only. A
-    straight line passes through lengths that no latent has, and turns fastest in its middle; a great circle does
-    neither. Lengths change in proportion to the time.
+    Latents of a normal distribution have lengths of about √Z, and a mapping network uses their direction only. A
+    straight line passes through lengths that no latent has, and its direction changes fastest in the middle; on a great
+    circle both stay even. The length changes linearly with time.
 
     Args:
         stops: Latents to pass through, two or more; those of one direction are joined by a straight line.
-        steps: T, as for ``linear_path``.
-        loop: As for ``linear_path``.
+        steps: Number of points, T, as for ``linear_path``.
+        loop: Return to the first stop, as for ``linear_path``.
 
     Raises:
-        ConfigError: Fewer than two stops or steps, or two stops of opposite directions.
+        ConfigError: There are fewer than two stops or steps, or two stops have opposite directions.
 
     Example:
         >>> slerp_path(torch.eye(2), steps=3)[1]
@@ -92,20 +92,20 @@ def uniform_pace(
 ) -> Float[Tensor, "S W"]:
     """Resample a path so that the signal changes at a constant speed.
 
-    The change between neighbouring points of the path is measured as the root mean square over the view, and its
-    running sum inverted: arc length, measured in the signal. Each round measures at the points of the one before, which
-    are dense where the signal changes fast: a change between two points of the first round is resolved in the next.
+    The change between neighboring points of the path is measured as the root mean square over the view, and its running
+    sum is inverted: arc length, measured in the signal. Each further round measures at the points of the previous one,
+    which are dense where the signal changes fast, so that the change between two points is resolved better.
 
     Args:
-        path: The path, finely sampled.
-        field: Mapped latents to fields, or to other functions of a view.
+        path: Finely sampled path.
+        field: Function from mapped latents to fields, or to other functions of a view.
         view: View at which the change is measured; scattered points suffice.
-        steps: S, number of points to return.
+        steps: Number of points to return, S.
         loop: Whether the path is closed.
         rounds: Number of measurements.
 
     Raises:
-        ConfigError: Fewer than one round.
+        ConfigError: There are fewer than one round.
 
     Example:
         >>> uniform_pace(path, G.field, Box(2).grid((16, 16)), steps=10).shape

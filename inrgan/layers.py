@@ -1,4 +1,4 @@
-"""Layers with an equalised learning rate, shared by the mapping network, the hypernetworks and the critics."""
+"""Layers with an equalized learning rate, shared by the mapping network, the hypernetworks and the critics."""
 
 import math
 
@@ -8,22 +8,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SLOPE = 0.2
-"""Of leaky ReLUs."""
+"""Slope of leaky ReLUs."""
 LEAKY_GAIN = math.sqrt(2)
-"""Keeps a second moment of about 1 over a leaky ReLU."""
+"""Factor that preserves a second moment of about 1 over a leaky ReLU."""
 
 
 class EqualizedLinear(nn.Module):
-    """A linear layer whose weights are stored at scale 1 and divided by √inputs when used.
+    """Linear layer with weights stored at scale 1 and divided by √inputs when used.
 
     Every layer then learns at the same relative speed under Adam. (Karras et al. 2018, sec. 4.1.)
 
     Args:
-        inputs: width of the input.
-        outputs: width of the output.
-        bias: initial value of every bias.
-        gain: multiplies the initial standard deviation of the output.
-        rate: learning rate relative to the other layers.
+        inputs: Width of the input.
+        outputs: Width of the output.
+        bias: Initial value of every bias.
+        gain: Factor on the initial standard deviation of the output.
+        rate: Learning rate relative to the other layers.
 
     Example:
         >>> EqualizedLinear(3, 4)(torch.zeros(2, 3)).shape
@@ -51,7 +51,7 @@ def rms_normalize(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
 
 
 def leaky_relu(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """Leaky ReLU with slope 0.2, scaled by √2 to keep a second moment of about 1.
+    """Leaky ReLU with slope 0.2, scaled by √2 to preserve a second moment of about 1.
 
     Example:
         >>> leaky_relu(torch.zeros(2, 3)).shape

@@ -1,4 +1,4 @@
-"""The contract of an adapter: what inrgan needs to know of a kind of signal. Optional members: ``capabilities``."""
+"""Contract of an adapter: what inrgan needs to know about a kind of signal. Optional members: ``capabilities``."""
 
 import abc
 import dataclasses
@@ -26,42 +26,42 @@ __all__ = ["Backbone", "CriticSizes", "GeneratorSizes", "Modality"]
 class Modality(abc.ABC):
     """One kind of signal: its domain, its files, its critic and its scores.
 
-    Subclasses are frozen dataclasses whose fields are plain JSON values: a checkpoint stores the name and the
-    fields, and rebuilds the adapter from them. ``resolution`` must be among the fields; it is the number of
-    samples along the shortest side in training, and rendering is free of it.
+    Subclasses are frozen dataclasses whose fields are plain JSON values: a checkpoint stores the name and the fields,
+    and rebuilds the adapter from them. One field must be ``resolution``, the number of samples along the shortest side
+    in training; rendering is independent of it.
 
     A subclass must define the abstract members, may override the others, and may have any of the capabilities in
-    ``inrgan.capabilities``. ``inrgan.testing.check_modality`` tests one from outside.
+    ``inrgan.capabilities``. ``inrgan.testing.check_modality`` tests its public behavior.
     """
 
     name: ClassVar[str]
     """Name on the command line."""
 
     requires: ClassVar[tuple[str, ...]] = ()
-    """Import names of the libraries needed beyond the core's; they are in the extra of the adapter's name."""
+    """Import names of libraries needed beyond the core's, which the extra of the adapter's name installs."""
 
     default_metrics: ClassVar[tuple[str, ...]] = ("swd", "frechet", "precision", "recall")
     """Default scores of ``evaluate``."""
 
     real_filter: ClassVar[str] = "lanczos3"
-    """Filter that band-limits reals in ``observe``, as the protocol of a score states it."""
+    """Filter that band-limits reals in ``observe``, as stated in the protocol of a score."""
 
     latent_parts: ClassVar[tuple[str, ...]] = ()
-    """Names of parts of a latent that have seeds of their own (``--part-seeds NAME=SEEDS``); layers of
-    a backbone may ask for one (``LayerSpec.part``)."""
+    """Names of latent parts with separate seeds (``--part-seeds NAME=SEEDS``). Layers of a backbone may use one
+    (``LayerSpec.part``)."""
 
     whole_suffixes: ClassVar[tuple[str, ...]] = ()
-    """Suffixes, in lower case, of files that hold the whole domain: no region and no named view is written there."""
+    """Suffixes, in lower case, of files of the whole domain only: regions and named views cannot be written to them."""
 
     renamed_fields: ClassVar[Mapping[str, str]] = {}
-    """Fields that had another name in earlier versions, old name to new: checkpoints with the old ones still load."""
+    """Fields that had another name in earlier versions, old name to new, so that old checkpoints load."""
 
     resolution: int
 
     @property
     @abc.abstractmethod
     def domain(self) -> AbstractDomain:
-        """The domain of the signal's coordinates."""
+        """Domain of the signal's coordinates."""
 
     @property
     @abc.abstractmethod
@@ -74,8 +74,7 @@ class Modality(abc.ABC):
 
         Args:
             data: Folder, zip or shards.
-            labels: True to label items by the folder they lie in, or a pattern of their names; see
-                ``inrgan.data.labels_of``.
+            labels: True to label items by their folder, or a pattern of their names; see ``inrgan.data.labels_of``.
             seed: Seed of built-in data.
 
         Raises:
@@ -87,17 +86,17 @@ class Modality(abc.ABC):
         """Resample decoded items at a view, anti-aliased to its spacing, with values in [−1, 1].
 
         Args:
-            items: What the adapter's source gives: arrays, or items of its own class.
+            items: Items of the adapter's source: arrays, or objects of its own class.
             view: One view for all items, or a batch with one for each (``view.row(i)``).
         """
 
     @abc.abstractmethod
     def item_spacing(self, item: Any) -> float:
-        """Distance between the samples of a decoded item, in coordinate units; finer views are not made of it."""
+        """Distance between the samples of a decoded item, in coordinate units; views may not be finer."""
 
     @abc.abstractmethod
     def critic(self, sizes: CriticSizes) -> AbstractCritic:
-        """The critic of full signals."""
+        """Critic of full signals."""
 
     @abc.abstractmethod
     def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
@@ -108,7 +107,7 @@ class Modality(abc.ABC):
         """
 
     def write_interpolation(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
-        """Write the steps of an interpolation to one file, by its suffix; one after the other as ``write``, by default.
+        """Write the steps of an interpolation to one file, by its suffix; by default as ``write`` does, in sequence.
 
         Args:
             values: Signals, one for each step.
@@ -127,17 +126,17 @@ class Modality(abc.ABC):
         return ".npy"
 
     def encoding(self, spacing: float) -> AbstractEncoding:
-        """The encoding for samples no finer than ``spacing``; Fourier features of the domain by default."""
+        """Encoding for samples no finer than ``spacing``; by default Fourier features of the domain."""
         return FourierEncoding(
             self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=64
         )
 
     def whole_sampler(self, sampler: AbstractSampler) -> AbstractSampler:
-        """The sampler of full-domain views in training, such as one that takes a few frames; unchanged by default."""
+        """Sampler of full-domain views in training, such as one that takes a few frames; by default unchanged."""
         return sampler
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
-        """The critic of dense patches, conditioned on global context; residual convolutions by default.
+        """Critic of dense patches, conditioned on global context; by default residual convolutions.
 
         Args:
             sizes: Sizes of the networks.
@@ -151,7 +150,7 @@ class Modality(abc.ABC):
         )  # fmt: skip
 
     def points_critic(self, sizes: CriticSizes, *, count: int) -> AbstractCritic:
-        """The critic of signals at scattered points; a continuous convolution over neighbors by default.
+        """Critic of signals at scattered points; by default a continuous convolution over neighbors.
 
         Args:
             sizes: Sizes of the network.
@@ -166,22 +165,22 @@ class Modality(abc.ABC):
         )  # fmt: skip
 
     def metrics(self) -> Mapping[str, Metric]:
-        """Scores of this kind of signal beside the general ones, by name; one of the same name replaces a general one.
+        """Further scores of this kind of signal, by name; one of the same name replaces a general one.
 
         They compare signals on full-domain views.
         """
         return {}
 
     def features(self) -> AbstractFeatures:
-        """The map from signals to the vectors behind Fréchet distance, precision and recall."""
+        """Map from signals to the feature vectors of Fréchet distance, precision and recall."""
         return RandomConvFeatures(self.signal_channels, dims=self.domain.grid_dim, seed=0)
 
     def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
-        """Sizes of a generator's preset; those that suit images by default.
+        """Generator sizes of a preset; by default those that suit images.
 
         Args:
             preset: ``tiny``, ``base`` or ``large``.
-            backbone: Kind of backbone; the one that suits this kind of signal where None.
+            backbone: Kind of backbone; None for the one that suits this kind of signal.
 
         Raises:
             ConfigError: The preset is unknown.
@@ -189,33 +188,33 @@ class Modality(abc.ABC):
         return generator_preset(preset, resolution=self.resolution, backbone=backbone or "multiscale")
 
     def view_sizes(self) -> Mapping[str, int]:
-        """Sizes for what ``LossOptions`` leaves at 0 (``patch``, ``whole``, ``lowest``); general ones where absent."""
+        """Sizes for view options that are 0 (``patch``, ``whole``, ``lowest``); general ones where absent."""
         return {}
 
     def array_shape(self, text: str | None) -> tuple[int, ...]:
-        """The array shape that ``--resolution`` asks for: the whole domain's by default, or sizes like ``48x64``.
+        """Array shape of ``--resolution``: by default that of the whole domain, or sizes like ``48x64``.
 
         Args:
-            text: Value of the flag; the training resolution where None.
+            text: Value of the flag; None for the training resolution.
 
         Raises:
-            ConfigError: The text is none of the two, or has a size of 0 or the wrong number of sizes.
+            ConfigError: The text is neither, or has a size of 0 or the wrong number of sizes.
         """
         return parse_shape(text, domain=self.domain, default=self.resolution)
 
     def previews(self) -> tuple[str, ...]:
-        """Suffixes of the files that show reals and fakes in a run directory; ``preview_suffix`` alone by default."""
+        """Suffixes of the reals and fakes in a run directory; by default ``preview_suffix`` alone."""
         return (self.preview_suffix,)
 
     def at(self, resolution: int) -> "Modality":
-        """The same adapter over the same domain, trained at another resolution."""
+        """The same adapter on the same domain, for another training resolution."""
         return dataclasses.replace(self, resolution=resolution)  # type: ignore[type-var]
 
     @classmethod
     def missing(cls) -> tuple[str, ...]:
-        """Which of ``requires`` are not installed."""
+        """Names in ``requires`` that are not installed."""
         return tuple(name for name in cls.requires if importlib.util.find_spec(name) is None)
 
     def arguments(self) -> dict[str, Any]:
-        """The fields as plain JSON values, from which ``type(self)(**arguments)`` rebuilds this adapter."""
+        """Fields as plain JSON values, from which ``type(self)(**arguments)`` rebuilds this adapter."""
         return to_plain(self)

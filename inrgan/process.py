@@ -1,4 +1,4 @@
-"""The process of a program: its progress bar, its memory, and the signals that ask it to stop."""
+"""Process settings of a program: progress bar, memory, and the signals that stop it."""
 
 import ctypes
 import platform
@@ -17,12 +17,12 @@ _LARGEST = (1 << 31) - 1
 def keep_freed_memory() -> bool:
     """Make the C library keep freed memory for the next tensor, instead of returning it to the system.
 
-    Large tensors otherwise come from fresh pages every time, and on a CPU a third of the time of a render, and a
-    seventh of a training's, goes into clearing them. It is a setting of the process, which programs make
-    (the command line does), and never the library. Peak memory does not change; between peaks the process keeps more.
+    Large tensors otherwise come from fresh pages every time, and on a CPU clearing them takes a third of the time of a
+    render and a seventh of that of a training. The setting applies to the process, so that programs make it (the
+    command line does), and never the library. Peak memory does not change; between peaks the process keeps more.
 
     Returns:
-        Whether the setting was made, which needs glibc.
+        Whether the setting was made; it needs glibc.
 
     Example:
         >>> keep_freed_memory()
@@ -37,10 +37,10 @@ def keep_freed_memory() -> bool:
 def progress_bar(
     total: float, *, unit: str, quiet: bool = False, bar_format: str | None = None, done: float = 0
 ) -> tqdm:
-    """A bar on stderr where that is a terminal, and nothing elsewhere or when quiet.
+    """Progress bar on stderr where that is a terminal; none elsewhere or when quiet.
 
-    Terminals that do not tell their size (0 × 0, as in some containers) get 80 columns instead of an empty line.
-    ``done`` is what an earlier process did, which says nothing about this one's pace.
+    Terminals of unknown size (0 × 0, as in some containers) get 80 columns instead of an empty line. ``done`` is the
+    progress of an earlier process, which does not count for the pace of this one.
 
     Example:
         >>> progress_bar(10, unit="frame", quiet=True).disable
@@ -60,9 +60,9 @@ def progress_bar(
 
 @final
 class StopRequest:
-    """A note of the first SIGINT or SIGTERM, so that no training step is cut in half; the second one acts at once.
+    """First SIGINT or SIGTERM, recorded so that the current training step completes; the second one acts at once.
 
-    Signals reach the main thread only; elsewhere nothing is ever requested.
+    Signals reach the main thread only; in other threads nothing is ever requested.
     """
 
     def __init__(self):
@@ -73,13 +73,13 @@ class StopRequest:
 
     @property
     def requested(self) -> bool:
-        """Whether a signal came."""
+        """Whether a signal arrived."""
         return self.signal is not None
 
     def exception(self) -> BaseException:
-        """The exception for the program to end with: KeyboardInterrupt, or SystemExit with SIGTERM's code 143.
+        """Exception that ends the program: KeyboardInterrupt, or SystemExit with SIGTERM's code 143.
 
-        The latter also where another process of the training got the signal.
+        The latter is also used where another process of the training got the signal.
         """
         return KeyboardInterrupt() if self.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
 

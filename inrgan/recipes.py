@@ -58,7 +58,7 @@ def recipe(preset: str, modality: Modality) -> TrainConfig:
     """Training configuration of a preset, by name.
 
     Raises:
-        ConfigError: the name is unknown.
+        ConfigError: The name is unknown.
 
     Example:
         >>> recipe("tiny", ImageModality(resolution=32)).preset

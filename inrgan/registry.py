@@ -1,4 +1,4 @@
-"""Finding adapters by name: built in, installed as plug-ins, or named in the environment."""
+"""Registry of adapters: built in, installed as plug-ins, or named in the environment."""
 
 import importlib
 import os
@@ -20,11 +20,11 @@ BUILT_IN = {
     "surface": "inrgan_modalities.surface:SurfaceModality",
     "video": "inrgan_modalities.video:VideoModality",
 }
-"""The adapters that come with inrgan: the one place where the core names them, as strings."""
+"""Adapters that come with inrgan; only here does the core name them, as strings."""
 
 
 def modality_names() -> dict[str, str]:
-    """Every known adapter, name to ``package:Class``; the environment wins over plug-ins, they over built-ins.
+    """All known adapters, name to ``package:Class``. The environment overrides plug-ins, which override built-ins.
 
     Raises:
         ConfigError: ``INRGAN_MODALITIES`` is not a comma-separated list of ``name=package:Class``.
@@ -34,17 +34,17 @@ def modality_names() -> dict[str, str]:
     for entry in filter(None, (e.strip() for e in os.environ.get(VARIABLE, "").split(","))):
         name, equals, target = entry.partition("=")
         if not equals or not all(target.strip().partition(":")):
-            raise ConfigError(f"{VARIABLE} holds {entry!r}; expected name=package:Class, separated by commas")
+            raise ConfigError(f"{VARIABLE} has the entry {entry!r}; expected name=package:Class, separated by commas")
         found[name.strip()] = target.strip()
     return found
 
 
 def modality_class(name: str) -> type[Modality]:
-    """The adapter of a name.
+    """Adapter of a name.
 
     Raises:
-        UnknownModality: no adapter has the name, or it cannot be imported.
-        MissingDependency: the adapter needs a library that is not installed.
+        UnknownModality: No adapter has the name, or it cannot be imported.
+        MissingDependency: The adapter needs a library that is not installed.
     """
     known = modality_names()
     if name not in known:
@@ -60,11 +60,11 @@ def modality_class(name: str) -> type[Modality]:
 
 
 def rebuild(name: str, arguments: Any) -> Modality:
-    """An adapter from its name and the plain values of its fields.
+    """Adapter from its name and the plain values of its fields.
 
     Raises:
-        UnknownModality: no adapter has the name.
-        ConfigError: the values do not fit it.
+        UnknownModality: No adapter has the name.
+        ConfigError: The values do not fit the adapter.
 
     Example:
         >>> rebuild("image", {"resolution": 32}).domain.shape(32)
@@ -74,10 +74,10 @@ def rebuild(name: str, arguments: Any) -> Modality:
 
 
 def rebuild_as(cls: type[Modality], arguments: Any) -> Modality:
-    """An adapter of a class from the plain values of its fields, whose names may be those of earlier versions.
+    """Adapter of a class from the plain values of its fields, under their current or earlier names.
 
     Raises:
-        ConfigError: the values do not fit it.
+        ConfigError: The values do not fit the adapter.
 
     Example:
         >>> rebuild_as(ImageModality, {"resolution": 32}).resolution

@@ -58,7 +58,7 @@ class GeneratorSizes:
                 raise ConfigError(f"{name} of the generator is {getattr(self, name)}; expected 1 or more")
         if not self.demodulated and self.hypernetwork != "factorized":
             raise ConfigError(
-                f"weights without demodulation were asked of a {self.hypernetwork} hypernetwork, which has none; "
+                f"rows without normalization need factorized modulation, and the hypernetwork is {self.hypernetwork}; "
                 "use factorized"
             )
         if not 0 < self.mapping_rate < float("inf") or self.classes < 0:
@@ -79,7 +79,7 @@ def current_sizes(data: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class CriticSizes:
-    """Critic sizes, apart from what the modality decides."""
+    """Critic sizes, apart from those that the modality decides."""
 
     width: int = 32
     """Channels at full resolution; they double whenever the resolution is halved."""
@@ -93,7 +93,7 @@ class CriticSizes:
             raise ConfigError(f"a critic of {self}; expected widths of 1 or more and classes of 0 or more")
 
 
-# One row per preset: z, w, rank, widths of (coarse lattice, fine lattice, queried points), layers of each.
+# One row per preset: z, w, rank, widths of (coarse lattice, fine lattice, queried points), depths of the same.
 _TABLE: dict[str, tuple[int, int, int, tuple[int, int, int], tuple[int, int, int]]] = {
     "tiny": (64, 128, 4, (128, 96, 96), (2, 2, 4)),
     "base": (256, 256, 8, (384, 256, 96), (3, 3, 4)),
@@ -106,7 +106,7 @@ def check_preset(preset: str) -> None:
     """Check that a preset is in the table.
 
     Raises:
-        ConfigError: the preset is unknown; the message lists the known ones.
+        ConfigError: The preset is unknown; the message lists the known ones.
     """
     if preset not in _TABLE:
         raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(_TABLE)}")
@@ -115,12 +115,12 @@ def check_preset(preset: str) -> None:
 def generator_preset(preset: str, *, resolution: int, backbone: Backbone = "multiscale") -> GeneratorSizes:
     """Generator sizes of a preset for a training resolution.
 
-    The fine lattice has half the resolution, from 128 samples up a quarter, and at most 64 cells; the coarse
-    one a quarter of that. The octaves between the fine lattice and the data's own detail are left to the
-    queried points, so that a training on patches costs the same whatever the full resolution is.
+    The fine lattice has half the resolution, or a quarter from 128 samples on, and at most 64 cells; the coarse lattice
+    has a quarter of that. The octaves between the fine lattice and the finest detail are left to the queried points, so
+    that the cost of a training on patches does not depend on the full resolution.
 
     Raises:
-        ConfigError: the preset is unknown.
+        ConfigError: The preset is unknown.
 
     Example:
         >>> generator_preset("tiny", resolution=32).lattices
@@ -141,7 +141,7 @@ def critic_preset(preset: str, *, classes: int = 0) -> CriticSizes:
     """Critic sizes of a preset.
 
     Raises:
-        ConfigError: the preset is unknown.
+        ConfigError: The preset is unknown.
     """
     check_preset(preset)
     width, max_width = _CRITIC_TABLE[preset]

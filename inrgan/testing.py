@@ -1,4 +1,4 @@
-"""The contract of a modality as a test, for any adapter."""
+"""Contract test of a modality, for any adapter."""
 
 import contextlib
 import dataclasses
@@ -25,10 +25,10 @@ from inrgan.views import View, scattered
 
 
 def check_modality(m: Modality) -> None:
-    """Check everything that the rest of inrgan relies on. Takes seconds; use a small ``resolution``.
+    """Check everything that inrgan relies on. Takes seconds; use a small ``resolution``.
 
     Raises:
-        AssertionError: naming the member that is broken, and how.
+        AssertionError: A member breaks the contract; the message names it and the problem.
 
     Example:
         >>> check_modality(ImageModality(resolution=32))
@@ -72,7 +72,7 @@ def _check_domain(m: Modality) -> None:
     view, fine, D = _view(m, m.resolution), _view(m, 4 * m.resolution).coords[0], m.domain.coord_dim
     right = view.shape == m.domain.shape(m.resolution) and len(view.shape) == m.domain.grid_dim
     _require(right, f"domain.grid has shape {view.shape}")
-    slack = m.domain.spacing(m.resolution)  # the fine grid's outermost centres lie inside the border
+    slack = m.domain.spacing(m.resolution)  # the fine grid's outermost centers are inside the border
     for name, where in (("grid", view.coords[0]), ("sample", m.domain.sample(256, generator=torch.Generator()))):
         _require(where.ndim == 2 and where.shape[1] == D, f"domain.{name} gives shape {tuple(where.shape)}")
         inside = (where >= fine.amin(0) - slack) & (where <= fine.amax(0) + slack)  # false for NaN
@@ -97,7 +97,7 @@ def _check_data(m: Modality) -> Tensor:
     _require(len(a) > 0 and len(a) == len(b), f"source(None) has {len(a)} and {len(b)} items")
     items = [a[i] for i in range(min(4, len(a)))]
     for i, item in enumerate(items):
-        # What is read in parts is compared by what is seen of it.
+        # Items read in parts are compared by their values at the view.
         same = [x if isinstance(x, Tensor) else m.observe([x], _view(m, m.resolution)) for x in (item, a[i], b[i])]
         _require(
             torch.equal(same[0], same[1]) and torch.equal(same[0], same[2]), f"source(None)[{i}] is not the same twice"

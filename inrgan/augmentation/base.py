@@ -1,4 +1,4 @@
-"""Transforms of signals: their base, those of values, how several are applied, and with which probability."""
+"""Transforms of signals: base classes, transforms of values, random application and its probability."""
 
 import abc
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from inrgan.views import View
 
 
 class AbstractTransform(abc.ABC):
-    """A transform of signals: of reals and fakes alike, or of reals alone where it is a symmetry of the data.
+    """Transform of signals: of reals and fakes alike, or of reals alone where it is a symmetry of the data.
 
-    Where it moves a signal, it moves the view instead (``look``): a field is evaluated there, reals are observed there,
-    and neither is resampled twice. Where it changes values, it does so in ``change``, by operations that can be
-    differentiated twice. Parameters of zero leave a signal as it is.
+    A transform that moves a signal moves the view instead (``look``): fields are evaluated there, reals are observed
+    there, and neither is resampled twice. A transform of values changes them in ``change``, by operations that can be
+    differentiated twice. Parameters of zero leave a signal unchanged.
     """
 
     name: str
@@ -27,12 +27,12 @@ class AbstractTransform(abc.ABC):
         """Random parameters for each sample."""
 
     def look(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
-        """The view at which the original signal equals the transformed signal at ``view``."""
+        """View at which the original signal equals the transformed signal at ``view``."""
         del drawn
         return view
 
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B P"]) -> Tensor:
-        """The transformed values of a signal at ``view``."""
+        """Transformed values of a signal at ``view``."""
         del view, drawn
         return values
 
@@ -41,8 +41,8 @@ class AbstractTransform(abc.ABC):
 class Augmentation:
     """Transforms of reals and fakes, each applied to each sample with the same probability.
 
-    As long as the probability is well below 1, the generator does not learn to make transformed signals. (Karras et al.
-    2020, "Training generative adversarial networks with limited data", sec. 2.2; there on pixels.)
+    As long as the probability is well below 1, the generator does not learn to produce transformed signals. (Karras et
+    al. 2020, "Training generative adversarial networks with limited data", sec. 2.2; there on pixels.)
 
     Args:
         transforms: Transforms, in the order in which they act on a signal.
@@ -66,8 +66,8 @@ class Augmentation:
         return tuple(drawn)
 
     def look(self, view: View, drawn: Sequence[Float[Tensor, "B _"]]) -> View:
-        """The view at which original signals are transformed ones; ``view`` itself where nothing is moved."""
-        # What the last transform shows at x, it takes from where the ones before put it.
+        """View at which the original signals equal the transformed ones; ``view`` itself where nothing is moved."""
+        # The last transform acts last on the signal, so that the view is moved by it first.
         for transform, parameters in zip(reversed(self.transforms), reversed(drawn), strict=True):
             if bool(parameters.any()):
                 view = transform.look(view, parameters.to(view.center.device))
@@ -76,7 +76,7 @@ class Augmentation:
     def change(
         self, values: Float[Tensor, "B C *S"], view: View, drawn: Sequence[Float[Tensor, "B _"]]
     ) -> Float[Tensor, "B C *S"]:
-        """The values that critics see, of signals at ``view``."""
+        """Values that critics get, of signals at ``view``."""
         for transform, parameters in zip(self.transforms, drawn, strict=True):
             if bool(parameters.any()):
                 values = transform.change(values, view, parameters.to(values.device))
@@ -86,10 +86,10 @@ class Augmentation:
 def symmetric_views(
     symmetries: Sequence[AbstractTransform], views: Sequence[View], *, batch: int, generator: torch.Generator
 ) -> tuple[View, ...]:
-    """Views at which items are seen under random symmetries: the same ones for all views of an item.
+    """Views of items under random symmetries, which are the same for all views of an item.
 
     Args:
-        symmetries: Transforms that move signals, in the order in which they act; each draws how often it is applied.
+        symmetries: Transforms that move signals, in the order in which they act; each draws its own parameters.
         views: Views of one batch, such as a patch and its full-domain view.
         batch: Number of items.
         generator: Generator of the random draws.
@@ -109,21 +109,22 @@ def symmetric_views(
 
 
 _EVERY = 4
-"""Steps between adjustments."""
+"""Number of steps between adjustments."""
 
 _MOST = 0.85
-"""Above this probability, transformed signals teach the generator the transforms."""
+"""Largest probability; above it, the generator learns the transforms."""
 
 
 @final
 class AugmentStrength:
-    """The probability with which each transform is applied to each sample.
+    """Probability with which each transform is applied to each sample.
 
-    Adaptive, it rises while the mean real/fake sign of the critic is above ``target`` and falls while it is below:
-    p ± n / (1000 kimg) for n items. (Karras et al. 2020, "Training generative adversarial networks with limited data",
-    sec. 3.1 and its rₜ; a relativistic critic's scores mean nothing alone, so that the sign is taken of differences.)
+    With ``adaptive`` it rises while the mean real/fake sign of the critic is above ``target`` and falls while it is
+    below: p ± n / (1000 kimg) for n items. (Karras et al. 2020, "Training generative adversarial networks with limited
+    data", sec. 3.1 and its rₜ. A relativistic critic's scores have no meaning alone, so that signs of differences are
+    used.)
 
-    Signs stay on the device until the step of an adjustment; the host then reads them at once, between two steps.
+    Signs stay on the device until the step of an adjustment; the host then reads them all at once, between two steps.
 
     Args:
         kind: ``none``, ``fixed`` at ``probability``, or ``adaptive`` from ``probability`` on.
@@ -147,7 +148,7 @@ class AugmentStrength:
         self._signs: list[Tensor] = []
 
     def update(self, real_fake_sign: Float[Tensor, ""], *, items: int) -> None:
-        """Note the mean sign of a step of the critic, NaN where the step was skipped, and its number of reals."""
+        """Record the mean sign of a step of the critic, NaN where the step was skipped, and its number of reals."""
         if self.kind != "adaptive":
             return
         self._signs.append(real_fake_sign)
@@ -161,11 +162,11 @@ class AugmentStrength:
             self.probability = min(_MOST, max(0.0, changed))
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of an exact resume."""
+        """State of an exact resume."""
         return {"probability": self.probability, "signs": [float(s) for s in self._signs]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state; earlier versions say ``chance`` for the probability."""
+        """Restore a state; earlier versions call the probability ``chance``."""
         self.probability = float(state["probability"] if "probability" in state else state["chance"])
         self._signs = [torch.tensor(float(s)) for s in state["signs"]]
 
@@ -240,16 +241,16 @@ class Tint(AbstractTransform):
         self.octaves, self.hue = octaves, hue
 
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B 2"]:
-        colourful = self.octaves * torch.randn(batch, 1, generator=generator)
-        return torch.cat([colourful, self.hue * (2 * torch.rand(batch, 1, generator=generator) - 1)], dim=1)
+        saturation = self.octaves * torch.randn(batch, 1, generator=generator)
+        return torch.cat([saturation, self.hue * (2 * torch.rand(batch, 1, generator=generator) - 1)], dim=1)
 
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B 2"]) -> Tensor:
         del view
-        colour, rest = values[:, :3], values[:, 3:]
-        grey = colour.mean(dim=1, keepdim=True)
-        away = colour - grey
-        # The axis crossed with a vector at right angles to it.
+        color, rest = values[:, :3], values[:, 3:]
+        gray = color.mean(dim=1, keepdim=True)
+        away = color - gray
+        # Cross product of the axis and a vector perpendicular to it.
         across = (away.roll(1, dims=1) - away.roll(-1, dims=1)) / 3**0.5
         angle = _broadcast(drawn[:, 1], values)
         turned = torch.cos(angle) * away + torch.sin(angle) * across
-        return torch.cat([grey + torch.exp2(_broadcast(drawn[:, 0], values)) * turned, rest], dim=1)
+        return torch.cat([gray + torch.exp2(_broadcast(drawn[:, 0], values)) * turned, rest], dim=1)

@@ -16,17 +16,18 @@ from inrgan.errors import ConfigError
 from inrgan.views import View
 
 Beyond = Literal["mirror", "border", "open"]
-"""What a signal is beyond the border of its box: its mirror image, its value at the border, or what it is anyway."""
+"""Continuation of a signal beyond the border of its box: a mirror image, its value at the border, or the signal as it
+is."""
 
 
 class AbstractBoxMove(AbstractTransform):
-    """A move of signals on a box.
+    """Transform that moves signals on a box.
 
-    Views keep their center: it is the place that a critic is told.
+    Views keep their center, which is the position that a critic knows.
 
     Args:
-        box: The domain.
-        beyond: What signals are beyond its border.
+        box: Domain of the signals.
+        beyond: Continuation of signals beyond the border.
     """
 
     def __init__(self, box: Box, *, beyond: Beyond = "mirror"):
@@ -41,7 +42,7 @@ class AbstractBoxMove(AbstractTransform):
 
     @abc.abstractmethod
     def moved(self, view: View, drawn: Float[Tensor, "B P"]) -> View:
-        """The moved view, as if the signal had no border."""
+        """The moved view, without regard to the border."""
 
 
 @final
@@ -49,9 +50,9 @@ class Flip(AbstractBoxMove):
     """Mirrors signals along one coordinate, with probability 1/2.
 
     Args:
-        box: The domain.
+        box: Domain of the signals.
         axis: Number of the coordinate, x first.
-        beyond: What signals are beyond the border.
+        beyond: Continuation of signals beyond the border.
 
     Example:
         >>> Flip(Box(2), axis=0).draw(4, generator=torch.Generator()).shape
@@ -77,12 +78,12 @@ class Shift(AbstractBoxMove):
     """Shifts signals along every coordinate, by any fraction of a sample.
 
     Args:
-        box: The domain.
+        box: Domain of the signals.
         most: Largest shift, as a fraction of the sides; one number, or one for each coordinate, x first.
-        beyond: What signals are beyond the border.
+        beyond: Continuation of signals beyond the border.
 
     Raises:
-        ConfigError: ``most`` has more or fewer entries than there are coordinates.
+        ConfigError: The number of entries of ``most`` is not that of the coordinates.
 
     Example:
         >>> Shift(Box(3)).draw(4, generator=torch.Generator()).shape
@@ -105,20 +106,20 @@ class Shift(AbstractBoxMove):
 
 @final
 class Scale(AbstractBoxMove):
-    """Scales signals about the middle, and stretches them a little.
+    """Scales signals about the middle, and stretches them slightly.
 
     A signal that becomes smaller is filtered to the larger spacing; one that becomes larger stays filtered to the
-    view's own, so that reals are never upsampled.
+    view's spacing, so that reals are never upsampled.
 
     Args:
-        box: The domain.
+        box: Domain of the signals.
         octaves: Standard deviation of log₂ of the scale.
-        stretch: Standard deviation of log₂ of each coordinate's own factor beside the scale.
+        stretch: Standard deviation of log₂ of the additional factor of each coordinate.
         scaled: For each coordinate, x first, whether it is scaled; all where None.
-        beyond: What signals are beyond the border.
+        beyond: Continuation of signals beyond the border.
 
     Raises:
-        ConfigError: ``scaled`` has more or fewer entries than there are coordinates.
+        ConfigError: The number of entries of ``scaled`` is not that of the coordinates.
 
     Example:
         >>> Scale(Box(2)).draw(4, generator=torch.Generator()).shape
@@ -150,13 +151,13 @@ class Scale(AbstractBoxMove):
 
 @final
 class Rotation(AbstractBoxMove):
-    """Rotates signals about the middle, in the plane of two coordinates that have one unit.
+    """Rotates signals about the middle, in the plane of two coordinates with the same unit.
 
     Args:
-        box: The domain.
+        box: Domain of the signals.
         plane: The two coordinates.
         most: Largest angle, in radians.
-        beyond: What signals are beyond the border.
+        beyond: Continuation of signals beyond the border.
 
     Example:
         >>> Rotation(Box(2)).look(Box(2).grid((8, 8)), torch.ones(4, 1)).points.shape
@@ -180,7 +181,7 @@ class Rotation(AbstractBoxMove):
         columns[j] = middle[j] - sine * x + cosine * y
         batch = max(c.shape[0] for c in columns)
         points = torch.stack([c.expand(batch, -1) for c in columns], dim=-1)
-        wider = view.spacing[..., [i, j]].amax(dim=-1)  # the filter turns along only where it is round
+        wider = view.spacing[..., [i, j]].amax(dim=-1)  # the filter can be rotated only where it is isotropic
         spacing = torch.stack([wider if d in self.plane else s for d, s in enumerate(view.spacing.unbind(-1))], dim=-1)
         return replace(view, axes=None, points=points, spacing=spacing)
 
@@ -189,12 +190,12 @@ class Rotation(AbstractBoxMove):
 class QuarterTurn(AbstractTransform):
     """Rotates signals about the middle by a multiple of a right angle, in the plane of two coordinates.
 
-    A grid stays a grid: signals are evaluated with the two coordinates exchanged, and the arrays transposed, which
-    costs no more than no rotation, while any other angle needs every point by itself. Views with more samples along one
-    of the two coordinates are turned by half turns only.
+    A grid stays a grid: signals are evaluated with the two coordinates exchanged, and the arrays transposed. This costs
+    no more than no rotation, while every other angle needs each point separately. Views with more samples along one of
+    the two coordinates are rotated by half turns only.
 
     Args:
-        box: The domain, with equal sides along both coordinates.
+        box: Domain of the signals, with equal sides along both coordinates.
         plane: The two coordinates; a turn takes the first toward the second.
 
     Raises:
@@ -210,8 +211,8 @@ class QuarterTurn(AbstractTransform):
         i, j = plane
         if box.sides[i] != box.sides[j] or box.units[i] != box.units[j]:
             raise ConfigError(
-                f"a box with sides of {box.sides[i]:g} and {box.sides[j]:g} is not turned by right angles; expected "
-                "equal sides, measured alike"
+                f"sides of {box.sides[i]:g} and {box.sides[j]:g} rule out rotations by right angles; expected "
+                "equal sides with the same unit"
             )
         self.box, self.plane, self.name = box, plane, f"quarter-turn-{i}{j}"
 
@@ -237,12 +238,12 @@ class QuarterTurn(AbstractTransform):
     def change(self, values: Float[Tensor, "B C *S"], view: View, drawn: Float[Tensor, "B 1"]) -> Tensor:
         crossed = (self._quarters(view, drawn) % 2 == 1)[:, 0]
         a, b = (values.ndim - 1 - d for d in self.plane)
-        if not self._is_grid(view) or values.shape[a] != values.shape[b]:  # half turns are made by the view
+        if not self._is_grid(view) or values.shape[a] != values.shape[b]:  # the view makes half turns
             return values
         return torch.where(crossed.reshape(-1, *[1] * (values.ndim - 1)), values.transpose(a, b), values)
 
     def _quarters(self, view: View, drawn: Float[Tensor, "B 1"]) -> Float[Tensor, "B 1"]:
-        """Turns that a view allows: a grid that is longer along one coordinate is turned by half turns only."""
+        """Turns that a view allows: half turns only for a grid that is longer along one coordinate."""
         if not self._is_grid(view):
             return drawn
         n, m = (view.shape[len(view.shape) - 1 - d] for d in self.plane)
@@ -252,7 +253,7 @@ class QuarterTurn(AbstractTransform):
         return len(view.shape) == self.box.coord_dim
 
     def _turned(self, x: Tensor, y: Tensor, quarters: Float[Tensor, "B 1"]) -> tuple[Tensor, Tensor]:
-        """Positions along both coordinates, turned back about the middle."""
+        """Positions along both coordinates, rotated back about the middle."""
         (i, j), quarters = self.plane, quarters.to(x.device)
         ends_i, ends_j = (self.box.lower[d] + self.box.upper[d] for d in (i, j))
         if x.shape[-1] != y.shape[-1]:  # half turns only
@@ -261,11 +262,11 @@ class QuarterTurn(AbstractTransform):
         u, v = x - ends_i / 2, y - ends_j / 2
         back_u = torch.where(quarters == 1, v, torch.where(quarters == 2, -u, torch.where(quarters == 3, -v, u)))
         back_v = torch.where(quarters == 1, -u, torch.where(quarters == 2, -v, torch.where(quarters == 3, u, v)))
-        still = quarters == 0  # not touched by rounding either
+        still = quarters == 0  # exact, without rounding
         return torch.where(still, x, ends_i / 2 + back_u), torch.where(still, y, ends_j / 2 + back_v)
 
     def _laid_out(self, view: View, x: Float[Tensor, "#B #N F"], crossed: Bool[Tensor, "B"]) -> Tensor:
-        """Features of the samples of a grid, in the transposed order where the coordinates are exchanged."""
+        """Features of the samples of a grid, in transposed order where the coordinates are exchanged."""
         if x.shape[1] == 1 or not self._is_grid(view) or not bool(crossed.any()):
             return x
         rank = len(view.shape)
@@ -275,7 +276,7 @@ class QuarterTurn(AbstractTransform):
 
 
 _Map = Callable[[Tensor], Tensor]
-"""A map of the positions along one coordinate, (#B, M)."""
+"""Map of the positions along one coordinate, (#B, M)."""
 
 
 def _same(x: Tensor) -> Tensor:
@@ -295,19 +296,19 @@ def _about(middle: float, factor: Tensor) -> _Map:
 
 
 def _mirror(lower: float, upper: float) -> _Map:
-    """Back into [lower, upper], as if there were mirrors at both ends."""
+    """Reflection into [lower, upper], as by mirrors at both ends."""
     side = upper - lower
 
     def fold(x: Tensor) -> Tensor:
         folded = lower + side - (((x - lower) % (2 * side)) - side).abs()
-        # Inside, the position is not touched: not even by rounding.
+        # Positions inside stay exact, without rounding.
         return torch.where((x >= lower) & (x <= upper), x, folded)
 
     return fold
 
 
 def _border(lower: float, upper: float) -> _Map:
-    """Back into [lower, upper], to the nearer end."""
+    """Clipping to [lower, upper]."""
     return lambda x: x.clamp(lower, upper)
 
 

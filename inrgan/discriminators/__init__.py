@@ -1,4 +1,4 @@
-"""Parts that adapters build critics from."""
+"""Critics, and the parts that adapters build critics from."""
 
 from inrgan.discriminators.base import AbstractCritic, EqualizedConv, Padding, fold, halve, pool_to, slope_channels
 from inrgan.discriminators.parts import PeriodTrunk, SlicesCritic, SpectrumTrunk, complex_spectrogram, log_bands

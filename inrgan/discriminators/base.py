@@ -1,4 +1,4 @@
-"""Critics, and the parts that they share: convolutions, folds and slope channels."""
+"""Base class of critics, and common parts: convolutions, folds and slope channels."""
 
 import abc
 import math
@@ -14,7 +14,7 @@ from inrgan.views import View
 
 
 def constant(values: Sequence[float], like: Tensor) -> Float[Tensor, "D"]:
-    """A few numbers as a tensor, filled on the device: nothing is copied from the host.
+    """A few numbers as a tensor, filled on the device without a copy from the host.
 
     Example:
         >>> constant((1.0, 2.0), torch.zeros(5)).tolist()
@@ -24,28 +24,28 @@ def constant(values: Sequence[float], like: Tensor) -> Float[Tensor, "D"]:
 
 
 class AbstractCritic(nn.Module, abc.ABC):
-    """Signals and the view they are seen from, to one realness score each."""
+    """Network from signals and their view to one realness score each."""
 
     smallest: int
-    """Fewest samples along a side that it accepts."""
+    """Fewest samples along a side that the critic accepts."""
 
     def prepare(self, view: View) -> None:
-        """Make constants that depend on a view alone, on the host; the view keeps them. Usually there are none."""
+        """Compute constants that depend on the view alone, on the host; the view stores them. None by default."""
         del view
 
     @abc.abstractmethod
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        """Score every sample on its own; higher is more real.
+        """Score every sample independently; higher is more real.
 
         Raises:
-            ShapeError: the values are smaller than the critic's minimum, or have the wrong channels.
+            ShapeError: The values are smaller than the critic's minimum, or have a wrong number of channels.
         """
 
 
 Padding = Callable[[Tensor, int], Tensor]
-"""Pads the spatial axes of (B, C, *S) by a number of samples on every side."""
+"""Function that pads the spatial axes of (B, C, *S) by a number of samples on every side."""
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -53,16 +53,16 @@ _ADAPTIVE = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_a
 
 
 class EqualizedConv(nn.Module):
-    """A convolution with an equalised learning rate; the size of its input is kept.
+    """Convolution with an equalized learning rate; the output has the size of the input.
 
     Args:
-        dims: spatial dimensions, 1 to 3.
-        inputs: channels in.
-        outputs: channels out.
-        kernel: odd side length.
-        bias: whether there is one.
-        padding: how the border is continued; zeros when None.
-        gain: on the input, at no cost.
+        dims: Spatial dimensions, 1 to 3.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
+        kernel: Odd side length.
+        bias: Whether there is a bias.
+        padding: Padding of the border; zeros when None.
+        gain: Factor on the input, at no cost.
 
     Example:
         >>> EqualizedConv(3, 2, 4, kernel=3)(torch.zeros(1, 2, 5, 6, 7)).shape
@@ -95,8 +95,9 @@ class EqualizedConv(nn.Module):
 
 
 def halve(x: Float[Tensor, "B C *S"], *, least: int = 2, stride: int = 2) -> Float[Tensor, "B C *T"]:
-    """Average blocks of two (or ``stride``) samples along every axis that has ``least``; what is left over at the end
-    is averaged alone.
+    """Average blocks of two (or ``stride``) samples along every axis with at least ``least`` samples.
+
+    An incomplete block at the end is averaged alone.
 
     Example:
         >>> halve(torch.zeros(1, 2, 7, 6)).shape
@@ -108,7 +109,7 @@ def halve(x: Float[Tensor, "B C *S"], *, least: int = 2, stride: int = 2) -> Flo
 
 
 def pool_to(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B C *T"]:
-    """Average to ``size`` cells along every axis, whatever the input's size.
+    """Average to ``size`` cells along every axis, for any size of the input.
 
     Example:
         >>> pool_to(torch.zeros(1, 2, 7, 6), 4).shape
@@ -128,8 +129,8 @@ _FOLDS = {
 def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
     """Blocks of ``size`` samples along every axis as channels of one sample: C·size^D channels.
 
-    A critic that starts so looks at all samples and convolves few positions: of a volume, an eighth with size 2. What
-    is left over at the end is continued by its last sample.
+    A critic that begins with this sees all samples and convolves few positions: an eighth of a volume with size 2. An
+    incomplete block at the end is filled by repeating the last sample.
 
     Example:
         >>> fold(torch.zeros(1, 4, 6, 5, 4), 2).shape
@@ -144,17 +145,16 @@ def fold(x: Float[Tensor, "B C *S"], size: int) -> Float[Tensor, "B E *T"]:
 
 
 def slope_channels(values: Float[Tensor, "B C *S"], view: View, *, soft: float) -> Float[Tensor, "B E *S"]:
-    """The signal, and behind it the gradient of each channel brought to unit length: C (1 + D) channels.
+    """The signal, followed by the gradient of each channel at unit length: C (1 + D) channels.
 
-    Differences of the two neighbours over twice the spacing, one-sided at the border: the same for reals and for
-    fakes, which know their derivatives exactly. Length is √(|∇|² + soft²), so that where a signal is nearly flat,
-    noise is not blown up to directions. (Zheng et al. 2022, "SDF-StyleGAN", sec. 3.2, give distance and normal to their
-    critics.)
+    Gradients are differences of the two neighbors over twice the spacing, one-sided at the border. Fakes have
+    exact derivatives, but are treated as reals are. The length is √(|∇|² + soft²), so that noise in nearly flat regions
+    is not amplified. (Zheng et al. 2022, "SDF-StyleGAN", sec. 3.2, give distance and normal to their critics.)
 
     Args:
-        values: on the regular grid of the view.
-        view: knows the spacing.
-        soft: slope, in units of the signal per coordinate unit, below which directions fade.
+        values: Values on the regular grid of the view.
+        view: View of the values, with the spacing.
+        soft: Slope, in units of the signal per coordinate unit, below which directions fade.
 
     Example:
         >>> slope_channels(torch.zeros(2, 1, 8, 8, 8), Box(3).grid((8, 8, 8)), soft=1.0).shape

@@ -18,21 +18,21 @@ from inrgan.views import View
 
 
 class PeriodTrunk(nn.Module):
-    """A trunk that looks at a long axis folded to rows of ``period`` samples, column by column.
+    """Trunk over a long axis folded to rows of ``period`` samples, column by column.
 
-    What repeats with the period is constant down a column, so that slips of phase and beats stand out. The columns
-    share their weights and their features are averaged; convolving them one by one is convolving the folded picture
-    with kernels one column wide. (Multi-period discriminator: Kong et al. 2020, "HiFi-GAN", sec. 2.3.)
+    A component with this period is constant down a column, so that phase slips and beats are easy to detect. The
+    columns share their weights and their features are averaged; convolving them one by one is convolving the folded
+    array with kernels one column wide. (Multi-period discriminator: Kong et al. 2020, "HiFi-GAN", sec. 2.3.)
 
     Args:
-        channels: C.
-        period: columns.
-        facts: numbers known of the view.
-        resolution: nominal samples of the signal.
-        width: channels at full resolution; doubled at each stage.
-        max_width: upper bound on the channels.
-        kernel: rows that a convolution sees.
-        stride: rows that a stage makes one of.
+        channels: Number of channels, C.
+        period: Number of columns.
+        facts: Number of facts about the view.
+        resolution: Nominal samples of the signal.
+        width: Channels at full resolution; doubled at each stage.
+        max_width: Upper bound on the channels.
+        kernel: Rows of a convolution's kernel.
+        stride: Rows that a stage averages to one.
 
     Example:
         >>> trunk = PeriodTrunk(1, period=3, facts=1, resolution=256, width=4, max_width=8)
@@ -53,7 +53,7 @@ class PeriodTrunk(nn.Module):
         self.size = self.trunk.size
 
     def forward(self, values: Float[Tensor, "B C K"], facts: Float[Tensor, "#B G"]) -> Float[Tensor, "B W"]:
-        # A row that is not full is left out: padding would be a period that the signal does not have.
+        # An incomplete row is left out: padding would add a period that the signal does not have.
         rows = values.shape[2] // self.period
         full = values[:, :, : rows * self.period]
         columns = rearrange(full, "b c (row column) -> (b column) c row", column=self.period)
@@ -64,8 +64,8 @@ class PeriodTrunk(nn.Module):
 def complex_spectrogram(values: Float[Tensor, "B C K"], *, size: int) -> Float[Tensor, "B C2 F T"]:
     """Real and imaginary parts of a short-time Fourier transform with a Hann window, as channels.
 
-    Frames lie a quarter of ``size`` apart and inside the signal; noise of deviation 1 has a second moment of 1 over
-    both parts together. Differentiable any number of times.
+    The hop is a quarter of ``size``, and all frames are inside the signal. Noise of deviation 1 has a second moment of
+    1 over both parts together. Differentiable any number of times.
 
     Example:
         >>> complex_spectrogram(torch.zeros(2, 1, 256), size=64).shape
@@ -80,20 +80,19 @@ def complex_spectrogram(values: Float[Tensor, "B C K"], *, size: int) -> Float[T
 
 
 class SpectrumTrunk(nn.Module):
-    """A trunk over bands of a complex spectrogram, each with convolutions of its own.
+    """Trunk over bands of a complex spectrogram, each with its own convolutions.
 
-    Phase is seen through real and imaginary parts. Bands keep the low frequencies, which have most of the energy,
-    from being all that is looked at. (Kumar et al. 2023, "High-fidelity audio compression with improved RVQGAN",
-    sec. 3.4.)
+    Real and imaginary parts encode the phase. Separate bands keep the low frequencies, which have most of the energy,
+    from dominating the score. (Kumar et al. 2023, "High-fidelity audio compression with improved RVQGAN", sec. 3.4.)
 
     Args:
-        channels: C.
-        size: samples of a frame.
-        bands: where they end, as fractions of the Nyquist frequency, rising to 1.
-        facts: numbers known of the view.
-        resolution: nominal samples of the signal.
-        width: channels at full resolution; doubled at each stage.
-        max_width: upper bound on the channels.
+        channels: Number of channels, C.
+        size: Samples of a frame.
+        bands: Upper ends of the bands, as rising fractions of the Nyquist frequency up to 1.
+        facts: Number of facts about the view.
+        resolution: Nominal samples of the signal.
+        width: Channels at full resolution; doubled at each stage.
+        max_width: Upper bound on the channels.
 
     Example:
         >>> trunk = SpectrumTrunk(1, size=64, bands=(0.5, 1.0), facts=1, resolution=256, width=4, max_width=8)
@@ -122,7 +121,7 @@ class SpectrumTrunk(nn.Module):
 
     @property
     def smallest(self) -> int:
-        """Fewest samples that it accepts."""
+        """Fewest samples that the trunk accepts."""
         return self.frame + (ResidualTrunk.smallest - 1) * (self.frame // 4)
 
     def forward(self, values: Float[Tensor, "B C K"], facts: Float[Tensor, "#B G"]) -> Float[Tensor, "B W"]:
@@ -133,7 +132,7 @@ class SpectrumTrunk(nn.Module):
 
 
 def log_bands(values: Float[Tensor, "B C K"], matrix: Float[Tensor, "M F"], *, size: int) -> Float[Tensor, "B C M T"]:
-    """log(1 + 10⁴ power) in bands, of a spectrogram whose frames are ``size`` long; differentiable any number of times.
+    """log(1 + 10⁴ power) in bands of a spectrogram with frames of ``size``; differentiable any number of times.
 
     Example:
         >>> log_bands(torch.zeros(2, 1, 256), torch.ones(20, 33) / 33, size=64).shape
@@ -145,28 +144,28 @@ def log_bands(values: Float[Tensor, "B C K"], matrix: Float[Tensor, "M F"], *, s
 
 
 _TOGETHER = 8
-"""Samples along the shortest side of a slice where slices are brought together."""
+"""Samples along the shortest side of a slice where the slices' features are joined."""
 
 
 class SlicesCritic(AbstractCritic):
-    """Slices across one axis, at any places along it, seen together and in the light of their distances.
+    """Critic of slices across one axis, at any positions along it, scored together with their distances.
 
-    Convolutions look at every slice by itself, with the same weights, until about 8 samples are left on a side; then
-    the slices' features lie side by side as channels, and further convolutions see all of them. The distances between
-    neighbouring slices are added there and score by projection, as a label would. Where a signal has more slices than
-    the critic looks at, groups that are spread over the whole axis are scored and averaged, and every slice is in one.
+    Convolutions process every slice separately, with the same weights, until about 8 samples are left on a side. The
+    slices' features are then concatenated as channels, and further convolutions process all of them. The distances
+    between neighboring slices are added there and score by projection, as a label would. Where a signal has more slices
+    than a group, groups that are spread over the whole axis are scored and averaged, and every slice is in one of them.
     (One critic of 3 frames and their distances: Skorokhodov et al. 2022, "StyleGAN-V".)
 
     Args:
-        dims: of the signal, 2 or 3.
-        channels: C.
-        axis: the coordinate that slices are taken across.
-        count: slices in a group.
-        resolution: nominal samples on the shortest side of a slice.
-        spacing: nominal distance between samples, per coordinate, in coordinate units.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
+        dims: Number of the signal's dimensions, 2 or 3.
+        channels: Number of channels, C.
+        axis: Coordinate that the slices are cut across.
+        count: Number of slices in a group.
+        resolution: Nominal samples on the shortest side of a slice.
+        spacing: Nominal distance between samples, per coordinate, in coordinate units.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> critic = SlicesCritic(3, 3, axis=2, count=3, resolution=16, spacing=(0.1, 0.1, 0.1), width=8, max_width=16)
@@ -188,7 +187,7 @@ class SlicesCritic(AbstractCritic):
         classes: int = 0,
     ):
         super().__init__()
-        assert dims in (2, 3) and 0 <= axis < dims and count >= 2, "slices are cut from a plane or a solid"
+        assert dims in (2, 3) and 0 <= axis < dims and count >= 2, "slices are cut from two or three dimensions"
         self.dims, self.channels, self.axis, self.count, self.smallest = dims, channels, axis, count, count
         self.nominal = tuple(-math.log2(s) for s in spacing)
         flat = dims - 1
@@ -234,12 +233,12 @@ class SlicesCritic(AbstractCritic):
         x = self.together(F.leaky_relu(self.join(x) + shift, SLOPE))
         x = leaky_relu(self.flat(pool_to(F.leaky_relu(self.last(x), SLOPE), 4).flatten(1)))
         score = self.score(x)[:, 0] + (x * self.project(near)).sum(dim=-1) / math.sqrt(x.shape[-1])
-        own = labels if labels is None else labels.repeat_interleave(groups)
-        return reduce(score + label_score(x, self.labels, own), "(b group) -> b", "mean", b=B)
+        group_labels = labels if labels is None else labels.repeat_interleave(groups)
+        return reduce(score + label_score(x, self.labels, group_labels), "(b group) -> b", "mean", b=B)
 
     def _distances(self, view: View, index_GK: Int[Tensor, "G K"]) -> Float[Tensor, "#B G _"]:
-        """What is told of the distances between the slices of every group."""
-        assert view.axes is not None, "slices lie on the axis of a product view"
+        """Features of the distances between the slices of every group."""
+        assert view.axes is not None, "slices require a product view"
         gaps = view.axes[self.axis][:, index_GK].diff(dim=-1)
         octaves = gaps.abs().clamp(min=1e-12).log2() + self.nominal[self.axis]
         waves = [f(math.pi * n * octaves) for n in (0.25, 0.5) for f in (torch.sin, torch.cos)]
@@ -247,7 +246,7 @@ class SlicesCritic(AbstractCritic):
 
 
 def _groups(slices: int, count: int) -> Int[Tensor, "G K"]:
-    """Groups of slices that are spread evenly; every slice is in one.
+    """Groups of slices that are spread evenly; every slice is in one of them.
 
     Example:
         >>> _groups(6, 3).tolist()

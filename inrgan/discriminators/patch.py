@@ -1,4 +1,4 @@
-"""The critic of dense patches, conditioned on global context."""
+"""Critic of dense patches, conditioned on global context."""
 
 import abc
 import math
@@ -15,10 +15,10 @@ from inrgan.views import View
 
 
 class AbstractPatchCritic(nn.Module, abc.ABC):
-    """Patches, and the full signals that they are parts of, to one realness score each."""
+    """Network from patches and their full signals to one realness score each."""
 
     def prepare(self, view: View, whole_view: View | None = None) -> None:
-        """Make constants that depend on views alone, on the host; the views keep them. Usually there are none."""
+        """Compute constants that depend on views alone, on the host; the views store them. None by default."""
         del view, whole_view
 
     @abc.abstractmethod
@@ -30,28 +30,28 @@ class AbstractPatchCritic(nn.Module, abc.ABC):
         whole_view: View | None = None,
         labels: Int[Tensor, "B"] | None = None,
     ) -> Float[Tensor, "B"]:
-        """Score every patch on its own; higher is more real. Without context there is no whole."""
+        """Score every patch independently; higher is more real. Without context there is no full signal."""
 
 
 class PatchCritic(AbstractPatchCritic):
-    """A residual critic that sees the patch, the whole carried onto the patch, where it lies, and the whole.
+    """Residual critic of the patch, its position, the full signal, and the full signal resampled onto the patch.
 
-    The coarse whole enters twice: resampled onto the patch's own coordinates, as further channels, so that
-    the patch can be compared with it point by point; and as an embedding on which the patch's features are
-    projected, as a label's would be, so that detail can be told to belong to another signal. Place and
-    spacing are numbers of the trunk. (Any-resolution training, Chai et al. 2022, sec. 3.2, compares with a
-    frozen teacher instead; context by projection after Miyato & Koyama 2018, eq. 3.)
+    The coarse full signal enters twice. It is resampled onto the patch's coordinates, as further channels, so that both
+    can be compared point by point. It is also embedded, and the patch's features are projected onto the embedding, as
+    onto a label's, so that the critic can recognize detail of another signal. Position and spacing are facts of the
+    trunk. (Any-resolution training, Chai et al. 2022, sec. 3.2, compares with a frozen teacher instead; context by
+    projection after Miyato & Koyama 2018, eq. 3.)
 
     Args:
-        domain: of the signals.
-        channels: C.
-        patch: samples along a patch's side.
-        whole: samples along the shortest side of the coarse whole.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
-        context: False to show the patch and its spacing alone.
-        padding: how convolutions continue the border; zeros when None.
+        domain: Domain of the signals.
+        channels: Number of channels, C.
+        patch: Samples along a patch's side.
+        whole: Samples along the shortest side of the coarse full signal.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
+        context: False to use the patch and its spacing alone.
+        padding: Padding of the convolutions; zeros when None.
 
     Example:
         >>> critic = PatchCritic(Box(2), 3, patch=16, whole=8, width=8, max_width=32)
@@ -105,7 +105,7 @@ class PatchCritic(AbstractPatchCritic):
         if not self.context:
             x = self.trunk(patch, density)
             return self.score(x)[:, 0] + label_score(x, self.labels, labels)
-        assert whole is not None and whole_view is not None, "a critic in context needs the whole"
+        assert whole is not None and whole_view is not None, "a critic with context needs the full signal"
         place = view.center * (2 / self.domain.longest_period)
         facts = torch.cat([density, place.expand(density.shape[0], -1)], dim=-1)
         onto = self.domain.carry(whole.to(view.spacing.dtype), view)

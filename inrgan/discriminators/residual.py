@@ -1,4 +1,4 @@
-"""The residual convolutional critic, in one, two or three dimensions."""
+"""Residual convolutional critic, in one, two or three dimensions."""
 
 import itertools
 import math
@@ -15,22 +15,22 @@ from inrgan.views import View
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions around a halving, beside a 1×1 shortcut; scale is kept.
+    """Two convolutions around a halving, beside a 1×1 shortcut; the scale is preserved.
 
-    Axes of fewer than 8 samples are not halved: of less than 4 samples a convolution sees mostly border, and
-    scores and gradients would shrink with the resolution. Long signals are shortened faster by a larger stride.
+    Axes of fewer than 8 samples are not halved: below 4 samples a convolution sees mostly border, and scores and
+    gradients would shrink with the resolution. A larger stride shortens long signals faster.
 
-    The gain that keeps the scale over a leaky ReLU, and that of the sum, are in the weights of what follows: a factor
-    there costs nothing, and one on the features a pass over them, forth and back.
+    The gain that preserves the scale over a leaky ReLU, and that of the sum, are part of the weights of the next layer,
+    where they cost nothing. On the features they would cost one pass forward and one backward.
 
     Args:
-        dims: spatial dimensions, 1 to 3.
-        inputs: channels in.
-        outputs: channels out.
-        kernel: side of the convolutions.
-        stride: samples that it makes one of.
-        padding: how convolutions continue the border; zeros when None.
-        gain: on the input.
+        dims: Spatial dimensions, 1 to 3.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
+        kernel: Side of the convolutions.
+        stride: Samples that the block averages to one.
+        padding: Padding of the convolutions; zeros when None.
+        gain: Factor on the input.
 
     Example:
         >>> ResidualBlock(2, 8, 16)(torch.zeros(1, 8, 16, 6)).shape
@@ -50,12 +50,12 @@ class ResidualBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "B I *S"], share: Float[Tensor, "#B 1 *S"] | None = None
     ) -> Float[Tensor, "B O *T"]:
-        """The shortened signal; with ``share``, samples count by it where they are averaged."""
+        """The shortened signal; ``share`` gives the weights of samples in averages."""
         y = F.leaky_relu(self.second(self._shorter(F.leaky_relu(self.first(x), SLOPE), share)), SLOPE)
         return y + self.skip(self._shorter(x, share))  # the gain of y and 1/√2 for a sum of two cancel
 
     def shorter(self, x: Float[Tensor, "B C *S"]) -> Float[Tensor, "B C *T"]:
-        """As a block averages: of each ``stride`` samples their mean, on axes that have four times as many."""
+        """The averaging of a block: means of ``stride`` samples, on axes that have four times as many."""
         return halve(x, least=4 * self.stride, stride=self.stride)
 
     def _shorter(self, x: Tensor, share: Tensor | None) -> Tensor:
@@ -63,22 +63,22 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualTrunk(nn.Module):
-    """Signals on a regular grid of any size, and what is known of the view, to one vector each.
+    """Trunk from signals on a regular grid of any size, and facts about the view, to one vector each.
 
-    It halves the signal until about 4 samples are left on a side at the nominal resolution, averages to
-    exactly 4, and ends in a linear layer. No normalisation over the batch anywhere: a feature depends on its
-    own sample alone, as gradient penalties demand (Gulrajani et al. 2017, sec. 4).
+    The trunk halves the signal until about 4 samples are left on a side at the nominal resolution, averages to exactly
+    4, and ends in a linear layer. There is no normalization over the batch: features depend on their own sample alone,
+    as gradient penalties require (Gulrajani et al. 2017, sec. 4).
 
     Args:
-        dims: spatial dimensions, 1 to 3.
-        channels: C.
-        facts: numbers known of the view, each of order 1 at most.
-        resolution: nominal samples on the shortest side.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        kernel: side of the blocks' convolutions.
-        stride: samples that a block makes one of; 2 halves.
-        padding: how convolutions continue the border; zeros when None.
+        dims: Spatial dimensions, 1 to 3.
+        channels: Number of channels, C.
+        facts: Number of facts about the view, each of order 1 at most.
+        resolution: Nominal samples on the shortest side.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        kernel: Side of the blocks' convolutions.
+        stride: Samples that a block averages to one; 2 halves.
+        padding: Padding of the convolutions; zeros when None.
 
     Example:
         >>> trunk = ResidualTrunk(1, 2, facts=1, resolution=32, width=8, max_width=32)
@@ -118,7 +118,7 @@ class ResidualTrunk(nn.Module):
     def forward(
         self, values: Float[Tensor, "B C *S"], facts: Float[Tensor, "#B K"], share: Float[Tensor, "#B *S"] | None = None
     ) -> Float[Tensor, "B W"]:
-        """The vectors; ``share`` weighs samples where they are averaged, so that features count by measure."""
+        """Vector of each signal; ``share`` weighs samples in averages, so that features count by measure."""
         shape = tuple(values.shape)
         if values.ndim != self.dims + 2 or shape[1] != self.channels or min(shape[2:]) < self.smallest:
             raise ShapeError(
@@ -136,24 +136,24 @@ class ResidualTrunk(nn.Module):
 
 
 class ResidualCritic(AbstractCritic):
-    """A residual convolutional critic for signals on a regular grid of any size from ``smallest`` up.
+    """Residual convolutional critic of signals on a regular grid of any size from ``smallest`` up.
 
-    It is told the sampling density of the view relative to the nominal one, and labels enter by projection
+    The critic knows the sampling density of the view relative to the nominal one, and labels enter by projection
     (Miyato & Koyama 2018, eq. 3).
 
     Args:
-        dims: spatial dimensions, 1 to 3.
-        channels: C.
-        resolution: nominal samples on the shortest side.
-        spacing: nominal distance between samples, per coordinate, in coordinate units.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
-        kernel: side of the blocks' convolutions.
-        stride: samples that a block makes one of; 2 halves.
-        padding: how convolutions continue the border; zeros when None.
-        by_measure: weigh features by the view's weights wherever they are averaged, so that samples that stand for
-            little of the domain count little, and the penalty's strength does not grow with their number.
+        dims: Spatial dimensions, 1 to 3.
+        channels: Number of channels, C.
+        resolution: Nominal samples on the shortest side.
+        spacing: Nominal distance between samples, per coordinate, in coordinate units.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
+        kernel: Side of the blocks' convolutions.
+        stride: Samples that a block averages to one; 2 halves.
+        padding: Padding of the convolutions; zeros when None.
+        by_measure: Weigh features by the view's weights in all averages, so that samples with a small share of the
+            domain count little, and the penalty's strength does not grow with their number.
 
     Example:
         >>> critic = ResidualCritic(2, 3, resolution=32, spacing=(2 / 32, 2 / 32), width=8, max_width=32)
@@ -201,7 +201,7 @@ class ResidualCritic(AbstractCritic):
 def label_score(
     x: Float[Tensor, "B W"], embedding: nn.Embedding | None, labels: Int[Tensor, "B"] | None
 ) -> Float[Tensor, "B"] | float:
-    """How well features go with labels: their projection on the label's embedding (Miyato & Koyama 2018, eq. 3)."""
+    """Projection of features on the label's embedding (Miyato & Koyama 2018, eq. 3)."""
     if embedding is None:
         return 0.0
     assert labels is not None, "a conditional critic needs labels"

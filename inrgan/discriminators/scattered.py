@@ -1,4 +1,4 @@
-"""The critic of signals at scattered points."""
+"""Critic of signals at scattered points."""
 
 import itertools
 import math
@@ -18,22 +18,22 @@ from inrgan.layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
 from inrgan.views import View
 
 _AT_ONCE = 1 << 24
-"""Distances that the search holds at a time."""
+"""Number of distances that the neighbor search computes at a time."""
 _LEAST = 1e-6
-"""Mean distance of neighbours, in samples, below which offsets are not blown up any further."""
+"""Mean distance of neighbors, in samples, below which offsets are not scaled up further."""
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Some points of a set as centres, and of each the points nearest to it.
+    """Some points of a set as centers, and the points nearest to each.
 
     Attributes:
-        center: which points of the set are centres.
-        near: which points of the set are the centre's neighbours, nearest first; itself is the first.
-        offset: from the centre to each of them, in units of ``reach``.
-        reach: root of the mean squared distance to them.
-        part: what each counts among them; 1 together.
-        share: of the measure, for which a centre stands.
+        center: Indices of the centers in the set.
+        near: Indices of each center's neighbors, nearest first; the center itself is the first.
+        offset: Offset of each neighbor from the center, in units of ``reach``.
+        reach: Root of the mean squared distance to the neighbors.
+        part: Weight of each neighbor; 1 in total.
+        share: Share of the measure that each center represents.
     """
 
     center: Int[Tensor, "B M"]
@@ -46,13 +46,13 @@ class Groups:
 
 @torch.no_grad()
 def group(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"], *, neighbours: int, stride: int) -> Groups:
-    """Every so-manieth point along a curve through the set, with its neighbours; the order of the points is no matter.
+    """Every ``stride``-th point along a curve through the set, with its neighbors, for any order of the points.
 
     Args:
-        points: in units in which distances along all coordinates compare.
-        shares: of the measure, for which points stand. Points of share 0 are nobody's neighbours.
-        neighbours: K, or all points where there are fewer.
-        stride: points to a centre.
+        points: Points, in units in which distances along all coordinates are comparable.
+        shares: Share of the measure that each point represents. Points of share 0 are never neighbors.
+        neighbours: Number of neighbors, K, or all points where there are fewer.
+        stride: Points per center.
 
     Example:
         >>> group(torch.rand(2, 64, 3), torch.ones(2, 64), neighbours=8, stride=4).near.shape
@@ -60,9 +60,9 @@ def group(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"], *, neigh
     """
     B, N, D = points.shape
     order = along_curve(points, shares)
-    center = order[:, ::stride]  # points of share 0 come last: a centre is one only where its whole stretch is
-    own = torch.nn.functional.pad(shares.gather(1, order), (0, -N % stride))
-    share = own.unflatten(1, (-1, stride)).sum(dim=2)
+    center = order[:, ::stride]  # points of share 0 come last: a center has share 0 only where its whole group has
+    ordered = torch.nn.functional.pad(shares.gather(1, order), (0, -N % stride))
+    share = ordered.unflatten(1, (-1, stride)).sum(dim=2)
     where = points.gather(1, center[..., None].expand(-1, -1, D))
     near = nearest(where, points, present=shares > 0, count=min(neighbours, N))
     rows = torch.arange(B, device=points.device)[:, None, None]
@@ -77,15 +77,15 @@ def group(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"], *, neigh
 def nearest(
     where: Float[Tensor, "B M D"], points: Float[Tensor, "B N D"], *, present: Tensor, count: int
 ) -> Int[Tensor, "B M K"]:
-    """The points nearest to others, nearest first: by all distances, a piece at a time.
+    """Nearest points, nearest first, from all distances, computed in blocks.
 
-    Up to some thousand points that is faster than a tree, and the same on a GPU and in what is compiled.
+    Up to some thousand points this is faster than a tree, and the same on a GPU and in compiled code.
 
     Args:
-        where: from where.
-        points: of which; those that are not ``present`` come after all others.
-        present: (B, N), which points there are.
-        count: K.
+        where: Points whose neighbors are searched.
+        points: Candidates; those that are not ``present`` come after all others.
+        present: Whether each candidate exists, (B, N).
+        count: Number of neighbors, K.
 
     Example:
         >>> nearest(torch.zeros(1, 1, 2), torch.eye(2)[None], present=torch.ones(1, 2) > 0, count=1).shape
@@ -94,7 +94,7 @@ def nearest(
     B, N, _ = points.shape
     parts = []
     for some in where.split(max(1, _AT_ONCE // max(1, B * N)), dim=1):
-        # By differences: a matrix product is faster and takes near points for each other.
+        # By differences: a matrix product is faster, but confuses points that are close.
         distance = torch.cdist(some, points, compute_mode="donot_use_mm_for_euclid_dist")
         distance = distance.masked_fill(~present[:, None], torch.inf)
         parts.append(distance.topk(count, dim=2, largest=False).indices)
@@ -102,7 +102,7 @@ def nearest(
 
 
 def along_curve(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"]) -> Int[Tensor, "B N"]:
-    """The order of the points along a curve that fills their box cell by cell (Morton 1966); those of share 0 last.
+    """Order of the points along a curve that fills their box cell by cell (Morton 1966); points of share 0 are last.
 
     Example:
         >>> along_curve(torch.tensor([[[0.0, 0], [1, 1], [0.1, 0]]]), torch.ones(1, 3)).tolist()
@@ -123,25 +123,25 @@ def along_curve(points: Float[Tensor, "B N D"], shares: Float[Tensor, "B N"]) ->
 
 
 _STRIDE = 4
-"""Points that a block makes one of."""
+"""Points that a block reduces to one."""
 _LAST = 8
-"""Points that are left at the end, at least."""
+"""Smallest number of points after the last block."""
 _COARSEST, _FINEST = -6.0, 6.0
-"""Octaves of a point's density, relative to the nominal one, that a critic is told apart."""
+"""Range of a point's density in octaves, relative to the nominal one, that a critic distinguishes."""
 
 
 class PointBlock(nn.Module):
     """Features of some points of a set, from those of the points around each.
 
-    A continuous convolution: the features of the neighbours are weighed by smooth functions of where they lie, which
-    are learned, and these sums are mixed (Wu et al. 2019, "PointConv", in its efficient form); beside it, the
-    neighbours' mean. Each neighbour counts by its share of the measure. No normalisation over the batch.
+    A continuous convolution: the features of the neighbors are weighed by learned smooth functions of their offsets,
+    and these sums are mixed (Wu et al. 2019, "PointConv", in its efficient form). The neighbors' mean is a shortcut.
+    Each neighbor counts by its share of the measure. There is no normalization over the batch.
 
     Args:
-        coordinates: D.
-        inputs: features in.
-        outputs: features out.
-        basis: functions of the place.
+        coordinates: Number of coordinates, D.
+        inputs: Number of input features.
+        outputs: Number of output features.
+        basis: Number of functions of the offset.
 
     Example:
         >>> groups = group(torch.rand(2, 64, 3), torch.ones(2, 64), neighbours=8, stride=4)
@@ -171,26 +171,26 @@ class PointBlock(nn.Module):
 
 
 class ScatteredCritic(AbstractCritic):
-    """Signals seen at points that lie anywhere, each signal at its own or all at the same.
+    """Critic of signals at arbitrary points, which all signals may share or not.
 
-    Blocks of a continuous convolution over nearest neighbours make fewer and fewer points of them, each with a wider
-    neighbourhood (the hierarchy of PointNet++, Qi et al. 2017); what is left is averaged by measure. The critic is told
-    where every point lies in the domain, how far its neighbours are, and to which spacing its value is band-limited.
-    Scores do not depend on the order of the points. Neighbours are near in space, with coordinates in units of the
-    nominal spacing: pixels of an image, unit vectors on a sphere, lengths and seconds of a film in samples of each.
+    Blocks of a continuous convolution over nearest neighbors reduce the number of points, with growing neighborhoods
+    (the hierarchy of PointNet++, Qi et al. 2017); the remaining points are averaged by measure. The critic knows the
+    position of every point in the domain, the distance of its neighbors, and the spacing to which its value is
+    band-limited. Scores do not depend on the order of the points. Neighbors are near in space, with coordinates in
+    units of the nominal spacing: pixels of an image, unit vectors on a sphere, samples along each axis of a video.
 
-    **Points of weight 0 are no part of the signal**: of images with holes, or of sets of several sizes filled up to
-    one, they change nothing, wherever they lie and whatever they hold.
+    **Points of weight 0 are no part of the signal**: in images with holes, or sets of several sizes padded to one,
+    their positions and values have no effect.
 
     Args:
-        domain: of the signals.
-        channels: C.
-        count: nominal number of points.
-        resolution: nominal samples on the domain's shortest side, by which distances are measured.
-        width: features of a point; doubled at each block.
-        max_width: upper bound on the features.
-        classes: number of labels; 0 for none.
-        neighbours: of each centre.
+        domain: Domain of the signals.
+        channels: Number of channels, C.
+        count: Nominal number of points.
+        resolution: Nominal samples on the domain's shortest side, which set the unit of distances.
+        width: Number of features of a point; doubled at each block.
+        max_width: Upper bound on the features.
+        classes: Number of labels; 0 for none.
+        neighbours: Number of neighbors of each center.
 
     Example:
         >>> critic = ScatteredCritic(Sphere(), 3, count=256, resolution=32, width=8, max_width=32)
@@ -232,32 +232,33 @@ class ScatteredCritic(AbstractCritic):
     def forward(
         self, values: Float[Tensor, "B C *S"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        """Score every sample on its own; higher is more real. Views of any shape are read as points.
+        """Score every sample independently; higher is more real. Views of any shape are treated as points.
 
         Raises:
-            ShapeError: the values have the wrong channels, or another number of points than the view.
+            ShapeError: The values have a wrong number of channels, or the view has another number of points.
         """
         N = view.count
         if values.ndim < 3 or values.shape[1] != self.channels or values[0, 0].numel() != N or N < 1:
             raise ShapeError(
                 f"the critic got values of shape {tuple(values.shape)} for {N} points; expected (B, {self.channels}, "
-                "points), one point or more"
+                "points), with one point or more"
             )
         unit = constant(self.nominal, view.spacing)
         density = (unit / view.spacing.clamp(min=1e-30)).log2().clamp(_COARSEST, _FINEST) / 4
         coords = view.coords
         place = coords / self.half_period
         shares = coords.new_ones(1, 1) if view.weights is None else view.weights
-        own = max(len(coords), len(shares))  # stations may be the same and their gaps not, or the other way round
-        points, place = (p.expand(own, -1, -1) for p in (coords / unit, place))
-        shares = shares.expand(own, N)
+        # Samples may share their points and not their weights, or the other way round.
+        clouds = max(len(coords), len(shares))
+        points, place = (p.expand(clouds, -1, -1) for p in (coords / unit, place))
+        shares = shares.expand(clouds, N)
         shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
         sets = max(len(place), len(density))
-        told = torch.cat([place.expand(sets, -1, -1), density.expand(sets, N, -1)], dim=-1).to(values.dtype)
+        facts = torch.cat([place.expand(sets, -1, -1), density.expand(sets, N, -1)], dim=-1).to(values.dtype)
         present = (shares > 0)[..., None]
-        # What a hole holds, be it NaN, must not come in by a product with 0.
-        seen = torch.where(present, values.flatten(2).transpose(1, 2), torch.zeros((), dtype=values.dtype))
-        x = F.leaky_relu(self.enter(seen) + self.facts(told), SLOPE)
+        # The value of a hole may be NaN: a product with 0 would not remove it.
+        inputs = torch.where(present, values.flatten(2).transpose(1, 2), torch.zeros((), dtype=values.dtype))
+        x = F.leaky_relu(self.enter(inputs) + self.facts(facts), SLOPE)
         for block in self.blocks:
             groups = group(points, shares, neighbours=self.neighbours, stride=_STRIDE)
             points, place = (_taken(p, groups.center) for p in (points, place))
@@ -269,7 +270,7 @@ class ScatteredCritic(AbstractCritic):
 
 
 def _taken(x: Float[Tensor, "B N F"], index: Int[Tensor, "#B *S"]) -> Float[Tensor, "B *S F"]:
-    """Rows of every sample, by numbers of its own or the same for all."""
+    """Rows of every sample, by per-sample indices or the same for all."""
     B, N, width = x.shape
     first = torch.arange(B, device=x.device).mul(N).reshape(-1, *[1] * (index.ndim - 1))
     flat = (index + first).flatten()

@@ -21,7 +21,7 @@ from inrgan.views import View
 @final
 @dataclass(frozen=True)
 class Block:
-    """The part of a layer's weight between two sets of units."""
+    """Part of a layer's weight between two sets of units."""
 
     layer: int
     rows: slice
@@ -32,12 +32,12 @@ class Block:
 
 @final
 class Wiring:
-    """A backbone as sets of units, and blocks of weights between them.
+    """Backbone as sets of units, and blocks of weights between them.
 
-    Units in fixed places make sets of their own, one for each run of rows or columns.
+    Units that cannot be permuted form separate sets, one for each run of rows or columns.
 
     Args:
-        units: of the backbone.
+        units: Units of the backbone.
     """
 
     def __init__(self, units: Sequence[LayerUnits]):
@@ -45,8 +45,8 @@ class Wiring:
         self.fixed: set[str] = set()
         self.blocks: list[Block] = []
         self.biases: list[tuple[int, slice, str]] = []
-        for k, own in enumerate(units):
-            above, below = self._runs(own.rows, f"{k} rows"), self._runs(own.columns, f"{k} columns")
+        for k, layer in enumerate(units):
+            above, below = self._runs(layer.rows, f"{k} rows"), self._runs(layer.columns, f"{k} columns")
             self.biases += [(k, cut, name) for cut, name in above]
             self.blocks += [Block(k, rows, columns, a, b) for rows, a in above for columns, b in below]
 
@@ -63,13 +63,13 @@ class Wiring:
 
 
 class UnitVectors(nn.Module):
-    """A vector for every unit of a set: its own where units are in fixed places, else one for all.
+    """Vector of every unit of a set: one per unit where units cannot be permuted, else one for all.
 
     Args:
-        wiring: of the backbone.
-        name: of the set.
-        features: of a vector.
-        scale: of the vectors at first.
+        wiring: Sets and blocks of the backbone.
+        name: Name of the set.
+        features: Size of a vector.
+        scale: Initial scale of the vectors.
     """
 
     def __init__(self, wiring: Wiring, name: str, features: int, *, scale: float):
@@ -82,21 +82,21 @@ class UnitVectors(nn.Module):
 
 
 class UnitSums(nn.Module):
-    """What each unit knows of the weights around it.
+    """Features of each unit, from the weights around it.
 
     u_j = Σ A_b (mean over k of E_jk) over the blocks with rows of j's set, likewise over columns, and A f_j of its
-    biases; over the root of how many there are. Units in fixed places have a vector of their own beside that.
+    biases, divided by the root of the number of terms. Units that cannot be permuted add one vector each.
 
     Args:
-        wiring: of the backbone.
-        features: of a weight.
-        centred: whether features are spread about 0, as weights themselves are: sums over n of them then grow as √n,
-            and are divided by that instead of by n.
+        wiring: Sets and blocks of the backbone.
+        features: Number of features of a weight.
+        centered: Whether features have mean 0, as weights themselves have: sums over n of them then grow as √n, and are
+            divided by √n instead of by n.
     """
 
-    def __init__(self, wiring: Wiring, features: int, *, centred: bool):
+    def __init__(self, wiring: Wiring, features: int, *, centered: bool):
         super().__init__()
-        self.wiring, self.power = wiring, 0.5 if centred else 1.0
+        self.wiring, self.power = wiring, 0.5 if centered else 1.0
 
         def linears(count: int) -> nn.ModuleList:
             return nn.ModuleList(EqualizedLinear(features, features) for _ in range(count))
@@ -120,25 +120,24 @@ class UnitSums(nn.Module):
 
 
 class UnitLayer(nn.Module):
-    """Features of all weights and biases to others, in the same places however hidden units change theirs.
+    """Layer over the features of all weights and biases, equivariant under permutations of hidden units.
 
     With u of ``UnitSums`` and g the mean of all sets' means,
 
         E'_jk = σ(B_b E_jk + C_b u_j + D_b u_k + G_b g),   f'_j = σ(B f_j + C u_j + G g).
 
-    These are the sums over rows, columns, neighbouring layers and everything that span the equivariant linear maps
-    (Navon et al. 2023, sec. 5; Zhou et al. 2023, eq. 3 and 4), with products of matrices in the place of free
-    coefficients.
+    These sums over rows, columns, neighboring layers and all weights span the equivariant linear maps (Navon et al.
+    2023, sec. 5; Zhou et al. 2023, eq. 3 and 4), with matrix products in place of free coefficients.
 
     Args:
-        wiring: of the backbone.
-        features: of a weight.
-        centred: as of ``UnitSums``.
+        wiring: Sets and blocks of the backbone.
+        features: Number of features of a weight.
+        centered: Whether features have mean 0, as for ``UnitSums``.
     """
 
-    def __init__(self, wiring: Wiring, features: int, *, centred: bool):
+    def __init__(self, wiring: Wiring, features: int, *, centered: bool):
         super().__init__()
-        self.wiring, self.sums = wiring, UnitSums(wiring, features, centred=centred)
+        self.wiring, self.sums = wiring, UnitSums(wiring, features, centered=centered)
 
         def linears(count: int) -> nn.ModuleList:
             return nn.ModuleList(EqualizedLinear(features, features) for _ in range(count))
@@ -148,7 +147,7 @@ class UnitLayer(nn.Module):
         self.bias_own, self.bias_unit, self.bias_all = (linears(biases) for _ in range(3))
 
     def forward(self, edges: Sequence[Tensor], biases: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Blocks (B, J, K, F) and biases (B, J, F) to as many."""
+        """Blocks (B, J, K, F) and biases (B, J, F) to new ones of the same shapes."""
         u = self.sums(edges, biases)
         mean = torch.stack([x.mean(dim=1) for x in u.values()]).mean(dim=0)[:, None]
         new_edges = []
@@ -164,16 +163,16 @@ class UnitLayer(nn.Module):
 
 
 class FlatWeightCritic(AbstractCritic):
-    """A multi-layer perceptron over all numbers of a function, brought to scale 1 group by group.
+    """Multi-layer perceptron over all numbers of a function, normalized to scale 1 group by group.
 
-    Each group, such as one layer's weights and biases, has a linear layer of its own; their sum is what the rest sees.
-    It suits numbers that mean the same in every function: modulations, and weights that were fitted from one beginning.
+    Each group, such as one layer's weights and biases, has its own linear layer; the outputs are summed. This critic
+    suits numbers with the same meaning in every function: modulations, and weights fitted from a common initialization.
 
     Args:
-        groups: how many numbers each group has, in order.
-        width: of the hidden layers.
-        depth: hidden layers.
-        classes: number of labels; 0 for none.
+        groups: Number of values of each group, in order.
+        width: Width of the hidden layers.
+        depth: Number of hidden layers.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> critic = FlatWeightCritic([12, 40], width=16)
@@ -194,10 +193,10 @@ class FlatWeightCritic(AbstractCritic):
     def forward(
         self, values: Float[Tensor, "B 1 T"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        """Score every function on its own; higher is more real. The view says nothing.
+        """Score every function independently; higher is more real. The view has no effect.
 
         Raises:
-            ShapeError: another number of numbers.
+            ShapeError: The number of values is wrong.
         """
         del view
         if values.ndim != 3 or values.shape[1:] != (1, sum(self.groups)):
@@ -211,23 +210,23 @@ class FlatWeightCritic(AbstractCritic):
 
 
 class UnitWeightCritic(AbstractCritic):
-    """Scores functions by all their weights and biases, and does not change when hidden units change places.
+    """Critic of all weights and biases of a function, invariant under permutations of hidden units.
 
-    Layers that are equivariant under these permutations, then means over the units of every set and a multi-layer
-    perceptron. (Navon et al. 2023, "Equivariant architectures for learning in deep weight spaces"; Zhou et al. 2023,
-    "Permutation equivariant neural functionals". Written from the papers.)
+    Layers that are equivariant under these permutations are followed by means over the units of every set and a
+    multi-layer perceptron. (Navon et al. 2023, "Equivariant architectures for learning in deep weight spaces"; Zhou et
+    al. 2023, "Permutation equivariant neural functionals". Written from the papers.)
 
-    It is given numbers as differences from a mean and relative to a scale, as the flat critic is, and undoes the
-    difference: a mean has an order of units of its own.
+    The input consists of differences from a mean relative to a scale, as for the flat critic. This critic adds the mean
+    again, since a mean depends on the order of its units.
 
     Args:
-        units: of the backbone.
-        offset: mean over scale, which is added to the numbers.
-        scales: what each layer's numbers are multiplied with then, to be of scale 1.
-        width: of the hidden layers at the end.
-        features: of a weight.
-        depth: equivariant layers.
-        classes: number of labels; 0 for none.
+        units: Units of the backbone.
+        offset: Mean divided by scale, which is added to the input.
+        scales: Factors that then bring each layer's numbers to scale 1.
+        width: Width of the hidden layers at the end.
+        features: Number of features of a weight.
+        depth: Number of equivariant layers.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> units = G.inr.units()
@@ -245,7 +244,7 @@ class UnitWeightCritic(AbstractCritic):
         features: int = 8, depth: int = 2, classes: int = 0,
     ):  # fmt: skip
         super().__init__()
-        self.shapes = [(sum(u.count for u in own.rows), sum(u.count for u in own.columns)) for own in units]
+        self.shapes = [(sum(u.count for u in layer.rows), sum(u.count for u in layer.columns)) for layer in units]
         self.scales = tuple(scales)
         self.register_buffer("offset", offset.detach().clone())
         self.wiring = Wiring(units)
@@ -256,8 +255,8 @@ class UnitWeightCritic(AbstractCritic):
         self.row_gains = gains([b.above for b in self.wiring.blocks])
         self.column_gains = gains([b.below for b in self.wiring.blocks])
         self.bias_gains = gains([name for _, _, name in self.wiring.biases])
-        self.layers = nn.ModuleList(UnitLayer(self.wiring, features, centred=i == 0) for i in range(depth))
-        self.sums = UnitSums(self.wiring, features, centred=depth == 0)
+        self.layers = nn.ModuleList(UnitLayer(self.wiring, features, centered=i == 0) for i in range(depth))
+        self.sums = UnitSums(self.wiring, features, centered=depth == 0)
         sets = len(self.wiring.counts)
         self.spread = nn.ModuleList(EqualizedLinear(features, width) for _ in range(sets))
         self.flat = EqualizedLinear(width * sets, width)
@@ -267,10 +266,10 @@ class UnitWeightCritic(AbstractCritic):
     def forward(
         self, values: Float[Tensor, "B 1 T"], view: View, labels: Int[Tensor, "B"] | None = None
     ) -> Float[Tensor, "B"]:
-        """Score every function on its own; higher is more real. The view says nothing.
+        """Score every function independently; higher is more real. The view has no effect.
 
         Raises:
-            ShapeError: another number of numbers.
+            ShapeError: The number of values is wrong.
         """
         del view
         if values.ndim != 3 or values.shape[1:] != (1, len(self.offset)):

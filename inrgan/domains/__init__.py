@@ -1,4 +1,4 @@
-"""Where signals live."""
+"""Domains of signals."""
 
 from inrgan.domains.base import AbstractDomain, AbstractLattice, AbstractStencil
 from inrgan.domains.box import Box

@@ -1,4 +1,4 @@
-"""Domains: where signals live, how they are measured, and how they are sampled."""
+"""Base classes of domains, and of their lattices and stencils."""
 
 import abc
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from inrgan.views import View
 
 
 class AbstractStencil(abc.ABC):
-    """The lattice nodes that a view needs, and the weights that carry values from them to its points."""
+    """Lattice nodes that a view needs, and the weights that interpolate from them to its points."""
 
     @property
     @abc.abstractmethod
     def nodes(self) -> View:
-        """The view of the lattice nodes themselves, from which their features are computed."""
+        """View of the lattice nodes themselves, at which their features are computed."""
 
     @abc.abstractmethod
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
-        """Features at the nodes to features at the view's points. Linear in the features."""
+        """Interpolate features from the nodes to the view's points; linear in the features."""
 
     @abc.abstractmethod
     def to(self, device: torch.device | str) -> "AbstractStencil":
@@ -31,7 +31,7 @@ class AbstractStencil(abc.ABC):
 
 @runtime_checkable
 class CarryMap(Protocol):
-    """The linear map from signals on the grid of a whole domain to their values at one view."""
+    """Linear map from signals on the grid of a whole domain to their values at one view."""
 
     def __call__(self, values: Float[Tensor, "#B C *K"], /) -> Float[Tensor, "B C *S"]:
         """Values at the view; differentiable any number of times in the signals."""
@@ -43,27 +43,27 @@ class CarryMap(Protocol):
 
 
 class AbstractLattice(abc.ABC):
-    """A coarse, regular set of nodes over a domain, without bounds where the domain has none.
+    """Coarse, regular set of nodes over a domain, unbounded where the domain is.
 
-    The nodes are fixed in the domain. Which of them a view asks for depends on the view; their values do not,
-    so that a function interpolated from them is a function of the coordinate alone.
+    The nodes are fixed in the domain. A view decides which of them it needs, and not their values, so that a function
+    interpolated from them is a function of the coordinate alone.
     """
 
     def stencil(self, view: View) -> AbstractStencil:
-        """The nodes and weights for a view; differentiable twice in the view's points.
+        """Nodes and weights for a view; differentiable twice in the view's points.
 
-        How many nodes there are, and which, is read from the view's coordinates: on the host, where a stencil is made
-        for a view on the CPU, which keeps it (``View.derive``).
+        The choice of nodes follows from the view's coordinates. It is made on the host, where a stencil is computed for
+        a view on the CPU, which stores it (``View.derive``).
         """
         return view.derive(self, "stencil", lambda: self.make_stencil(view))
 
     @abc.abstractmethod
     def make_stencil(self, view: View) -> AbstractStencil:
-        """``stencil``, made anew."""
+        """Compute ``stencil``, without reuse of a stored one."""
 
 
 class AbstractDomain(abc.ABC):
-    """Where a signal lives.
+    """Set of points on which signals are defined.
 
     ``coord_dim`` is the number of coordinates of a point (3 on a sphere); ``grid_dim`` the number of axes of
     a local grid (2 on a sphere).
@@ -73,7 +73,7 @@ class AbstractDomain(abc.ABC):
     grid_dim: int
 
     precision: torch.dtype = torch.float32
-    """Coordinates of a render have at least this precision, whatever the weights have."""
+    """Coordinates of a render have at least this precision, whatever the precision of the weights."""
 
     @abc.abstractmethod
     def grid(
@@ -84,12 +84,12 @@ class AbstractDomain(abc.ABC):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> View:
-        """The whole domain, or a region of it, as one regular grid of cell centres.
+        """The whole domain, or a region of it, as one regular grid of cell centers.
 
         Raises:
             ShapeError: ``shape`` does not have ``grid_dim`` positive entries.
-            ConfigError: ``region`` is empty or has the wrong number of entries, or its samples are closer to each
-                other than ``dtype`` can tell coordinates apart.
+            ConfigError: ``region`` is empty or has the wrong number of entries, or ``dtype`` cannot distinguish the
+                coordinates of its samples.
         """
 
     @abc.abstractmethod
@@ -104,10 +104,10 @@ class AbstractDomain(abc.ABC):
 
     @abc.abstractmethod
     def spacing(self, resolution: int) -> float:
-        """Distance between neighbours, in coordinate units, at ``resolution`` samples on the shortest side."""
+        """Distance between neighbors, in coordinate units, at ``resolution`` samples on the shortest side."""
 
     def spacings(self, resolution: int) -> tuple[float, ...]:
-        """Distance between neighbours along each coordinate, at ``resolution`` samples on the shortest side.
+        """Distance between neighbors along each coordinate, at ``resolution`` samples on the shortest side.
 
         Example:
             >>> Box(2).spacings(4)
@@ -120,64 +120,64 @@ class AbstractDomain(abc.ABC):
         """Array shape of the whole domain with ``resolution`` samples on the shortest side.
 
         Raises:
-            ConfigError: the resolution is below 1.
+            ConfigError: The resolution is below 1.
         """
 
     def finest(self, view: View) -> Float[Tensor, "#B"]:
-        """The smallest spacing of a view, of each sample, in the unit in which ``spacing`` is."""
+        """Smallest spacing of each sample's view, in the unit of ``spacing``."""
         return view.spacing.flatten(1).amin(dim=1)
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
-        """Local grids of ``side`` samples along an axis, one a sample, at random places uniform by measure.
+        """Local grids of ``side`` samples along an axis, one per sample, at random positions uniform by measure.
 
         Args:
-            side: samples along each axis.
-            spacing: distance between neighbours, in coordinate units, of every patch.
-            generator: of the places.
+            side: Samples along each axis.
+            spacing: Distance between neighbors, in coordinate units, of every patch.
+            generator: Generator of the positions.
 
         Raises:
-            ConfigError: the patches do not fit, or the domain knows none, as is the default.
+            ConfigError: The patches do not fit, or the domain has none, which is the default.
         """
         raise ConfigError(f"dense patches need a domain that has them; {type(self).__name__} defines no patches()")
 
     def patches_toward(
         self, view: View, places: Float[Tensor, "B D"], *, chosen: Bool[Tensor, "B"], generator: torch.Generator
     ) -> View:
-        """The patches of a view, some of them moved so that they hold a place, wherever in them.
+        """Patches of a view, some of them moved so that each contains a given point at a random position inside.
 
         Args:
-            view: of ``patches``.
-            places: one a patch.
-            chosen: which patches are moved.
-            generator: of where in the patch the place lies.
+            view: View from ``patches``.
+            places: Point for each patch.
+            chosen: Whether each patch is moved.
+            generator: Generator of the points' positions inside the patches.
 
         Raises:
-            ConfigError: the domain does not define it, as is the default.
+            ConfigError: The domain does not define this, which is the default.
         """
-        raise ConfigError(f"patches at places need a domain that has them; {type(self).__name__} has none")
+        raise ConfigError(f"patches at given points need a domain that has them; {type(self).__name__} has none")
 
     def carry(self, values: Float[Tensor, "B C *K"], view: View) -> Float[Tensor, "B C *S"]:
         """Signals on ``grid`` of the whole domain, interpolated at another view; linear in the values.
 
         Raises:
-            ConfigError: the domain does not define ``make_carry``, as is the default.
+            ConfigError: The domain does not define ``make_carry``, which is the default.
         """
         return self.carry_map(view, values.shape[2:])(values)
 
     def carry_map(self, view: View, shape: Sequence[int]) -> CarryMap:
-        """The map behind ``carry``, from arrays of a shape to values at a view; kept by the view."""
+        """Map of ``carry``, from arrays of a shape to values at a view; stored by the view."""
         return view.derive(self, ("carry", tuple(shape)), lambda: self.make_carry(view, shape))
 
     def make_carry(self, view: View, shape: Sequence[int]) -> CarryMap:
-        """``carry_map``, made anew.
+        """Compute ``carry_map``, without reuse of a stored one.
 
         Raises:
-            ConfigError: the domain does not define it, as is the default.
+            ConfigError: The domain does not define this, which is the default.
         """
         del view, shape
-        raise ConfigError(f"patches in context need a domain that carries; {type(self).__name__} has no make_carry()")
+        raise ConfigError(f"patches with context need a domain with make_carry(); {type(self).__name__} has none")
 
     @property
     @abc.abstractmethod
     def longest_period(self) -> float:
-        """Length in coordinate units of the slowest wave that an encoding of the domain should hold."""
+        """Period, in coordinate units, of the slowest wave in an encoding of the domain."""

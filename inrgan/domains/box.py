@@ -15,28 +15,28 @@ from inrgan.views import View, product_view
 
 
 class Box(AbstractDomain):
-    """An axis-aligned box of any dimension and aspect.
+    """Axis-aligned box of any dimension and aspect.
 
-    Sample i of n on an axis from a to b lies at ``a + (i + ½)(b − a)/n``, which is ``(2i + 1)/n − 1`` on
-    [−1, 1]: grids of different resolutions then agree on where things are.
+    Sample i of n on an axis from a to b is at ``a + (i + ½)(b − a)/n``, which is ``(2i + 1)/n − 1`` on [−1, 1]: grids
+    of different resolutions then cover the same positions.
 
     Args:
-        dim: number of coordinates.
-        aspect: relative side lengths, x first; the shortest side spans [−1, 1]. Equal sides by default.
-        lower: lower corner, x first, when the coordinates have units of their own (seconds).
-        upper: upper corner; given together with ``lower`` and instead of ``aspect``.
-        precision: of the coordinates of a render; of time float64, since single precision cannot tell the samples
-            of the tenth minute apart.
-        units: of each axis, x first, None where it is measured as x is; of another, such as one of seconds, how far
-            its samples are apart where those of x are 1 apart. The shortest side, whose samples a resolution counts,
-            is then one of those that are measured as x is, and spacings are those of x. Lattices have no cells along
-            axes of another unit: what changes along them is computed where it is looked at.
-        patch_shape: samples of a patch along each axis, x first, in sides of a patch; (1, 1, 0.5) has half as many
-            along the last.
-        patch_limit: most samples of a patch along each axis, x first; None for no limit.
+        dim: Number of coordinates.
+        aspect: Relative side lengths, x first; the shortest side spans [−1, 1]. Equal sides by default.
+        lower: Lower corner, x first, for coordinates with units (seconds).
+        upper: Upper corner; given together with ``lower`` and instead of ``aspect``.
+        precision: Precision of the coordinates of a render. Time needs float64, since single precision cannot
+            distinguish the samples of the tenth minute.
+        units: Unit of each axis, x first, relative to x; None for axes in the unit of x. For other axes, such as one of
+            seconds, it is the spacing of samples at which those of x are 1 apart. The shortest side, whose samples the
+            resolution counts, is then one in the unit of x, and spacings are those of x. Lattices have no cells along
+            axes of another unit: the signal is evaluated there at the coordinate of each point.
+        patch_shape: Samples of a patch along each axis, x first, relative to the side of a patch; (1, 1, 0.5) has half
+            as many along the last.
+        patch_limit: Largest number of samples of a patch along each axis, x first; None for no limit.
 
     Raises:
-        ConfigError: the sides are not positive and finite, or their number is not ``dim``.
+        ConfigError: The sides are not positive and finite, or their number is not ``dim``.
 
     Example:
         >>> Box(2, aspect=(2, 1)).grid((4, 8)).coords.shape
@@ -75,7 +75,7 @@ class Box(AbstractDomain):
         given = [None] * dim if units is None else list(units)
         self._alike = [u is None for u in given]
         if not any(self._alike):
-            raise ConfigError(f"the units of a box are {tuple(given)}; expected None for the axes measured as x is")
+            raise ConfigError(f"the units of a box are {tuple(given)}; expected None for the axes in the unit of x")
         self.units = tuple(1.0 if u is None else float(u) for u in given)
         self.patch_shape = tuple(float(p) for p in (patch_shape if patch_shape is not None else [1.0] * dim))
         limits = [None] * dim if patch_limit is None else list(patch_limit)
@@ -94,7 +94,7 @@ class Box(AbstractDomain):
 
     @property
     def lengths(self) -> tuple[float, ...]:
-        """Side lengths in units of x, x first: those of axes that are measured otherwise are divided by their unit."""
+        """Side lengths in units of x, x first: those of axes with another unit are divided by it."""
         return tuple(s / u for s, u in zip(self.sides, self.units, strict=True))
 
     def grid(
@@ -108,15 +108,15 @@ class Box(AbstractDomain):
         """The box, or a region of it, as one regular grid.
 
         Args:
-            shape: array shape, x last: ``(rows, columns)`` of an image.
+            shape: Array shape, x last: ``(rows, columns)`` of an image.
             region: ``(x0, y0, …, x1, y1, …)`` in coordinate units; may reach outside the box.
-            device: of the view.
-            dtype: of the view.
+            device: Device of the view.
+            dtype: Data type of the view.
 
         Raises:
             ShapeError: ``shape`` does not have one positive entry per axis.
-            ConfigError: ``region`` is empty or has the wrong number of entries, or its samples are closer to each
-                other than ``dtype`` can tell coordinates apart.
+            ConfigError: ``region`` is empty or has the wrong number of entries, or ``dtype`` cannot distinguish the
+                coordinates of its samples.
 
         Example:
             >>> Box(2).grid((3, 5)).axes[0].shape
@@ -126,14 +126,14 @@ class Box(AbstractDomain):
         lower, upper = self._checked_region(region)
         axes, spacing = [], []
         for d, n in enumerate(reversed(shape)):
-            # Positions are made in double precision and rounded once, so that tiles agree with the whole.
+            # Positions are computed in double precision and rounded once, so that tiles agree with the whole.
             step = (upper[d] - lower[d]) / n
             i = torch.arange(n, dtype=torch.float64)
             axis = (lower[d] + (i + 0.5) * step).to(dtype)
             if not (axis[1:] > axis[:-1]).all():
                 raise ConfigError(
-                    f"{n} samples from {lower[d]:g} to {upper[d]:g} lie {step:.2g} apart, closer than {dtype} can tell "
-                    "coordinates apart there; ask for fewer samples or a larger region"
+                    f"{n} samples from {lower[d]:g} to {upper[d]:g} are {step:.2g} apart, and {dtype} cannot "
+                    "distinguish such coordinates there; use fewer samples or a larger region"
                 )
             axes.append(axis[None].to(device))
             spacing.append(step)
@@ -166,16 +166,16 @@ class Box(AbstractDomain):
 
     @property
     def _shortest(self) -> float:
-        """The shortest of the sides that are measured as x is, in units of x."""
+        """Shortest of the sides in the unit of x, in units of x."""
         return min(n for n, alike in zip(self.lengths, self._alike, strict=True) if alike)
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
-        """Patches that lie inside the box, with sides along its own.
+        """Patches inside the box, aligned with its axes.
 
-        Along axes of another unit samples are no further apart than lets a patch fit into the box.
+        Along axes of another unit the spacing is limited so that a patch fits into the box.
 
         Raises:
-            ConfigError: a patch is longer than the box's shortest side.
+            ConfigError: A patch is longer than the box's shortest side.
 
         Example:
             >>> Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
@@ -202,7 +202,7 @@ class Box(AbstractDomain):
     def patches_toward(
         self, view: View, places: Float[Tensor, "B D"], *, chosen: Bool[Tensor, "B"], generator: torch.Generator
     ) -> View:
-        """The patches of a view, some of them moved so that they hold a place, as far as the box's sides allow.
+        """Patches of a view, some of them moved so that each contains a given point, as far as the box's sides allow.
 
         Example:
             >>> view = Box(2).patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator())
@@ -230,7 +230,7 @@ class Box(AbstractDomain):
     def _checked_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         if len(shape) != self.grid_dim or any(n < 1 for n in shape):
             raise ShapeError(
-                f"a grid of shape {tuple(shape)} was asked of a {self.grid_dim}-d box; "
+                f"the shape {tuple(shape)} does not suit a grid of a {self.grid_dim}-d box; "
                 f"expected {self.grid_dim} positive sizes"
             )
         return tuple(shape)

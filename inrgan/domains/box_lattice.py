@@ -1,9 +1,9 @@
 """Cubic B-spline interpolation from an unbounded lattice of nodes in Rᴰ.
 
-The cubic B-spline is twice continuously differentiable, so that fields built on it have normals, edges and
-velocities everywhere, and it falls off fast beyond the lattice's own band (Unser, "Splines: a perfect fit for
-signal and image processing", IEEE SPM 1999, eq. 3). It smooths rather than interpolates, which costs nothing
-here: the features are learned through it.
+The cubic B-spline is twice continuously differentiable, so that fields built on it have normals, edges and velocities
+everywhere, and it falls off fast beyond the lattice's own band (Unser, "Splines: a perfect fit for signal and image
+processing", IEEE SPM 1999, eq. 3). It smooths rather than interpolates, which costs nothing here: the features are
+learned through it.
 """
 
 import copy
@@ -21,7 +21,7 @@ from inrgan.views import View, product_view, scattered
 
 
 def cubic_bspline(t: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """The centred cubic B-spline: support (−2, 2), integral 1, twice continuously differentiable.
+    """Centered cubic B-spline: support (−2, 2), integral 1, twice continuously differentiable.
 
     Example:
         >>> cubic_bspline(torch.zeros(3)).shape
@@ -34,10 +34,10 @@ def cubic_bspline(t: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
 
 
 class BoxLattice(AbstractLattice):
-    """Nodes at the cell centres ``origin + (j + ½)·cell`` for every integer j, along each coordinate.
+    """Nodes at the cell centers ``origin + (j + ½)·cell`` for every integer j, along each coordinate.
 
-    Along a coordinate whose cell is 0 there are no nodes to interpolate between: they lie where the points do, and what
-    changes along it is not smoothed.
+    A coordinate with cell 0 has no nodes to interpolate between. The nodes are then at the positions of the points, and
+    variation along the coordinate is not smoothed.
     """
 
     def __init__(self, *, origin: Sequence[float], cell: Sequence[float]):
@@ -49,33 +49,33 @@ class BoxLattice(AbstractLattice):
         if view.axes is not None:
             return _ProductStencil(self, view.axes, spacing=view.axis_spacing)
         points = view.coords
-        own = {d: _distinct(points[..., d]) for d in self.free}
+        distinct = {d: _distinct(points[..., d]) for d in self.free}
         span = (points.detach().amax(dim=(0, 1)) - points.detach().amin(dim=(0, 1))).tolist()
         nodes = math.prod(span[d] / self.cell[d] + 5 for d in self.spanned)
-        nodes *= math.prod(places.shape[1] for places, _ in own.values())
-        # Cells of one size: of points whose own spacing matters, each brings its own nodes.
+        nodes *= math.prod(places.shape[1] for places, _ in distinct.values())
+        # Cells have one size. Where the spacing of points matters, each point has its own nodes.
         alike = not self.free or view.spacing.shape[1] == 1
         if alike and nodes <= 4 ** len(self.spanned) * points.shape[1]:
-            return _GatherStencil(self, points, own=own, spacing=view.spacing[:, 0])
+            return _GatherStencil(self, points, distinct=distinct, spacing=view.spacing[:, 0])
         return _LocalStencil(self, points, spacing=view.spacing)
 
     def position(self, x: Tensor, d: int) -> Tensor:
-        """A coordinate measured in nodes: node j is at j."""
+        """Coordinate in units of nodes: node j is at j."""
         return (x - self.origin[d]) / self.cell[d] - 0.5
 
     def coordinate(self, j: Tensor, d: int) -> Tensor:
-        """Where node j lies; along a coordinate without cells, j itself."""
+        """Coordinate of node j; along a coordinate without cells, j itself."""
         return self.origin[d] + (j + 0.5) * self.cell[d] if self.cell[d] > 0 else j
 
     def node_view(self, ranges: Sequence[Tensor], *, spacing: Sequence[Tensor] | None = None) -> View:
-        """The view of a product of node numbers, x first, each (#B, m).
+        """View of a product of node numbers, x first, each (#B, m).
 
-        ``spacing`` is that of the points, along each coordinate, (#B, 1) or (#B, m) where it varies.
+        ``spacing`` is that of the points along each coordinate, (#B, 1) or (#B, m) where it varies.
         """
         axes = [self.coordinate(j, d) for d, j in enumerate(ranges)]
         if not self.free:
             return product_view(axes, spacing=axes[0].new_tensor(self.cell)[None])
-        assert spacing is not None, "nodes that lie where the points do are as far apart"
+        assert spacing is not None, "nodes at the positions of the points need their spacing"
         each = [spacing[d] if d in self.free else axes[0].new_full((1, 1), c) for d, c in enumerate(self.cell)]
         if all(s.shape[1] == 1 for s in each):
             batch = max(s.shape[0] for s in each)
@@ -84,15 +84,15 @@ class BoxLattice(AbstractLattice):
 
 
 def _distinct(x_BN: Tensor) -> tuple[Float[Tensor, "#B U"], Tensor]:
-    """Coordinates without those that come again, and which of them each point has."""
-    if x_BN.requires_grad:  # of equal ones that are merged, only one would be told of its derivative
+    """Distinct coordinates, and the index of each point's coordinate among them."""
+    if x_BN.requires_grad:  # merging equal ones would give the derivative to one of them only
         return x_BN, torch.arange(x_BN.shape[1], device=x_BN.device)[None].expand(x_BN.shape)
     found, which = torch.unique(x_BN, return_inverse=True)
     return found[None], which
 
 
 class _ProductStencil(AbstractStencil):
-    """A product grid needs one small matrix per coordinate instead of 4ᴰ taps per point."""
+    """Stencil of a product grid: one small matrix per coordinate instead of 4ᴰ taps per point."""
 
     def __init__(self, lattice: BoxLattice, axes: Sequence[Tensor], *, spacing: Sequence[Tensor] | None = None):
         self._maps, ranges = [], []
@@ -111,11 +111,11 @@ class _ProductStencil(AbstractStencil):
                     across = DenseMap(cubic_bspline(p_BM[:, :, None] - j_BL[:, None, :]))
                 else:
                     across = BandedMap(p_BM, first=first_B1, count=size, kernel=cubic_bspline, reach=2)
-            else:  # samples far apart: most nodes between them would not be used
+            else:  # samples far apart, where most nodes in between are unused
                 j_BM4 = p_BM.detach().floor()[:, :, None] + torch.arange(-1, 3, device=x_BM.device, dtype=x_BM.dtype)
-                own = torch.eye(x_BM.shape[1], device=x_BM.device, dtype=x_BM.dtype)
+                identity = torch.eye(x_BM.shape[1], device=x_BM.device, dtype=x_BM.dtype)
                 taps_BM4 = cubic_bspline(p_BM[:, :, None] - j_BM4)
-                across = DenseMap((own[:, :, None] * taps_BM4[:, :, None, :]).flatten(2))
+                across = DenseMap((identity[:, :, None] * taps_BM4[:, :, None, :]).flatten(2))
                 j_BL = j_BM4.flatten(1)
             ranges.append(j_BL)
             self._maps.append(across)
@@ -146,17 +146,17 @@ class _ProductStencil(AbstractStencil):
 
 
 class _GatherStencil(AbstractStencil):
-    """Scattered points that share the nodes of their common bounding box."""
+    """Stencil of scattered points that share the nodes of their common bounding box."""
 
     def __init__(
-        self, lattice: BoxLattice, points: Tensor, *, own: dict[int, tuple[Tensor, Tensor]] | None = None,
+        self, lattice: BoxLattice, points: Tensor, *, distinct: dict[int, tuple[Tensor, Tensor]] | None = None,
         spacing: Tensor | None = None,
     ):  # fmt: skip
         ranges, taps, weights = [], [], []
         for d in range(points.shape[-1]):
             if d in lattice.free:
-                assert own is not None
-                places, which = own[d]
+                assert distinct is not None
+                places, which = distinct[d]
                 ranges.append(places)
                 taps.append(which[..., None])
                 weights.append(points.new_ones(*which.shape, 1))
@@ -186,7 +186,7 @@ class _GatherStencil(AbstractStencil):
 
     def to(self, device: torch.device | str) -> "_GatherStencil":
         moved = copy.copy(self)
-        moved._index, moved._weight = ([x.to(device) for x in own] for own in (self._index, self._weight))
+        moved._index, moved._weight = ([x.to(device) for x in tensors] for tensors in (self._index, self._weight))
         moved._nodes = self._nodes.to(device)
         return moved
 
@@ -206,7 +206,7 @@ class _GatherStencil(AbstractStencil):
 
 
 class _LocalStencil(AbstractStencil):
-    """Points so far apart that a bounding box would be mostly unused: each brings its own 4ᴰ nodes."""
+    """Stencil of points so far apart that most of a bounding box is unused: each point has its own 4ᴰ nodes."""
 
     def __init__(self, lattice: BoxLattice, points: Tensor, *, spacing: Tensor | None = None):
         columns, weights = [], []
@@ -230,7 +230,7 @@ class _LocalStencil(AbstractStencil):
         nodes_BKD = torch.stack(nodes, dim=2).flatten(1, 2)  # (B, N·4ᴰ, D)
         cells = nodes_BKD.new_tensor(lattice.cell)[None, None]
         if lattice.free:
-            assert spacing is not None, "nodes that lie where the points do are as far apart"
+            assert spacing is not None, "nodes at the positions of the points need their spacing"
             each = spacing if spacing.shape[1] == 1 else spacing.repeat_interleave(len(nodes), dim=1)
             cells = torch.where(cells > 0, cells, each)
         self._nodes = scattered(nodes_BKD, spacing=cells)

@@ -29,10 +29,10 @@ def to_directions(longitude: Float[Tensor, "*S"], latitude: Float[Tensor, "*S"])
 def frame(
     longitude: Float[Tensor, "B"], latitude: Float[Tensor, "B"], roll: Float[Tensor, "B"]
 ) -> Float[Tensor, "B 3 3"]:
-    """Rows right, up and forward of someone who looks at a place, all angles in radians.
+    """Rows right, up and forward of an observer at a position, with all angles in radians.
 
-    Without roll, right is east and up is north, as on a map; at a pole, as on the meridian of the longitude. Roll
-    leans up towards the east.
+    Without roll, right is east and up is north, as on a map; at a pole, as on the meridian of the longitude. Roll tilts
+    up toward the east.
 
     Example:
         >>> frame(torch.zeros(1), torch.zeros(1), torch.zeros(1))[0].tolist()
@@ -49,13 +49,13 @@ def frame(
 def tangent_points(
     axes: Float[Tensor, "B 3 3"], *, step: Float[Tensor, "B"], rows: int, columns: int
 ) -> tuple[Float[Tensor, "B N 3"], Float[Tensor, "N"] | Float[Tensor, "B N"]]:
-    """Grids of cell centres on tangent planes, carried to the sphere, and the cosine of each one's distance.
+    """Grids of cell centers on tangent planes, projected to the sphere, and the cosine of each center's distance.
 
     Args:
-        axes: of ``frame``.
-        step: distance between neighbours on the plane of the unit sphere.
-        rows: from up to down.
-        columns: from left to right.
+        axes: Frames from ``frame``.
+        step: Distance between neighbors on the plane of the unit sphere.
+        rows: Number of rows, from top to bottom.
+        columns: Number of columns, from left to right.
 
     Example:
         >>> axes = frame(torch.zeros(1), torch.zeros(1), torch.zeros(1))
@@ -73,11 +73,12 @@ def tangent_points(
 def carry_equirectangular(values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N D"]) -> Float[Tensor, "B C N"]:
     """Equirectangular arrays interpolated at points by Lanczos-3, linear in the values.
 
-    Longitude is a circle, and rows go on over the poles, half a turn on. The weights sum to 1 at every point.
+    Longitude is periodic, and rows continue over the poles at the opposite longitude. The weights sum to 1 at every
+    point.
 
     Args:
-        values: row 0 north, column 0 at longitude −180°, cell-centred.
-        points: of any length but 0.
+        values: Arrays with row 0 north and column 0 at longitude −180°, cell-centered.
+        points: Points of any length but 0.
 
     Example:
         >>> carry_equirectangular(torch.zeros(2, 3, 8, 16), torch.ones(1, 5, 3)).shape
@@ -107,7 +108,7 @@ def carry_equirectangular(values: Float[Tensor, "B C H W"], points: Float[Tensor
 
 
 def _taps(position: Float[Tensor, "B N"]) -> tuple[Tensor, Float[Tensor, "B N K"]]:
-    """The six samples about each position, and their weights."""
+    """The six samples around each position, and their weights."""
     index = position.floor()[..., None] + torch.arange(-2, 4, device=position.device, dtype=position.dtype)
     weights = lanczos(index - position[..., None])
     return index.long(), weights / weights.sum(dim=-1, keepdim=True)
@@ -116,9 +117,9 @@ def _taps(position: Float[Tensor, "B N"]) -> tuple[Tensor, Float[Tensor, "B N K"
 @final
 @dataclass(frozen=True)
 class EquirectangularCarry:
-    """The map from equirectangular arrays to their values at a view.
+    """Map from equirectangular arrays to their values at a view.
 
-    Its weights are made in every call: tables of them would take more memory than signals.
+    The weights are computed in every call: tables of them would take more memory than signals.
     """
 
     view: View
@@ -134,13 +135,13 @@ class EquirectangularCarry:
 
 _CANDIDATES = 2048
 _PROBE = 16
-"""Samples along a chart's side when it is looked at what it covers."""
+"""Samples along a chart's side for measuring the covered area."""
 _MOST = 64
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Places on a surface, and what is right and up there."""
+    """Points on a surface, with the directions right and up there."""
 
     face: Int[Tensor, "B"]
     inside: Float[Tensor, "B 3"]
@@ -151,13 +152,13 @@ class Frames:
 def frames(
     mesh: TriangleMesh, face: Int[Tensor, "B"], inside: Float[Tensor, "B 3"], *, turn: Float[Tensor, "B"]
 ) -> Frames:
-    """Frames in the tangent planes: up is as near to z as it can be (to y where z stands upright), then turned.
+    """Frames in the tangent planes: up is as close to z as possible (to y where z is the normal), then rotated.
 
     Args:
-        mesh: the surface.
-        face: triangles.
-        inside: barycentric coordinates.
-        turn: radians, anticlockwise as seen from where the normal points.
+        mesh: Mesh of the surface.
+        face: Triangles of the points.
+        inside: Barycentric coordinates of the points.
+        turn: Angles of rotation in radians, anticlockwise against the direction of the normal.
     """
     normal = mesh.normals[face]
     z, y = (torch.eye(3, dtype=torch.float64)[k].expand_as(normal) for k in (2, 1))
@@ -172,16 +173,16 @@ def frames(
 def tangent_grid(
     mesh: TriangleMesh, at: Frames, *, step: Float[Tensor, "B"], rows: int, columns: int
 ) -> tuple[Int[Tensor, "B N"], Float[Tensor, "B N 3"]]:
-    """Grids of cell centres on tangent planes, carried to the surface along straight paths (the exponential map).
+    """Grids of cell centers on tangent planes, mapped to the surface along straight paths (the exponential map).
 
-    Row 0 is up. Distances and angles at the middle are those of the plane.
+    Row 0 is the top. Distances and angles at the middle are those of the plane.
 
     Args:
-        mesh: the surface.
-        at: the middles.
-        step: distance between neighbours on the plane.
-        rows: from up to down.
-        columns: from left to right.
+        mesh: Mesh of the surface.
+        at: Frames of the middles.
+        step: Distance between neighbors on the plane.
+        rows: Number of rows, from top to bottom.
+        columns: Number of columns, from left to right.
     """
     v = (rows - 1) / 2 - torch.arange(rows, dtype=torch.float64)
     u = torch.arange(columns, dtype=torch.float64) - (columns - 1) / 2
@@ -194,7 +195,7 @@ def tangent_grid(
 
 
 def cell_areas(points: Float[Tensor, "B N 3"], *, rows: int, columns: int) -> Float[Tensor, "B N"]:
-    """Area about each sample of a grid, relative to the mean, from its neighbours; never below a hundredth.
+    """Area around each sample of a grid, relative to the mean, from its neighbors; at least a hundredth.
 
     Example:
         >>> cell_areas(torch.rand(2, 20, 3), rows=4, columns=5).shape
@@ -209,17 +210,17 @@ def cell_areas(points: Float[Tensor, "B N 3"], *, rows: int, columns: int) -> Fl
 
 
 def cover(mesh: TriangleMesh, *, side: float) -> Frames:
-    """Places from which grids of a side cover the surface: each new one where the farthest uncovered point is.
+    """Frames whose grids of a given side cover the surface: each new one is at the farthest uncovered point.
 
     Raises:
-        ConfigError: it takes more than 64, because the surface is in many parts or very ragged.
+        ConfigError: More than 64 are needed, because the surface has many parts or is very ragged.
     """
     face, inside = mesh.even(_CANDIDATES)
     points, normals = mesh.positions(face, inside), mesh.normals[face]
     along = longest_axis(points)
     order = points[:, along].argsort()
     face, inside, points, normals = face[order], inside[order], points[order], normals[order]
-    # The middle of everything is farthest from all of it: the first chart lies where the surface is nearest to it.
+    # The first chart is at the point farthest from the mean.
     distance = torch.full((len(points),), torch.inf, dtype=torch.float64)
     bare, chosen = torch.ones(len(points), dtype=torch.bool), []
     now = int((points - points.mean(dim=0)).square().sum(dim=-1).argmax())
@@ -230,9 +231,9 @@ def cover(mesh: TriangleMesh, *, side: float) -> Frames:
         at = frames(mesh, face[pick], inside[pick], turn=torch.zeros(1, dtype=torch.float64))
         step = torch.full((1,), side / _PROBE, dtype=torch.float64)
         there, within = tangent_grid(mesh, at, step=step, rows=_PROBE, columns=_PROBE)
-        seen = mesh.positions(there[0], within[0])
-        row, node = near_pairs(seen, points, radius=reach, cell=reach / 2, along=along)
-        close = (seen[row] - points[node]).square().sum(dim=-1) < reach**2
+        covered = mesh.positions(there[0], within[0])
+        row, node = near_pairs(covered, points, radius=reach, cell=reach / 2, along=along)
+        close = (covered[row] - points[node]).square().sum(dim=-1) < reach**2
         close &= (mesh.normals[there[0]][row] * normals[node]).sum(dim=-1) > 0
         bare[node[close]] = False
         bare[now] = False
@@ -243,13 +244,13 @@ def cover(mesh: TriangleMesh, *, side: float) -> Frames:
             return frames(mesh, face[pick], inside[pick], turn=torch.zeros(len(chosen), dtype=torch.float64))
         now = int(torch.where(bare, distance, -1.0).argmax())
     raise ConfigError(
-        f"{_MOST} charts do not cover the mesh, of which {float(bare.double().mean()):.0%} are left; it is in too many "
-        "parts or too ragged: simplify it, remove small parts, or ask for more area in each chart"
+        f"{_MOST} charts do not cover the mesh, of which {float(bare.double().mean()):.0%} remain; it has too many "
+        "parts or is too ragged: simplify it, remove small parts, or use fewer and larger charts"
     )
 
 
 def farthest_points(points: Float[Tensor, "M 3"], count: int) -> tuple[Int[Tensor, "L"], Int[Tensor, "M"]]:
-    """Points each of which is the farthest from those before it, and for all points the number of the nearest of them.
+    """Points that are each the farthest from those before, and for all points the index of the nearest of them.
 
     Example:
         >>> farthest_points(torch.rand(100, 3), 10)[1].shape

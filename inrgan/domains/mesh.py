@@ -12,25 +12,25 @@ from torch import Tensor
 from inrgan.errors import ConfigError, DataError, MissingDependency, NonFiniteError, ShapeError
 
 _SLIVER = 1e-12
-"""Triangles of less area than this part of the mean are left out: no path crosses them in a stable way."""
+"""Area, relative to the mean, below which triangles are left out: no path crosses them in a stable way."""
 _MOST_CROSSINGS = 20_000
-"""Edges after which a path ends where it is; only one that runs round a degenerate corner meets so many."""
+"""Number of edge crossings after which a path is cut off; only a path around a degenerate corner has so many."""
 
 
 class TriangleMesh:
     """Triangles in space, joined where edges have the same ends.
 
-    Vertices at one place count as one, so that a mesh cut open along the borders of its texture is whole again. Where
-    an edge belongs to one triangle alone the surface ends, and paths are reflected; where to three or more, two of
-    them are joined. Triangles without area are left out.
+    Vertices at the same position count as one, so that a mesh that is cut open along the borders of its texture is
+    closed again. The surface ends at edges of a single triangle, where paths are reflected. At edges of three or more
+    triangles two of them are joined. Triangles without area are left out.
 
     Args:
-        vertices: positions; those that no triangle uses do no harm.
-        faces: three numbers of vertices each.
+        vertices: Positions of the vertices; unused ones are allowed.
+        faces: Vertex indices of each triangle.
 
     Raises:
-        ShapeError: no triangles, or numbers of vertices that are not there.
-        NonFiniteError: a position is NaN or infinite.
+        ShapeError: There are no triangles, or vertex indices are out of range.
+        NonFiniteError: A position is NaN or infinite.
 
     Example:
         >>> TriangleMesh(torch.eye(3), torch.tensor([[0, 1, 2]])).area
@@ -42,28 +42,28 @@ class TriangleMesh:
             raise ShapeError(f"a mesh of {len(vertices)} vertices and {len(faces)} triangles; expected 3 and 1 or more")
         if int(faces.min()) < 0 or int(faces.max()) >= len(vertices):
             raise ShapeError(
-                f"triangles name the vertices {int(faces.min())} to {int(faces.max())}; expected 0 to "
+                f"triangles have vertex indices from {int(faces.min())} to {int(faces.max())}; expected 0 to "
                 f"{len(vertices) - 1}"
             )
         if not torch.isfinite(vertices).all():
             bad = int((~torch.isfinite(vertices)).any(dim=1).nonzero()[0])
             raise NonFiniteError(
-                f"the mesh has a vertex at NaN or infinity, number {bad}; expected finite positions. Export it anew."
+                f"the mesh has a vertex at NaN or infinity, number {bad}; expected finite positions. Export it again."
             )
         self.vertices, faces = vertices.double().cpu(), faces.long().cpu()
         sides = self.vertices[faces]
         doubled = torch.linalg.cross(sides[:, 1] - sides[:, 0], sides[:, 2] - sides[:, 0]).norm(dim=-1)
-        kept = doubled > _SLIVER * doubled.mean()
-        if not kept.any():
+        valid = doubled > _SLIVER * doubled.mean()
+        if not valid.any():
             raise ShapeError("all triangles of the mesh have no area; expected a surface. Are its points on one line?")
-        self.faces = faces[kept]
-        """Of the triangles kept, (F, 3)."""
-        self.areas: Float[Tensor, "F"] = doubled[kept] / 2
-        """Of each triangle."""
+        self.faces = faces[valid]
+        """Triangles with an area, (F, 3)."""
+        self.areas: Float[Tensor, "F"] = doubled[valid] / 2
+        """Area of each triangle."""
 
     @functools.cached_property
     def area(self) -> float:
-        """Of all of it."""
+        """Total area."""
         return float(self.areas.sum())
 
     @functools.cached_property
@@ -73,7 +73,7 @@ class TriangleMesh:
 
     @functools.cached_property
     def normals(self) -> Float[Tensor, "F 3"]:
-        """Of unit length, by the order of the corners."""
+        """Unit normals, oriented by the order of the corners."""
         a, b, c = self.corners.unbind(1)
         across = torch.linalg.cross(b - a, c - a)
         return across / across.norm(dim=-1, keepdim=True)
@@ -86,27 +86,27 @@ class TriangleMesh:
 
     @functools.cached_property
     def size(self) -> Float[Tensor, "3"]:
-        """Sides of the box around it."""
+        """Sides of the bounding box."""
         used = self.corners.flatten(0, 1)
         return used.amax(dim=0) - used.amin(dim=0)
 
     @functools.cached_property
     def joined(self) -> Int[Tensor, "V"]:
-        """For each vertex a number that is the same for all at one place."""
+        """Number of each vertex, which is the same for all vertices at one position."""
         return torch.unique(self.vertices, dim=0, return_inverse=True)[1]
 
     @functools.cached_property
     def over(self) -> tuple[Int[Tensor, "F 3"], Float[Tensor, "F 3 3 3"]]:
-        """For the edge opposite to each corner, the triangle beyond it, and the map between barycentric coordinates.
+        """Neighboring triangle at the edge opposite to each corner, and the map between barycentric coordinates.
 
-        The map unfolds both triangles into one plane. An edge with nothing beyond leads back, mirrored.
+        The map unfolds both triangles into one plane. At an edge without a neighbor it leads back, mirrored.
         """
         F = len(self.faces)
         corner = self.joined[self.faces]
         ends = torch.stack([corner.roll(-1, 1), corner.roll(-2, 1)], dim=-1).flatten(0, 1)
         _, edge = torch.unique(ends.sort(dim=-1).values, dim=0, return_inverse=True)
         order = edge.argsort(stable=True)
-        # Sides of one edge, two by two: where it has a third, that one ends there.
+        # Sides of one edge are paired in order; a third side is a border.
         group = edge[order]
         first = torch.searchsorted(group, group)
         even = (torch.arange(3 * F) - first) % 2 == 0
@@ -115,38 +115,38 @@ class TriangleMesh:
         partner[order[pair]], partner[order[pair + 1]] = order[pair + 1], order[pair]
         face, local = partner // 3, partner % 3
         # In the plane: along the edge from the next corner, and away from it.
-        own = torch.arange(3 * F) // 3, torch.arange(3 * F) % 3
-        start, end = (self.corners[own[0], (own[1] + k) % 3] for k in (1, 2))
+        corner_of = torch.arange(3 * F) // 3, torch.arange(3 * F) % 3
+        start, end = (self.corners[corner_of[0], (corner_of[1] + k) % 3] for k in (1, 2))
         along = end - start
         length = along.norm(dim=-1)
         along = along / length[:, None]
-        apex, beyond = self.corners[own], self.corners[face, local]
+        apex, beyond = self.corners[corner_of], self.corners[face, local]
         x = ((beyond - start) * along).sum(dim=-1)
-        q = -(self.areas[face] / self.areas[own[0]])  # heights over a shared edge go as areas
+        q = -(self.areas[face] / self.areas[corner_of[0]])  # heights over a shared edge are proportional to areas
         r = (x - q * ((apex - start) * along).sum(dim=-1)) / length
         out = torch.zeros(3 * F, 3, 3, dtype=torch.float64)
         index = torch.arange(3 * F)
-        # Columns are the corners beyond, in barycentric coordinates of this side.
-        out[index, own[1], local] = q
-        out[index, (own[1] + 2) % 3, local] = r
-        out[index, (own[1] + 1) % 3, local] = 1 - q - r
+        # Columns are the neighbor's corners, in barycentric coordinates of this side.
+        out[index, corner_of[1], local] = q
+        out[index, (corner_of[1] + 2) % 3, local] = r
+        out[index, (corner_of[1] + 1) % 3, local] = 1 - q - r
         for k in (1, 2):
             there = (local + k) % 3
-            same_as_next = corner[face, there] == corner[own[0], (own[1] + 1) % 3]
-            out[index, torch.where(same_as_next, (own[1] + 1) % 3, (own[1] + 2) % 3), there] = 1
+            same_as_next = corner[face, there] == corner[corner_of[0], (corner_of[1] + 1) % 3]
+            out[index, torch.where(same_as_next, (corner_of[1] + 1) % 3, (corner_of[1] + 2) % 3), there] = 1
         return face.reshape(F, 3), torch.linalg.inv(out).reshape(F, 3, 3, 3)
 
     def positions(self, face: Int[Tensor, "*S"], inside: Float[Tensor, "*S 3"]) -> Float[Tensor, "*S 3"]:
-        """Where barycentric coordinates in triangles lie."""
+        """Positions of barycentric coordinates in triangles."""
         return (inside[..., None] * self.corners[face]).sum(dim=-2)
 
     def even(self, count: int, *, seed: int = 0) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
-        """Triangles and barycentric coordinates of points that all stand for the same area.
+        """Triangles and barycentric coordinates of evenly spread points, which represent equal areas.
 
-        Triangles are lined up along a curve that fills space, and each equal piece of the line gets one point: no
-        place of the surface gets many more points than its share. In triangles with two points and more these go on
-        along a curve that fills the triangle, so that points with neighbouring numbers lie close however large
-        triangles are; in smaller ones a point comes from a Sobol sequence.
+        Triangles are ordered along a space-filling curve, and each equal piece of the curve's area gets one point: no
+        region gets many more points than its share. In triangles with two points or more, these follow a curve that
+        fills the triangle, so that points with neighboring numbers are close for any size of the triangles. In smaller
+        triangles a point comes from a Sobol sequence.
         """
         where = self._line
         ends = self.areas[where].cumsum(0)
@@ -169,7 +169,7 @@ class TriangleMesh:
         return face, _inside(u[:, 1:])
 
     def split(self) -> "TriangleMesh":
-        """The same surface with every triangle cut in four at the middles of its edges; vertices keep their numbers.
+        """The same surface with every triangle split in four at the middles of its edges; vertices keep their numbers.
 
         Example:
             >>> len(TriangleMesh(torch.eye(3), torch.tensor([[0, 1, 2]])).split().faces)
@@ -183,9 +183,9 @@ class TriangleMesh:
         return TriangleMesh(vertices, torch.stack([*corner, middle], dim=1).flatten(0, 1))
 
     def nearest(self, points: Float[Tensor, "B 3"]) -> tuple[Int[Tensor, "B"], Float[Tensor, "B 3"]]:
-        """Triangles and barycentric coordinates of the places on the surface that are nearest to points.
+        """Triangles and barycentric coordinates of the points of the surface that are nearest to given points.
 
-        Each point is compared with every triangle: for few points.
+        Each point is compared with every triangle, which suits few points.
         """
         faces, insides = [], []
         for point in points.double():
@@ -210,22 +210,22 @@ class TriangleMesh:
     def walk(
         self, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"], heading: Float[Tensor, "N 3"]
     ) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
-        """Where straight paths end that leave points along vectors, as long as these are.
+        """Ends of straight paths that leave points along vectors, with the vectors' lengths.
 
-        Over an edge a path goes straight on in the plane into which both triangles unfold; at a border it is
-        reflected. (Polthier & Schmies 1998, "Straightest geodesics on polyhedral surfaces", sec. 3.)
+        At an edge a path continues straight in the plane into which both triangles unfold; at a border it is reflected.
+        (Polthier & Schmies 1998, "Straightest geodesics on polyhedral surfaces", sec. 3.)
 
         Args:
-            face: triangles of the starts.
-            inside: barycentric coordinates of the starts.
-            heading: in the planes of these triangles, in barycentric coordinates: changes that sum to 0.
+            face: Triangles of the starts.
+            inside: Barycentric coordinates of the starts.
+            heading: Vectors in the planes of these triangles, as changes of barycentric coordinates that sum to 0.
         """
         face, inside = face.clone(), inside.clone()
         beyond, unfold = self.over
         left, active, way = torch.ones(len(face), dtype=torch.float64), torch.arange(len(face)), heading
         for _ in range(_MOST_CROSSINGS):
             b, t, f = inside[active], left[active], face[active]
-            # What runs along an edge, to rounding, does not cross it.
+            # Motion along an edge, up to rounding, does not cross it.
             leaving = way < -1e-12 * way.abs().amax(dim=-1, keepdim=True)
             reach = torch.where(leaving, b / -way, torch.inf)
             step, edge = reach.min(dim=-1)
@@ -245,7 +245,7 @@ class TriangleMesh:
 
     @functools.cached_property
     def _line(self) -> Int[Tensor, "F"]:
-        """Triangles in the order of a curve that fills space (Morton)."""
+        """Triangles in the order of a space-filling curve (Morton)."""
         middle = self.corners.mean(dim=1)
         cells = ((middle - middle.amin(dim=0)) / float(self.size.max()) * 1023).long().clamp(0, 1023)
         key = torch.zeros(len(middle), dtype=torch.long)
@@ -256,15 +256,15 @@ class TriangleMesh:
 
 
 def _inside(draws: Float[Tensor, "N 2"]) -> Float[Tensor, "N 3"]:
-    """Uniform points of the square to uniform barycentric coordinates."""
+    """Uniform points of the square, mapped to uniform barycentric coordinates."""
     root = draws[:, 0].sqrt()
     return torch.stack([1 - root, root * (1 - draws[:, 1]), root * draws[:, 1]], dim=-1)
 
 
 def _filling(along: Float[Tensor, "N"], *, depth: Float[Tensor, "N"]) -> Float[Tensor, "N 3"]:
-    """Barycentric coordinates of places in 0 to 1 along Sierpiński's curve, which halves a triangle again and again.
+    """Barycentric coordinates of positions from 0 to 1 along Sierpiński's curve, which halves a triangle repeatedly.
 
-    The halves have the same area. A place is the middle of its piece after so many cuts.
+    The halves have the same area. A position is the middle of its piece after the given number of halvings.
     """
     start, apex, end = torch.eye(3, dtype=torch.float64)[:, None].expand(-1, len(along), -1).unbind(0)
     for k in range(int(depth.max()) if len(depth) else 0):
@@ -278,25 +278,25 @@ def _filling(along: Float[Tensor, "N"], *, depth: Float[Tensor, "N"]) -> Float[T
 
 
 def check_precision(spacing: float, *, farthest: float, dtype: torch.dtype) -> None:
-    """Refuse samples that a floating-point type cannot tell apart.
+    """Check that a floating-point type can distinguish the samples.
 
     Raises:
-        ConfigError: they lie too close.
+        ConfigError: It cannot.
     """
     if not spacing > 4 * torch.finfo(dtype).eps * farthest or not math.isfinite(spacing):
         raise ConfigError(
-            f"samples {spacing:.2g} apart, on a surface that reaches {farthest:.4g} from the origin, are closer than "
-            f"{dtype} can tell coordinates apart; ask for fewer samples, or move the mesh to the origin"
+            f"samples {spacing:.2g} apart, on a surface that reaches {farthest:.4g} from the origin, are too close for "
+            f"{dtype} to distinguish; use fewer samples, or move the mesh to the origin"
         )
 
 
 def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:
-    """Vertices and triangles of a file, in its own order; scenes are put together.
+    """Vertices and triangles of a file, in its order; the parts of a scene are merged.
 
     Raises:
-        DataError: the file is missing or damaged, its kind is unknown, or it holds no triangles.
-        NonFiniteError: a vertex is NaN or infinite.
-        MissingDependency: trimesh is not installed.
+        DataError: The file is missing or damaged, has an unknown format, or has no triangles.
+        NonFiniteError: A vertex is NaN or infinite.
+        MissingDependency: Trimesh is not installed.
     """
     try:
         import trimesh
@@ -308,19 +308,17 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
     try:
         found: Any = trimesh.load(place, force="mesh", process=False)
         vertices, faces = torch.tensor(found.vertices.tolist()), torch.tensor(found.faces.tolist())
-    except Exception as error:  # a parser of untrusted files raises anything
+    except Exception as error:  # parsers of untrusted files raise all kinds of errors
         raise DataError(
             f"{path} cannot be read as a mesh ({type(error).__name__}: {error}); expected glb, gltf, obj, ply, stl or "
-            "off. Export it anew."
+            "off. Export it again."
         ) from error
     if vertices.ndim != 2 or faces.ndim != 2 or len(faces) == 0:
-        raise DataError(f"{path} holds {len(vertices)} vertices and no triangles; expected a surface. Export it anew.")
+        raise DataError(f"{path} has {len(vertices)} vertices and no triangles; expected a surface. Export it again.")
     vertices, faces = vertices.float(), faces.long()
     if faces.min() < 0 or faces.max() >= len(vertices):
-        raise DataError(f"{path} has triangles with vertices that are not there; the file is damaged. Export it anew.")
+        raise DataError(f"{path} has triangles with missing vertices; the file is damaged. Export it again.")
     bad = int((~torch.isfinite(vertices)).any(dim=1).sum())
     if bad:
-        raise NonFiniteError(
-            f"{path} has {bad} vertices that are NaN or infinite; expected finite ones. Mend the file."
-        )
+        raise NonFiniteError(f"{path} has {bad} vertices that are NaN or infinite; expected finite ones. Fix the file.")
     return vertices, faces

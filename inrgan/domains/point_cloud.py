@@ -14,29 +14,29 @@ from inrgan.domains.point_lattice import longest_axis, near_pairs
 _SHARP, _SOFT = 2.25, 2.0
 """Radii of the kernels, in spacings."""
 _CELL = 0.5
-"""Side of the cells of the search for neighbours, in spacings."""
+"""Side of the cells of the search for neighbors, in spacings."""
 _FLAT = 1e-3
-"""Across the surface, where neighbours do not spread, their moments count as at least this part of those along it."""
+"""Smallest second moment of neighbors across the surface, relative to those along it."""
 _ASIDE = 20.0
-"""How much more a distance from a node's tangent plane counts than one along it, when a point's sheet is looked for."""
+"""Weight of the distance from a node's tangent plane, relative to one along it, in the search for a point's sheet."""
 _FEW = 12
-"""Points in reach from which on the sharp kernel, which has negative weights, is put together well."""
+"""Number of points within reach from which the sharp kernel, with its negative weights, is well conditioned."""
 
 
 class PointCloud:
-    """Points with shares of an area, and the weighted means over those about any other point.
+    """Points with shares of an area, and the weighted means over those around any other point.
 
-    The weight of a point at distance r goes as its share and as (1 − 5/2 u)(1 − u)² with u = r²/ρ², which has no second
-    moment: it lets a wave of 4 samples pass by 99%, one at the Nyquist frequency by 21% and finer ones by 5% at most.
-    Weights are then made such that constants pass unchanged, and linear functions nearly so, however the points lie
-    (moving least squares, Lancaster & Salkauskas 1981). Where fewer than 12 points are in reach the kernel is
-    (1 − u)⁴, without negative weights. Distances are straight lines in space; of two sheets that lie close, the
-    points whose normals face away from that of the sheet looked from do not count.
+    The weight of a point at distance r is its share times (1 − 5/2 u)(1 − u)² with u = r²/ρ², which has no second
+    moment: a wave of 4 samples passes by 99%, one at the Nyquist frequency by 21% and finer ones by 5% at most. The
+    weights are then corrected so that constants pass unchanged, and linear functions nearly so, for any arrangement of
+    the points (moving least squares, Lancaster & Salkauskas 1981). Where fewer than 12 points are within reach the
+    kernel is (1 − u)⁴, without negative weights. Distances are straight lines in space. Between two close sheets,
+    points whose normals face away from that of the point's own sheet do not count.
 
     Args:
-        points: anywhere on a surface.
-        normals: of the surface there, of unit length; None to count all sheets.
-        shares: of the area; alike where None.
+        points: Points on a surface.
+        normals: Unit normals of the surface there; None to count all sheets.
+        shares: Shares of the area; None for equal ones.
 
     Example:
         >>> cloud = PointCloud(torch.rand(100, 3))
@@ -61,14 +61,13 @@ class PointCloud:
         self, values: Float[Tensor, "B C L"], points: Float[Tensor, "#B N 3"], *, spacing: Float[Tensor, "#B"],
         sharp: bool = True,
     ) -> Float[Tensor, "B C N"]:  # fmt: skip
-        """Means of the values about other points; linear in the values, and differentiable in them any number of times.
+        """Means of the values around other points; linear, and differentiable any number of times, in the values.
 
         Args:
-            values: at the points of the cloud.
-            points: from where.
-            spacing: of the kernel, one for all or one a sample; the cloud must be at least as dense.
-            sharp: False for a kernel without negative weights, which needs no more points than one a square of the
-                spacing.
+            values: Values at the points of the cloud.
+            points: Points of evaluation.
+            spacing: Spacing of the kernel, one for all or one per sample; the cloud must be at least as dense.
+            sharp: False for a kernel without negative weights, which needs only one point per square of the spacing.
         """
         weights = self.weights(points, spacing=spacing, sharp=sharp)
         return self.mean(values, weights, samples=points.shape[0], count=points.shape[1])
@@ -84,7 +83,8 @@ class PointCloud:
             samples: Number of samples that the weights are for; 1 where all share the points.
             count: Number of points of a sample, N.
         """
-        row, node, weight = (x.to(values.device) for x in weights)  # neighbours are searched where the cloud is
+        # The search for neighbors runs on the cloud's device.
+        row, node, weight = (x.to(values.device) for x in weights)
         B, C, L = values.shape
         if samples == 1:
             if not torch.is_grad_enabled() or not values.requires_grad:
@@ -108,7 +108,7 @@ class PointCloud:
     def weights(
         self, points: Float[Tensor, "B N 3"], *, spacing: Float[Tensor, "#B"], sharp: bool = True
     ) -> tuple[Int[Tensor, "K"], Int[Tensor, "K"], Float[Tensor, "K"]]:
-        """Pairs of a point, counted through the samples, and a point of the cloud, and what this counts there."""
+        """Pairs of a point, counted through the samples, and a point of the cloud, with its weight there."""
         B, N, _ = points.shape
         flat = points.detach().reshape(B * N, 3).to(self._points)
         radius = (_SHARP if sharp else _SOFT) * spacing.to(flat).expand(B).repeat_interleave(N)
@@ -120,9 +120,9 @@ class PointCloud:
         close = u < 1
         if self._normals is not None:
             normal = self._normals.index_select(0, node)
-            # The node in whose tangent plane a point lies is on its sheet, though one of another may be closer.
-            beside = u + (_ASIDE * (normal * offset).sum(dim=-1)).square()
-            facing = self._normals.index_select(0, _least(row, node, beside, count=B * N).index_select(0, row))
+            # The node whose tangent plane contains a point is on its sheet, even if one of another sheet is closer.
+            penalized = u + (_ASIDE * (normal * offset).sum(dim=-1)).square()
+            facing = self._normals.index_select(0, _least(row, node, penalized, count=B * N).index_select(0, row))
             close = close & ((facing * normal).sum(dim=-1) > 0)
         row, node, offset, u = (x[close] for x in (row, node, offset, u))
         share = 1.0 if self._shares is None else self._shares.to(u).index_select(0, node)
@@ -135,7 +135,7 @@ class PointCloud:
         def total(x: Tensor) -> Tensor:
             return x.new_zeros(B * N, *x.shape[1:]).index_add(0, row, x)
 
-        # Taken off: the first moments, by a tilt of the soft kernel.
+        # The first moments are removed by a tilt of the soft kernel.
         second = total((soft[:, None, None] * offset[:, :, None] * offset[:, None, :]).flatten(1)).unflatten(1, (3, 3))
         least = second.diagonal(dim1=1, dim2=2).sum(dim=-1) * _FLAT + 1e-12
         second = second + least[:, None, None] * torch.eye(3, dtype=second.dtype)
@@ -146,12 +146,12 @@ class PointCloud:
 
 @final
 class SurfaceCarry:
-    """The map from signals on the charts of a surface to their values at a view.
+    """Map from signals on the charts of a surface to their values at a view.
 
     Args:
         cloud: Samples of the charts.
         weights: Weights of the cloud at the view's points.
-        samples: Number of samples that the view has places for; 1 where all are seen from the same points.
+        samples: Number of samples with separate points in the view; 1 where all share the points.
         shape: Array shape of the view.
     """
 
@@ -173,24 +173,24 @@ class SurfaceCarry:
 
 
 def _least(row: Tensor, node: Tensor, value: Tensor, *, count: int) -> Tensor:
-    """Of each row the node of the smallest value; 0 for rows without any."""
+    """Node with the smallest value of each row; 0 for empty rows."""
     least = value.new_full((count,), torch.inf).scatter_reduce(0, row, value, "amin")
     first = (value == least.index_select(0, row)).nonzero()[:, 0]
     return torch.zeros(count, dtype=torch.long).index_put((row[first],), node[first])
 
 
-_KEPT_PAIRS = 1 << 23
+_CACHED_PAIRS = 1 << 23
 _FAR = 3.0
-"""Points of one group that lie farther from its middle than so many of its shares are wide do not belong together."""
+"""Distance from the middle of a group, in widths of a point's share, beyond which points are not averaged together."""
 
 
 class AbstractSurfaceSignal(abc.ABC):
-    """A real signal on a mesh, which has a value at every point of its triangles."""
+    """Real signal on a mesh, with a value at every point of its triangles."""
 
     @property
     @abc.abstractmethod
     def spacing(self) -> float:
-        """Distance between its samples, in units of the mesh: it serves no finer view."""
+        """Distance between its samples, in units of the mesh; views are no finer than that."""
 
     @abc.abstractmethod
     def at(self, mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]) -> Float[Tensor, "C N"]:
@@ -212,14 +212,14 @@ def vertex_values(
 
 
 class SurfaceCloud:
-    """Even points of a mesh at which real signals are taken, to be seen from views that are no finer.
+    """Even points of a mesh at which real signals are sampled, for views of a limited spacing.
 
-    There are four points to a square of the spacing. Signals finer than that are first averaged in groups of points.
+    There are four points per square of the spacing. Finer signals are first averaged in groups of points.
 
     Args:
-        mesh: the surface.
-        spacing: of the finest view that it serves.
-        group: points that are averaged to one.
+        mesh: Mesh of the surface.
+        spacing: Spacing of the finest view.
+        group: Number of points that are averaged to one.
 
     Example:
         >>> len(SurfaceCloud(mesh, spacing=0.1).points)
@@ -232,15 +232,15 @@ class SurfaceCloud:
         self._face, self._inside = mesh.even(count * group)
         points = mesh.positions(self._face, self._inside).unflatten(0, (count, group))
         middle = points.mean(dim=1)
-        # Neighbours on the line that fills the surface are neighbours on it, but for a few leaps.
+        # Neighbors on the space-filling curve are neighbors on the surface, with few exceptions.
         spread = (points - middle[:, None]).norm(dim=-1).amax(dim=1)
         shares = (spread < _FAR * spacing / 2).double() if group > 1 else None
         self.points = middle
         self._cloud = PointCloud(middle, normals=mesh.normals[self._face[::group]], shares=shares)
-        self._kept: dict[object, tuple[Tensor, Tensor, Tensor]] = {}
+        self._cache: dict[object, tuple[Tensor, Tensor, Tensor]] = {}
 
     def values(self, signal: Float[Tensor, "C V"] | AbstractSurfaceSignal) -> Float[Tensor, "C L"]:
-        """Of one signal, at all points."""
+        """Values of one signal at all points."""
         if isinstance(signal, AbstractSurfaceSignal):
             out = signal.at(self._mesh, self._face, self._inside)
         else:
@@ -252,12 +252,12 @@ class SurfaceCloud:
         self, values: Float[Tensor, "B C L"], points: Float[Tensor, "#B N 3"], *, spacing: Float[Tensor, "#B"],
         key: object = None,
     ) -> Float[Tensor, "B C N"]:  # fmt: skip
-        """Signals about other points; where a key is given, the weights are remembered under it."""
+        """Signals around other points; the weights are cached under a given key."""
         if key is None:
             return self._cloud.seen(values, points, spacing=spacing)
-        if key not in self._kept:
+        if key not in self._cache:
             weights = self._cloud.weights(points, spacing=spacing)
-            if sum(len(w[0]) for w in self._kept.values()) + len(weights[0]) > _KEPT_PAIRS:
+            if sum(len(w[0]) for w in self._cache.values()) + len(weights[0]) > _CACHED_PAIRS:
                 return self._cloud.apply(values, weights, count=points.shape[1])
-            self._kept[key] = weights
-        return self._cloud.apply(values, self._kept[key], count=points.shape[1])
+            self._cache[key] = weights
+        return self._cloud.apply(values, self._cache[key], count=points.shape[1])

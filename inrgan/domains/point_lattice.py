@@ -1,4 +1,4 @@
-"""Interpolation from nodes that lie scattered, nearly evenly, on a surface, and the search for their neighbors."""
+"""Interpolation from nodes that are scattered nearly evenly on a surface, and the search for their neighbors."""
 
 import torch
 from jaxtyping import Float, Int
@@ -8,25 +8,25 @@ from inrgan.domains.base import AbstractLattice, AbstractStencil
 from inrgan.views import View, directions, scattered
 
 _REACH = 2.25
-"""Radius of a node's kernel in node spacings: about 16 nodes take part in each value."""
+"""Radius of a node's kernel in node spacings: about 16 nodes contribute to each value."""
 _POWER = 4
-"""Of the kernel (1 − r²/ρ²)⁴: three times continuously differentiable where it ends, and smooth at r = 0."""
+"""Exponent of the kernel (1 − r²/ρ²)⁴: three times continuously differentiable at its end, and smooth at r = 0."""
 _CELL = 0.4
-"""Side of the cells of the search for neighbours, in node spacings."""
+"""Side of the cells of the search for neighbors, in node spacings."""
 
 
 class PointLattice(AbstractLattice):
-    """Nodes anywhere, and the normalised sum of their radial kernels (Shepard 1968, with compact support).
+    """Scattered nodes, and the normalized sum of their radial kernels (Shepard 1968, with compact support).
 
-    The weights of a point are (1 − r²/ρ²)⁴ over its neighbours, divided by their sum: a constant passes unchanged,
-    and there is no seam where the nodes have none. The kernel is a polynomial in the squared distance, which
-    has no kink at a node. Distances are straight lines in space.
+    The weights of a point are (1 − r²/ρ²)⁴ over its neighbors, divided by their sum: constants pass unchanged, and
+    without a seam between nodes there is none in the interpolation. The kernel is a polynomial in the squared distance,
+    which is smooth at a node. Distances are straight lines in space.
 
     Args:
-        nodes: no two at one place, and none farther than ``spacing`` from the next.
-        spacing: typical distance between neighbours.
-        unit: whether points are brought to unit length first, so that only their direction counts.
-        shares: how much of the domain each node stands for, by which its kernel counts; alike where None.
+        nodes: Distinct nodes, none farther than ``spacing`` from the next.
+        spacing: Typical distance between neighbors.
+        unit: Whether points are normalized to unit length first, so that only their direction counts.
+        shares: Share of the domain of each node, which weighs its kernel; None for equal ones.
 
     Example:
         >>> lattice = Sphere().lattice(8)
@@ -38,7 +38,7 @@ class PointLattice(AbstractLattice):
         self, nodes: Float[Tensor, "L D"], *, spacing: float, unit: bool = False,
         shares: Float[Tensor, "L"] | None = None,
     ):  # fmt: skip
-        # In the order of one coordinate, in which the neighbours of neighbours are close.
+        # Sorted by one coordinate, along which neighbors are searched.
         self._along = longest_axis(nodes)
         order = nodes[:, self._along].argsort()
         self._nodes = nodes.double()[order]
@@ -48,7 +48,7 @@ class PointLattice(AbstractLattice):
 
     @property
     def nodes(self) -> Float[Tensor, "L D"]:
-        """All of them, in the order of one coordinate, in double precision."""
+        """All nodes, sorted by one coordinate, in double precision."""
         return self._nodes
 
     def make_stencil(self, view: View) -> AbstractStencil:
@@ -64,14 +64,14 @@ class PointLattice(AbstractLattice):
         if self._shares is not None:
             raw = raw * self._shares.to(raw).index_select(0, node)
         total = raw.new_zeros(B * N).index_add(0, row, raw)
-        # Of every sample, the nodes that it needs; lists are filled up with the first, which then has no weight.
+        # The nodes that each sample needs; lists are padded with the first node, at weight 0.
         used, place = _used(torch.div(row, max(N, 1), rounding_mode="floor"), node, batch=B, count=len(nodes))
         view_of_nodes = scattered(nodes[used], spacing=points.new_full((1, 1, D), self.spacing))
         return _PairStencil(view_of_nodes, row, place, raw / total.index_select(0, row), batch=B, count=N)
 
 
 def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count: int) -> tuple[Tensor, Tensor]:
-    """Which nodes each sample needs, (B, U), and the places of the given ones in these lists laid end to end."""
+    """Nodes that each sample needs, (B, U), and the positions of the given ones in these lists, concatenated."""
     present = torch.zeros(batch * count, dtype=torch.bool, device=node.device)
     key = sample * count + node
     present[key] = True
@@ -91,7 +91,7 @@ def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count
 
 
 class _PairStencil(AbstractStencil):
-    """One weight for each pair of a point and a node."""
+    """Stencil with one weight for each pair of a point and a node."""
 
     def __init__(self, nodes: View, row: Tensor, node: Tensor, weight: Tensor, *, batch: int, count: int):
         self._nodes, self._row, self._node, self._weight = nodes, row, node, weight
@@ -107,7 +107,7 @@ class _PairStencil(AbstractStencil):
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, L, C = features.shape
-        # One table for all samples, either side by side (they share the points) or one below the other.
+        # One table for all samples: as columns where they share the points, else as rows.
         shared = self._batch == 1
         table = features.transpose(0, 1).reshape(L, B * C) if shared else features.reshape(B * L, C)
         out = self._sum(table)
@@ -123,27 +123,27 @@ class _PairStencil(AbstractStencil):
         matrix = torch.sparse_coo_tensor(
             index, self._weight.detach(), (rows, table.shape[0]), check_invariants=False, is_coalesced=True
         )
-        with torch.autocast(table.device.type, enabled=False):  # it would round only one of the product's two factors
+        with torch.autocast(table.device.type, enabled=False):  # autocast would round only one of the two factors
             return torch.sparse.mm(matrix, table.to(self._weight.dtype)).to(table.dtype)
 
 
 _AT_ONCE = 1 << 22
-"""Distances that the search holds at a time."""
+"""Number of distances that the search computes at a time."""
 
 
 def near_pairs(
     points: Float[Tensor, "P D"], nodes: Float[Tensor, "L D"], *, radius: float, cell: float, along: int = -1
 ) -> tuple[Int[Tensor, "K"], Int[Tensor, "K"]]:
-    """Numbers of all pairs of a point and a node in reach, and of some beyond, in the order of the points.
+    """Indices of all pairs of a point and a node within reach, and of some beyond, in the order of the points.
 
-    Points in one small cell of space have nearly the same neighbours: these are searched once for each cell.
+    Points in one small cell of space have nearly the same neighbors, which are searched once for each cell.
 
     Args:
-        points: anywhere.
-        nodes: in the order of the coordinate ``along``.
-        radius: of the reach.
-        cell: side of the small cells.
-        along: a coordinate, best that along which the nodes are spread the most, see ``longest_axis``.
+        points: Points.
+        nodes: Nodes, sorted by the coordinate ``along``.
+        radius: Radius of the reach.
+        cell: Side of the small cells.
+        along: Coordinate, ideally the one along which the nodes are spread the most; see ``longest_axis``.
     """
     if len(points) == 0:
         none = torch.zeros(0, dtype=torch.long, device=points.device)
@@ -154,40 +154,40 @@ def near_pairs(
     for d in range(points.shape[1]):
         key = key * span[d] + (at[:, d] - at[:, d].min())
     keys, owned = key.unique(return_inverse=True)
-    one = torch.zeros_like(keys).scatter_(0, owned, torch.arange(len(key), device=key.device))  # any point of each
-    centres = (at[one].to(points.dtype) + 0.5) * cell
-    owner, near = _neighbours(centres, nodes, radius=radius + cell * points.shape[1] ** 0.5 / 2, along=along)
-    counts = torch.bincount(owner, minlength=len(centres))
-    first, own = counts.cumsum(0) - counts, counts[owned]
-    row = torch.arange(len(points), device=points.device).repeat_interleave(own)
-    start = (first[owned] - (own.cumsum(0) - own)).repeat_interleave(own)
+    one = torch.zeros_like(keys).scatter_(0, owned, torch.arange(len(key), device=key.device))  # any point of each cell
+    centers = (at[one].to(points.dtype) + 0.5) * cell
+    owner, near = _neighbors(centers, nodes, radius=radius + cell * points.shape[1] ** 0.5 / 2, along=along)
+    counts = torch.bincount(owner, minlength=len(centers))
+    first, repeats = counts.cumsum(0) - counts, counts[owned]
+    row = torch.arange(len(points), device=points.device).repeat_interleave(repeats)
+    start = (first[owned] - (repeats.cumsum(0) - repeats)).repeat_interleave(repeats)
     return row, near[start + torch.arange(len(row), device=points.device)]
 
 
 def longest_axis(nodes: Float[Tensor, "L D"]) -> int:
-    """The last coordinate, unless they are spread much wider along another."""
+    """Last coordinate, unless the nodes are spread much wider along another."""
     spread = nodes.amax(dim=0) - nodes.amin(dim=0)
     widest = int(spread.argmax())
     return widest if float(spread[widest]) > 1.5 * float(spread[-1]) else -1
 
 
-def _neighbours(
-    centres: Float[Tensor, "M D"], nodes: Float[Tensor, "L D"], *, radius: float, along: int
+def _neighbors(
+    centers: Float[Tensor, "M D"], nodes: Float[Tensor, "L D"], *, radius: float, along: int
 ) -> tuple[Tensor, Tensor]:
-    """All pairs of a centre and a node closer than a radius, and a few more, in the order of both.
+    """All pairs of a center and a node closer than a radius, and a few more, in the order of both.
 
-    Centres are taken in the order of a coordinate, some at a time: their neighbours then lie in one short stretch of
-    the nodes, which are in that order, too.
+    Centers are processed in the order of a coordinate, some at a time: their neighbors are then in one short range of
+    the nodes, which are in that order as well.
     """
-    order = centres[:, along].argsort()
+    order = centers[:, along].argsort()
     key = nodes[:, along].contiguous()
-    low = torch.searchsorted(key, (centres[order, along] - radius).contiguous()).tolist()
-    high = torch.searchsorted(key, (centres[order, along] + radius).contiguous(), right=True).tolist()
+    low = torch.searchsorted(key, (centers[order, along] - radius).contiguous()).tolist()
+    high = torch.searchsorted(key, (centers[order, along] + radius).contiguous(), right=True).tolist()
     rows, columns, start = [order[:0]], [order[:0]], 0
     while start < len(order):
         stop = _stop(start, low, high)
         part, near = order[start:stop], slice(low[start], high[stop - 1])
-        squared = sum((centres[part, None, d] - nodes[None, near, d]).square() for d in range(nodes.shape[1]))
+        squared = sum((centers[part, None, d] - nodes[None, near, d]).square() for d in range(nodes.shape[1]))
         i, j = (squared < radius**2).nonzero(as_tuple=True)  # type: ignore[union-attr]
         rows.append(part[i])
         columns.append(j + near.start)
@@ -198,7 +198,7 @@ def _neighbours(
 
 
 def _stop(start: int, low: list[int], high: list[int]) -> int:
-    """Where a stretch of points ends: while it shares most of its nodes, and fits the memory."""
+    """End of a range of points, which share most of their nodes and fit into the memory."""
     stop, width = start + 1, high[start] - low[start]
     while (
         stop < len(low)

@@ -1,4 +1,4 @@
-"""The unit sphere: grids, tangent patches, cube maps and lattices."""
+"""Unit sphere: grids, tangent patches, cube maps and lattices."""
 
 import math
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from inrgan.errors import ConfigError, ShapeError
 from inrgan.views import View
 
 _WIDEST = 150.0
-"""Degrees across the shorter side of a tangent view; at 180 the plane has no end."""
+"""Largest angle across the shorter side of a tangent view, in degrees; at 180 the plane is infinite."""
 _FACES = ((0.0, 0.0), (90.0, 0.0), (180.0, 0.0), (-90.0, 0.0), (0.0, 90.0), (0.0, -90.0))
 """Longitude and latitude of the middles of a cube's faces."""
 
 
 @final
 class Sphere(AbstractDomain):
-    """Unit vectors x = cos φ cos λ, y = cos φ sin λ, z = sin φ of longitude λ and latitude φ; measured by area.
+    """Unit vectors x = cos φ cos λ, y = cos φ sin λ, z = sin φ of longitude λ and latitude φ, measured by area.
 
     Distances are radians along the sphere. A resolution is a number of rows from pole to pole, with twice as many
-    columns. Points handed to a field or an encoding need not have unit length: their direction counts.
+    columns. Points passed to a field or an encoding need not have unit length: their direction counts.
 
-    Every spacing is one number on all three coordinates: a band limit of the sphere has no axes.
+    Every spacing is one number for all three coordinates: a band limit of the sphere has no axes.
 
     Example:
         >>> Sphere().grid((4, 8)).coords.shape
@@ -46,22 +46,22 @@ class Sphere(AbstractDomain):
     ) -> View:
         """The sphere, or a region of it, as rows of latitude and columns of longitude (equirectangular).
 
-        Row 0 is the northernmost, half a cell from the border; column 0 lies half a cell east of longitude −180°.
-        Weights are the areas of the cells. The spacing is that of rows, or of columns where the region is nearest
-        to the equator, whichever is larger: what it lets pass is carried along both axes there, and a row near a
-        pole, whose columns crowd, gets no more detail than that. On a whole sphere of (R, 2R) both are π/R.
+        Row 0 is the northernmost, half a cell from the border; column 0 is half a cell east of longitude −180°. Weights
+        are the areas of the cells. The spacing is that of rows, or of columns where the region is nearest to the
+        equator, whichever is larger. Both axes can represent that band there, and a row near a pole, whose columns are
+        dense, has no more detail. On a whole sphere of (R, 2R) both are π/R.
 
         Args:
-            shape: rows and columns.
-            region: ``(west, south, east, north)`` in degrees; west may lie below −180 or east above 180, to go over
-                the date line.
-            device: of the view.
-            dtype: of the view.
+            shape: Numbers of rows and columns.
+            region: ``(west, south, east, north)`` in degrees; west may be below −180 or east above 180, across the date
+                line.
+            device: Device of the view.
+            dtype: Data type of the view.
 
         Raises:
             ShapeError: ``shape`` is not two positive sizes.
-            ConfigError: ``region`` is empty, leaves the sphere or has the wrong number of entries, or its samples are
-                closer to each other than ``dtype`` can tell coordinates apart.
+            ConfigError: ``region`` is empty, leaves the sphere or has the wrong number of entries, or ``dtype`` cannot
+                distinguish the coordinates of its samples.
 
         Example:
             >>> Sphere().grid((3, 5), region=(170, -10, 190, 10)).shape
@@ -70,14 +70,14 @@ class Sphere(AbstractDomain):
         rows, columns = _checked_shape(shape)
         west, south, east, north = (math.radians(v) for v in _checked_region(region))
         down, along = (north - south) / rows, (east - west) / columns
-        # Positions are made in double precision and rounded once, so that tiles agree with the whole.
+        # Positions are computed in double precision and rounded once, so that tiles agree with the whole.
         latitude = north - (torch.arange(rows, dtype=torch.float64) + 0.5) * down
         longitude = west + (torch.arange(columns, dtype=torch.float64) + 0.5) * along
         widest = 1.0 if south <= 0 <= north else max(math.cos(south), math.cos(north))
         if min(down, along * widest) < 2 * torch.finfo(dtype).eps:
             raise ConfigError(
-                f"{rows} x {columns} samples of the region lie down to {min(down, along * widest):.2g} apart, closer "
-                f"than {dtype} can tell coordinates apart; ask for fewer samples or a larger region"
+                f"{rows} x {columns} samples of the region are down to {min(down, along * widest):.2g} apart, and "
+                f"{dtype} cannot distinguish such coordinates; use fewer samples or a larger region"
             )
         edges = torch.sin(north - torch.arange(rows + 1, dtype=torch.float64) * down)
         share = edges[:-1] - edges[1:]
@@ -98,23 +98,23 @@ class Sphere(AbstractDomain):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> View:
-        """The view of a camera in the middle of the sphere: a grid on a tangent plane (gnomonic).
+        """View of a camera in the center of the sphere: a grid on a tangent plane (gnomonic).
 
-        Row 0 is up, which is north, and columns go east, as on a map. Away from the centre by θ, samples lie
-        closer by cos²θ along the radius, by cos θ across it, and each stands for less area by cos³θ. The spacing of
-        a sample is the larger of the two.
+        Row 0 is up, which is north, and columns go east, as on a map. At an angle θ from the middle, samples are closer
+        by cos²θ along the radius and by cos θ across it, and their areas are smaller by cos³θ. The spacing of a sample
+        is the larger of the two.
 
         Args:
-            shape: rows and columns.
-            center: longitude and latitude, in degrees.
-            fov: degrees across the shorter side, up to 150.
-            roll: degrees by which up leans towards the east.
-            device: of the view.
-            dtype: of the view.
+            shape: Numbers of rows and columns.
+            center: Longitude and latitude, in degrees.
+            fov: Field of view across the shorter side, up to 150 degrees.
+            roll: Tilt of up toward the east, in degrees.
+            device: Device of the view.
+            dtype: Data type of the view.
 
         Raises:
             ShapeError: ``shape`` is not two positive sizes.
-            ConfigError: a field of view, a place or a roll out of range.
+            ConfigError: The field of view, center or roll is out of range.
 
         Example:
             >>> Sphere().tangent((48, 64), center=(180, 0), fov=90).coords.shape
@@ -131,20 +131,20 @@ class Sphere(AbstractDomain):
         )  # fmt: skip
 
     def cube(self, side: int, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> View:
-        """The six faces of a cube, one below the other: front, right, back, left, up, down.
+        """The six faces of a cube in one column: front, right, back, left, up, down.
 
-        The front looks at longitude 0 on the equator, right at 90° east, and so on; each is the tangent view of 90°.
-        The lower edge of up and the upper edge of down touch the front.
+        The middle of the front is at longitude 0 on the equator, that of right at 90° east, and so on; each is the
+        tangent view of 90°. The lower edge of up and the upper edge of down touch the front.
 
         Raises:
-            ConfigError: the side is below 1.
+            ConfigError: The side is below 1.
 
         Example:
             >>> Sphere().cube(16).shape
             (96, 16)
         """
         if side < 1:
-            raise ConfigError(f"faces of {side} samples were asked for; expected 1 or more")
+            raise ConfigError(f"the side of the faces is {side}; expected 1 or more")
         longitude, latitude = torch.tensor(_FACES, dtype=torch.float64).deg2rad().unbind(-1)
         step = 2 / side
         axes = frame(longitude, latitude, torch.zeros_like(longitude))
@@ -156,17 +156,17 @@ class Sphere(AbstractDomain):
         )  # fmt: skip
 
     def fibonacci(self, count: int, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> View:
-        """Scattered points, almost evenly spread, of equal weight (Swinbank & Purser 2006).
+        """Scattered points of equal weight that are spread almost evenly (Swinbank & Purser 2006).
 
         Raises:
-            ConfigError: fewer than 1 point.
+            ConfigError: The count is below 1.
 
         Example:
             >>> Sphere().fibonacci(100).coords.shape
             torch.Size([1, 100, 3])
         """
         if count < 1:
-            raise ConfigError(f"{count} points were asked for; expected 1 or more")
+            raise ConfigError(f"the number of points is {count}; expected 1 or more")
         points = _fibonacci(count)[None]
         return _view((count,), points, math.sqrt(4 * math.pi / count), weights=None, device=device, dtype=dtype)
 
@@ -177,10 +177,10 @@ class Sphere(AbstractDomain):
         return to_directions(longitude, latitude).to(dtype)
 
     def lattice(self, resolution: int) -> PointLattice:
-        """Fibonacci nodes, as dense as the equator of a grid of so many rows: about 4R²/π of them.
+        """Fibonacci nodes, as dense as the equator of a grid of so many rows: about 4R²/π nodes.
 
-        Rows of latitude would crowd at the poles; these have no pole, no seam, and no symmetry either: turning
-        the sphere moves the points against the nodes.
+        Rows of latitude would be dense at the poles. These nodes have no pole and no seam, but no symmetry either: a
+        rotation of the sphere moves the points relative to the nodes.
         """
         spacing = self.spacing(resolution)
         return PointLattice(_fibonacci(max(4, round(4 * math.pi / spacing**2))), spacing=spacing, unit=True)
@@ -194,13 +194,13 @@ class Sphere(AbstractDomain):
         return resolution, 2 * resolution
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
-        """Tangent views at uniformly drawn places, turned by uniformly drawn angles; the spacing is at the centre.
+        """Tangent views at random positions, uniform by area, with random rotations; the spacing is that at the center.
 
-        One spacing holds for all of a patch: at θ from its middle samples lie closer by cos²θ to cos θ than it says,
-        for reals and fakes alike.
+        One spacing holds for all of a patch: at θ from the middle the samples are closer by cos²θ to cos θ, for reals
+        and fakes alike.
 
         Raises:
-            ConfigError: half a patch covers more than 60°.
+            ConfigError: Half a patch covers more than 60°.
 
         Example:
             >>> Sphere().patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
@@ -209,7 +209,7 @@ class Sphere(AbstractDomain):
         half = side * float(spacing.max()) / 2
         if side < 1 or not 0 < half <= math.tan(math.radians(60)):
             raise ConfigError(
-                f"patches of {side} samples, {float(spacing.max()):.3g} radians apart at the centre, reach "
+                f"patches of {side} samples, {float(spacing.max()):.3g} radians apart at the center, reach "
                 f"{math.degrees(math.atan(half)):.0f} degrees to each side; expected a positive size and at most 60 "
                 "degrees: make them smaller, or the resolution higher"
             )
@@ -224,7 +224,7 @@ class Sphere(AbstractDomain):
         )  # fmt: skip
 
     def carry(self, values: Float[Tensor, "B C H W"], view: View) -> Float[Tensor, "B C *S"]:
-        """Equirectangular signals interpolated at any view by Lanczos-3, round the circle and over the poles.
+        """Equirectangular signals interpolated at any view by Lanczos-3, across the date line and the poles.
 
         Nothing is band-limited: the view should be no coarser than the values. Linear in the values.
 
@@ -240,7 +240,7 @@ class Sphere(AbstractDomain):
 
     @property
     def longest_period(self) -> float:
-        # The great circle: over it the slowest wave of an encoding turns once.
+        # The slowest wave of an encoding has one period over the great circle.
         return 2 * math.pi
 
 
@@ -248,7 +248,7 @@ def _view(
     shape: tuple[int, ...], points: Tensor, spacing: float | Tensor, *, weights: Tensor | None,
     device: torch.device | str, dtype: torch.dtype,
 ) -> View:  # fmt: skip
-    """A view of points in double precision, rounded once."""
+    """View of points in double precision, rounded once."""
     low, high = points.amin(dim=1), points.amax(dim=1)
     if not isinstance(spacing, Tensor):
         spacing = points.new_full((1, 1, 1), spacing)
@@ -263,7 +263,7 @@ def _view(
 
 
 def _uniform(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Longitudes and latitudes of places uniform by area (Archimedes: z is uniform)."""
+    """Random longitudes and latitudes, uniform by area (Archimedes: z is uniform)."""
     u = torch.rand(count, 2, generator=generator, dtype=torch.float64)
     return 2 * math.pi * u[:, 0], torch.asin(2 * u[:, 1] - 1)
 
@@ -277,7 +277,7 @@ def _fibonacci(count: int) -> Float[Tensor, "N 3"]:
 def _checked_shape(shape: Sequence[int]) -> tuple[int, int]:
     if len(shape) != 2 or any(n < 1 for n in shape):
         raise ShapeError(
-            f"a grid of shape {tuple(shape)} was asked of a sphere; expected 2 positive sizes, rows and columns"
+            f"the shape {tuple(shape)} does not suit a grid of a sphere; expected 2 positive sizes, rows and columns"
         )
     return shape[0], shape[1]
 
@@ -304,7 +304,7 @@ def _checked_region(region: Sequence[float] | None) -> Sequence[float]:
 def _checked_place(center: Sequence[float], roll: float) -> tuple[float, float, float]:
     if len(center) != 2 or not all(math.isfinite(v) for v in (*center, roll)) or abs(center[1]) > 90:
         raise ConfigError(
-            f"the centre {tuple(center)} with a roll of {roll:g}; expected longitude, latitude from -90 to 90 and roll "
+            f"the center {tuple(center)} with a roll of {roll:g}; expected longitude, latitude from -90 to 90 and roll "
             "as finite numbers in degrees"
         )
     return center[0], center[1], roll

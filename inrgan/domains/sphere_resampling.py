@@ -13,26 +13,26 @@ from inrgan.resampling import fade, lanczos
 from inrgan.views import View, directions
 
 _DEGREES = 160
-"""Spherical harmonics up to which a band limit is exact; tables of them grow as the cube of the degree. Finer ones
-are kernels along rows and columns."""
+"""Largest degree of exact band limits; the tables of harmonics grow as its cube. Finer band limits are kernels along
+rows and columns."""
 
 
 def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor, "B C *S"]:
-    """Equirectangular arrays seen from a view of the sphere, anti-aliased to its spacing, kept within [−1, 1].
+    """Equirectangular arrays resampled at a view of the sphere, anti-aliased to its spacing and clipped to [−1, 1].
 
-    The band limit is isotropic: spherical harmonics of degree l pass as a wave of l/2π turns a radian passes
-    ``fade``, whole up to 3/4 of the Nyquist frequency of the coarser of the view's spacing and the array's own,
-    and not at all from there on. There is no pole and no seam in it, constants stay, and so does the mean by area.
-    What needs harmonics above degree 160 (rows less than 1.1° apart) is smoothed by Lanczos-3 along latitude and,
-    as wide on the sphere, along rows. Arrays much finer than the view are first averaged in blocks.
+    The band limit is isotropic: spherical harmonics of degree l pass as waves of l/2π turns per radian pass ``fade``,
+    fully up to 3/4 of the Nyquist frequency of the coarser of the view's and the array's spacing, and not at all beyond
+    Nyquist. It has no pole and no seam; constants and the mean by area are preserved. Band limits above degree 160
+    (rows less than 1.1° apart) are applied by Lanczos-3 along latitude and, as wide on the sphere, along rows. Arrays
+    much finer than the view are first averaged in blocks.
 
     Args:
-        items: row 0 north, column 0 at longitude −180°, cell-centred; uint8 is taken as 0…255 for −1…1.
-        view: any view of the sphere; one for all items or one for each. Of a view whose points have spacings of
-            their own the coarsest counts: that of a camera's middle.
+        items: Arrays with row 0 north and column 0 at longitude −180°, cell-centered; uint8 values 0…255 map to −1…1.
+        view: View of the sphere; one for all items or one for each. Of a view with a spacing for each point the
+            coarsest counts: that in the middle of a camera's view.
 
     Raises:
-        ConfigError: arrays that are not about twice as wide as high.
+        ConfigError: The arrays are not about twice as wide as high.
 
     Example:
         >>> observe_sphere(torch.zeros(2, 3, 8, 16), Sphere().cube(4)).shape
@@ -42,18 +42,18 @@ def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor
     if H < 2 or not 1.9 <= W / H <= 2.1:
         raise ConfigError(f"an equirectangular array has {H} rows and {W} columns; expected twice as many columns")
     values = items.float() / 127.5 - 1 if items.dtype == torch.uint8 else items.float()
-    own, points = max(math.pi / H, 2 * math.pi / W), view.coords.to(values.device)
-    spacing = view.spacing.flatten(1).amax(dim=1).double().clamp(min=own).to(values.device)
+    array_spacing, points = max(math.pi / H, 2 * math.pi / W), view.coords.to(values.device)
+    spacing = view.spacing.flatten(1).amax(dim=1).double().clamp(min=array_spacing).to(values.device)
     spacing, points = spacing.expand(B if view.batch > 1 else 1), points.expand(view.batch, -1, -1)
-    # Spacings of one octave are served alike, so that an item does not depend on the others of a batch.
-    octave = (spacing / own).log2().add(1e-4).floor().long()
+    # Spacings are grouped by octaves, so that an item does not depend on the others of a batch.
+    octave = (spacing / array_spacing).log2().add(1e-4).floor().long()
     if len(octave) == 1:
-        out = _observed(values, points, spacing, finest=own * 2 ** int(octave[0]))
+        out = _observed(values, points, spacing, finest=array_spacing * 2 ** int(octave[0]))
     else:
         out = values.new_empty(B, C, view.count)
         for k in octave.unique().tolist():
             rows = (octave == k).nonzero()[:, 0]
-            out[rows] = _observed(values[rows], points[rows], spacing[rows], finest=own * 2**k)
+            out[rows] = _observed(values[rows], points[rows], spacing[rows], finest=array_spacing * 2**k)
     return out.unflatten(-1, view.shape).clamp(-1, 1)
 
 
@@ -61,7 +61,7 @@ def _observed(
     values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N 3"], spacing: Float[Tensor, "#B"], *, finest: float
 ) -> Float[Tensor, "B C N"]:
     exact = math.pi / finest <= _DEGREES
-    # Blocks stay at most half as wide as the spacing where what they let through can still be taken off exactly.
+    # Blocks stay at most half as wide as the spacing where their remaining aliases can still be removed exactly.
     while values.shape[2] * finest / math.pi * 1.0001 >= (4 if exact else 2) and _even(values):
         values = halved(values)
     if not exact:
@@ -76,16 +76,16 @@ def _even(values: Float[Tensor, "B C H W"]) -> bool:
 def band_limited(
     values: Float[Tensor, "B C H W"], spacing: Float[Tensor, "#B"], *, finest: float
 ) -> Float[Tensor, "B C H2 W2"]:
-    """The signals without what a spacing cannot carry, on a grid twice as dense as they then need.
+    """Band-limited signals, on a grid twice as dense as the spacing requires.
 
-    Analysis is exact for what the array can hold: along a meridian, which goes on over both poles, an array is a
-    trigonometric polynomial, and its products with harmonics are integrated by a rule that is exact for them
-    (Fejér's first, on more rows).
+    The analysis is exact for band-limited arrays: along a meridian, continued over both poles, an array is a
+    trigonometric polynomial, and its products with harmonics are integrated by a rule that is exact for them (Fejér's
+    first, on more rows).
 
     Args:
-        values: equirectangular arrays.
-        spacing: in radians, one for all or one for each.
-        finest: the smallest that is to be provided for, no finer than the arrays' own.
+        values: Equirectangular arrays.
+        spacing: Spacing in radians, one for all or one for each.
+        finest: Smallest spacing, no finer than that of the arrays.
 
     Example:
         >>> band_limited(torch.zeros(2, 3, 64, 128), torch.tensor([math.pi / 8]), finest=math.pi / 8).shape
@@ -111,12 +111,12 @@ def band_limited(
     return torch.fft.irfft(waves * columns, n=columns, dim=-1)
 
 
-# The tables depend on sizes alone and cost more than a batch: the last few are remembered, in single precision.
+# The tables depend on sizes alone and cost more than a batch; the last few are cached, in single precision.
 
 
 @functools.lru_cache(maxsize=4)
 def _analysis(rows: int, degrees: int, orders: int) -> Float[Tensor, "M L H"]:
-    """From the Fourier coefficients of rows, per order, to the amplitudes of harmonics."""
+    """Map from the Fourier coefficients of rows, per order, to the amplitudes of harmonics."""
     more = rows + degrees
     table = legendre_table(_colatitudes(more), degrees=degrees, orders=orders) * fejer_weights(more)[:, None]
     out = table.new_empty(orders, degrees, rows)
@@ -131,14 +131,14 @@ def _synthesis(rows: int, degrees: int, orders: int) -> Float[Tensor, "M H L"]:
 
 
 def _refine(rows: int, more: int, *, parity: int) -> Float[Tensor, "H2 H"]:
-    """Fourier coefficients of an order at more rows, interpolated along great circles over the poles.
+    """Map from the Fourier coefficients of an order to those at more rows, along great circles over the poles.
 
-    On these even orders are even functions of the colatitude and odd ones odd: sums of cosines, or of sines.
+    There, even orders are even functions of the colatitude and odd ones odd: sums of cosines, or of sines.
     """
     function = torch.sin if parity else torch.cos
     k = torch.arange(rows, dtype=torch.float64) + parity
-    own, finer = (function(_colatitudes(n)[:, None] * k) for n in (rows, more))
-    return torch.linalg.solve(own, finer, left=False)
+    given, finer = (function(_colatitudes(n)[:, None] * k) for n in (rows, more))
+    return torch.linalg.solve(given, finer, left=False)
 
 
 def fejer_weights(rows: int) -> Float[Tensor, "H"]:
@@ -169,8 +169,8 @@ def halved(values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
     """
     H = values.shape[2]
     area = torch.sin((torch.arange(H, dtype=torch.float64) + 0.5) * (math.pi / H)).to(values)[:, None]
-    both = (values * area).unflatten(2, (-1, 2)).sum(dim=3) / area.unflatten(0, (-1, 2)).sum(dim=1)
-    return both.unflatten(3, (-1, 2)).mean(dim=4)
+    pairs = (values * area).unflatten(2, (-1, 2)).sum(dim=3) / area.unflatten(0, (-1, 2)).sum(dim=1)
+    return pairs.unflatten(3, (-1, 2)).mean(dim=4)
 
 
 def gather_smooth(
@@ -178,13 +178,13 @@ def gather_smooth(
 ) -> Float[Tensor, "B C N"]:
     """Values at points, by Lanczos-3 as wide as the spacing along latitude, and as wide on the sphere along each row.
 
-    Rows near a pole are read from means of 2ᵏ of their columns, so that as many samples are in reach there as
-    anywhere. Nearer to a pole than the kernel's reach of three spacings the kernel is not quite isotropic.
+    Rows near a pole are read from means of 2ᵏ of their columns, so that as many samples are within reach there as
+    elsewhere. Closer to a pole than the kernel's reach of three spacings the kernel is not quite isotropic.
 
     Args:
-        values: equirectangular arrays.
-        points: unit vectors.
-        spacing: of the points, in radians; at least the rows' and less than twice that.
+        values: Equirectangular arrays.
+        points: Unit vectors.
+        spacing: Spacing of the points, in radians; at least that of the rows and less than twice that.
 
     Example:
         >>> gather_smooth(torch.ones(1, 1, 8, 16), torch.ones(1, 5, 3), torch.tensor([math.pi / 8])).shape
@@ -212,12 +212,12 @@ def gather_smooth(
         r = torch.where(r < 0, -1 - r, torch.where(r >= H, 2 * H - 1 - r, r)).clamp(0, H - 1)
         ratio = wide * (W / (2 * math.pi)) / torch.sin((r + 0.5) * (math.pi / H))
         level = ratio.clamp(min=1).log2().floor().long().clamp(max=len(levels) - 1)
-        own = widths[level]
-        position = (turn + 0.5 * over) * own - 0.5
+        row_columns = widths[level]
+        position = (turn + 0.5 * over) * row_columns - 0.5
         columns = position.floor()[..., None] + torch.arange(-5, 7, device=row.device)
-        weights = lanczos((columns - position[..., None]) / (ratio * own / W).clamp(min=1)[..., None])
+        weights = lanczos((columns - position[..., None]) / (ratio * row_columns / W).clamp(min=1)[..., None])
         weights = weights / weights.sum(dim=-1, keepdim=True) * row_weights[..., k, None]
-        index = (r.long() * width + offsets[level])[..., None] + columns.long() % own[..., None]
+        index = (r.long() * width + offsets[level])[..., None] + columns.long() % row_columns[..., None]
         index = index.flatten(1)
         if index.shape[0] == 1:
             picked = table[:, :, index[0]]
@@ -229,7 +229,7 @@ def gather_smooth(
 
 
 def step(l: int, m: Float[Tensor, "*M"]) -> tuple[Float[Tensor, "*M"], Float[Tensor, "*M"]]:  # noqa: E741
-    """A and b of Pₗₘ = a (z Pₗ₋₁,ₘ − b Pₗ₋₂,ₘ), for normalised functions of orders below l.
+    """A and b of Pₗₘ = a (z Pₗ₋₁,ₘ − b Pₗ₋₂,ₘ), for normalized functions of orders below l.
 
     (Holmes & Featherstone 2002, eq. 11; the same for functions divided by sinᵐθ, which is polynomial in z.)
 

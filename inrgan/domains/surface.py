@@ -21,35 +21,36 @@ from inrgan.views import View
 _BASE = 24
 """Samples along a chart's side at which its share of the area is measured; other sizes interpolate it."""
 _LEAST = 4
-"""Samples along a chart's side at the coarsest."""
-_KEPT = 1 << 17
-"""Samples of a whole view up to which it is remembered."""
+"""Smallest number of samples along a chart's side."""
+_CACHED = 1 << 17
+"""Largest number of samples of a full-domain view that is cached."""
 
 
 @final
 class Surface(AbstractDomain):
-    """Points in space that lie on a mesh of triangles; measured by area.
+    """Points in space on a mesh of triangles, measured by area.
 
-    Distances are lengths along the surface, in units of the mesh. At resolution R neighbours lie √area / R apart, so
-    that about R² samples, as many as those of a square picture, would stand for all of it.
+    Distances are lengths along the surface, in units of the mesh. At resolution R neighbors are √area / R apart, so
+    that about R² samples, as many as in a square image, represent the surface.
 
-    The whole surface is seen through **charts**: square grids laid out along straight paths about a few places, which
-    together cover it and overlap. Their arrays stand one below the other, (K n, n) for K charts of n × n. Weights
-    are the areas for which samples stand where the charts are read together. Where the surface has an edge, paths
-    are reflected. A patch is such a grid anywhere. Every spacing is one number on all three coordinates.
+    The whole surface is covered by overlapping **charts**: square grids along straight paths around a few points. Their
+    arrays are stacked in one column, (K n, n) for K charts of n × n. Weights are the areas that samples represent when
+    all charts are read together. Where the surface has an edge, paths are reflected. A patch is such a grid at any
+    point. Every spacing is one number for all three coordinates.
 
-    A field between the surface's sheets is defined only within about two cells of its coarsest lattice from it.
+    Off the surface, a field is defined only within about two cells of its coarsest lattice.
 
     Args:
-        vertices: positions, in any units.
-        faces: three numbers of vertices each. Edges may belong to one triangle, and parts may lie apart.
-        charts: how many there are at least; about a quarter more than this are made, of a size such that this many
-            have one and a half times the area together.
+        vertices: Positions of the vertices, in any units.
+        faces: Vertex indices of each triangle. Edges may belong to one triangle, and the surface may have several
+            parts.
+        charts: Smallest number of charts. Their size is chosen so that this many have one and a half times the area;
+            about a quarter more are made.
 
     Raises:
-        ShapeError: no triangles, or none with an area.
-        NonFiniteError: a vertex at NaN or infinity.
-        ConfigError: charts out of range, or a surface that 64 of them do not cover.
+        ShapeError: There are no triangles, or none has an area.
+        NonFiniteError: A vertex is NaN or infinite.
+        ConfigError: The number of charts is out of range, or 64 of them do not cover the surface.
 
     Example:
         >>> Surface(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]])).coord_dim
@@ -71,11 +72,11 @@ class Surface(AbstractDomain):
 
     @classmethod
     def from_file(cls, path: str | Path, *, charts: int = 8) -> "Surface":
-        """The surface of a mesh file: glb, gltf, obj, ply, stl, off and others that trimesh reads.
+        """Surface of a mesh file: glb, gltf, obj, ply, stl, off and others that trimesh reads.
 
         Raises:
-            DataError: the file is missing, damaged, or holds no triangles.
-            MissingDependency: trimesh is not installed.
+            DataError: The file is missing or damaged, or has no triangles.
+            MissingDependency: Trimesh is not installed.
 
         Example:
             >>> Surface.from_file("bunny.glb").grid_dim
@@ -86,12 +87,12 @@ class Surface(AbstractDomain):
 
     @functools.cached_property
     def charts(self) -> Frames:
-        """The middles of the charts."""
+        """Middles of the charts, as frames."""
         return cover(self.mesh, side=self.side)
 
     @property
     def chart_count(self) -> int:
-        """K."""
+        """Number of charts, K."""
         return len(self.charts.face)
 
     def grid(
@@ -102,12 +103,12 @@ class Surface(AbstractDomain):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> View:
-        """All charts, one below the other.
+        """All charts, stacked in one column.
 
         Raises:
             ShapeError: ``shape`` is not (K n, n).
-            ConfigError: a region is asked for, which surfaces do not have, or its samples are closer to each other
-                than ``dtype`` can tell coordinates apart.
+            ConfigError: A region is given, which surfaces do not have, or ``dtype`` cannot distinguish the coordinates
+                of the samples.
 
         Example:
             >>> surface.grid(surface.shape(32)).coords.shape
@@ -115,12 +116,12 @@ class Surface(AbstractDomain):
         """
         if region is not None:
             raise ConfigError(
-                f"the region {tuple(region)} was asked of a surface, which has none; look from a view of a place on it"
+                f"surfaces have no regions, and the region is {tuple(region)}; use a tangent view at a point instead"
             )
         K = self.chart_count
         if len(shape) != 2 or shape[1] < 1 or shape[0] != K * shape[1]:
             raise ShapeError(
-                f"a grid of shape {tuple(shape)} was asked of a surface with {K} charts; expected ({K} n, n), "
+                f"the shape {tuple(shape)} does not suit a grid of a surface with {K} charts; expected ({K} n, n), "
                 f"such as {self.shape(32)} at resolution 32"
             )
         n, key = shape[1], (shape[1], dtype, torch.device(device))
@@ -134,7 +135,7 @@ class Surface(AbstractDomain):
                 (K * n, n), self.mesh.positions(face, inside)[None], self.side / n,
                 weights=weights.reshape(1, -1), device=device, dtype=dtype,
             )  # fmt: skip
-            if view.count > _KEPT:
+            if view.count > _CACHED:
                 return view
             self._wholes[key] = view
         return self._wholes[key]
@@ -149,32 +150,32 @@ class Surface(AbstractDomain):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> View:
-        """A grid laid out along straight paths about a place: a patch of the surface, flattened.
+        """Grid along straight paths around a point: a patch of the surface, flattened.
 
-        Distances from the middle, and angles there, are true. Row 0 is up, towards z (towards y on level ground).
+        Distances and angles at the middle are true. Row 0 is up, toward z (toward y on level ground).
 
         Args:
-            shape: rows and columns.
-            center: a point; the nearest one of the surface is taken.
-            side: length of the shorter side, in units of the mesh.
-            roll: degrees by which up leans to the left, as seen from where the normal points.
-            device: of the view.
-            dtype: of the view.
+            shape: Numbers of rows and columns.
+            center: Middle of the grid; the nearest point of the surface is used.
+            side: Length of the shorter side, in units of the mesh.
+            roll: Tilt of up to the left, in degrees, viewed against the direction of the normal.
+            device: Device of the view.
+            dtype: Data type of the view.
 
         Raises:
             ShapeError: ``shape`` is not two positive sizes.
-            ConfigError: numbers that are not finite, or a side out of range.
+            ConfigError: A number is not finite, or the side is out of range.
 
         Example:
             >>> surface.tangent((48, 64), center=(1, 0, 0), side=0.5).coords.shape
             torch.Size([1, 3072, 3])
         """
         if len(shape) != 2 or any(n < 1 for n in shape):
-            raise ShapeError(f"a patch of shape {tuple(shape)} was asked of a surface; expected 2 positive sizes")
+            raise ShapeError(f"the shape {tuple(shape)} does not suit a patch of a surface; expected 2 positive sizes")
         largest = 2 * math.sqrt(self.mesh.area)
         if len(center) != 3 or not all(math.isfinite(v) for v in (*center, roll)) or not 0 < side <= largest:
             raise ConfigError(
-                f"a patch of side {side:g} about {tuple(center)}, rolled by {roll:g} degrees; expected a point of "
+                f"a patch of side {side:g} around {tuple(center)}, rolled by {roll:g} degrees; expected a point of "
                 f"three finite numbers and a side above 0 and up to {largest:.4g}"
             )
         face, inside = self.mesh.nearest(torch.tensor([list(center)], dtype=torch.float64))
@@ -183,11 +184,11 @@ class Surface(AbstractDomain):
         return self._laid_out(at, step, (shape[0], shape[1]), device=device, dtype=dtype)
 
     def vertices(self, *, spacing: float = 0.0, dtype: torch.dtype = torch.float32) -> View:
-        """The vertices of the mesh, in its order, as scattered points.
+        """Vertices of the mesh, in its order, as scattered points.
 
         Args:
-            spacing: to which signals there are band-limited; 0 for not at all.
-            dtype: of the view.
+            spacing: Spacing to which signals there are band-limited; 0 for no band limit.
+            dtype: Data type of the view.
 
         Example:
             >>> Surface(torch.eye(3), torch.tensor([[0, 1, 2]])).vertices().shape
@@ -202,7 +203,7 @@ class Surface(AbstractDomain):
         return self.mesh.positions(*self.mesh.draw(count, generator=generator)).to(dtype)
 
     def lattice(self, resolution: int) -> PointLattice:
-        """About R² nodes, each as far from the others as can be, that count by the area nearest to them."""
+        """About R² nodes, spread as far from each other as possible and weighed by the area nearest to them."""
         if resolution not in self._lattices:
             spacing, count = self.spacing(resolution), max(4, resolution**2)
             points = self.mesh.positions(*self.mesh.even(4 * count))
@@ -217,18 +218,18 @@ class Surface(AbstractDomain):
         return math.sqrt(self.mesh.area) / resolution
 
     def shape(self, resolution: int) -> tuple[int, ...]:
-        # No finer than the resolution says, so that what is fine enough for it serves; but a chart has an inside.
+        # No finer than the resolution, so that items fine enough for it suffice; but a chart has an interior.
         n = max(_LEAST, math.floor(self.side / self.spacing(resolution) + 1e-6))
         return self.chart_count * n, n
 
     def patches(self, side: int, spacing: Float[Tensor, "B"], *, generator: torch.Generator) -> View:
-        """Patches about places drawn uniformly by area, turned by uniformly drawn angles.
+        """Patches around random points, uniform by area, with random rotations.
 
-        Weights are the areas about the samples, which lie closer together where the surface is curved like a ball and
-        farther apart where it is curved like a saddle.
+        Weights are the areas around the samples, which are closer together where the curvature is positive (as on a
+        ball) and farther apart where it is negative (as on a saddle).
 
         Raises:
-            ConfigError: a patch has more area than the surface.
+            ConfigError: A patch has more area than the surface.
 
         Example:
             >>> surface.patches(8, torch.tensor([0.1, 0.2]), generator=torch.Generator()).coords.shape
@@ -247,12 +248,12 @@ class Surface(AbstractDomain):
         return self._laid_out(at, spacing.double().cpu(), (side, side), device="cpu", dtype=spacing.dtype)
 
     def carry(self, values: Float[Tensor, "B C H W"], view: View) -> Float[Tensor, "B C *S"]:
-        """Signals on all charts, interpolated at any view: smooth means of the samples about a point, by area.
+        """Signals on all charts, interpolated at any view: smooth means of the samples around a point, by area.
 
-        They are smoothed a little: a wave of 8 samples keeps 90% of its height. Linear in the values.
+        They are slightly smoothed: a wave of 8 samples keeps 90% of its amplitude. Linear in the values.
 
         Raises:
-            ShapeError: the values are not (K n, n).
+            ShapeError: The values are not (K n, n).
 
         Example:
             >>> surface.carry(torch.zeros(2, 3, *surface.shape(16)), surface.vertices()).shape
@@ -279,32 +280,34 @@ class Surface(AbstractDomain):
         return SurfaceCarry(self._clouds[n], weights, samples=view.coords.shape[0], shape=view.shape)
 
     def vertex_spacing(self) -> float:
-        """Distance between the vertices about a point, on average over the surface: as of squares of as many."""
+        """Average distance between neighboring vertices: the side of squares of the same number and area."""
         areas = self.mesh.areas
         return math.sqrt(float((2 * areas.square()).sum() / areas.sum()))
 
     def observe(
         self, items: Sequence[Float[Tensor, "C V"] | AbstractSurfaceSignal], view: View
     ) -> Float[Tensor, "B C *S"]:
-        """Real signals seen from a view of the surface, anti-aliased by area to its spacing, kept within [−1, 1].
+        """Real signals resampled at a view of the surface, anti-aliased by area to its spacing and clipped to [−1, 1].
 
-        Signals are taken at many even points, and the values about a point are averaged with a kernel as wide as the
-        spacing, see ``PointCloud``; nothing is upsampled: of a finer view the spacing counts as the signal's own.
+        Signals are sampled at many even points, and the values around a point are averaged with a kernel as wide as the
+        spacing, see ``PointCloud``. Nothing is upsampled: in a finer view the signal's own spacing counts.
 
         Args:
-            items: values at the vertices, continued linearly over the triangles, or signals of their own kind.
-            view: any view of the surface; one for all items or one for each.
+            items: Values at the vertices, continued linearly over the triangles, or signals of another class.
+            view: View of the surface; one for all items or one for each.
 
         Example:
             >>> surface.observe([torch.zeros(3, len(surface.mesh.vertices))], surface.grid(surface.shape(32))).shape
             torch.Size([1, 3, 130, 13])
         """
-        own = [item.spacing if isinstance(item, AbstractSurfaceSignal) else self.vertex_spacing() for item in items]
-        asked = view.spacing.flatten(1).amax(dim=1).double().expand(len(items)).tolist()
-        # Alike, so that an item does not depend on the others of a batch.
-        finest = [max(a, b) for a, b in zip(asked, own, strict=True)]
+        item_spacings = [
+            item.spacing if isinstance(item, AbstractSurfaceSignal) else self.vertex_spacing() for item in items
+        ]
+        view_spacings = view.spacing.flatten(1).amax(dim=1).double().expand(len(items)).tolist()
+        # Grouped by octave, so that an item does not depend on the others of a batch.
+        finest = [max(a, b) for a, b in zip(view_spacings, item_spacings, strict=True)]
         kinds: dict[tuple[int, int], list[int]] = {}
-        for i, (s, o) in enumerate(zip(finest, own, strict=True)):
+        for i, (s, o) in enumerate(zip(finest, item_spacings, strict=True)):
             octave = math.floor(2 * math.log2(math.sqrt(self.mesh.area) / s) + 1e-3)
             kinds.setdefault((octave, max(0, math.floor(math.log2(s / o * 1.001)))), []).append(i)
         out: Tensor | None = None
@@ -317,9 +320,9 @@ class Surface(AbstractDomain):
             points = points if single else points.expand(len(rows), -1, -1)
             whole = self._wholes.get((view.shape[-1], view.coords.dtype, view.coords.device))
             known = single and whole is not None and whole.points is view.points
-            seen = cloud.seen(values, points, spacing=spacing, key=(view.shape, finest[rows[0]]) if known else None)
-            out = seen.new_empty(len(items), *seen.shape[1:]) if out is None else out
-            out[rows] = seen
+            observed = cloud.seen(values, points, spacing=spacing, key=(view.shape, finest[rows[0]]) if known else None)
+            out = observed.new_empty(len(items), *observed.shape[1:]) if out is None else out
+            out[rows] = observed
         assert out is not None, "no items to observe"
         return out.unflatten(-1, view.shape).clamp(-1, 1).float()
 
@@ -331,7 +334,7 @@ class Surface(AbstractDomain):
 
     @property
     def longest_period(self) -> float:
-        # Twice the longest side of the box around it, as for a box.
+        # Twice the longest side of the bounding box, as for a box.
         return self._longest_period
 
     def _chart_points(self, n: int) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
@@ -341,7 +344,7 @@ class Surface(AbstractDomain):
 
     @functools.cached_property
     def _shares(self) -> Float[Tensor, "N"]:
-        """Areas of the samples of charts of the base size: those of many even points, dealt out to the nearest."""
+        """Areas of the samples of charts of the base size, from many even points assigned to the nearest sample."""
         face, inside = self._chart_points(_BASE)
         cloud = PointCloud(self.mesh.positions(face, inside), normals=self.mesh.normals[face])
         face, inside = self.mesh.even(2 * len(cloud))
@@ -369,7 +372,7 @@ class Surface(AbstractDomain):
         self, shape: tuple[int, ...], points: Tensor, spacing: float | Tensor, *, weights: Tensor | None,
         device: torch.device | str, dtype: torch.dtype,
     ) -> View:  # fmt: skip
-        """A view of points in double precision, rounded once."""
+        """View of points in double precision, rounded once."""
         if not isinstance(spacing, Tensor):
             spacing = points.new_full((1, 1, 1), spacing)
         if float(spacing.min()) != 0:

@@ -1,4 +1,4 @@
-"""Coordinates to features, band-limited by the view."""
+"""Encodings of coordinates as features, band-limited by the view."""
 
 from inrgan.encodings.base import AbstractEncoding, DirectionalEncoding, JoinedEncoding
 from inrgan.encodings.fourier import FourierEncoding, PeriodEncoding, SineEncoding, plane_waves

@@ -1,4 +1,4 @@
-"""Encodings of coordinates, and encodings made of others."""
+"""Base class of encodings, and encodings that combine or wrap others."""
 
 import abc
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from inrgan.views import View, directions
 
 
 class AbstractEncoding(nn.Module, abc.ABC):
-    """Coordinates to features that a small network can use, band-limited to the view's spacing.
+    """Encoding of coordinates as features for a small network, band-limited to the view's spacing.
 
     Features have a second moment of 1 where nothing is faded out. An encoding holds no state of a sample.
     """
 
     size: int
-    """F, the number of features."""
+    """Number of features, F."""
 
     @abc.abstractmethod
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
@@ -27,13 +27,13 @@ class AbstractEncoding(nn.Module, abc.ABC):
 
 
 class JoinedEncoding(AbstractEncoding):
-    """The features of several encodings side by side.
+    """Concatenated features of several encodings.
 
     Args:
-        encodings: one or more.
+        encodings: One or more encodings.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: The list is empty.
 
     Example:
         >>> JoinedEncoding([SphericalHarmonics(2), SphericalHarmonics(1)])(Sphere().grid((4, 8))).shape
@@ -52,12 +52,12 @@ class JoinedEncoding(AbstractEncoding):
 
 
 class DirectionalEncoding(AbstractEncoding):
-    """Another encoding, of the direction of each point alone: points are brought to unit length first.
+    """Encoding of the direction of each point: points are normalized to unit length first.
 
-    What is made of it is then a function on the sphere, whose gradients in space are tangential.
+    A network on these features is a function on the sphere, whose spatial gradients are tangential.
 
     Args:
-        encoding: of the unit vectors.
+        encoding: Encoding of the unit vectors.
 
     Example:
         >>> encoding = DirectionalEncoding(FourierEncoding(3, longest_period=6.3, spacing=0.1, octaves=0, oblique=8))

@@ -16,29 +16,29 @@ _SQRT2 = math.sqrt(2.0)
 
 
 class FourierEncoding(AbstractEncoding):
-    """sin and cos of 2π f·x, for the lowest octaves along the axes and for oblique frequencies drawn at random.
+    """sin and cos of 2π f·x, for low octaves along the axes and random oblique frequencies.
 
-    The band starts at the longest period and stops at 3/4 of the Nyquist frequency of ``spacing``, so that
-    every frequency is whole at the resolution it was built for and finer views add none that were never
-    trained. Oblique frequencies have log-uniform lengths in the band and uniform directions; in one dimension
-    they are log-uniform. The octaves tell where in the domain a point is. Detail is left to the oblique ones:
-    octaves all the way up are multiples of one another, and what a network makes of them repeats along the
-    axes, which shows as a grid. (Tancik et al. 2020, eq. 5; log basis as in NeRF, Mildenhall et al. 2020, eq. 4.)
+    The band starts at the longest period and stops at 3/4 of the Nyquist frequency of ``spacing``. Every frequency
+    is therefore unfaded at the resolution that the encoding was built for, and finer views add no untrained ones.
+    Oblique frequencies have log-uniform lengths in the band and uniform directions; in one dimension they are
+    log-uniform. The octaves encode the position in the domain, and the oblique frequencies the detail: with octaves up
+    to the highest frequency, all multiples of one another, a network's output repeats along the axes and shows a grid.
+    (Tancik et al. 2020, eq. 5; log basis as in NeRF, Mildenhall et al. 2020, eq. 4.)
 
     Args:
-        dim: D.
-        longest_period: of the slowest octave, in coordinate units.
-        spacing: distance between samples at the finest resolution that will be trained.
-        octaves: how many along each axis, at most; fewer where the band ends.
-        oblique: how many random frequencies.
-        decay: amplitudes fall as frequency to the power of minus this, the second moment of all features
-            together staying 1. A field that starts out smooth has less noise to unlearn.
-        seed: of the random frequencies; they are part of the architecture, and saved with it.
-        isotropic: fade a wave by its whole frequency, where a spacing has no axes, as on a sphere; otherwise each
-            axis by its component.
+        dim: Number of coordinates, D.
+        longest_period: Period of the slowest octave, in coordinate units.
+        spacing: Distance between samples at the finest resolution that will be trained.
+        octaves: Largest number of octaves along each axis; fewer where the band ends.
+        oblique: Number of random frequencies.
+        decay: Exponent of the amplitudes, which fall as frequency^−decay with the second moment of all features
+            together at 1. A field that starts out smooth has less noise to unlearn.
+        seed: Seed of the random frequencies, which are part of the architecture and saved with it.
+        isotropic: Fade each wave by the norm of its frequency, for spacings without axes, as on a sphere. Otherwise
+            each axis fades it by its component.
 
     Raises:
-        ConfigError: a spacing that cannot carry the longest period, or no frequencies at all.
+        ConfigError: The spacing cannot represent the longest period, or there are no frequencies.
 
     Example:
         >>> enc = FourierEncoding(2, longest_period=4.0, spacing=2 / 32, octaves=3, oblique=8)
@@ -65,12 +65,12 @@ class FourierEncoding(AbstractEncoding):
         lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
         if not highest >= lowest:
             raise ConfigError(
-                f"samples {spacing:g} apart cannot carry a wave of period {longest_period:g}; "
+                f"samples {spacing:g} apart cannot represent a wave of period {longest_period:g}; "
                 "expected a finer spacing or a larger domain"
             )
         if octaves < 0 or oblique < 0 or octaves + oblique < 1:
             raise ConfigError(
-                f"{octaves} octaves and {oblique} oblique frequencies; expected 0 or more of each, and one"
+                f"{octaves} octaves and {oblique} oblique frequencies; expected 0 or more of each, and one in total"
             )
         octaves = min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1)
         rows = [
@@ -92,12 +92,12 @@ class FourierEncoding(AbstractEncoding):
 
 @dataclass(frozen=True)
 class Carried:
-    """How plane waves move along one axis.
+    """Motion of plane waves along one axis.
 
     Attributes:
-        axis: coordinate along which they move.
-        turns: that each wave has gone at the positions along the axis of a product view, or at every point.
-        passes: how much of each wave is left there: what moves too fast for the sampling is gone.
+        axis: Coordinate along which the waves move.
+        turns: Turns of each wave at the positions along the axis of a product view, or at every point.
+        passes: Fraction of each wave that remains there; motion too fast for the sampling is faded out.
     """
 
     axis: int
@@ -114,22 +114,21 @@ def plane_waves(
     carried: Carried | None = None,
     finest: float = 0.0,
 ) -> Float[Tensor, "#B N F"]:
-    """Sin, then cos, of 2π f·x at every point of a view, each as far as the view's spacing carries it.
+    """Sin, then cos, of 2π f·x at every point of a view, faded as the view's spacing requires.
 
-    An axis is band-limited by its own spacing; a wave passes when every axis carries its component.
+    An axis is band-limited by its own spacing; a wave remains where every axis can represent its component.
 
-    On a product grid the waves are put together from one short table per axis by the addition theorem, with fading
-    and amplitudes in the tables: two passes over the result. Scattered points go through the same arithmetic, so
-    that both ways agree to rounding. Phases are reduced to one turn before sin is taken, which keeps high
-    frequencies accurate.
+    On a product grid the waves are assembled from one short table per axis by the addition theorem, with fading and
+    amplitudes in the tables: two passes over the result. Scattered points use the same arithmetic, so that both ways
+    agree to rounding. Phases are reduced to one turn before the sine is taken, which keeps high frequencies accurate.
 
     Args:
-        view: where.
-        frequencies: in turns per coordinate unit; the same for all samples, or each sample's own.
-        amplitude: factor on each wave.
-        isotropic: fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
-        carried: how the waves move along one of the axes.
-        finest: a view that is sampled more finely fades waves as one of this spacing does.
+        view: View to encode.
+        frequencies: Frequencies in turns per coordinate unit; shared by all samples, or one set per sample.
+        amplitude: Amplitude of each wave.
+        isotropic: Fade by the whole frequency and the largest spacing of a point, instead of axis by axis.
+        carried: Motion of the waves along one of the axes.
+        finest: Smallest spacing that decides the fading; views with a finer spacing are faded as at this one.
 
     Example:
         >>> plane_waves(Box(1).grid((8,)), torch.ones(3, 1)).shape
@@ -148,7 +147,7 @@ def plane_waves(
         phase = 2 * math.pi * (turns - turns.detach().round())
         s, c = torch.sin(phase), torch.cos(phase)
         if isotropic and d == 0:
-            assert view.axes is None or view.spacing.shape[1] == 1, "a spacing that varies along axes has axes"
+            assert view.axes is None or view.spacing.shape[1] == 1, "a spacing that varies requires a product view"
             passes = fade(view.spacing.amax(dim=-1, keepdim=True).clamp(min=finest) * f_BKD.norm(dim=-1)[:, None])
             s, c = s * passes, c * passes
         elif not isotropic:
@@ -162,7 +161,7 @@ def plane_waves(
             s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
         if waves is None or turned is None:
             waves, turned = torch.cat([s, c], dim=-1), torch.cat([c, -s], dim=-1)
-        else:  # (sin, cos) of a sum, and the same a quarter turn on, which only further axes need
+        else:  # (sin, cos) of a sum, and the same a quarter turn later, which only further axes need
             ss, cc = torch.cat([s, s], dim=-1), torch.cat([c, c], dim=-1)
             before = waves
             waves = torch.addcmul(waves * cc, turned, ss)
@@ -172,25 +171,25 @@ def plane_waves(
 
 
 def _along(table: Float[Tensor, "B M K"], d: int, *, rank: int) -> Tensor:
-    """Put the table of coordinate d on its own array axis, counted from the end."""
+    """Move the table of coordinate d to its array axis, counted from the end."""
     return table.reshape(table.shape[0], *(table.shape[1] if a == rank - 1 - d else 1 for a in range(rank)), -1)
 
 
 class SineEncoding(AbstractEncoding):
-    """sin(2π f·x + φ) with frequencies evenly from −``highest`` to ``highest`` and phases at random, band-limited.
+    """sin(2π f·x + φ) with uniform frequencies from −``highest`` to ``highest`` and random phases, band-limited.
 
     With ω₀ radians per unit of [−1, 1] the highest frequency of a SIREN's first layer is ω₀/2π periods per unit
-    (Sitzmann et al. 2020, sec. 3.2: weights even in ±1/inputs, times ω₀). What lies beyond, later layers have to
-    make as overtones.
+    (Sitzmann et al. 2020, sec. 3.2: weights uniform in ±1/inputs, times ω₀). Later layers produce higher frequencies
+    as overtones.
 
     Args:
-        dim: D.
-        highest: periods per coordinate unit.
-        count: features.
-        seed: of frequencies and phases.
+        dim: Number of coordinates, D.
+        highest: Highest frequency, in periods per coordinate unit.
+        count: Number of features.
+        seed: Seed of frequencies and phases.
 
     Raises:
-        ConfigError: a number that is not positive.
+        ConfigError: A number is not positive.
 
     Example:
         >>> SineEncoding(1, highest=30 / (2 * 3.14), count=64)(Box(1).grid((5,))).shape
@@ -218,25 +217,25 @@ class SineEncoding(AbstractEncoding):
 class PeriodEncoding(AbstractEncoding):
     """sin and cos of 2π f t for frequencies from the longest period up to a share of the Nyquist frequency.
 
-    There are ``per_octave`` in every octave as long as neighbours lie less than ``widest`` apart, and from there on
-    one every ``widest``: amplitudes that vary along the axis at that rate can then make anything in the band of
-    them. Every frequency is moved within its own share of the band by a chance that is drawn once, since waves that
-    are multiples of one another have a common period, which the ear and the critic notice.
+    There are ``per_octave`` frequencies per octave while neighbors are less than ``widest`` apart, and one per
+    ``widest`` above: amplitudes that vary along the axis at that rate can then produce any signal in the band. Every
+    frequency has a fixed random offset within its share of the band, since waves that are multiples of one another have
+    an audible common period, which the critic notices as well.
 
-    Waves above 3/4 of the Nyquist frequency are faint at ``spacing`` already, as they are in reals that are filtered
-    to it. They stay as faint in finer views, whose sampling could carry them whole: nothing was trained there.
+    Waves above 3/4 of the Nyquist frequency are faint at ``spacing`` already, as in reals that are filtered to it.
+    They stay as faint in finer views, which could represent them fully, because no such view was trained.
 
     Args:
-        longest_period: in coordinate units.
-        spacing: distance between samples at the finest resolution that will be trained.
-        per_octave: frequencies in an octave.
-        widest: largest distance between neighbours, in periods per coordinate unit; no limit where None.
-        decay: amplitudes fall as frequency to the power of minus this, the second moment of all features together
-            staying 1.
-        seed: of the frequencies; they are part of the architecture, and saved with it.
+        longest_period: Longest period, in coordinate units.
+        spacing: Distance between samples at the finest resolution that will be trained.
+        per_octave: Number of frequencies per octave.
+        widest: Largest distance between neighboring frequencies, in periods per coordinate unit; None for no limit.
+        decay: Exponent of the amplitudes, which fall as frequency^−decay with the second moment of all features
+            together at 1.
+        seed: Seed of the frequencies, which are part of the architecture and saved with it.
 
     Raises:
-        ConfigError: a number that makes no sense, or a spacing that cannot carry the longest period.
+        ConfigError: A number is out of range, or the spacing cannot represent the longest period.
 
     Example:
         >>> PeriodEncoding(longest_period=2.0, spacing=1 / 1000, per_octave=4)(Box(1).grid((5,))).shape
@@ -290,12 +289,12 @@ class PeriodEncoding(AbstractEncoding):
     def tuned(
         self, view: View, *, shift: Float[Tensor, "B K"], phase: Float[Tensor, "B K 2"]
     ) -> Float[Tensor, "B N F"]:
-        """The waves at each sample's own frequencies and phases.
+        """Waves with each sample's frequencies and phases.
 
         Args:
-            view: where.
-            shift: of the frequencies, bounded by tanh to ``bend`` times half of a wave's share of the band.
-            phase: cosine and sine of what is added to 2π f t.
+            view: View to encode.
+            shift: Shift of the frequencies, bounded by tanh to ``bend`` times half of a wave's share of the band.
+            phase: Cosine and sine of the phase added to 2π f t.
 
         Example:
             >>> enc = PeriodEncoding(longest_period=2.0, spacing=1 / 1000, bend=1.0)
@@ -308,10 +307,10 @@ class PeriodEncoding(AbstractEncoding):
         return torch.cat([s * cosine + c * sine, c * cosine - s * sine], dim=-1)
 
     def bands(self, count: int) -> Float[Tensor, "count F"]:
-        """Shares of the features in bands from the lowest waves to the highest, for levels that go by frequency.
+        """Weights of the features in bands from the lowest waves to the highest, for per-band levels.
 
-        Level j is whole at the j-th of ``count`` places spread evenly over the waves, and a straight line falls to none
-        at its neighbours'. The squares of a feature's shares add up to 1.
+        The weight of band j is 1 at the j-th of ``count`` positions spread evenly over the waves, and falls linearly to
+        0 at the neighboring positions. The squares of a feature's weights are then scaled to add up to 1.
 
         Example:
             >>> PeriodEncoding(longest_period=2.0, spacing=1 / 1000).bands(8).shape

@@ -1,4 +1,4 @@
-"""Real spherical harmonics, as polynomials of the direction."""
+"""Real spherical harmonics, computed as polynomials of the direction."""
 
 import math
 
@@ -16,19 +16,19 @@ class SphericalHarmonics(AbstractEncoding):
     """The (L + 1)² real spherical harmonics up to degree L of a point's direction.
 
     They are orthonormal over the sphere times √(4π), so that the mean of their squares is 1 (at every single point,
-    over the orders of a degree: Unsöld's theorem). They are computed as polynomials in x, y and z, which are
-    smooth at the poles; longitude, which is not, is never computed. Degree l fades as a wave of l/2π turns a
-    radian; all orders of a degree alike, so that turning the sphere changes the power of no degree.
+    over the orders of a degree: Unsöld's theorem). They are computed as polynomials in x, y and z, which are smooth at
+    the poles; the longitude, which is not, is never computed. Degree l fades as a wave of l/2π turns per radian. All
+    orders of a degree fade alike, so that a rotation of the sphere changes the power of no degree.
     Feature l² + l + m has degree l and order m, with sin |m|λ for m < 0. No Condon-Shortley sign.
 
     Args:
-        degree: L, at most; degrees that ``spacing`` cannot carry whole are left out.
-        spacing: distance between samples at the finest resolution that will be trained, in radians; 0 for any.
-        decay: amplitudes of degree l fall as max(l, 1) to the power of minus this, the second moment of all features
-            together staying 1.
+        degree: Highest degree, L; degrees that ``spacing`` cannot represent fully are left out.
+        spacing: Distance between samples at the finest resolution that will be trained, in radians; 0 for no limit.
+        decay: Exponent of the amplitudes, which fall as max(l, 1)^−decay for degree l with the second moment of all
+            features together at 1.
 
     Raises:
-        ConfigError: a negative degree, or one above 64.
+        ConfigError: The degree is negative or above 64.
 
     Example:
         >>> SphericalHarmonics(8)(Sphere().grid((4, 8))).shape

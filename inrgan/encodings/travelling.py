@@ -1,4 +1,4 @@
-"""Plane waves that move along one axis, and the paths that move them."""
+"""Plane waves that move along one axis, and the paths that displace them."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from inrgan.views import View
 
 _CONSTANTS = 8
 _OCTAVES = 0.75
-"""By how much a sample's own frequency may lie above or below the shared one."""
+"""Largest difference between a sample's frequency and the shared one, in octaves."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Path:
     """Values of a sample's paths along the axis of a view.
 
     Attributes:
-        values: at the positions along the axis of a product view, or at every point.
-        slopes: their derivatives along the axis.
-        spacing: the view's, along the axis.
+        values: Values at the positions along the axis of a product view, or at every point.
+        slopes: Derivatives along the axis.
+        spacing: Spacing of the view along the axis.
     """
 
     values: Float[Tensor, "B M P"]
@@ -36,28 +36,28 @@ class Path:
 
 @final
 class AxisPaths(nn.Module):
-    """Smooth functions of one coordinate, each sample's own: a drift, and slow waves whose periods it chooses.
+    """Smooth per-sample functions of one coordinate: a drift, and slow waves with per-sample frequencies.
 
-    p(t) = G·(v u + Σₖ Aₖ (a sin 2πfₖt + b cos 2πfₖt)) + c. u is t measured from the middle of the domain; drift v,
-    phases and shares of the waves (a, b) and frequencies fₖ come from the latent, up to 3/4 of an octave to either side
-    of octaves that begin with a period of eight domains. Aₖ falls as 1/f, as the spectrum of a thing does that moves
-    at a velocity of no preferred frequency. The drift has no period, and the periods have no common one: nothing comes
-    back by construction. (Acyclic motion by predicted waves: Skorokhodov et al. 2022, "StyleGAN-V", with periods from
-    16 to 1024 frames.) Waves fade that the spacing along the axis, or training's where
-    it is the coarser, does not carry.
+    p(t) = G·(v u + Σₖ Aₖ (a sin 2πfₖt + b cos 2πfₖt)) + c. u is t measured from the middle of the domain. The latent
+    decides the drift v, the phases and amplitudes of the waves (a, b) and the frequencies fₖ, which deviate up to 3/4
+    of an octave from octaves whose longest period is eight domains. Aₖ falls as 1/f, the spectrum of a position whose
+    velocity has no preferred frequency. The drift has no period and the waves have no common one, so no motion repeats
+    by construction. (Acyclic motion by predicted waves: Skorokhodov et al. 2022, "StyleGAN-V", with periods from 16 to
+    1024 frames.) Waves that the spacing along the axis cannot represent are faded; a view finer than the training's
+    fades as the training's does.
 
     Args:
-        axis: the coordinate.
-        start: where the domain begins along it.
-        length: of the domain along it.
-        spacing: between samples along it at the finest resolution that will be trained.
-        count: P, paths.
-        octaves: of waves.
-        gains: whether a backbone lets the paths scale its layers' outputs, beside shifting them.
-        part: of the latent that the paths are made of beside the main one.
+        axis: Coordinate of the paths.
+        start: Start of the domain along the axis.
+        length: Length of the domain along the axis.
+        spacing: Distance between samples along the axis at the finest resolution that will be trained.
+        count: Number of paths, P.
+        octaves: Number of octaves of the waves.
+        gains: Whether the paths also scale a backbone's layer outputs, in addition to shifting them.
+        part: Part of the latent that decides the paths, in addition to the main part.
 
     Raises:
-        ConfigError: a number that is not positive.
+        ConfigError: A number is not positive.
 
     Example:
         >>> paths = AxisPaths(2, start=0.0, length=2.0, spacing=0.125, count=6)
@@ -84,12 +84,12 @@ class AxisPaths(nn.Module):
 
     @property
     def inputs(self) -> int:
-        """Entries of the basis that a path is a mixture of."""
+        """Size of the basis that a path is a mixture of."""
         return 1 + 2 * len(self.base)
 
     @property
     def constants(self) -> int:
-        """Inputs of the layer that chooses the frequencies, all of them 1."""
+        """Number of inputs of the layer that sets the frequencies, all of them 1."""
         return _CONSTANTS
 
     def forward(
@@ -98,12 +98,12 @@ class AxisPaths(nn.Module):
         rates: tuple[Float[Tensor, "B K _"], Float[Tensor, "B K"]],
         mixture: tuple[Float[Tensor, "B P I"], Float[Tensor, "B P"]],
     ) -> Path:
-        """The paths of every sample along the axis of a view.
+        """Paths of every sample along the axis of a view.
 
         Args:
-            view: from where.
-            rates: weight and bias of the layer that chooses the frequencies.
-            mixture: weight and bias of the layer that mixes the basis.
+            view: View at which the paths are evaluated.
+            rates: Weight and bias of the layer that sets the frequencies.
+            mixture: Weight and bias of the layer that mixes the basis.
         """
         if view.axes is not None:
             t_BM, spacing = view.axes[self.axis], view.axis_spacing[self.axis]
@@ -126,28 +126,27 @@ class AxisPaths(nn.Module):
 
 
 class TravellingEncoding(AbstractEncoding):
-    """Plane waves over all axes but one, carried along by where paths have got to on that one.
+    """Plane waves over all axes but one, displaced along that one by paths.
 
-    sin and cos of 2π f·(x + d(t)): waves are dealt out to groups, and every group has a displacement d of its own, a
-    path of the sample. The first group stands still. A wave's frequency along t is f·d′(t), and it fades as far as the
-    spacing along t, or that of training where it is the coarser, does not carry it: what moves too fast is blurred,
-    and rates beyond the training's show the same. Phases that are paths instead of sums of fixed periods never make a
-    motion come back by itself. (Yu et al. 2022, "DIGAN", add a function of time to what the first layer is given;
-    a displacement keeps what moves as it is.)
+    sin and cos of 2π f·(x + d(t)): the waves are divided into groups, and every group has a displacement d, a path of
+    the sample. The first group is static. A wave's frequency along t is f·d′(t). Waves that the spacing along t cannot
+    represent are faded, so that fast motion is blurred; views finer along t than the training's fade as the training's
+    do. Since phases are paths instead of sums of fixed periods, motion never repeats by itself. (Yu et al. 2022,
+    "DIGAN", add a function of time to the input of the first layer; a displacement preserves what moves.)
 
     Args:
-        dim: D, all axes.
-        axis: along which the waves travel.
-        longest_period: of the slowest octave over the others.
-        spacing: distance between samples over the others at the finest resolution that will be trained.
-        axis_spacing: the same along the axis.
-        groups: how many, the still one among them.
-        octaves: as for ``FourierEncoding``.
-        oblique: as for ``FourierEncoding``.
-        seed: of the frequencies.
+        dim: Number of all axes, D.
+        axis: Axis along which the waves travel.
+        longest_period: Period of the slowest octave over the other axes.
+        spacing: Distance between samples along the other axes at the finest resolution that will be trained.
+        axis_spacing: The same distance along the axis.
+        groups: Number of groups, including the static one.
+        octaves: Largest number of octaves, as for ``FourierEncoding``.
+        oblique: Number of random frequencies, as for ``FourierEncoding``.
+        seed: Seed of the frequencies.
 
     Raises:
-        ConfigError: as for ``FourierEncoding``; or fewer than 2 axes or 1 group.
+        ConfigError: As for ``FourierEncoding``; or there are fewer than 2 axes or 1 group.
 
     Example:
         >>> enc = TravellingEncoding(3, axis=2, longest_period=4, spacing=0.1, axis_spacing=0.1, groups=3, oblique=8)
@@ -174,7 +173,9 @@ class TravellingEncoding(AbstractEncoding):
     ):
         super().__init__()
         if dim < 2 or not 0 <= axis < dim or groups < 1:
-            raise ConfigError(f"waves in {groups} groups along axis {axis} of {dim}; expected 1 or more and 2 axes")
+            raise ConfigError(
+                f"waves in {groups} groups along axis {axis} of {dim}; expected 1 or more, and 2 or more axes"
+            )
         flat = FourierEncoding(
             dim - 1, longest_period=longest_period, spacing=spacing, octaves=octaves, oblique=oblique, seed=seed
         )
@@ -189,7 +190,7 @@ class TravellingEncoding(AbstractEncoding):
         self._groups = groups
 
     def forward(self, view: View, path: Path | None = None) -> Float[Tensor, "#B N F"]:
-        """Encode every point of a view; with a path, whose first ``paths`` values displace the groups."""
+        """Encode every point of a view. The first ``paths`` values of a given path displace the groups."""
         carried = None if path is None or self.paths == 0 else self._carried(view, path)
         return plane_waves(view, self.frequencies, amplitude=self.amplitude, carried=carried)
 
@@ -201,7 +202,7 @@ class TravellingEncoding(AbstractEncoding):
         return Carried(self.axis, turns.to(view.spacing.dtype), passes.to(view.spacing.dtype))
 
     def _along(self, f_KE: Tensor, x_BMP: Tensor) -> Tensor:
-        """f·d of every wave, where its group is."""
+        """f·d of every wave, by its group."""
         moved = x_BMP.unflatten(-1, (self._groups - 1, f_KE.shape[1]))
         moved = torch.cat([torch.zeros_like(moved[..., :1, :]), moved], dim=-2)
         return (moved[..., self.group, :] * f_KE).sum(dim=-1)

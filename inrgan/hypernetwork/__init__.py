@@ -1,4 +1,4 @@
-"""From latents to weights."""
+"""Networks from latents to weights."""
 
 from inrgan.hypernetwork.mapping import MappingNetwork
 from inrgan.hypernetwork.modulation import (

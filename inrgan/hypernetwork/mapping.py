@@ -1,4 +1,4 @@
-"""The mapping network: from latents to mapped latents."""
+"""Mapping network: from latents z to mapped latents w."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from inrgan.layers import EqualizedLinear, leaky_relu, rms_normalize
 
 
 class MappingNetwork(nn.Module):
-    """z, and a label where there is one, to w.
+    """Map from z, and a label where there is one, to w.
 
     The mean of w over training is tracked for truncation. (Karras et al. 2019, sec. 2 and appendix B.)
 
     Args:
-        z_dim: Z.
-        w_dim: W.
-        depth: layers.
-        classes: number of labels; 0 for none.
-        rate: learning rate relative to the rest of the generator.
-        parts: name, and entries of z and of w, of further parts that are mapped apart: the last ones of each, in order.
-            Labels go to the main part.
+        z_dim: Size of z, Z.
+        w_dim: Size of w, W.
+        depth: Number of layers.
+        classes: Number of labels; 0 for none.
+        rate: Learning rate relative to the rest of the generator.
+        parts: Name and sizes in z and in w of further parts that are mapped separately: the last entries of each, in
+            order. Labels are inputs of the main part.
 
     Example:
         >>> MappingNetwork(z_dim=8, w_dim=16, depth=2)(torch.zeros(3, 8)).shape
@@ -72,5 +72,5 @@ class MappingNetwork(nn.Module):
         self.w_mean.copy_(moved if valid is None else torch.where(valid, moved, self.w_mean))
 
     def truncate(self, w: Float[Tensor, "B W"], truncation: float) -> Float[Tensor, "B W"]:
-        """Pull w towards its mean: 1 leaves it, 0 gives the mean."""
+        """Pull w toward its mean: 1 leaves it unchanged, 0 gives the mean."""
         return w if truncation == 1 else self.w_mean + truncation * (w - self.w_mean)

@@ -15,10 +15,10 @@ from inrgan.layers import EqualizedLinear
 
 
 class AbstractHypernetwork(nn.Module, abc.ABC):
-    """w to the weights of every layer of a backbone."""
+    """Network from w to the weights of every layer of a backbone."""
 
     shared: nn.ParameterDict
-    """The weights that all samples are modulations of, at scale 1, by layer name."""
+    """Shared weights that each sample modulates, at scale 1, by layer name."""
 
     @abc.abstractmethod
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
@@ -26,23 +26,23 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def set_base(self, weights: Weights) -> None:
-        """Take other weights for those that all samples are modulations of: what comes of w = 0, in a new network.
+        """Replace the shared weights, which a new network gives for w = 0.
 
         Args:
-            weights: of one function.
+            weights: Weights of one function.
         """
 
     @torch.no_grad()
     def rescale(self, factors: Sequence[tuple[float, float]]) -> None:
-        """Make modulations larger or smaller.
+        """Scale the modulations.
 
         Args:
-            factors: for each layer, of the modulation of its weight and of that of its bias.
+            factors: Factors of each layer, on the modulation of its weight and on that of its bias.
         """
         heads, starts = {"": self.head, **self.part_heads}, dict.fromkeys(self._names, 0)
         for kind, sizes, (of_weight, of_bias) in zip(self._kinds, self._sizes, factors, strict=True):
             for piece, count in enumerate(sizes):
-                # The last piece is the bias's; the others are multiplied with each other, where there are several.
+                # The last piece is that of the bias; several others are multiplied with each other.
                 factor = of_bias if piece == len(sizes) - 1 else of_weight ** (1 / (len(sizes) - 1))
                 rows = slice(starts[kind], starts[kind] + count)
                 heads[kind].weight[rows] *= factor
@@ -51,17 +51,17 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
     def _make_heads(
         self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int, parts: Mapping[str, int]
     ) -> None:
-        """One linear layer for all that depends on the main part of w, and one for what depends on each other part.
+        """Make one linear layer for all that depends on the main part of w alone, and one for each other part.
 
-        ``sizes`` are the numbers that each layer of the backbone asks for, in pieces; the parts are the last entries
-        of w, in their order.
+        ``sizes`` has the sizes of the pieces that each layer of the backbone needs. The parts are the last entries of
+        w, in their order.
         """
         self._ends = [w_dim - sum(parts.values())]
         for width in parts.values():
             self._ends.append(self._ends[-1] + width)
         self._names = ("", *parts)
         self._kinds, self._sizes = [s.part for s in specs], [list(own) for own in sizes]
-        assert set(self._kinds) <= set(self._names), "a layer asks for a part of the latent that there is not"
+        assert set(self._kinds) <= set(self._names), "a layer names an unknown part of the latent"
         main = self._ends[0]
         self.head = EqualizedLinear(main, self._total(""))
         self.part_heads = nn.ModuleDict(
@@ -72,7 +72,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         return sum(sum(own) for kind, own in zip(self._kinds, self._sizes, strict=True) if kind == part)
 
     def _pieces(self, w: Float[Tensor, "B W"]) -> Iterator[Tensor]:
-        """The pieces of all layers, in order."""
+        """Pieces of all layers, in order."""
         main = w[:, : self._ends[0]]
         done = {"": self.head(main)}
         for name, start, stop in zip(self._names[1:], self._ends[:-1], self._ends[1:], strict=True):
@@ -91,10 +91,10 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
 
 
 def demodulate(weight: Float[Tensor, "B O I"]) -> Float[Tensor, "B O I"]:
-    """Scale every row to unit length, so that a layer keeps the scale of what it is given.
+    """Scale every row to unit length, so that a layer preserves the scale of its input.
 
-    The output magnitude of a generated layer is otherwise proportional to that of the latent, and grows from
-    layer to layer. (Karras et al. 2020, eq. 3.)
+    Without this the output magnitude of a generated layer is proportional to that of the latent, and grows from layer
+    to layer. (Karras et al. 2020, eq. 3.)
 
     Example:
         >>> demodulate(torch.ones(1, 2, 4))[0, 0].norm().item()
@@ -105,13 +105,13 @@ def demodulate(weight: Float[Tensor, "B O I"]) -> Float[Tensor, "B O I"]:
 
 @torch.no_grad()
 def put(shared: nn.ParameterDict, specs: Sequence[LayerSpec], weights: Weights) -> None:
-    """Put the weights of one function into a template, at scale 1."""
+    """Copy the weights of one function to a template, at scale 1."""
     for spec, layer in zip(specs, weights, strict=True):
         shared[spec.name].copy_(layer.weight[0] * math.sqrt(spec.inputs))
 
 
 def template(specs: Sequence[LayerSpec]) -> nn.ParameterDict:
-    """The weights that all samples share, at scale 1, by layer name."""
+    """Weights that all samples share, at scale 1, by layer name."""
     return nn.ParameterDict({s.name: nn.Parameter(torch.randn(s.outputs, s.inputs)) for s in specs})
 
 
@@ -121,20 +121,20 @@ Modulation = Literal["linear", "plain", "tanh", "sigmoid"]
 class FactorizedHypernetwork(AbstractHypernetwork):
     """W ⊙ m(A·B/√r) with a shared W and per-sample A (outputs × r), B (r × inputs); rows to unit length.
 
-    Factorized multiplicative modulation, FMM (Skorokhodov et al. 2021, eq. 4). With demodulation a stack of
-    such layers keeps its scale at initialisation; without, it grows exponentially.
+    Factorized multiplicative modulation, FMM (Skorokhodov et al. 2021, eq. 4). With demodulation a stack of such layers
+    preserves its scale at initialization; without, the scale grows exponentially.
 
     Args:
-        specs: the backbone's layers.
-        w_dim: W.
-        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
-            main one.
-        rank: r.
-        modulation: ``linear`` is m(x) = 1 + x, ``plain`` is x, ``tanh`` is 1 + tanh x, ``sigmoid`` is 2σ(x).
-        demodulated: rows to unit length; off only to study what happens then.
+        specs: The backbone's layers.
+        w_dim: Size of w, W.
+        parts: Width of each further part of w, its last entries, by name. A layer with a part depends on it and on the
+            main part.
+        rank: Rank of the modulation, r.
+        modulation: Function m: ``linear`` is 1 + x, ``plain`` is x, ``tanh`` is 1 + tanh x, ``sigmoid`` is 2σ(x).
+        demodulated: Scale rows to unit length; False only to study the effect.
 
     Raises:
-        ConfigError: the rank is below 1 or the modulation unknown.
+        ConfigError: The rank is below 1 or the modulation unknown.
     """
 
     def __init__(
@@ -191,13 +191,13 @@ def _modulate(x: Tensor, kind: Modulation) -> Tensor:
 class StyleHypernetwork(AbstractHypernetwork):
     """W · diag(s) with a shared W and per-sample s, rows to unit length (Karras et al. 2020, eq. 1 and 3).
 
-    The cheapest of the three: as many numbers per sample as there are channels.
+    The cheapest of the three: one number per sample and channel.
 
     Args:
-        specs: the backbone's layers.
-        w_dim: W.
-        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
-            main one.
+        specs: The backbone's layers.
+        w_dim: Size of w, W.
+        parts: Width of each further part of w, its last entries, by name. A layer with a part depends on it and on the
+            main part.
     """
 
     def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int, parts: Mapping[str, int] | None = None):
@@ -226,17 +226,17 @@ _LIMIT = 500_000_000
 
 
 class FullHypernetwork(AbstractHypernetwork):
-    """θ = θ₀ + H·w, with rows to unit length.
+    """θ = θ₀ + H·w, with rows of unit length.
 
-    The most general map, and the one whose size forbids it for wide backbones: H has (number of weights) × W
-    entries, 2 billion for the network of the INR-GAN paper. Learning θ₀ apart follows Ortiz et al. 2024
-    ("Magnitude invariant parametrizations", eq. 8).
+    The most general map. Its size rules it out for wide backbones: H has (number of weights) × W entries, 2 billion for
+    the network of the INR-GAN paper. Learning θ₀ separately follows Ortiz et al. 2024 ("Magnitude invariant
+    parametrizations", eq. 8).
 
     Args:
-        specs: the backbone's layers.
-        w_dim: W.
-        parts: width of each further part of w, its last entries, by name; what a layer with a part sees beside the
-            main one.
+        specs: The backbone's layers.
+        w_dim: Size of w, W.
+        parts: Width of each further part of w, its last entries, by name. A layer with a part depends on it and on the
+            main part.
 
     Raises:
         ConfigError: H would have more than 500 million entries.

@@ -1,4 +1,4 @@
-"""Backbones: networks over coordinates that are handed their weights."""
+"""Backbones: coordinate networks whose weights are given."""
 
 from inrgan.inr.base import (
     SILU_GAIN,

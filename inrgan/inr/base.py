@@ -1,4 +1,4 @@
-"""Backbones: networks over coordinates whose weights are given, and what they share."""
+"""Base class of backbones, coordinate networks whose weights are given, and their common parts."""
 
 import abc
 import math
@@ -13,27 +13,26 @@ from inrgan.layers import rms_normalize
 from inrgan.views import View
 
 SILU_GAIN = 1.6766
-"""SiLU shrinks a unit normal to a second moment of 0.3557; this restores 1. Backbones apply it in the product
-that follows an activation, where it is free."""
+"""Factor that restores a second moment of 1 after SiLU, which maps a unit normal to 0.3557. Backbones apply it in the
+product that follows an activation, where it is free."""
 
 NORMALIZE_EVERY = 3
-"""Layers after which backbones normalize their features."""
+"""Number of layers between normalizations of a backbone's features."""
 
 BLOCK = {"cpu": 1 << 18}
-"""Numbers in a layer's output above which points are evaluated in blocks, by kind of device. A layer's output
-that stays in the cache, in memory that is already at hand, halves the time of a large batch on a CPU; elsewhere
-blocks only bound the memory."""
+"""Size of a layer's output above which points are evaluated in blocks, by device type. On a CPU, outputs that stay in
+the cache halve the time of a large batch; elsewhere blocks only bound the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSpec:
-    """One linear layer whose weights a hypernetwork has to supply.
+    """Linear layer whose weights a hypernetwork supplies.
 
     Attributes:
-        name: unique within the backbone; names its parameters in a checkpoint.
-        inputs: width of the input, which has a second moment of about 1.
-        outputs: width of the output.
-        part: of the latent that it is made from beside the main one; "" for the main one alone.
+        name: Name, unique within the backbone; names its parameters in a checkpoint.
+        inputs: Width of the input, which has a second moment of about 1.
+        outputs: Width of the output.
+        part: Part of the latent that decides its weights, in addition to the main part; "" for the main part alone.
     """
 
     name: str
@@ -44,7 +43,7 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """The weights of one layer, for every sample of a batch."""
+    """Weights of one layer, for every sample of a batch."""
 
     weight: Float[Tensor, "B O I"]
     bias: Float[Tensor, "B O"]
@@ -56,12 +55,12 @@ Weights = Sequence[LayerWeights]
 
 @dataclass(frozen=True)
 class Units:
-    """A run of rows or of columns of a weight, one for each unit of a set.
+    """Consecutive rows or columns of a weight, one for each unit of a set.
 
     Attributes:
-        name: of the set; wherever the name comes again, it is the same units. "" for units that cannot change places,
-            such as the entries of an encoding and the channels of a signal.
-        count: of units.
+        name: Name of the set; the same name denotes the same units. "" for units that cannot be permuted, such as the
+            entries of an encoding and the channels of a signal.
+        count: Number of units.
     """
 
     name: str
@@ -70,23 +69,23 @@ class Units:
 
 @dataclass(frozen=True)
 class LayerUnits:
-    """What the rows (and the bias) of a layer's weight stand for, and what its columns."""
+    """Units of the rows (and the bias) of a layer's weight, and of its columns."""
 
     rows: tuple[Units, ...]
     columns: tuple[Units, ...]
 
 
 class AbstractINR(nn.Module, abc.ABC):
-    """A function of the coordinate, given weights. It owns no weight of a sample."""
+    """Function of the coordinate, given weights. It holds no weights of a sample."""
 
     layers: tuple[LayerSpec, ...]
-    """What the hypernetwork has to supply."""
+    """Layers whose weights the hypernetwork supplies."""
 
     channels: int
-    """C of the values."""
+    """Number of channels of the values, C."""
 
     bound: Callable[[Tensor], Tensor] = staticmethod(torch.tanh)
-    """What brings its values to (−1, 1)."""
+    """Function that bounds the values to (−1, 1)."""
 
     @abc.abstractmethod
     def forward(
@@ -95,30 +94,30 @@ class AbstractINR(nn.Module, abc.ABC):
         """Values at every point of a view, before they are bounded to [−1, 1].
 
         Args:
-            view: where to evaluate.
-            weights: one entry per entry of ``layers``.
-            trace: when given, filled with every layer's activations, for instruments.
+            view: View at which the function is evaluated.
+            weights: Weights of every layer, in the order of ``layers``.
+            trace: Dictionary that receives every layer's activations; None to record none.
         """
 
     def prepare(self, view: View) -> None:
-        """Make the stencils for a view, which keeps them: on the host, for a view on the CPU.
+        """Compute the stencils for a view, which stores them: on the host, for a view on the CPU.
 
-        ``forward`` then reads nothing from the view's data, there or where the view is moved to. Backbones without
-        lattices have none.
+        ``forward`` then reads no data of the view, there or on the device that the view is moved to. Backbones without
+        lattices have no stencils.
         """
         del view
 
     def units(self) -> tuple[LayerUnits, ...]:
-        """Which units the rows and columns of every layer's weight are of.
+        """Units of the rows and columns of every layer's weight.
 
-        Where the units of a set change places, in all layers alike, the function stays what it is. By default there
-        are no such sets.
+        A permutation of the units of a set, applied to all layers, leaves the function unchanged. By default there are
+        no such sets.
         """
         return tuple(LayerUnits((Units("", s.outputs),), (Units("", s.inputs),)) for s in self.layers)
 
     @abc.abstractmethod
     def compile_layers(self, *, backend: str = "inductor") -> None:
-        """Compile what can be compiled with torch.compile, in place."""
+        """Compile the layers with torch.compile, in place."""
 
 
 def linear(
@@ -128,13 +127,13 @@ def linear(
     gain: float = 1.0,
     onto: Float[Tensor, "B N O"] | None = None,
 ) -> Float[Tensor, "B N O"]:
-    """Every sample's own linear map, as one batched product.
+    """Linear map with each sample's weights, as one batched product.
 
     Args:
-        x: the input.
-        layer: the weights.
-        gain: factor on the input, at no cost.
-        onto: added to the product in the place of the bias, at no cost.
+        x: Input.
+        layer: Weights.
+        gain: Factor on the input, at no cost.
+        onto: Added to the product instead of the bias, at no cost.
 
     Example:
         >>> linear(torch.zeros(1, 5, 3), LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))).shape
@@ -146,26 +145,27 @@ def linear(
 
 
 def soft_clip(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """X / (1 + x⁸)^⅛: to (−1, 1) as tanh does, but straight where a signal spends its time.
+    """Bound to (−1, 1) by x / (1 + x⁸)^⅛: like tanh, but linear over the usual range of a signal.
 
-    tanh adds overtones to a wave of amplitude 0.3 that are 43 dB below it; this adds none above −100 dB. They would
-    lie beyond the band that a view can carry, and fold back into it.
+    tanh adds overtones to a wave of amplitude 0.3 that are 43 dB below it; this function adds none above −100 dB.
+    Overtones beyond the band of the view would alias.
 
     Example:
         >>> soft_clip(torch.tensor([0.0, 100.0])).tolist()
         [0.0, 1.0]
     """
-    # The scale cancels out, and is there to keep the eighth powers finite.
+    # The scale cancels out; it keeps the eighth powers finite.
     scale = x.detach().abs().clamp(min=1.0)
     return x / scale * ((1 / scale) ** 8 + (x / scale) ** 8) ** -0.125
 
 
 def normalize(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
-    """Scale each point's features to the second moment that SiLU gives a unit normal, whatever they have.
+    """Scale each point's features to the second moment that SiLU gives a unit normal.
 
-    The gain alone holds the scale of a few layers only: SiLU bends from x/2 to x, so that near scale 1 its second
-    moment goes as the input's to the power of 1.17, and sixteen layers on a deviation is 1.17¹⁶ = 12 times as
-    large (in the logarithm). The norm is over one point's features: a field stays a function of the coordinate.
+    The gain alone preserves the scale over a few layers only. SiLU bends from x/2 to x: near scale 1 the second moment
+    of its output grows as that of its input to the power of 1.17, so that after sixteen layers a deviation is
+    1.17¹⁶ = 12 times as large (in the logarithm). The norm is over the features of one point, and a field stays a
+    function of the coordinate.
 
     Example:
         >>> normalize(torch.full((2, 8), 3.0)).square().mean().item() * SILU_GAIN**2
@@ -177,12 +177,12 @@ def normalize(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
 def by_blocks(
     layers: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "#B N _"], numbers: int
 ) -> tuple[Tensor, ...]:
-    """Apply layers that treat every point alike, a block of points at a time when nothing is differentiated.
+    """Apply pointwise layers, one block of points at a time when no gradient is recorded.
 
     Args:
-        layers: from the inputs to outputs, each (B, N, ·).
-        inputs: of the same N.
-        numbers: in the output of the widest layer, for all points.
+        layers: Function from the inputs to outputs, each (B, N, ·).
+        inputs: Inputs with the same N.
+        numbers: Size of the output of the widest layer, for all points.
 
     Example:
         >>> by_blocks(lambda x: (2 * x,), torch.zeros(2, 9, 3), numbers=1 << 20)[0].shape
@@ -196,7 +196,7 @@ def by_blocks(
 
 
 def flat(weights: Weights) -> Float[Tensor, "B T"]:
-    """All weights and biases of each sample, side by side.
+    """All weights and biases of each sample, concatenated.
 
     Example:
         >>> flat([LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))]).shape
@@ -206,11 +206,11 @@ def flat(weights: Weights) -> Float[Tensor, "B T"]:
 
 
 def unflat(rows: Float[Tensor, "B T"], shapes: Sequence[tuple[int, int]]) -> list[LayerWeights]:
-    """The inverse of ``flat``.
+    """Inverse of ``flat``.
 
     Args:
-        rows: a vector for each sample.
-        shapes: outputs and inputs of every layer.
+        rows: Vector of each sample.
+        shapes: Numbers of outputs and inputs of every layer.
 
     Example:
         >>> unflat(torch.zeros(2, 16), [(4, 3)])[0].weight.shape
@@ -221,19 +221,19 @@ def unflat(rows: Float[Tensor, "B T"], shapes: Sequence[tuple[int, int]]) -> lis
         middle, end = start + outputs * inputs, start + outputs * (inputs + 1)
         out.append(LayerWeights(rows[:, start:middle].unflatten(1, (outputs, inputs)), rows[:, middle:end]))
         start = end
-    assert start == rows.shape[1], f"{rows.shape[1]} numbers for {start} weights"
+    assert start == rows.shape[1], f"{rows.shape[1]} numbers were given for {start} weights"
     return out
 
 
 def permuted(
     weights: Weights, units: Sequence[LayerUnits], permutations: Mapping[str, Int[Tensor, "U"]]
 ) -> list[LayerWeights]:
-    """The weights with the units of some sets in other places, in all layers alike: the same function.
+    """Weights with the units of some sets permuted in all layers: the same function.
 
     Args:
-        weights: of a backbone.
-        units: of the same backbone, its ``units()``.
-        permutations: of the sets that change, by name: where the units of each place come from.
+        weights: Weights of a backbone.
+        units: Units of the same backbone, from its ``units()``.
+        permutations: Permutations of the sets that change, by name: the source of the unit at each position.
 
     Example:
         >>> order = torch.randperm(96)

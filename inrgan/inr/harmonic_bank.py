@@ -1,4 +1,4 @@
-"""A backbone for oscillating signals: slow networks that set the amplitudes of a bank of fast waves."""
+"""Backbone for oscillating signals: slow networks that set the amplitudes of a bank of fast waves."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,43 +16,42 @@ from inrgan.inr.multiscale import MultiScaleINR
 from inrgan.views import View
 
 _BANDS = 16
-"""Levels of a bank of periods."""
+"""Number of levels of a bank of periods."""
 
 _GAIN = 0.9598
-"""Root of the second moment of softplus, of normal inputs."""
+"""Root of the second moment of softplus of standard normal inputs."""
 
 _LEVEL = 0.25
-"""Standard deviation that a new generator's signals have where amplitudes have a second moment of 1."""
+"""Standard deviation of a new generator's signals where amplitudes have a second moment of 1."""
 
 
 class HarmonicBankINR(AbstractINR):
-    """Waves of the encoding, whose amplitudes are signals of a multi-scale network on a lattice.
+    """Waves of the encoding, with amplitudes from a multi-scale network on a lattice.
 
-    f(x) = Σₖ aₖ(x) eₖ(x): the encoding e is that of the queried points, the amplitudes a are made at the nodes of
-    the finest lattice and carried to the points by B-splines. Nothing but products and sums happens at the points.
-    So the signal is cheap there, and its band is known: it is that of the waves, plus that of the lattice. Waves
-    that a view cannot carry are faded out, and what is left has nothing to alias.
-    (Signals as carriers times slow envelopes: Flanagan & Golden 1966, "Phase vocoder"; in networks, harmonic
-    oscillators with predicted amplitudes: Engel et al. 2020, "DDSP".)
+    f(x) = Σₖ aₖ(x) eₖ(x): the encoding e is evaluated at the queried points. The amplitudes a are evaluated at the
+    nodes of the finest lattice and interpolated to the points by B-splines. At the points there are only products and
+    sums, which makes the signal cheap there and its band known: that of the waves plus that of the lattice. Waves that
+    a view cannot represent are faded out, so that nothing aliases. (Signals as carriers times slow envelopes: Flanagan
+    & Golden 1966, "Phase vocoder"; in networks, harmonic oscillators with predicted amplitudes: Engel et al. 2020,
+    "DDSP".)
 
-    At the nodes, aₖ = softplus(lₖ) bₖ. The levels l are sums of one that all waves share and of those of a few bands:
-    silence is a level that is low, instead of many waves that have to cancel, and how loud a signal is does not depend
-    on what it is made of.
+    At the nodes, aₖ = softplus(lₖ) bₖ. Each level l is the sum of one that all waves share and those of a few bands.
+    Silence is a low level instead of a cancellation of many waves, and loudness does not depend on the spectrum.
 
-    Where the encoding of the points bends (``PeriodEncoding(bend=...)``), one more layer of two inputs gives every
-    wave the sample's own phase, the direction of its row, and frequency, by its bias.
+    Where the encoding of the points bends (``PeriodEncoding(bend=...)``), one more layer of two inputs sets each wave's
+    phase and frequency for the sample: the phase is the direction of its row, the frequency follows from its bias.
 
     Args:
-        domain: where the coordinates live.
-        encoding: makes the encoding for samples no finer than the given spacing.
-        spacing: of the finest resolution that will be trained.
-        channels: C.
-        lattices: cells along the shortest side of the domain, coarse to fine; the amplitudes live on the last.
-        widths: layer widths, one for each lattice.
-        depths: layers, one for each lattice.
+        domain: Domain of the signals.
+        encoding: Factory of the encoding for samples no finer than the given spacing.
+        spacing: Spacing of the finest resolution that will be trained.
+        channels: Number of channels, C.
+        lattices: Cells along the shortest side of the domain, coarse to fine; the last lattice has the amplitudes.
+        widths: Width of the layers, one for each lattice.
+        depths: Number of layers, one for each lattice.
 
     Raises:
-        ConfigError: the lists do not fit together.
+        ConfigError: The lists do not fit together.
     """
 
     bands: Float[Tensor, "L F"]
@@ -74,14 +73,14 @@ class HarmonicBankINR(AbstractINR):
         if not lattices or not len(widths) == len(depths) == len(lattices):
             raise ConfigError(
                 f"got {len(lattices)} lattices, {len(widths)} widths and {len(depths)} depths; expected one or more, "
-                "as many of each"
+                "and as many of each"
             )
         self.channels = channels
         self.lattice = domain.lattice(lattices[-1])
-        self.carriers = encoding(spacing)  # by this name in checkpoints
+        self.carriers = encoding(spacing)  # the name in checkpoints
         bands = torch.ones(1, self.carriers.size)
         if isinstance(self.carriers, PeriodEncoding):
-            # One level that all waves share, and one for each band. Squares of shares add up to 1.
+            # One level that all waves share, and one for each band. The squares of a wave's weights add up to 1.
             bands = torch.cat([0.8 * bands, 0.6 * self.carriers.bands(_BANDS)])
         self.register_buffer("bands", bands, persistent=False)
         self.amplitudes = MultiScaleINR(
@@ -108,8 +107,8 @@ class HarmonicBankINR(AbstractINR):
         else:
             waves = self.carriers(view)
         waves = waves.to(amplitudes.dtype)
-        # Amplitudes and waves have a second moment of 1: the root keeps their sum there, a fourth of it leaves
-        # waves room to oscillate within the bound.
+        # Amplitudes and waves have a second moment of 1. The root preserves it for their sum, and the factor 1/4 leaves
+        # the waves room to oscillate within the bound.
         signal = (amplitudes.unflatten(-1, (self.channels, -1)) * waves[:, :, None]).sum(dim=-1)
         signal = signal * (_LEVEL / math.sqrt(self.carriers.size))
         if trace is not None:

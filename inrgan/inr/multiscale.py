@@ -1,4 +1,4 @@
-"""The default backbone: wide layers on coarse lattices, a few narrow ones at the queried coordinates."""
+"""Default backbone: wide layers on coarse lattices, and a few narrow layers at the queried coordinates."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,32 +29,32 @@ from inrgan.views import View
 
 
 class MultiScaleINR(AbstractINR):
-    """A multi-layer perceptron over coordinates, most of it evaluated on coarse lattices.
+    """Multi-layer perceptron over coordinates, most of it evaluated on coarse lattices.
 
-    Stage k runs at the nodes of lattice k and is carried to the nodes of the next stage, and at last to the
-    queried points, by twice differentiable B-splines. Every stage sees the encoding of its own positions.
-    Each stage ends in a linear head; the heads' sum is the signal. Because a linear map commutes with
-    interpolation, both the head and the passage to the next stage are applied where there are fewer nodes.
+    Stage k is evaluated at the nodes of lattice k and interpolated to the nodes of the next stage, and finally to the
+    queried points, by twice differentiable B-splines. Every stage gets the encoding of its own positions. Each stage
+    ends in a linear head, and the signal is the sum of the heads. A linear map commutes with interpolation, so both the
+    head and the connection to the next stage are applied where there are fewer nodes.
 
-    With paths, signals move along one axis: the waves of a ``TravellingEncoding`` are displaced by them, and the first
-    layer of every stage is shifted and, where they have gains, scaled by linear maps of them. Scaling a layer's outputs
-    scales the rows of its weights: these are then functions of the coordinate along the axis.
+    With paths, signals move along one axis. Paths displace the waves of a ``TravellingEncoding``, and linear maps of
+    them shift and, where they have gains, scale the first layer of every stage. Scaling a layer's outputs scales the
+    rows of its weights, which are then functions of the coordinate along the axis.
 
-    With no lattices this is the plain pointwise MLP. (Multi-scale INRs: Skorokhodov et al. 2021, sec. 3.3,
-    there tied to a pixel grid; here continuous.)
+    Without lattices this is the plain pointwise MLP. (Multi-scale INRs: Skorokhodov et al. 2021, sec. 3.3, there tied
+    to a pixel grid; here continuous.)
 
     Args:
-        domain: where the coordinates live.
-        encoding: makes the encoding for samples no finer than the given spacing.
-        spacing: of the finest resolution that will be trained.
-        channels: C.
-        lattices: cells along the shortest side of the domain, coarse to fine.
-        widths: layer widths per stage; one more than ``lattices``, the last at the queried points.
-        depths: layers per stage.
-        paths: what moves signals along an axis; None where nothing does.
+        domain: Domain of the signals.
+        encoding: Factory of the encoding for samples no finer than the given spacing.
+        spacing: Spacing of the finest resolution that will be trained.
+        channels: Number of channels, C.
+        lattices: Cells along the shortest side of the domain, coarse to fine.
+        widths: Width of the layers of each stage; one more than ``lattices``, the last at the queried points.
+        depths: Number of layers of each stage.
+        paths: Paths that move signals along an axis; None for no motion.
 
     Raises:
-        ConfigError: the lists do not fit together, or the paths do not fit the encoding.
+        ConfigError: The lists do not fit together, or the paths do not fit the encoding.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class MultiScaleINR(AbstractINR):
             for encoding_k in self.encodings:
                 if not isinstance(encoding_k, TravellingEncoding) or encoding_k.paths > paths.count:
                     raise ConfigError(
-                        "paths move the waves of a TravellingEncoding, which asks for no more than there are"
+                        "paths move the waves of a TravellingEncoding, which needs no more paths than there are"
                     )
             own = [("paths_rates", paths.constants, len(paths.base)), ("paths_mixture", paths.inputs, paths.count)]
             each = 2 if paths.gains else 1
@@ -128,12 +128,13 @@ class MultiScaleINR(AbstractINR):
     def _stage(
         self, k: int, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor, *more: Tensor
     ) -> tuple[Tensor, ...]:
-        """What a stage adds to the signal, and its part of the next stage's first layer.
+        """A stage's contribution to the signal, and its part of the next stage's first layer.
 
-        ``more`` is what comes from the stage before, of all but the first, and what the paths do, where there are any.
+        ``more`` has the output of the previous stage, for all but the first, and the effect of the paths, if there are
+        any.
         """
         coming = more[0] if k > 0 else None
-        first = sum(self.depths[:k]) + k  # a stage has its depth's layers and a head
+        first = sum(self.depths[:k]) + k  # each stage has as many layers as its depth, and a head
         spec = self.layers[first]
         x = linear(encoded, _columns(weights[first], spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
         if self.paths is not None:
@@ -147,8 +148,8 @@ class MultiScaleINR(AbstractINR):
         y = linear(x, weights[first + self.depths[k]], gain=SILU_GAIN)
         if k == len(self.lattices):
             return (y,)
-        # The part of the next stage's first layer that acts on these features; a constant passes the
-        # interpolation unchanged, so the bias goes along.
+        # The part of the next stage's first layer that acts on these features. Interpolation preserves constants, so
+        # that the bias is included.
         onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
         return y, linear(x, onward, gain=SILU_GAIN)
 
@@ -174,15 +175,15 @@ class MultiScaleINR(AbstractINR):
         return tuple(out)
 
     def compile_layers(self, *, backend: str = "inductor") -> None:
-        # How many nodes a view needs depends on its data; the layers compile without it. Not a decorator of the
-        # method: it would load all of torch's compiler as soon as this file is imported.
+        # The number of nodes of a view depends on its data; the layers compile without it. This is no decorator of the
+        # method, which would import torch's compiler together with this file.
         self._places = torch.compiler.disable(self._places)  # type: ignore[assignment]
         self.compile(backend=backend)
 
     def _places(self, view: View, weights: Weights) -> tuple[list[Tensor], list[Tensor | None], list[AbstractStencil]]:
-        """The encoded positions of every stage, what the paths do there, and the stencils between them.
+        """Encoded positions of every stage, the effect of the paths there, and the stencils between stages.
 
-        Coordinates may be more precise than weights.
+        Coordinates may have a higher precision than weights.
         """
         dtype = weights[0].weight.dtype
         stencils, places = [], [view]
@@ -210,7 +211,7 @@ def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, normaliz
 
 
 def _spread(x: Tensor, view: View, *, axis: int) -> Tensor:
-    """What was computed along one axis of a product view, at every point of it."""
+    """Values along one axis of a product view, repeated at every point of it."""
     if view.axes is None:
         return x
     rank = len(view.shape)
@@ -219,5 +220,5 @@ def _spread(x: Tensor, view: View, *, axis: int) -> Tensor:
 
 
 def _columns(layer: LayerWeights, start: int, stop: int) -> LayerWeights:
-    """The part of a layer that acts on some of its inputs."""
+    """Part of a layer that acts on some of its inputs."""
     return LayerWeights(layer.weight[:, :, start:stop], layer.bias)

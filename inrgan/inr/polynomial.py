@@ -1,4 +1,4 @@
-"""A backbone that multiplies instead of composing: products of affine maps of the coordinate."""
+"""Backbone that multiplies instead of composing: products of affine maps of the coordinate."""
 
 import math
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from inrgan.views import View
 
 
 class PolynomialINR(AbstractINR):
-    """Each level multiplies the features by an affine map of the encoded coordinate, then mixes them.
+    """Levels that multiply the features by an affine map of the encoded coordinate, then mix them.
 
-    After Poly-INR (Singh et al. 2023, eq. 3): hₖ = σ(Wₖ(hₖ₋₁ ⊙ Aₖx)). Two changes keep it at scale 1 for
-    any depth: the map Aₖ is taken of an encoding of constant norm rather than of raw coordinates, and levels
-    are residual in the factor, hₖ₋₁ ⊙ (1 + Aₖe(x))/√2, so that a product of sixteen factors neither dies nor
-    explodes. All levels work at the queried points; there are no lattices.
+    After Poly-INR (Singh et al. 2023, eq. 3): hₖ = σ(Wₖ(hₖ₋₁ ⊙ Aₖx)). Two changes preserve scale 1 at any depth. The
+    map Aₖ acts on an encoding of constant norm instead of raw coordinates, and levels are residual in the factor,
+    hₖ₋₁ ⊙ (1 + Aₖe(x))/√2, so that a product of sixteen factors neither vanishes nor explodes. All levels are evaluated
+    at the queried points; there are no lattices.
 
     Args:
-        encoding: makes the encoding for samples no finer than the given spacing.
-        spacing: of the finest resolution that will be trained.
-        channels: C.
-        width: features per level.
-        depth: levels, and so the degree of the polynomial.
+        encoding: Factory of the encoding for samples no finer than the given spacing.
+        spacing: Spacing of the finest resolution that will be trained.
+        channels: Number of channels, C.
+        width: Number of features of each level.
+        depth: Number of levels, which is the degree of the polynomial.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PolynomialINR(AbstractINR):
         level = (Units("level0", self.layers[0].outputs),)
         out = [LayerUnits(level, inputs)]
         for k in range(1, self.depth):
-            out.append(LayerUnits(level, inputs))  # factors of the level before
+            out.append(LayerUnits(level, inputs))  # factors of the previous level
             after = (Units(f"level{k}", level[0].count),)
             out.append(LayerUnits(after, level))
             level = after
@@ -82,7 +82,7 @@ class PolynomialINR(AbstractINR):
         for k in range(1, self.depth):
             factor = 1 + linear(encoded, weights[2 * k - 1])
             x = F.silu(linear(x * factor, weights[2 * k], gain=SILU_GAIN / math.sqrt(2)))
-            if k % 2 == 1:  # a product of two factors varies more than a layer does
+            if k % 2 == 1:  # a product of two factors varies more than a layer's output
                 x = normalize(x)
             if trace is not None:
                 trace[f"level{k}"] = x * SILU_GAIN

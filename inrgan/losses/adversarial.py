@@ -12,18 +12,18 @@ from inrgan.errors import ConfigError
 
 
 class AbstractAdversarialLoss(abc.ABC):
-    """A loss of critic and generator on the scores of as many reals as fakes."""
+    """Loss of critic and generator on the scores of equal numbers of reals and fakes."""
 
     penalizes_fakes: bool
-    """Whether gradient penalties are taken at fakes (R2) beside reals (R1)."""
+    """Whether gradient penalties are taken at fakes (R2) in addition to reals (R1)."""
 
     @abc.abstractmethod
     def critic(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
-        """The critic's loss."""
+        """Loss of the critic."""
 
     @abc.abstractmethod
     def generator(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
-        """The generator's loss."""
+        """Loss of the generator."""
 
     @abc.abstractmethod
     def real_fake_sign(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
@@ -32,7 +32,7 @@ class AbstractAdversarialLoss(abc.ABC):
 
 @final
 class RelativisticLoss(AbstractAdversarialLoss):
-    """Each real is paired with a fake, and only the difference of their scores counts.
+    """Loss on the score differences of pairs of a real and a fake.
 
     f(D(fake) − D(real)) with f = softplus (Jolicoeur-Martineau 2019; with R1 and R2 it has a convergence
     proof and needs no other tricks: Huang et al., "The GAN is dead; long live the GAN!", NeurIPS 2024, eq. 2).
@@ -51,12 +51,12 @@ class RelativisticLoss(AbstractAdversarialLoss):
         return F.softplus(real - fake).mean()
 
     def real_fake_sign(self, real: Float[Tensor, "B"], fake: Float[Tensor, "B"]) -> Float[Tensor, ""]:
-        return torch.sign(real - fake).mean()  # scores mean nothing but by their difference
+        return torch.sign(real - fake).mean()  # only differences of scores have a meaning
 
 
 @final
 class NonSaturatingLoss(AbstractAdversarialLoss):
-    """The logistic loss of the original paper, with the generator's gradient kept alive (Goodfellow et al. 2014).
+    """Logistic loss of the original paper, in its non-saturating form for the generator (Goodfellow et al. 2014).
 
     Example:
         >>> NonSaturatingLoss().generator(torch.ones(4), torch.zeros(4)).shape
@@ -78,10 +78,10 @@ class NonSaturatingLoss(AbstractAdversarialLoss):
 
 
 def adversarial_loss(name: str) -> AbstractAdversarialLoss:
-    """The loss of a name.
+    """Loss of a name.
 
     Raises:
-        ConfigError: With the names that are known.
+        ConfigError: The name is unknown; the message lists the known ones.
     """
     known = {"relativistic": RelativisticLoss, "non-saturating": NonSaturatingLoss}
     if name not in known:

@@ -1,4 +1,4 @@
-"""The terms of a training loss: each a choice of views, and of a critic for what is seen from them."""
+"""Base class of the terms of a training loss, each with its views and its critic."""
 
 import abc
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from inrgan.views import View
 
 
 class AbstractTerm(abc.ABC):
-    """One adversarial term. Every term of a step sees the same kind of signals, from views of its own."""
+    """One adversarial term. All terms of a step use the same kind of signals, each at its own views."""
 
     name: str
     """Name on the command line and in the statistics."""
@@ -23,16 +23,16 @@ class AbstractTerm(abc.ABC):
     weights of functions."""
 
     sees_signals: bool = True
-    """False for terms that compare functions themselves instead of their values: nothing is moved or transformed."""
+    """False for terms that compare functions instead of their values: no signal is moved or transformed."""
 
     fixed: bool
-    """Whether the views are the same in every step at one resolution, so that what was seen can be cached."""
+    """Whether the views are the same in every step at one resolution, so that values can be cached."""
 
     near: float = 0.0
-    """Share of a step's views that lies in regions of interest of items; see ``toward``."""
+    """Fraction of a step's views placed at regions of interest of items; see ``toward``."""
 
     places: int = 1
-    """Number of points in regions of interest that ``toward`` takes for every sample."""
+    """Number of points in regions of interest that ``toward`` uses for every sample."""
 
     @property
     def full_domain(self) -> bool:
@@ -68,12 +68,12 @@ class AbstractTerm(abc.ABC):
         domain: AbstractDomain,
         generator: torch.Generator,
     ) -> tuple[View, ...]:
-        """The views of a step with the share ``near`` of them moved to given points; unchanged by default.
+        """Views of a step, the fraction ``near`` of them moved to given points; unchanged by default.
 
         Args:
             views: Views of the step.
-            points: K points for each sample, NaN where there are none. They come from reals that the step does not
-                show: the points then do not tell a fake, whose surfaces are elsewhere, from a real.
+            points: K points for each sample, NaN where there are none. They come from reals outside the step: points of
+                a step's own reals would reveal the fakes, whose surfaces are elsewhere.
             domain: Domain of the signals.
             generator: Generator of the random draws.
         """
@@ -81,11 +81,11 @@ class AbstractTerm(abc.ABC):
         return views
 
     def observe(self, field: Any, w: Float[Tensor, "B W"], view: View) -> Float[Tensor, "B C ..."]:
-        """Generated functions as the critic sees them at one view: their values, by default.
+        """Input of the critic from generated functions at one view: their values, by default.
 
         Args:
             field: Generated functions.
-            w: Mapped latents that they were made from.
+            w: Mapped latents of the functions.
             view: View at which they are evaluated.
         """
         del w
@@ -94,7 +94,7 @@ class AbstractTerm(abc.ABC):
     def own_reals(
         self, step: int, *, batch: int, seed: int, positions: Sequence[int]
     ) -> tuple[Float[Tensor, "B C ..."], ...] | None:
-        """Reals in place of the data's items, one tensor for each view, on the CPU; None, by default, for the data's.
+        """Reals instead of the data's items, one tensor for each view, on the CPU; by default None, for the data's.
 
         Args:
             step: Number of the step.
@@ -111,11 +111,11 @@ class AbstractTerm(abc.ABC):
         return views
 
     def make_critic(self, sizes: Any) -> nn.Module:
-        """The term's own critic; by default terms use one of the modality's."""
+        """Critic of the term itself; by default terms use one of the modality's."""
         raise AssertionError(f"the term {self.name} is judged by a critic of the modality")
 
     def check(self, G: Any, config: Any, *, started_from: object) -> None:
-        """Refuse a generator that the term cannot be used with; by default any will do.
+        """Reject a generator that does not suit the term; by default every generator does.
 
         Args:
             G: Generator.
@@ -123,7 +123,7 @@ class AbstractTerm(abc.ABC):
             started_from: Checkpoint or run that training starts from; None for a new generator.
 
         Raises:
-            ConfigError: With what to change.
+            ConfigError: The generator does not suit the term.
         """
         del G, config, started_from
 

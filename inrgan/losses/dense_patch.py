@@ -1,4 +1,4 @@
-"""The dense-patch loss: detail, judged patch by patch, conditioned on global context."""
+"""Dense-patch loss: patches at full density, conditioned on global context."""
 
 import torch
 from jaxtyping import Float
@@ -11,10 +11,10 @@ from inrgan.views import View
 
 
 class DensePatchTerm(AbstractTerm):
-    """A dense patch and a coarse full-domain view of every signal, judged together.
+    """A dense patch and a coarse full-domain view of every signal, judged together by the critic of patches.
 
-    The patch has the full density of the data, or any down to that of the full-domain view, and lies anywhere. The
-    cost does not depend on how large the signal is. (Any-resolution training: Chai et al. 2022; their critic sees the
+    The density of a patch ranges from that of the full-domain view to that of the data, and its position is random. The
+    cost does not depend on the size of the signal. (Any-resolution training: Chai et al. 2022; their critic gets the
     patch alone.)
 
     Args:
@@ -24,7 +24,7 @@ class DensePatchTerm(AbstractTerm):
         start: Thousands of reals after which the term begins.
         ramp: Thousands of reals over which it then grows to its weight.
         weight: Factor on the term's losses.
-        context: False to show the patch alone.
+        context: False to judge the patch alone.
         near: Share of the patches that contain a point in a region of interest.
 
     Raises:
@@ -47,7 +47,7 @@ class DensePatchTerm(AbstractTerm):
         self.near = near
 
     def strength(self, kimg: float) -> float:
-        """0 until the start, then a straight line up to the weight.
+        """0 until the start, then linear up to the weight.
 
         Example:
             >>> DensePatchTerm(64, patch=16, whole=16, start=10, ramp=10).strength(15)

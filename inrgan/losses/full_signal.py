@@ -1,4 +1,4 @@
-"""Terms on full signals, seen from one view: at full, random or variable density, or at scattered points."""
+"""Terms on full signals at one view each: at full, random or variable density, or at scattered points."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ from inrgan.views import View, scattered
 
 
 class AbstractSampledTerm(AbstractTerm):
-    """A term of constant weight whose critic sees one view of each signal, drawn by a sampler."""
+    """Term of constant weight whose critic gets one view of each signal, drawn by a sampler."""
 
     sampler: AbstractSampler
     """Sampler of the views."""
@@ -43,7 +43,7 @@ class FullSignalTerm(AbstractSampledTerm):
         sampler: Sampler of the views.
         shift: Largest shift of views beyond the domain, as a fraction of it; see ``Shifted``.
         weight: Factor on the term's losses.
-        through: Function from the sampler to the one that is used, such as one of ``Slices``; the same where None.
+        through: Function from the sampler to the one in use, such as one of ``Slices``; None for the sampler itself.
 
     Example:
         >>> term = FullSignalTerm("full", FullGrid(64))
@@ -73,7 +73,7 @@ def variable_density(
     """Full signals, sampled densely around a random point and sparsely far from it.
 
     Args:
-        resolution: Samples along the shortest side of a uniform grid as dense as the view is at its densest.
+        resolution: Samples along the shortest side of a uniform grid with the view's smallest spacing.
         strength: Growth of the spacing; 1 doubles it at half the shortest side.
         shift: See ``FullSignalTerm``.
         weight: Factor on the term's losses.
@@ -90,17 +90,17 @@ def variable_density(
 class PointsTerm(AbstractSampledTerm):
     """Full signals at scattered points, judged by the critic of scattered points.
 
-    Every step evaluates signals at other points, at full density. A share of the points may lie in regions of interest,
+    Every step evaluates signals at new points, at full density. A fraction of the points may be in regions of interest,
     such as near the surfaces of shapes: those are regions of a third signal, which is neither the real nor the fake.
 
     Args:
-        resolution: Samples along the shortest side of the domain, whose spacing the points have.
+        resolution: Samples along the shortest side of the domain that define the spacing of the points.
         count: Number of points.
-        near: Share of the points in regions of interest.
+        near: Fraction of the points in regions of interest.
         weight: Factor on the term's losses.
 
     Raises:
-        ConfigError: Fewer than 1 point.
+        ConfigError: The number of points is below 1.
 
     Example:
         >>> term = PointsTerm(32, count=512)

@@ -1,4 +1,4 @@
-"""Zero-centred gradient penalties whose strength does not depend on the resolution."""
+"""Zero-centered gradient penalties whose strength does not depend on the resolution."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,19 +16,18 @@ def gradient_penalty(
     *,
     functional: bool = False,
 ) -> Float[Tensor, ""]:
-    """The squared norm of the critic's gradient as a functional of the signal, averaged over the batch.
+    """Squared norm of the critic's gradient as a functional of the signal, averaged over the batch.
 
-    R1 when taken at reals, R2 at fakes (Mescheder et al. 2018, eq. 9). A critic that sees N samples of one
-    signal has gradients of order 1/N at each, so that their plain sum of squares shrinks as 1/N. With μᵢ the
-    share of the view's measure of sample i, Σ gᵢ²/μᵢ is the squared L² norm of the functional derivative:
-    the same at every resolution, and not changed by duplicated points. Of a critic that sees one signal from
-    several views, the norms add up.
+    R1 at reals, R2 at fakes (Mescheder et al. 2018, eq. 9). For a critic on N samples of one signal the gradient at
+    each is of order 1/N, so that the plain sum of squares shrinks as 1/N. With μᵢ the share of the view's measure of
+    sample i, Σ gᵢ²/μᵢ is the squared L² norm of the functional derivative: it is the same at every resolution, and
+    unchanged by duplicated points. For a critic on several views of one signal, the norms add up.
 
     Args:
-        critic: values to scores; differentiated twice.
-        values: where to take the gradient; one tensor, or one for each argument of the critic.
-        view: from which they are seen; one for each tensor.
-        functional: take the gradient by torch.func, for the same numbers: torch.compile traces that, while the gradient
+        critic: Function from values to scores; differentiated twice.
+        values: Values at which the gradient is taken; one tensor, or one for each argument of the critic.
+        view: View of the values; one for each tensor.
+        functional: Take the gradient by torch.func, with the same result: torch.compile traces that, while the gradient
             of a compiled critic cannot be differentiated again.
 
     Example:
@@ -43,14 +42,14 @@ def gradient_penalty(
         gradients = torch.func.grad(lambda *x: critic(*x).sum(), argnums=every)(*parts)
     else:
         parts = [v.requires_grad_(True) for v in parts]
-        # A critic may look at one of its arguments only.
+        # A critic may use one of its arguments only.
         gradients = torch.autograd.grad(critic(*parts).sum(), parts, create_graph=True, allow_unused=True)
     total = parts[0].new_zeros((), dtype=torch.float32)
     for gradient, v in zip(gradients, views, strict=True):
         if gradient is not None:
             squared = gradient.float().square().sum(dim=1).flatten(1)
             if v.weights is not None:
-                # Of points of weight 0 the critic knows nothing.
+                # Points of weight 0 do not enter the critic.
                 squared = torch.where(v.weights > 0, squared / v.weights.clamp(min=1e-12), torch.zeros_like(squared))
             total = total + squared.sum(dim=1).mean() * v.count
     return total

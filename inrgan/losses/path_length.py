@@ -1,4 +1,4 @@
-"""Path-length regularization: signals should move as far for a step of the mapped latent everywhere."""
+"""Path-length regularization: equal changes of the signal for steps of the mapped latent everywhere."""
 
 from typing import Any, final
 
@@ -19,16 +19,16 @@ def path_lengths(
 ) -> Float[Tensor, "B"]:
     """Norm of Jᵀy for every sample, with J the derivative of its signal in w and y normal noise on the signal.
 
-    Over noise its mean square is the squared Frobenius norm of J. A sum over samples would grow with the resolution:
-    with μᵢ the share of the view's measure of sample i, noise counts by √μᵢ, and the mean square is the mean over the
-    domain of the squared change of the signal per step of w, the same at every resolution.
+    Over noise its mean square is the squared Frobenius norm of J. A sum over samples would grow with the resolution.
+    With μᵢ the share of the view's measure of sample i, noise is multiplied by √μᵢ: the mean square is then the mean
+    over the domain of the squared change of the signal per step of w, which is the same at every resolution.
 
     Args:
-        values: a generator's signals, made from ``w``; differentiated twice.
-        w: mapped latents, which require a gradient.
-        view: from which the signals are seen.
-        noise: y, independent standard normal numbers.
-        create_graph: whether the lengths themselves are to be differentiated.
+        values: Generated signals, computed from ``w``; differentiated twice.
+        w: Mapped latents, which require a gradient.
+        view: View of the signals.
+        noise: Independent standard normal numbers, y.
+        create_graph: Whether the lengths themselves are differentiated.
 
     Example:
         >>> w = torch.ones(2, 4, requires_grad=True)
@@ -87,17 +87,17 @@ class PathLengthRegularizer:
         """Running mean of path lengths; NaN before the first one."""
 
     def due(self, step: int) -> bool:
-        """Whether a step of this number is regularized."""
+        """Whether the step is regularized."""
         return self.strength > 0 and step % self.every == 0
 
     def lengths(
         self, values: Float[Tensor, "B C *S"], w: Float[Tensor, "B W"], view: View, *, noise: Float[Tensor, "B C *S"]
     ) -> Float[Tensor, "B"]:
-        """``path_lengths`` that can be differentiated."""
+        """Differentiable ``path_lengths``."""
         return path_lengths(values, w, view, noise=noise, create_graph=True)
 
     def loss(self, lengths: Float[Tensor, "B"]) -> Float[Tensor, ""]:
-        """Part of the generator's loss; 0 before there is a mean."""
+        """Contribution to the generator's loss; 0 before there is a mean."""
         known = torch.isfinite(self.mean)
         mean = torch.where(known, self.mean, lengths.detach().mean().to(self.mean.dtype))
         return path_length_penalty(lengths, mean=mean) * (self.strength * self.every) * known
@@ -111,7 +111,7 @@ class PathLengthRegularizer:
         self.mean.copy_(torch.where(good, moved, self.mean))
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of an exact resume."""
+        """State of an exact resume."""
         mean = float(self.mean)
         return {"mean": mean if mean == mean else None}
 

@@ -1,4 +1,4 @@
-"""The random-resolution loss: full signals at a resolution drawn in every step."""
+"""Random-resolution loss: full signals at a resolution drawn in every step."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ def random_resolution(
     resolution: int, *, lowest: int, law: str = "uniform", aspect: float = 1.0, shift: float = 0.0, weight: float = 1.0,
     through: Callable[[AbstractSampler], AbstractSampler] | None = None,
 ) -> FullSignalTerm:  # fmt: skip
-    """Full signals at a random resolution, and at a random ratio of the axes' resolutions.
+    """Full signals at a random resolution and a random ratio of the spacings along the axes.
 
     Args:
         resolution: Largest number of samples along the shortest side.
-        lowest: Smallest number.
-        law: ``uniform`` in the number of samples, or ``log``.
-        aspect: Largest ratio of the axes' sampling.
+        lowest: Smallest number of samples along the shortest side.
+        law: Distribution of the number of samples: ``uniform`` or ``log``.
+        aspect: Largest ratio of the spacings along two axes.
         shift: See ``FullSignalTerm``.
         weight: Factor on the term's losses.
         through: See ``FullSignalTerm``.

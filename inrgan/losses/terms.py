@@ -1,4 +1,4 @@
-"""The terms of a training step, and what can be chosen about them."""
+"""Loss terms of a training step by name, and their options."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class LossOptions:
     """View options of the losses.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: A number is out of range.
 
     Example:
         >>> LossOptions().whole_resolution(("full", "dense-patch"), 1024)
@@ -75,7 +75,7 @@ class LossOptions:
                 raise ConfigError(f"{name} of the losses is {value}; expected a number of 0 or more")
         for what, near in (("patches", self.patch_near), ("points", self.points_near)):
             if near > 1:
-                raise ConfigError(f"the share of {what} near surfaces is {near}; expected 0 to 1")
+                raise ConfigError(f"the fraction of {what} at regions of interest is {near}; expected 0 to 1")
         if self.points < 1:
             raise ConfigError(f"the number of scattered points is {self.points}; expected 1 or more")
         if not 1 <= self.stretch <= 16:
@@ -86,13 +86,13 @@ class LossOptions:
             )
 
     def whole_resolution(self, names: Sequence[str], resolution: int) -> int:
-        """Samples along the shortest side of the whole signals that a training with these losses looks at."""
+        """Samples along the shortest side of the full-domain views of a training with these losses."""
         if "dense-patch" not in names:
             return resolution
         return self.whole or _half(resolution)
 
     def context_resolution(self, names: Sequence[str], resolution: int) -> int:
-        """Samples along the shortest side of the whole that the critic of patches is shown."""
+        """Samples along the shortest side of the global context of the critic of patches."""
         return self.context_size or self.whole_resolution(names, resolution)
 
     def patch_side(self, resolution: int) -> int:
@@ -100,10 +100,10 @@ class LossOptions:
         return self.patch or _half(resolution)
 
     def resolution_at(self, kimg: float, resolution: int) -> int:
-        """Progressive growing: samples along the shortest side after so many thousand reals.
+        """Samples along the shortest side after so many thousand reals, by progressive growing.
 
-        The logarithm grows evenly, in steps of a multiple of 4, so that every octave takes as long.
-        (The schedule replaces new layers: Karras et al. 2018 grow the network instead.)
+        The resolution grows exponentially, in steps of a multiple of 4, so that every octave takes equally long. (The
+        schedule replaces new layers: Karras et al. 2018 grow the network instead.)
 
         Example:
             >>> LossOptions(grow_from=16, grow_kimg=10).resolution_at(5, 64)
@@ -116,7 +116,7 @@ class LossOptions:
 
 
 def term_weight(names: Sequence[str]) -> float:
-    """Weight of each term on full signals, which all have the same.
+    """Weight of each term on full signals; all weights are equal.
 
     Example:
         >>> term_weight(("full", "random-resolution", "dense-patch"))
@@ -130,10 +130,10 @@ def _half(resolution: int) -> int:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names that are no losses, or none, or one twice.
+    """Reject loss names that are unknown, missing or repeated.
 
     Raises:
-        ConfigError: with the names that there are.
+        ConfigError: The names are invalid; the message lists the known ones.
     """
     if set(names) - set(LOSSES) or not names or len(set(names)) != len(names):
         raise ConfigError(
@@ -150,26 +150,28 @@ def terms(
     through: Callable[[AbstractSampler], AbstractSampler] | None = None,
     extra: Mapping[str, AbstractTerm] | None = None,
 ) -> tuple[AbstractTerm, ...]:
-    """The terms of a training, by name.
+    """Loss terms of a training, by name.
 
     Args:
-        names: any of ``LOSSES``; dense patches only beside whole signals.
-        resolution: training samples along the shortest side.
-        smallest: fewest samples along a side that the critic accepts.
-        options: the defaults where None.
-        through: makes of a sampler of whole signals the one that is used; the same where None.
-        extra: Terms with a critic of their own, by name.
+        names: Any of ``LOSSES``; dense patches only together with a loss on full signals.
+        resolution: Training samples along the shortest side.
+        smallest: Fewest samples along a side that the critic accepts.
+        options: Options of the losses; the defaults where None.
+        through: Function from a sampler of the whole domain to the one in use; None for the sampler itself.
+        extra: Further terms with their own critic, by name.
 
     Raises:
-        ConfigError: no name, an unknown one, one given twice, or options that do not fit.
+        ConfigError: A name is unknown or repeated, there is none, or the options do not fit.
     """
     options = options or LossOptions()
     check_names(names)
     if tuple(names) == ("dense-patch",):
-        raise ConfigError("losses are dense-patch alone, and no critic would see a whole signal; add full")
+        raise ConfigError("losses are dense-patch alone, and no critic would see the full signal; add full")
     whole = options.whole_resolution(names, resolution)
     if whole > resolution:
-        raise ConfigError(f"the whole has {whole} samples and full density {resolution}; expected no more")
+        raise ConfigError(
+            f"the full-domain view has {whole} samples and full density {resolution}; expected no more than that"
+        )
     weight = term_weight(names)
     made: dict[str, AbstractTerm] = {}
     if "full" in names:

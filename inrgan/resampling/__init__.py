@@ -1,4 +1,4 @@
-"""Resampling of signals on a box, anti-aliased to a view's spacing; and the band limit that encodings share."""
+"""Resampling of signals on a box, anti-aliased to a view's spacing, and the band limit that encodings share."""
 
 from inrgan.resampling.box import BoxCarry, box_carry, carry, resample, resample_long
 from inrgan.resampling.kernels import KaiserSinc, axis_matrix, fade, lanczos, reached

@@ -19,13 +19,13 @@ from inrgan.views import View, product_view, scattered
 def carry(
     values: Float[Tensor, "#B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
 ) -> Float[Tensor, "B C *S"]:
-    """Signals sampled on a box, as linear functions of them seen from a view.
+    """Signals sampled on a box, resampled at a view by a linear map.
 
     Args:
-        values: arrays over the box, x last.
-        view: one for all samples or one for each; a product view is seen much faster than points.
-        lower: where the arrays start, x first, in coordinate units.
-        upper: where they end.
+        values: Arrays over the box, x last.
+        view: One view for all samples or one for each; a product view is much faster than points.
+        lower: Start of the arrays, x first, in coordinate units.
+        upper: End of the arrays.
 
     Example:
         >>> carry(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
@@ -37,14 +37,14 @@ def carry(
 def box_carry(
     view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
 ) -> "BoxCarry":
-    """The map behind ``carry``. Everything that is read from the view's coordinates is read here.
+    """Linear map of ``carry``. It reads the view's coordinates once, when it is made.
 
     Args:
-        view: as for ``carry``.
-        shape: of the arrays, x last.
-        lower: as for ``carry``.
-        upper: as for ``carry``.
-        dtype: of the arrays.
+        view: View, as for ``carry``.
+        shape: Shape of the arrays, x last.
+        lower: Start of the arrays, as for ``carry``.
+        upper: End of the arrays, as for ``carry``.
+        dtype: Data type of the arrays.
 
     Example:
         >>> box_carry(Box(2).grid((4, 4)), (9, 8), lower=(-1, -1), upper=(1, 1), dtype=torch.float32)(x).shape
@@ -56,7 +56,7 @@ def box_carry(
 
 
 class BoxCarry(abc.ABC):
-    """The linear map from arrays on a box to their values at one view."""
+    """Linear map from arrays on a box to their values at one view."""
 
     @abc.abstractmethod
     def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
@@ -68,7 +68,7 @@ class BoxCarry(abc.ABC):
 
 
 class _ProductCarry(BoxCarry):
-    """One small matrix for each coordinate of a product view, over the samples that its positions reach."""
+    """One small matrix for each coordinate of a product view, over the samples within reach of its positions."""
 
     def __init__(self, view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float]):
         assert view.axes is not None
@@ -109,10 +109,10 @@ class _ProductCarry(BoxCarry):
 
 
 class _GroupedCarry(BoxCarry):
-    """Groups of samples, each carried its own way, put together in their order.
+    """Groups of samples with one map each, merged in their original order.
 
     Args:
-        groups: numbers of the samples and their map, for each group; None for all samples in their order.
+        groups: Indices of the samples and their map, for each group; None for all samples in order.
     """
 
     def __init__(self, groups: Sequence[tuple[Tensor | None, BoxCarry]]):
@@ -131,7 +131,7 @@ class _GroupedCarry(BoxCarry):
 
 
 def _grouped(keys: Sequence[Hashable], view: View, make: Callable[[Any, View], BoxCarry]) -> BoxCarry:
-    """A map of each sample by its key, for samples of equal keys together: none depends on others."""
+    """One map for all samples with equal keys; no sample depends on another."""
     kinds = list(dict.fromkeys(keys))
     if len(kinds) == 1:
         return make(kinds[0], view)
@@ -145,20 +145,20 @@ def _grouped(keys: Sequence[Hashable], view: View, make: Callable[[Any, View], B
 def _points_carry(
     view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
 ) -> BoxCarry:
-    """``box_carry`` of views that are no product: each sample its own way, beside whichever others it is seen."""
+    """``box_carry`` of views that are no product, with the map of each sample independent of the others."""
 
-    def make(alone: tuple[int, int] | None, own: View) -> BoxCarry:
-        if alone is None:
-            return _scattered_carry(own, shape, lower=lower, upper=upper, dtype=dtype)
-        return _AloneCarry(own, shape, alone, lower=lower, upper=upper, dtype=dtype)
+    def make(pair: tuple[int, int] | None, part: View) -> BoxCarry:
+        if pair is None:
+            return _scattered_carry(part, shape, lower=lower, upper=upper, dtype=dtype)
+        return _SeparableCarry(part, shape, pair, lower=lower, upper=upper, dtype=dtype)
 
-    return _grouped(_alone(view), view, make)
+    return _grouped(_separable_axes(view), view, make)
 
 
-def _alone(view: View) -> list[tuple[int, int] | None]:
-    """Of each sample, a coordinate and an array axis that change with each other and with nothing else, if any.
+def _separable_axes(view: View) -> list[tuple[int, int] | None]:
+    """For each sample, a coordinate and an array axis that vary with each other only, if there are any.
 
-    As of a grid that was turned about the coordinate.
+    One example is a grid that was rotated about the coordinate.
     """
     rank, grid = len(view.shape), view.coords.detach()
     found: list[tuple[int, int] | None] = [None] * len(grid)
@@ -175,14 +175,14 @@ def _alone(view: View) -> list[tuple[int, int] | None]:
     return found
 
 
-class _AloneCarry(BoxCarry):
-    """A matrix along a coordinate that changes with one array axis alone, and points of the other coordinates."""
+class _SeparableCarry(BoxCarry):
+    """A matrix along a coordinate that varies with one array axis only, and points of the other coordinates."""
 
     def __init__(
-        self, view: View, shape: Sequence[int], alone: tuple[int, int], *, lower: Sequence[float],
+        self, view: View, shape: Sequence[int], pair: tuple[int, int], *, lower: Sequence[float],
         upper: Sequence[float], dtype: torch.dtype,
     ):  # fmt: skip
-        (d, self._axis), rank = alone, len(view.shape)
+        (d, self._axis), rank = pair, len(view.shape)
         grid = view.coords.unflatten(1, view.shape).select(1 + self._axis, 0)
         positions = view.coords[..., d].unflatten(1, view.shape).movedim(1 + self._axis, 1).flatten(2)[..., 0]
         self._source = len(shape) + 1 - d
@@ -200,7 +200,7 @@ class _AloneCarry(BoxCarry):
             reduced, rest, lower=[lower[o] for o in others], upper=[upper[o] for o in others], dtype=dtype
         )
 
-    def to(self, device: torch.device | str) -> "_AloneCarry":
+    def to(self, device: torch.device | str) -> "_SeparableCarry":
         moved = copy.copy(self)
         moved._matrix, moved._others = self._matrix.to(device), self._others.to(device)
         return moved
@@ -215,11 +215,11 @@ class _AloneCarry(BoxCarry):
 def _scattered_carry(
     view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
 ) -> BoxCarry:
-    """``box_carry`` at points that are no product, of arrays that are first brought near to their density.
+    """``box_carry`` at points that are no product, of arrays that are first reduced to about the points' density.
 
-    What is far finer would cost each point hundreds of samples. It is filtered at half of the spacing or less, above
-    what the points' own filter leaves; by octaves of the array, and each sample by its own, so that none depends on
-    others.
+    At far finer arrays each point would need hundreds of samples. The arrays are filtered at half of the spacing or
+    less, beyond the pass band of the points' own filter. The reduction goes by octaves of the array and is chosen for
+    each sample, so that no sample depends on others.
     """
     counts, keys = list(reversed(shape)), []
     for spacings in view.spacing.amin(dim=1).tolist():
@@ -228,14 +228,14 @@ def _scattered_carry(
         keys.append(tuple(math.ceil(n / 2**k) for n, k in zip(counts, octaves, strict=True)))
     return _grouped(
         keys, view,
-        lambda key, own: _ScatteredCarry(own, shape, key, lower=lower, upper=upper, dtype=dtype),
+        lambda key, part: _ScatteredCarry(part, shape, key, lower=lower, upper=upper, dtype=dtype),
     )  # fmt: skip
 
 
 def _fewer_samples(
     counts: Sequence[int], shape: Sequence[int], lower: Sequence[float], upper: Sequence[float], *, like: Tensor
 ) -> BoxCarry | None:
-    """The map to arrays of a box with fewer samples along its axes, x first; None where they have as many."""
+    """The map to arrays of a box with fewer samples along its axes, x first; None where none has fewer."""
     if list(counts) == list(reversed(shape)):
         return None
     axes, spacing = [], []
@@ -247,7 +247,7 @@ def _fewer_samples(
 
 
 class _ScatteredCarry(BoxCarry):
-    """Every point takes what its kernel reaches along each coordinate, of arrays with ``counts`` samples, x first."""
+    """Weighted samples within reach of each point's kernel, of arrays with ``counts`` samples, x first."""
 
     def __init__(
         self, view: View, shape: Sequence[int], counts: Sequence[int], *, lower: Sequence[float],
@@ -257,12 +257,12 @@ class _ScatteredCarry(BoxCarry):
         self._counts, self._shape = tuple(counts), view.shape
         self._taps, self._weights = [], []
         for d, count in enumerate(counts):
-            own = (upper[d] - lower[d]) / count
-            centre = in_samples(view.coords[..., d], count=count, lower=lower[d], own=own)
-            stretch = (view.spacing[..., d].double() / own).clamp(min=1.0).expand_as(centre)
+            cell = (upper[d] - lower[d]) / count
+            center = in_samples(view.coords[..., d], count=count, lower=lower[d], cell=cell)
+            stretch = (view.spacing[..., d].double() / cell).clamp(min=1.0).expand_as(center)
             reach = math.ceil(3 * float(stretch.max()))
-            j_BNT = centre.floor()[..., None] + torch.arange(1 - reach, reach + 1, device=centre.device)
-            weight = lanczos((j_BNT - centre[..., None]) / stretch[..., None]) * ((j_BNT >= 0) & (j_BNT < count))
+            j_BNT = center.floor()[..., None] + torch.arange(1 - reach, reach + 1, device=center.device)
+            weight = lanczos((j_BNT - center[..., None]) / stretch[..., None]) * ((j_BNT >= 0) & (j_BNT < count))
             self._taps.append(j_BNT.long().clamp(0, count - 1))
             self._weights.append((weight / weight.sum(dim=-1, keepdim=True)).to(dtype))
 
@@ -292,11 +292,11 @@ class _ScatteredCarry(BoxCarry):
 
 def _banded(positions: Tensor, *, count: int, lower: float, upper: float, spacing: Tensor, used: range) -> BandedMap:
     """The map of ``axis_matrix``, for long axes."""
-    own = (upper - lower) / count
-    centre = in_samples(positions, count=count, lower=lower, own=own)
-    stretch = (spacing.double() / own).clamp(min=1.0).expand_as(centre)
+    cell = (upper - lower) / count
+    center = in_samples(positions, count=count, lower=lower, cell=cell)
+    stretch = (spacing.double() / cell).clamp(min=1.0).expand_as(center)
     return BandedMap(
-        centre, first=centre.new_full((1, 1), used.start), count=len(used), kernel=lanczos,
+        center, first=center.new_full((1, 1), used.start), count=len(used), kernel=lanczos,
         reach=math.ceil(3 * float(stretch.max())), stretch=stretch, normalised=True,
     )  # fmt: skip
 
@@ -304,13 +304,13 @@ def _banded(positions: Tensor, *, count: int, lower: float, upper: float, spacin
 def resample(
     items: Shaped[Tensor, "#B C *K"], view: View, *, lower: Sequence[float], upper: Sequence[float]
 ) -> Float[Tensor, "B C *S"]:
-    """Real signals sampled on a box, seen from a product view: ``carry``, kept within [−1, 1].
+    """Real signals sampled on a box, resampled at a product view: ``carry``, clipped to [−1, 1].
 
     Args:
-        items: arrays over the box, x last; uint8 is taken as 0…255 for −1…1.
-        view: a product view, one for all samples or one for each.
-        lower: where the arrays start, x first, in coordinate units.
-        upper: where they end.
+        items: Arrays over the box, x last; uint8 values 0…255 map to −1…1.
+        view: A product view, one for all samples or one for each.
+        lower: Start of the arrays, x first, in coordinate units.
+        upper: End of the arrays.
 
     Example:
         >>> resample(torch.zeros(2, 3, 9, 8), Box(2).grid((4, 4)), lower=(-1, -1), upper=(1, 1)).shape
@@ -328,28 +328,30 @@ def resample_long(
     upper: float,
     kernel: KaiserSinc | None = None,
 ) -> Float[Tensor, "1 C M"]:
-    """A real signal of one long axis, seen from a view without a batch of its own, by a long kernel.
+    """A real signal of one long axis, resampled by a long kernel at a view with a batch axis of 1.
 
-    Zero lies beyond its ends. Time goes as the number of positions, which have to be in order. Positions are taken
-    in double precision.
+    The signal is zero beyond its ends. The time is proportional to the number of positions, which have to be in order.
+    Positions are computed in double precision.
 
     Args:
-        item: samples at cell centres.
-        view: a product view of one axis.
-        lower: where the signal starts, in coordinate units.
-        upper: where it ends.
-        kernel: the default where None.
+        item: Samples at cell centers.
+        view: A product view of one axis.
+        lower: Start of the signal, in coordinate units.
+        upper: End of the signal.
+        kernel: Resampling kernel; the default where None.
 
     Example:
         >>> resample_long(torch.zeros(1, 9000), Box(1).grid((4000,)), lower=-1, upper=1).shape
         torch.Size([1, 1, 4000])
     """
-    assert view.axes is not None and view.dim == 1 and view.batch == 1, "a long signal is seen from one line of samples"
+    assert view.axes is not None and view.dim == 1 and view.batch == 1, (
+        "a long signal needs a view of one row of samples"
+    )
     kernel = KaiserSinc() if kernel is None else kernel
     count = item.shape[1]
-    own = (upper - lower) / count
-    place_1M = (view.axes[0].double() - lower) / own - 0.5
-    stretch_1M = (view.axis_spacing[0].double() / own).clamp(min=1.0).expand(1, place_1M.shape[1])
+    cell = (upper - lower) / count
+    place_1M = (view.axes[0].double() - lower) / cell - 0.5
+    stretch_1M = (view.axis_spacing[0].double() / cell).clamp(min=1.0).expand(1, place_1M.shape[1])
     reach = math.ceil(kernel.half_width * float(stretch_1M.max()))
     first, last = math.floor(float(place_1M.min())) - reach, math.floor(float(place_1M.max())) + reach + 1
     inside = item[:, max(0, first) : max(0, last + 1)]
@@ -358,7 +360,7 @@ def resample_long(
     part = torch.nn.functional.pad(inside, (before, after))
     across = BandedMap(
         place_1M, first=place_1M.new_full((1, 1), first), count=part.shape[1], reach=reach, stretch=stretch_1M,
-        # Places are told apart in double precision; weights need no more than single.
+        # Positions need double precision; weights need single precision only.
         kernel=lambda t: kernel(t.float()), normalised=True,
     )  # fmt: skip
     return across(part[None, :, :, None])[..., 0].clamp(-1, 1)

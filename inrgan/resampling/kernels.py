@@ -1,4 +1,4 @@
-"""Kernels that band-limit, and linear maps along one axis."""
+"""Band-limiting kernels, and linear maps along one axis."""
 
 import abc
 import copy
@@ -12,18 +12,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 NARROW = 128
-"""Columns up to which one dense matrix is quicker than bands."""
+"""Number of columns up to which one dense matrix is faster than bands."""
 
 _PER_SEGMENT = 8
-"""Columns that the rows of one segment lie among."""
+"""Number of columns that the rows of one segment span."""
 
 
 class AxisMap(abc.ABC):
-    """A linear map along one axis of an array."""
+    """Linear map along one axis of an array."""
 
     @abc.abstractmethod
     def __call__(self, x: Float[Tensor, "B before K after"]) -> Float[Tensor, "B before M after"]:
-        """Apply it to the third axis."""
+        """Apply the map to the third axis."""
 
     @abc.abstractmethod
     def to(self, device: torch.device | str) -> "AxisMap":
@@ -31,10 +31,10 @@ class AxisMap(abc.ABC):
 
 
 class DenseMap(AxisMap):
-    """A map whose matrix is held whole.
+    """Map stored as a full matrix.
 
     Args:
-        matrix: rows are outputs.
+        matrix: Matrix of the map; rows are outputs.
     """
 
     def __init__(self, matrix: Float[Tensor, "#B M K"]):
@@ -48,18 +48,18 @@ class DenseMap(AxisMap):
 
 
 class BandedMap(AxisMap):
-    """A map whose rows are cut into segments, each a small dense matrix over the columns it reaches.
+    """Map whose rows are divided into segments, each a small dense matrix over the columns within its reach.
 
-    Time and memory go as the number of rows, instead of rows times columns.
+    Time and memory are proportional to the number of rows, instead of rows times columns.
 
     Args:
-        positions: of the rows, measured in columns, in order.
-        first: number of the first column there is; the others follow it.
-        count: columns there are; no weight falls beside them.
-        kernel: weight of a column at a distance from a row; 0 from ``reach`` on.
-        reach: of the kernel, in columns.
-        stretch: the kernel of a row is this much wider; 1 where None. ``reach`` is that of the widest.
-        normalised: whether the weights of every row are divided by their sum.
+        positions: Positions of the rows, in columns and in order.
+        first: Index of the first column; the others follow it.
+        count: Number of columns; no weight falls outside them.
+        kernel: Kernel, the weight of a column at a distance from a row; 0 from ``reach`` on.
+        reach: Half width of the kernel, in columns.
+        stretch: Factor on each row's kernel width; 1 where None. ``reach`` is that of the widest.
+        normalized: Whether the weights of every row are divided by their sum.
 
     Example:
         >>> p = torch.linspace(0, 499, 1000)[None]
@@ -92,7 +92,7 @@ class BandedMap(AxisMap):
         self.matrix = self.matrix * there[:, :, None]
         if normalised:
             self.matrix = self.matrix / self.matrix.sum(dim=-1, keepdim=True)
-        # Columns past a segment's last have weight 0; any column may stand for them.
+        # Columns past a segment's last have weight 0, so any column can be read there.
         self.index = (j_BSW - first[..., None]).long().clamp(0, count - 1)
 
     def to(self, device: torch.device | str) -> "BandedMap":
@@ -113,19 +113,19 @@ class BandedMap(AxisMap):
 
 
 def _segments(x: Float[Tensor, "#B M"], side: int) -> Float[Tensor, "#B S side"]:
-    """Cut rows into segments of equal size; the last value stands for the rows that are missing at the end."""
+    """Cut rows into segments of equal size; the last value is repeated for rows that are missing at the end."""
     missing = -x.shape[1] % side
     return torch.cat([x, x[:, -1:].expand(-1, missing)], dim=1).unflatten(1, (-1, side))
 
 
 def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """How much of a wave a sampling can carry: 1 up to 3/4 of Nyquist, 0 from Nyquist on, smooth between.
+    """Fraction of a wave that a sampling represents: 1 up to 3/4 of Nyquist, 0 from Nyquist on, smooth between.
 
-    The idea is the damping of the input layer of StyleGAN3 (Karras et al. 2021, sec. 3.2), with a raised
-    cosine instead of a ramp so that a schedule on the spacing has no kinks.
+    The idea is the damping of the input layer of StyleGAN3 (Karras et al. 2021, sec. 3.2), with a raised cosine instead
+    of a ramp so that a schedule on the spacing is smooth.
 
     Args:
-        turns_per_sample: frequency times spacing; Nyquist is ½.
+        turns_per_sample: Frequency times spacing; Nyquist is ½.
 
     Example:
         >>> fade(torch.tensor([0.1, 0.5])).tolist()
@@ -136,7 +136,7 @@ def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
 
 
 def lanczos(t: Float[Tensor, "*S"], *, lobes: int = 3) -> Float[Tensor, "*S"]:
-    """The Lanczos kernel: sinc windowed by a wider sinc.
+    """Lanczos kernel: a sinc windowed by a wider sinc.
 
     Example:
         >>> lanczos(torch.zeros(2)).tolist()
@@ -154,47 +154,47 @@ def axis_matrix(
     spacing: float | Float[Tensor, "*#B #M"],
     columns: range | None = None,
 ) -> Float[Tensor, "*B M K"]:
-    """The linear map from ``count`` cell-centred samples on [lower, upper] to values at positions.
+    """Linear map from ``count`` cell-centered samples on [lower, upper] to values at positions.
 
-    A Lanczos-3 kernel as wide as the coarser of the two spacings, cut at the border and normalised there:
-    the filter of Pillow's ``Image.resize(LANCZOS)``, at any position instead of on one grid. Positions outside
-    take the value at the border. Where the spacing varies, each position has a kernel as wide as its own.
+    The kernel is Lanczos-3, as wide as the coarser of the two spacings, cut at the border and normalized there: the
+    filter of Pillow's ``Image.resize(LANCZOS)``, at any position instead of on one grid. Positions outside take the
+    value at the border. Where the spacing varies, each position's kernel is as wide as its spacing.
 
     Args:
-        positions: where values are wanted.
-        count: samples there are.
-        lower: where they start.
-        upper: where they end.
-        spacing: between the positions; one for all or one for each.
-        columns: the samples that the map is for, where the others are known to be out of reach.
+        positions: Positions of the output.
+        count: Number of samples.
+        lower: Start of the samples.
+        upper: End of the samples.
+        spacing: Spacing of the positions; one for all or one for each.
+        columns: Samples that the map includes, where the others are known to be out of reach.
 
     Example:
         >>> axis_matrix(torch.zeros(5), count=8, lower=-1.0, upper=1.0, spacing=0.5).shape
         torch.Size([5, 8])
     """
-    own = (upper - lower) / count
-    centre = in_samples(positions, count=count, lower=lower, own=own)
-    stretch = (torch.as_tensor(spacing, dtype=torch.float64, device=positions.device) / own).clamp(min=1.0)
+    cell = (upper - lower) / count
+    center = in_samples(positions, count=count, lower=lower, cell=cell)
+    stretch = (torch.as_tensor(spacing, dtype=torch.float64, device=positions.device) / cell).clamp(min=1.0)
     columns = range(count) if columns is None else columns
     j = torch.arange(columns.start, columns.stop, dtype=torch.float64, device=positions.device)
-    weights = lanczos((j - centre[..., None]) / stretch[..., None])
+    weights = lanczos((j - center[..., None]) / stretch[..., None])
     return (weights / weights.sum(dim=-1, keepdim=True)).to(positions.dtype)
 
 
-def in_samples(positions: Float[Tensor, "*S"], *, count: int, lower: float, own: float) -> Float[Tensor, "*S"]:
+def in_samples(positions: Float[Tensor, "*S"], *, count: int, lower: float, cell: float) -> Float[Tensor, "*S"]:
     """Positions in units of samples, cut at the borders of the cells.
 
     Args:
         positions: Positions in coordinate units.
         count: Number of samples.
         lower: Start of the first sample's cell.
-        own: Width of a cell.
+        cell: Width of a cell.
 
     Example:
-        >>> in_samples(torch.zeros(1), count=8, lower=-1.0, own=0.25).tolist()
+        >>> in_samples(torch.zeros(1), count=8, lower=-1.0, cell=0.25).tolist()
         [3.5]
     """
-    return ((positions.double() - lower) / own - 0.5).clamp(-0.5, count - 0.5)
+    return ((positions.double() - lower) / cell - 0.5).clamp(-0.5, count - 0.5)
 
 
 def reached(
@@ -205,28 +205,28 @@ def reached(
     upper: float,
     spacing: float | Float[Tensor, "*#B #M"],
 ) -> range:
-    """The samples that ``axis_matrix`` looks at: the kernel is narrow, and the others need not be there.
+    """Samples that ``axis_matrix`` reads: the kernel is narrow, and the others can be missing.
 
     Example:
         >>> reached(torch.zeros(5), count=80, lower=-1.0, upper=1.0, spacing=0.025)
         range(36, 44)
     """
-    own = (upper - lower) / count
-    centre = in_samples(positions, count=count, lower=lower, own=own)
-    reach = 3 * max(1.0, float(torch.as_tensor(spacing).max()) / own)
-    first, last = math.floor(float(centre.min()) - reach), math.ceil(float(centre.max()) + reach)
+    cell = (upper - lower) / count
+    center = in_samples(positions, count=count, lower=lower, cell=cell)
+    reach = 3 * max(1.0, float(torch.as_tensor(spacing).max()) / cell)
+    first, last = math.floor(float(center.min()) - reach), math.ceil(float(center.max()) + reach)
     return range(max(0, first), min(count, last + 1))
 
 
 @dataclass(frozen=True)
 class KaiserSinc:
-    """A long low-pass kernel: a sinc under a Kaiser window. Distances are in samples of the coarser spacing.
+    """Long low-pass kernel: a sinc under a Kaiser window. Distances are in samples of the coarser spacing.
 
-    The default passes 3/4 of the Nyquist frequency whole and nothing (−80 dB) from there on, as encodings do: the
-    transition is 1/8 of the sampling rate wide, for which Kaiser's formulas give β = 0.1102 (80 − 8.7) and a half
-    width of (80 − 8) / (2.285 · 2π/8) / 2 = 20 samples, made 22 to be sure. Lanczos-3 takes a wave a fifth above
-    Nyquist down by 15 dB only, which an ear hears as another pitch. (Kaiser 1974; Oppenheim & Schafer,
-    "Discrete-time signal processing", sec. 7.5.3.)
+    The default passes frequencies up to 3/4 of Nyquist and stops (−80 dB) all from Nyquist on, as encodings do. The
+    transition is 1/8 of the sampling rate wide, for which Kaiser's formulas give β = 0.1102 (80 − 8.7) and a half width
+    of (80 − 8) / (2.285 · 2π/8) / 2 = 20 samples; 22 leave a margin. Lanczos-3 attenuates a wave a fifth above Nyquist
+    by 15 dB only, which is audible as another pitch. (Kaiser 1974; Oppenheim & Schafer, "Discrete-time signal
+    processing", sec. 7.5.3.)
 
     Example:
         >>> KaiserSinc()(torch.zeros(2)).shape
@@ -239,13 +239,13 @@ class KaiserSinc:
 
     def __call__(self, t: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
         table = _kaiser_table(self.half_width, self.cutoff, self.beta).to(device=t.device, dtype=t.dtype)
-        # A straight line between 1/1024 of a sample errs by (π/1024)²/8 = 1e-6 of the peak: −118 dB.
+        # Linear interpolation at 1/1024 of a sample has an error of (π/1024)²/8 = 1e-6 of the peak: −118 dB.
         place = (t.abs() * 1024).clamp(max=self.half_width * 1024.0)
         index = place.floor().long().clamp(max=len(table) - 2)
         return torch.lerp(table[index], table[index + 1], place - index)
 
 
-@functools.cache  # every item of every step asks for the same constants
+@functools.cache  # every item of every step needs the same constants
 def _kaiser_table(half_width: int, cutoff: float, beta: float) -> Float[Tensor, "_"]:
     x = torch.arange(half_width * 1024 + 1, dtype=torch.float64) / 1024
     window = torch.special.i0(beta * (1 - (x / half_width) ** 2).clamp(min=0).sqrt())

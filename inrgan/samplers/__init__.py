@@ -1,4 +1,4 @@
-"""Samplers draw the Views of training steps."""
+"""Samplers, which draw the views of training steps."""
 
 from inrgan.samplers.grids import AbstractSampler, FullGrid, RandomResolution, VariableDensity
 from inrgan.samplers.patches import DensePatch, ScatteredPoints

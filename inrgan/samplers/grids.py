@@ -14,37 +14,37 @@ from inrgan.views import View, product_view
 
 
 class AbstractSampler(abc.ABC):
-    """Draws a View of a domain for one training step."""
+    """Sampler of the view of a domain for one training step."""
 
     fixed: bool
-    """Whether reals are always seen from the same view, so that what was seen through it can be kept."""
+    """Whether reals always have the same view, so that their values can be cached."""
 
     @abc.abstractmethod
     def at_most(self, resolution: int) -> "AbstractSampler":
-        """The same law of views, none of them with more samples along the shortest side of the domain."""
+        """The same distribution of views, limited to this many samples along the shortest side of the domain."""
 
     @abc.abstractmethod
     def finest(self, domain: AbstractDomain) -> float:
-        """The smallest spacing that a view may have, in coordinate units."""
+        """Smallest possible spacing of a view, in coordinate units."""
 
     @abc.abstractmethod
     def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
-        """A view, on the CPU; its batch axis is 1 where all samples are seen from the same place."""
+        """View on the CPU; its batch axis is 1 where all samples share it."""
 
     def reals_view(self, view: View, *, domain: AbstractDomain) -> View:
-        """From where reals are seen while the generator is asked at a drawn view: from the same one, usually."""
+        """View at which reals are observed when the generator is evaluated at a drawn view; by default the same one."""
         del domain
         return view
 
 
 class FullGrid(AbstractSampler):
-    """The whole domain at one resolution: ordinary training.
+    """The whole domain at one resolution, as in ordinary training.
 
     Args:
-        resolution: samples along the shortest side.
+        resolution: Samples along the shortest side.
 
     Raises:
-        ConfigError: the resolution is not positive.
+        ConfigError: The resolution is not positive.
 
     Example:
         >>> FullGrid(32).draw(Box(2), batch=4, generator=torch.Generator()).shape
@@ -70,19 +70,19 @@ class FullGrid(AbstractSampler):
 
 
 class RandomResolution(AbstractSampler):
-    """The whole domain at a resolution drawn anew every step: the random-resolution loss.
+    """The whole domain at a resolution drawn in every step: the random-resolution loss.
 
-    Any-resolution training after Chai et al. 2022 (sec. 3.1), there with patches.
+    Any-resolution training after Chai et al. 2022 (sec. 3.1), which uses patches.
 
     Args:
-        lowest: fewest samples along the shortest side.
-        highest: most.
-        law: ``uniform`` in the number of samples, or ``log`` for as many steps in every octave.
-        multiple: sizes are multiples of this, which spares a critic's ragged borders.
-        aspect: by how much one axis may be sampled more coarsely than another, drawn anew every step.
+        lowest: Fewest samples along the shortest side.
+        highest: Most samples along the shortest side.
+        law: Distribution of the resolution: ``uniform`` in the number of samples, or ``log`` for uniform over octaves.
+        multiple: Divisor of all sizes, which avoids incomplete cells at the border of a critic.
+        aspect: Largest ratio of the spacings of two axes, drawn in every step.
 
     Raises:
-        ConfigError: the range is empty or the law unknown.
+        ConfigError: The range is empty or the law is unknown.
 
     Example:
         >>> view = RandomResolution(16, 64).draw(Box(2), batch=4, generator=torch.Generator())
@@ -100,7 +100,7 @@ class RandomResolution(AbstractSampler):
         if law not in ("uniform", "log"):
             raise ConfigError(f"unknown law of resolutions {law!r}; expected uniform or log")
         if multiple < 1 or highest // multiple * multiple < lowest:
-            raise ConfigError(f"no multiple of {multiple} lies between {lowest} and {highest}")
+            raise ConfigError(f"there is no multiple of {multiple} from {lowest} to {highest}")
         if not aspect >= 1:
             raise ConfigError(f"the aspect of random resolutions is {aspect}; expected 1 or more")
         self.lowest, self.highest, self.law, self.multiple, self.aspect = lowest, highest, law, multiple, aspect
@@ -122,7 +122,7 @@ class RandomResolution(AbstractSampler):
         else:
             k = first + math.floor(u * (last + 1 - first))
         shape = domain.shape(min(k, last) * self.multiple)
-        if self.aspect > 1:  # axes only get coarser, so that no more is asked of the reals
+        if self.aspect > 1:  # axes only get coarser, so that reals need no higher resolution
             v = torch.rand(len(shape), generator=generator, dtype=torch.float64)
             factors = (self.aspect ** (v - v.max())).tolist()
             floor = min(self.lowest, *shape)
@@ -133,22 +133,22 @@ class RandomResolution(AbstractSampler):
 
 @final
 class VariableDensity(AbstractSampler):
-    """The whole domain, dense around a place drawn anew every step and sparse far from it.
+    """The whole domain, dense around a random center drawn in every step and sparse far from it.
 
-    Along each axis the spacing grows linearly with the distance e from the drawn place, as ``1 + strength·e``
-    with e in halves of the shortest side: the linear law of visual acuity (Strasburger, Rentschler & Jüttner
-    2011; for rendering Guenter et al. 2012). The view stays a product grid, of cells whose widths
-    differ; samples lie at the cells' centres, the spacing of a sample is its cell's width, and its weight the
-    cell's share of the domain. Its size is the same for every place, and chosen so that no cell is narrower
-    than those of a uniform grid of ``resolution``: neither encodings nor data need to be finer than for it.
+    Along each axis the spacing grows linearly with the distance e from the drawn center, as ``1 + strength·e`` with e
+    in halves of the shortest side: the linear law of visual acuity (Strasburger, Rentschler & Jüttner 2011; for
+    rendering Guenter et al. 2012). The view stays a product grid, of cells with different widths. Samples are at the
+    centers of the cells, the spacing of a sample is the width of its cell, and its weight is the cell's share of the
+    domain. The size is the same for every center, and chosen so that no cell is narrower than those of a uniform grid
+    of ``resolution``: neither encodings nor data need to be finer than for that grid.
 
     Args:
-        resolution: samples along the shortest side of a uniform grid as dense as this view can be.
-        strength: how fast the spacing grows; 0 is the uniform grid, 1 doubles it at half the shortest side.
+        resolution: Samples along the shortest side of a uniform grid with this view's smallest spacing.
+        strength: Rate at which the spacing grows; 0 is the uniform grid, 1 doubles it at half the shortest side.
 
     Raises:
-        ConfigError: a resolution or strength out of range, or (when drawing) a domain whose grids are no
-            products of equal cells, or a strength that leaves no sample.
+        ConfigError: The resolution or strength is out of range, or (when drawing) the domain's grids are not products
+            of equal cells, or the strength leaves no sample.
 
     Example:
         >>> VariableDensity(64, strength=2.0).draw(Box(2), batch=4, generator=torch.Generator()).shape
@@ -191,11 +191,11 @@ class VariableDensity(AbstractSampler):
         return product_view(axes, spacing=widths, weights=share / share.mean())
 
     def _edges(self, lower: float, side: float, place: float, *, half: float, cells: int) -> Float[Tensor, "M"]:
-        """Borders of the cells: equal steps of F(x) = ±log(1 + rate·|x − place|)/rate, of slope 1 at the place."""
+        """Borders of the cells: equal steps of F(x) = ±log(1 + rate·|x − place|)/rate, of slope 1 at the center."""
         rate = self.strength / half
         if rate == 0:
             return lower + side * torch.linspace(0, 1, cells + 1, dtype=torch.float64)
-        # F covers least when the place is at the border; with this count a step is then one uniform cell wide.
+        # F covers least when the center is at the border; with this count a step is then one uniform cell wide.
         count = math.floor(cells * math.log1p(rate * side) / (rate * side) + 1e-9)
         if count < 1:
             raise ConfigError(

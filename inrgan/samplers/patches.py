@@ -11,17 +11,17 @@ from inrgan.views import View, scattered
 
 
 class DensePatch(AbstractSampler):
-    """A patch for every sample, at a random place and a random density.
+    """A patch for every sample, with a random position and a random density.
 
     Densities are drawn log-uniformly from the coarsest to the finest, after Chai et al. 2022 (sec. 3.1).
 
     Args:
-        side: samples along a side of the patch.
-        resolution: samples along the shortest side of the domain at the finest density.
-        coarsest: the same at the coarsest; where it equals ``side`` a patch may be the whole domain.
+        side: Samples along a side of the patch.
+        resolution: Samples along the shortest side of the domain at the finest density.
+        coarsest: The same at the coarsest density; where it equals ``side`` a patch may be the whole domain.
 
     Raises:
-        ConfigError: the sizes are not in order.
+        ConfigError: The sizes are not in ascending order.
 
     Example:
         >>> DensePatch(16, 1024, coarsest=64).draw(Box(2), batch=4, generator=torch.Generator()).shape
@@ -34,7 +34,7 @@ class DensePatch(AbstractSampler):
         if not 1 <= side <= coarsest <= resolution:
             raise ConfigError(
                 f"patches of {side} samples at {coarsest} to {resolution} samples on the shortest side; expected "
-                "each to be at least the one before: a smaller patch or whole, or a higher resolution"
+                "ascending sizes: a smaller patch, a larger coarse resolution, or a higher resolution"
             )
         self.side, self.resolution, self.coarsest = side, resolution, coarsest
 
@@ -53,16 +53,16 @@ class DensePatch(AbstractSampler):
 
 @final
 class ScatteredPoints(AbstractSampler):
-    """As many points for every sample, uniform by the domain's measure, anew in every step.
+    """Points drawn uniformly by the domain's measure, as many for every sample, in every step.
 
-    Few points do not make a view coarse: each is seen with the spacing of the resolution, and so with all detail.
+    A small number of points does not make a view coarse: each has the spacing of the resolution, and so all detail.
 
     Args:
-        count: points.
-        resolution: samples along the domain's shortest side, whose spacing the points have.
+        count: Number of points.
+        resolution: Samples along the domain's shortest side that define the spacing of the points.
 
     Raises:
-        ConfigError: fewer than 1 point, or a resolution below 1.
+        ConfigError: The count or the resolution is below 1.
 
     Example:
         >>> ScatteredPoints(100, resolution=32).draw(Sphere(), batch=4, generator=torch.Generator()).coords.shape

@@ -19,19 +19,19 @@ from inrgan.views import View, product_view
 class Shifted(AbstractSampler):
     """Another sampler's views of the whole domain, moved by a random offset: trains extrapolation.
 
-    The generator is asked at the moved view. No data lie out there, so reals are seen from the view as it was
-    (``reals_view``): **a real is declared to lie wherever the view is**. The generator learns that every window
-    of the domain's size within reach looks like a real, which is true of stationary signals alone: textures
-    in every direction, landscapes and panoramas along x. Of data with a place of their own (a face in the
-    middle) it makes a repeating or blurred version. Scales are not drawn, since few data look alike at all.
+    The generator is evaluated at the moved view. There are no data outside the domain, so reals are observed at the
+    original view (``reals_view``): **a real counts as a signal at the moved view**. The generator learns that every
+    window of the domain's size within reach resembles a real, which holds for stationary signals alone: textures in
+    every direction, landscapes and panoramas along x. For data with a fixed position (a face in the middle) it produces
+    a repeating or blurred version. Scales are not drawn, since few data are alike at all scales.
 
     Args:
-        sampler: draws views of the whole domain.
-        shift: largest offset, as a fraction of the view's extent: one number, or one per coordinate, x first.
+        sampler: Sampler of views of the whole domain.
+        shift: Largest offset, as a fraction of the view's extent: one number, or one per coordinate, x first.
 
     Raises:
-        ConfigError: a shift that is negative or not finite, or (when drawing) a number of shifts that is not
-            that of the coordinates, a view that is not of the whole domain, or a domain without an outside.
+        ConfigError: A shift is negative or not finite, or (when drawing) the number of shifts does not match the
+            coordinates, the view does not cover the whole domain, or the domain has no outside.
 
     Example:
         >>> sampler = Shifted(FullGrid(32), shift=(0.5, 0.0))
@@ -61,19 +61,19 @@ class Shifted(AbstractSampler):
             raise ConfigError("this domain has no outside to move a view to; use the sampler without shifts")
         near = 1e-4 * whole.extent
         if bool(((view.extent - whole.extent).abs() > near).any() or ((view.center - whole.center).abs() > near).any()):
-            raise ConfigError("only views of the whole domain are shifted; this sampler draws parts of it")
+            raise ConfigError("only views of the whole domain can be shifted; this sampler draws parts of it")
         unit = 2 * torch.rand(D, generator=generator, dtype=torch.float64) - 1
         offset = (unit * torch.tensor(self.shift, dtype=torch.float64))[None] * view.extent.double()
         return _moved(view, offset.to(view.center.dtype))
 
     def reals_view(self, view: View, *, domain: AbstractDomain) -> View:
-        """The view moved back over the domain, which is where the data are."""
+        """The view moved back over the domain, where the data are."""
         offset = domain.grid(domain.shape(1), device=view.center.device).center - view.center
         return self.sampler.reals_view(_moved(view, offset.to(view.center.dtype)), domain=domain)
 
 
 def _moved(view: View, offset: Float[Tensor, "#B D"]) -> View:
-    """The same view elsewhere."""
+    """The same view at another position."""
     return replace(
         view,
         center=view.center + offset,
@@ -84,20 +84,20 @@ def _moved(view: View, offset: Float[Tensor, "#B D"]) -> View:
 
 @final
 class Slices(AbstractSampler):
-    """Another sampler's views, of which a few slices across one axis are kept, at places drawn for every sample.
+    """A few slices across one axis of another sampler's views, at positions drawn for every sample.
 
-    The slices are as thick as the view's cells and whole cells apart: over how many the outermost reach is drawn
-    evenly, then which of those between are kept, and last where all of it lies, which need not be on the view's own
-    cells. A view of n slices costs as much as n, and what holds over any distance can be learned from it. (Skorokhodov
-    et al. 2022, "StyleGAN-V", train on 3 frames at random times.)
+    Each slice is as thick as the view's cells, and distances are whole cells. The number of cells between the outermost
+    slices is drawn uniformly, then the slices between them, and last the position of all of them, which need not be on
+    the view's own cells. A view of n slices costs only n slices, and relations over any distance can be learned from
+    it. (Skorokhodov et al. 2022, "StyleGAN-V", train on 3 frames at random times.)
 
     Args:
-        sampler: draws product views without a batch of their own.
-        axis: the coordinate.
-        count: slices.
+        sampler: Sampler of product views with a batch axis of 1.
+        axis: Coordinate that the slices are cut across.
+        count: Number of slices.
 
     Raises:
-        ConfigError: fewer than 2 slices, or (when drawing) a view that has fewer, or no axes.
+        ConfigError: There are fewer than 2 slices, or (when drawing) the view has fewer, or no axes.
 
     Example:
         >>> view = Slices(FullGrid(16), axis=2, count=3).draw(Box(3), batch=4, generator=torch.Generator())
@@ -121,12 +121,12 @@ class Slices(AbstractSampler):
     def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
         view = self.sampler.draw(domain, batch=batch, generator=generator)
         if view.axes is None or view.batch > 1 or view.spacing.shape[1] > 1 or self.axis >= view.dim:
-            raise ConfigError("slices are cut from one grid of equal cells; use a sampler of whole signals")
+            raise ConfigError("slices are cut from one grid of equal cells; use a sampler of the whole domain")
         own = view.axes[self.axis]
         if own.shape[1] < self.count:
             raise ConfigError(
-                f"{self.count} slices of a view with {own.shape[1]} along the axis were asked for; raise the "
-                "resolution or the rate, or ask for fewer"
+                f"{self.count} slices were requested of a view with {own.shape[1]} along the axis; raise the "
+                "resolution or the rate, or request fewer"
             )
         first, step = float(own[0, 0]), float(view.spacing[0, 0, self.axis])
         places = _places(batch, own.shape[1], self.count, generator=generator)
@@ -138,10 +138,10 @@ class Slices(AbstractSampler):
 
 
 def _places(batch: int, cells: int, count: int, *, generator: torch.Generator) -> Float[Tensor, "B T"]:
-    """Places in cells, rising, whole numbers apart."""
+    """Rising positions in cells, whole numbers apart."""
     u = torch.rand(batch, cells + 1, generator=generator, dtype=torch.float64)
     last = count - 1 + (u[:, :1] * (cells - count + 1)).floor()
-    # Of the cells between, those that draw the smallest numbers are kept.
+    # Of the cells between, those that draw the smallest numbers are chosen.
     between = torch.arange(1, cells - 1)
     drawn = torch.where(between < last, u[:, 3 : 3 + len(between)], 2.0)
     inner = between[drawn.argsort(dim=1)[:, : count - 2]].sort(dim=1).values.double()

@@ -1,4 +1,4 @@
-"""The training room: ``trainer.py`` is the loop, ``step.py`` one step of it."""
+"""Training: ``trainer.py`` has the loop, ``step.py`` a single step."""
 
 from inrgan.config import TrainConfig
 from inrgan.training.distribution import Ranks

@@ -1,7 +1,8 @@
-"""The batches of a training: views, real signals and latents of every step, prepared on the host.
+"""Batches of a training: views, real signals and latents of every step, prepared on the host.
 
-Everything in a batch is a function of the seed, the step and the probability of augmentation. Views bring along what
-generator and critics read from them (``View.derive``), so that a step on the device never waits for data.
+All contents of a batch are a function of the seed, the step and the probability of augmentation. Views already hold the
+values that generator and critics compute from them (``View.derive``), so that a step on the device never waits for
+data.
 """
 
 import time
@@ -29,7 +30,7 @@ Drawn = tuple[tuple[AbstractTransform, Float[Tensor, "B _"]], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class TermBatch:
-    """One term's part of a micro-batch: what its critic compares."""
+    """One term's part of a micro-batch: inputs of its critic."""
 
     term: AbstractTerm
     weight: float
@@ -37,7 +38,7 @@ class TermBatch:
     share: float
     """Fraction of the step's batch, over all processes, that is in this micro-batch."""
     views: tuple[View, ...]
-    """Views that the critic is told."""
+    """Views passed to the critic."""
     fake_views: tuple[View, ...]
     """Views at which generated fields are evaluated: ``views``, moved by augmentation."""
     reals: tuple[Float[Tensor, "B _ ..."], ...]
@@ -48,14 +49,14 @@ class TermBatch:
     path_noise: Float[Tensor, "B C *S"] | None = None
     """Noise of the path-length regularization; None where the term or the step has none."""
     field_view: View | None = None
-    """Points of the modality's own loss of fields; None where the term or the modality has none."""
+    """Points of the modality's loss of fields; None where the term or the modality has none."""
 
     def transformed(self, values: Float[Tensor, "B C *S"], view: View) -> Float[Tensor, "B C *S"]:
-        """Values of fakes as critics see them at one of the views."""
+        """Values of fakes at one of the views, as input of critics."""
         return _changed(values, view, self.transforms)
 
     def to(self, device: torch.device) -> "TermBatch":
-        """The same on another device; copies from pinned memory run beside other work."""
+        """The same on another device; copies from pinned memory run asynchronously."""
         noise, points = self.path_noise, self.field_view
         return replace(
             self,
@@ -85,31 +86,31 @@ class TermBatch:
         )
 
     def pinned(self) -> "TermBatch":
-        """The same in memory from which a GPU copies by itself."""
+        """The same in pinned memory, from which a GPU copies asynchronously."""
         return replace(self, reals=tuple(x.pin_memory() for x in self.reals), z=self.z.pin_memory())
 
 
 MicroBatch = tuple[TermBatch, ...]
-"""The items that a process works on at once, as each term sees them."""
+"""Items that a process handles at once, one part for each term."""
 
 
 @final
 class Batches:
-    """Micro-batches of any step: a pure function of the step and of the probability of augmentation.
+    """Micro-batches of every step: a pure function of the step and of the probability of augmentation.
 
-    Every draw is made for the whole batch, and a process takes its own items of it. What is learned from a step does
-    therefore not depend on how many processes share it.
+    Every draw is made for the whole batch, of which a process uses its own items. The trained weights therefore do not
+    depend on the number of processes.
 
     Args:
         config: Training configuration.
         terms: Terms of the loss.
         reals: Source of the real signals.
         augmentation: Transforms of reals and fakes.
-        z_dim: Z.
+        z_dim: Size of the latent, Z.
         positions: Items of the batch for each micro-batch of this process.
-        prepare: Function that makes constants of a term's views on the host; see ``Networks.prepare``.
+        prepare: Function that computes constants of a term's views on the host; see ``Networks.prepare``.
         device: Device of the micro-batches.
-        ahead: Steps that a thread prepares in advance; 0 for no thread.
+        ahead: Number of steps that a thread prepares in advance; 0 for no thread.
     """
 
     def __init__(
@@ -123,9 +124,9 @@ class Batches:
         self.used: Counter[str] = Counter()
         """Items shown since the last ``clear_counts``, by term and octave of resolution."""
         self.skipped: Counter[str] = Counter()
-        """Items that were too small for a view, likewise."""
+        """Items too small for a view since then."""
         self.waited = 0.0
-        """Seconds of waiting for a step's data, likewise."""
+        """Seconds of waiting for a step's data since then."""
         self._thread: ThreadPoolExecutor | None = None
         self._coming: dict[tuple[int, float], Future[tuple[list[MicroBatch], Counter[str], Counter[str]]]] = {}
         self._fixed: dict[str, tuple[View, ...]] = {}
@@ -154,13 +155,13 @@ class Batches:
         self.waited = 0.0
 
     def close(self) -> None:
-        """Stop the thread until a step is asked for again."""
+        """Stop the thread until the next step is requested."""
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
             self._thread, self._coming = None, {}
 
     def _awaited(self, step: int, probability: float) -> tuple[list[MicroBatch], Counter[str], Counter[str]]:
-        """A step from the thread, which goes on with the next ones."""
+        """A step from the thread, which then prepares the next ones."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="inrgan-batches")
         wanted = [(s, probability) for s in range(step, step + self.ahead + 1)]
@@ -172,11 +173,11 @@ class Batches:
         return self._coming.pop(wanted[0]).result()
 
     def _prepare(self, step: int, probability: float) -> tuple[list[MicroBatch], Counter[str], Counter[str]]:
-        """A step's micro-batches on the CPU, and how many items of each octave were used and skipped."""
+        """A step's micro-batches on the CPU, and the numbers of used and skipped items of each octave."""
         config = self.config
         kimg = step * config.batch / 1000
         z_rng = step_generator(config.seed, purpose="z", step=step)
-        # All views of a step are moved alike, so that a patch and its full-domain view stay those of one signal.
+        # All views of a step move alike, so that a patch and its full-domain view belong to the same signal.
         drawn_reals, drawn_fakes = (
             self.augmentation.draw(
                 config.batch, probability=probability, generator=step_generator(config.seed, purpose=purpose, step=step)
@@ -195,32 +196,32 @@ class Batches:
             still = all(a is b for a, b in zip(moved, real_views, strict=True))
             fake_views = tuple(self._look(v, fake_moves) for v in views)
             z = torch.randn(config.batch, self.z_dim, generator=z_rng)
-            for own, into in zip(self.positions, batch, strict=True):
-                reals = term.own_reals(step, batch=config.batch, seed=config.seed, positions=own)
-                labels = torch.zeros(len(own), dtype=torch.long)
+            for items, into in zip(self.positions, batch, strict=True):
+                reals = term.own_reals(step, batch=config.batch, seed=config.seed, positions=items)
+                labels = torch.zeros(len(items), dtype=torch.long)
                 if reals is None:
                     reals, labels = self.reals.draw(
-                        step, moved, fixed=term.fixed and still, name=term.name, positions=own
+                        step, moved, fixed=term.fixed and still, name=term.name, positions=items
                     )
-                    reals = self._changed(reals, views, real_moves, own)
+                    reals = self._changed(reals, views, real_moves, items)
                 part = TermBatch(
-                    term=term, weight=weight, share=len(own) / config.batch, reals=reals,
-                    views=tuple(v.rows(own) for v in views), fake_views=tuple(v.rows(own) for v in fake_views),
-                    z=z[list(own)], labels=labels if config.labels else None,
-                    transforms=self._active(fake_moves, own),
+                    term=term, weight=weight, share=len(items) / config.batch, reals=reals,
+                    views=tuple(v.rows(items) for v in views), fake_views=tuple(v.rows(items) for v in fake_views),
+                    z=z[list(items)], labels=labels if config.labels else None,
+                    transforms=self._active(fake_moves, items),
                 )  # fmt: skip
                 self.prepare(term, part.views, part.fake_views)
                 into.append(part.pinned() if self.device.type == "cuda" else part)
         used, skipped = self.reals.used.copy(), self.reals.skipped.copy()
         self.reals.clear_counts()
         ready = [
-            self._regularized(tuple(parts), step=step, positions=own)
-            for parts, own in zip(batch, self.positions, strict=True)
+            self._regularized(tuple(parts), step=step, positions=items)
+            for parts, items in zip(batch, self.positions, strict=True)
         ]
         return ready, used, skipped
 
     def _views(self, term: AbstractTerm, step: int) -> tuple[View, ...]:
-        """A term's views of a step. Views that never change are the same objects in every step."""
+        """A term's views of a step. Constant views are the same objects in every step."""
         config, domain = self.config, self.config.modality.domain
         resolution = config.views.resolution_at(step * config.batch / 1000, config.modality.resolution)
         rng = step_generator(config.seed, purpose=f"v:{term.name}", step=step)
@@ -232,10 +233,11 @@ class Batches:
             return tuple(self.reals.observation_view(step, v) for v in views)
         if not term.fixed:
             return views
-        kept = self._fixed.get(term.name)
-        if kept is None or [v.shape for v in kept] != [v.shape for v in views]:  # progressive growing went on
-            kept = self._fixed[term.name] = views
-        return kept
+        cached = self._fixed.get(term.name)
+        # Progressive growing changes the shape.
+        if cached is None or [v.shape for v in cached] != [v.shape for v in views]:
+            cached = self._fixed[term.name] = views
+        return cached
 
     def _regularized(self, micro: MicroBatch, *, step: int, positions: range) -> MicroBatch:
         """A micro-batch with the random draws of path-length regularization and of the modality's loss of fields."""
@@ -244,7 +246,7 @@ class Batches:
         if config.path_length > 0 and step % config.path_every == 0:
             i = next(i for i, p in enumerate(parts) if p.term.full_domain and p.term.sees_signals)
             shape = (modality.signal_channels, *parts[i].fake_views[0].shape)
-            # Every item has noise of its own, whichever process and micro-batch it is in.
+            # Every item has its own noise, for any process and micro-batch.
             rngs = [step_generator(config.seed, purpose="path", step=step, rank=p) for p in positions]
             parts[i] = replace(parts[i], path_noise=torch.stack([torch.randn(shape, generator=rng) for rng in rngs]))
         if isinstance(modality, HasFieldLoss):
@@ -256,18 +258,18 @@ class Batches:
         return tuple(parts)
 
     def _look(self, view: View, drawn: Sequence[Float[Tensor, "B _"]]) -> View:
-        """The view at which signals are evaluated in place of another one, by augmentation."""
+        """View at which signals are evaluated instead of another one, by augmentation."""
         return self.augmentation.look(view, drawn) if drawn else view
 
     def _active(self, drawn: Sequence[Tensor], positions: range) -> Drawn:
-        """The transforms that change an item of a micro-batch."""
-        own = [x[list(positions)] for x in drawn]
-        return tuple((t, x) for t, x in zip(self.augmentation.transforms, own, strict=False) if bool(x.any()))
+        """Transforms that change an item of a micro-batch."""
+        selected = [x[list(positions)] for x in drawn]
+        return tuple((t, x) for t, x in zip(self.augmentation.transforms, selected, strict=False) if bool(x.any()))
 
     def _changed(
         self, reals: Sequence[Tensor], views: Sequence[View], drawn: Sequence[Tensor], positions: range
     ) -> tuple[Tensor, ...]:
-        """Reals with their values transformed."""
+        """Reals with transformed values."""
         active = self._active(drawn, positions)
         return tuple(_changed(x, v.rows(positions), active) for x, v in zip(reals, views, strict=True))
 

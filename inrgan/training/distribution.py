@@ -1,4 +1,4 @@
-"""Processes that train one generator together."""
+"""Distributed training: processes that train one generator together."""
 
 import datetime
 import logging
@@ -20,11 +20,11 @@ TIMEOUT = datetime.timedelta(minutes=30)
 
 
 def _rendezvous_store(world: int) -> Any:
-    """The key-value store in which processes find each other's addresses.
+    """Key-value store in which processes find each other's addresses.
 
-    torchrun keeps one store over its restarts, with stale addresses of processes that died (pytorch/pytorch#135712).
-    On one machine every process knows the number of restarts, which becomes a prefix of the keys; on several machines
-    the numbers differ.
+    torchrun keeps one store across restarts, with stale addresses of dead processes (pytorch/pytorch#135712). On one
+    machine every process knows the number of restarts, which becomes a prefix of the keys; on several machines the
+    numbers differ.
     """
     store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or os.environ.get("TORCHELASTIC_MAX_RESTARTS") == "0":
@@ -32,7 +32,7 @@ def _rendezvous_store(world: int) -> Any:
     if int(os.environ.get("LOCAL_WORLD_SIZE", "0")) == world:
         return PrefixStore(f"inrgan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     logging.getLogger("inrgan").warning(
-        "torchrun restarts processes on several machines here, which then cannot find each other; start it with "
+        "torchrun restarts processes on several machines, which then cannot find each other; start it with "
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in the environment of all of them"
     )
     return store
@@ -58,7 +58,7 @@ class Ranks:
 
     @staticmethod
     def join(device: str) -> "Ranks":
-        """The process that torchrun's environment variables describe; a single one without them.
+        """Process described by torchrun's environment variables; a single one without them.
 
         Args:
             device: ``auto``, ``cpu`` or ``cuda``; tensors on GPUs are reduced by NCCL, all others by Gloo.
@@ -68,9 +68,9 @@ class Ranks:
             return Ranks()
         ranks = Ranks(rank=int(os.environ["RANK"]), world=world, local=int(os.environ.get("LOCAL_RANK", "0")))
         if not distributed.is_initialized():
-            both = device != "cpu" and torch.cuda.is_available() and distributed.is_nccl_available()
+            with_nccl = device != "cpu" and torch.cuda.is_available() and distributed.is_nccl_available()
             distributed.init_process_group(
-                "cpu:gloo,cuda:nccl" if both else "gloo", timeout=TIMEOUT, store=_rendezvous_store(ranks.world),
+                "cpu:gloo,cuda:nccl" if with_nccl else "gloo", timeout=TIMEOUT, store=_rendezvous_store(ranks.world),
                 rank=ranks.rank, world_size=ranks.world,
             )  # fmt: skip
             ranks._joined = True
@@ -78,7 +78,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes."""
+        """Whether this process writes the run directory."""
         return self.rank == 0
 
     def positions(self, batch: int, *, most: int = 0) -> list[range]:
@@ -87,16 +87,16 @@ class Ranks:
         Every item is in one micro-batch of one process; sizes differ by one at most.
 
         Raises:
-            ConfigError: there are more processes than items.
+            ConfigError: There are more processes than items.
         """
         if batch < self.world:
             raise ConfigError(
-                f"a batch of {batch} was given to {self.world} processes; expected at least one item each"
+                f"a batch of {batch} is too small for {self.world} processes; expected at least one item each"
             )
         rounds = math.ceil(batch / (self.world * most)) if most else 1
         count = self.world * rounds
         micro = [range(self.rank + self.world * m, batch, count) for m in range(rounds)]
-        return [own for own in micro if own]
+        return [items for items in micro if items]
 
     def sum(self, x: Tensor) -> None:
         """Sum a tensor over all processes, in place."""

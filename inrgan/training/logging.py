@@ -34,7 +34,7 @@ _PREVIEW_COUNT = 32
 
 
 class AbstractLogger(abc.ABC):
-    """A receiver of a training's records."""
+    """Receiver of a training's records."""
 
     @abc.abstractmethod
     def say(self, message: str) -> None:
@@ -67,7 +67,7 @@ class AbstractLogger(abc.ABC):
 
 @final
 class NullLogger(AbstractLogger):
-    """Records nothing: the logger of every process but the first."""
+    """Logger that records nothing, for every process but the first."""
 
     def say(self, message: str) -> None: ...
 
@@ -86,12 +86,12 @@ class NullLogger(AbstractLogger):
 
 @final
 class Logger(AbstractLogger):
-    """Writes ``log.txt``, ``stats.jsonl``, ``layers.jsonl`` and TensorBoard events, and draws a progress bar.
+    """Logger to ``log.txt``, ``stats.jsonl``, ``layers.jsonl``, TensorBoard events and a progress bar.
 
     Args:
         run: Run directory.
-        quiet: No bar, and only warnings on the terminal.
-        kimg: Where training stands; later events of an earlier process are hidden.
+        quiet: Show no bar, and only warnings on the terminal.
+        kimg: Current position of the training; later events of an earlier process are hidden.
     """
 
     def __init__(self, run: RunDirectory, *, quiet: bool, kimg: float):
@@ -152,10 +152,10 @@ class Logger(AbstractLogger):
 
 
 def media_summary(path: Path, *, tag: str) -> Summary | None:
-    """TensorBoard's record of an image (.png, .gif) or an audio file (.wav of integers); None for any other file.
+    """TensorBoard's record of an image (.png, .gif) or an audio file (.wav of integers); None for other files.
 
-    It holds the very bytes of the file. TensorBoard's own ``add_image`` would encode them again, and its ``add_video``
-    needs moviepy.
+    The record has the original bytes of the file. TensorBoard's ``add_image`` would encode them again, and its
+    ``add_video`` needs moviepy.
 
     Example:
         >>> media_summary(Path("fakes-00001.000.npy"), tag="fakes") is None
@@ -169,13 +169,13 @@ def media_summary(path: Path, *, tag: str) -> Summary | None:
                     sample_rate=file.getframerate(), num_channels=file.getnchannels(), length_frames=file.getnframes(),
                     encoded_audio_string=path.read_bytes(), content_type="audio/wav",
                 )  # fmt: skip
-        except wave.Error:  # a wav of floats: no reason to stop a training
+        except wave.Error:  # a float wav does not stop the training
             return None
         return Summary(value=[Summary.Value(tag=tag, audio=clip)])
     if suffix not in (".png", ".gif"):
         return None
     data = path.read_bytes()
-    # Offsets of the sizes in the formats' headers.
+    # Offsets of the sizes in the headers of the formats.
     width, height = struct.unpack(">II", data[16:24]) if suffix == ".png" else struct.unpack("<HH", data[6:10])
     image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=data)
     return Summary(value=[Summary.Value(tag=tag, image=image)])
@@ -187,19 +187,19 @@ def statistics(steps: Sequence[Mapping[str, Tensor]], *, batches: Batches, bad: 
     Args:
         steps: This process's part of the statistics of each step.
         batches: Batches with counts of items, which are reset.
-        bad: Number of unreadable items that this process met.
+        bad: Number of unreadable items in this process.
         ranks: Processes that train together.
     """
     parts: dict[str, list[Tensor]] = {}
     for step in steps:
         for name, value in step.items():
             parts.setdefault(name, []).append(value)
-    own = {name: float(torch.stack(values).mean()) for name, values in parts.items()}
+    means = {name: float(torch.stack(values).mean()) for name, values in parts.items()}
     counts, waited = (batches.used.copy(), batches.skipped.copy()), batches.waited
     batches.clear_counts()
     found: dict[str, float] = {}
     used, skipped, total, longest = Counter[str](), Counter[str](), 0, 0.0
-    for values, (more_used, more_skipped), more_bad, seconds in ranks.gather((own, counts, bad, waited)):
+    for values, (more_used, more_skipped), more_bad, seconds in ranks.gather((means, counts, bad, waited)):
         found = {k: found.get(k, 0.0) + v for k, v in values.items()}
         used, skipped, total = used + more_used, skipped + more_skipped, total + more_bad
         longest = max(longest, seconds)
@@ -220,14 +220,14 @@ def memory(device: torch.device) -> dict[str, Any]:
 def write_preview(
     folder: Path, config: TrainConfig, source: AbstractSource, *, ema: Any = None, kimg: float = 0.0
 ) -> list[Path]:
-    """Write files that show reals, or the averaged generator's signals of fixed latents.
+    """Write files with reals, or with the averaged generator's signals of fixed latents.
 
     Args:
         folder: Run directory.
         config: Training configuration.
         source: Items of the training.
-        ema: Averaged generator; None to show reals.
-        kimg: Where training stands, for the files' names.
+        ema: Averaged generator; None for reals.
+        kimg: Current position of the training, for the files' names.
 
     Returns:
         The files, one for each of the modality's preview suffixes.
@@ -235,7 +235,9 @@ def write_preview(
     modality = config.modality
     resolution = modality.resolution
     while math.prod(modality.domain.shape(resolution)) > _PREVIEW_POINTS and resolution > 1:
-        resolution //= 2  # training on patches of large signals holds no full one, and its previews need not
+        resolution //= (
+            2  # patches of large signals never need the full resolution in memory, and previews do not either
+        )
     view = modality.domain.grid(modality.domain.shape(resolution))
     if ema is None:
         (values,), _ = Reals(source, modality, batch=_PREVIEW_COUNT, seed=config.seed).draw(0, [view])
@@ -244,7 +246,7 @@ def write_preview(
         rng = step_generator(config.seed, purpose="preview", step=0)
         device = ema.mapping.w_mean.device
         z = torch.randn(_PREVIEW_COUNT, ema.z_dim, generator=rng).to(device)
-        # Classes in turn, as seeds have them: the reals of a stream are gone by now.
+        # Classes in rotation, as for seeds: the reals of a stream are no longer available.
         classes = max(1, len(source.label_names))
         labels = torch.arange(_PREVIEW_COUNT, device=device) % classes if config.labels else None
         values = ema(z, labels)(view.to(device)).float().cpu()

@@ -1,4 +1,4 @@
-"""The health of a training: skipped updates, roll-backs, the first bad layer, and records of every layer."""
+"""Health of a training: skipped updates, roll-backs, the first bad layer, and records of every layer."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,8 @@ ROLLBACKS = 3
 SLOWER = 0.5
 """Factor on the learning rates at each roll-back."""
 SATURATED = 3.0
-"""Beyond ±3 a tanh has lost 99% of its slope, and a unit with a second moment of 1 rarely gets there."""
+"""Bound of saturated values: a tanh has lost 99% of its slope there, and units with a second moment of 1 rarely reach
+it."""
 
 
 @final
@@ -49,30 +50,30 @@ class Health:
 
     @property
     def should_roll_back(self) -> bool:
-        """Whether training should go back to its last state."""
+        """Whether training should return to its last state."""
         return self.row >= IN_A_ROW
 
     @property
     def should_abort(self) -> bool:
-        """Whether rolling back was tried often enough."""
+        """Whether enough roll-backs have failed."""
         return self.tries >= ROLLBACKS
 
     def rolled_back(self) -> None:
-        """Count a roll-back, and lower the learning rates."""
+        """Count a roll-back and lower the learning rates."""
         self.rollbacks, self.tries, self.row = self.rollbacks + 1, self.tries + 1, 0
         self.rate *= SLOWER
 
     def saved(self) -> None:
-        """Note that there is a newer state to roll back to."""
+        """Record that there is a newer state to roll back to."""
         self.tries = 0
 
     def to_plain(self) -> dict[str, Any]:
-        """The entries that a state holds."""
+        """Entries of a state."""
         return {"skipped": self.skipped, "rollbacks": self.rollbacks, "rate": self.rate}
 
     @staticmethod
     def from_plain(data: Any) -> "Health":
-        """The inverse of ``to_plain``; states of earlier versions say ``returns`` for roll-backs.
+        """Inverse of ``to_plain``; states of earlier versions call roll-backs ``returns``.
 
         Raises:
             CheckpointError: The entries are not numbers.
@@ -85,12 +86,12 @@ class Health:
 
 
 def diagnose(G: Any, D: nn.ModuleDict, batch: Sequence[MicroBatch]) -> str | None:
-    """The first of weights, reals, layers and gradients that is not finite, in words; None where all are finite.
+    """Description of the first of weights, reals, layers and gradients that is not finite; None where all are finite.
 
     Args:
-        G: Generator, with the gradients of the step that failed.
-        D: Critics, with theirs.
-        batch: Micro-batches of that step.
+        G: Generator, with the gradients of the failed step.
+        D: Critics, with the gradients of the failed step.
+        batch: Micro-batches of the failed step.
     """
     for name, network in (("generator", G), ("critic", D)):
         for key, value in network.state_dict().items():
@@ -101,7 +102,7 @@ def diagnose(G: Any, D: nn.ModuleDict, batch: Sequence[MicroBatch]) -> str | Non
             found = _bad_reals(part) or _bad_layer(G, D, part)
             if found is not None:
                 return found
-    # Gradients flow backwards: the last of a network's parameters is the first to have a bad one.
+    # Gradients flow backwards: the last of a network's parameters is the first with a bad gradient.
     for name, network in (("critic", D), ("generator", G)):
         for key, p in reversed(list(network.named_parameters())):
             if p.grad is not None and not torch.isfinite(p.grad).all():
@@ -113,7 +114,7 @@ def _bad_reals(part: TermBatch) -> str | None:
     for x in part.reals:
         bad = [i for i, item in enumerate(x) if not torch.isfinite(item).all()]
         if bad:
-            return f"{len(bad)} of {len(x)} reals shown to {part.term.name} hold NaN or infinity; look at the data"
+            return f"{len(bad)} of {len(x)} reals of {part.term.name} have NaN or infinity; check the data"
     return None
 
 
@@ -121,13 +122,13 @@ def _bad_layer(G: Any, D: nn.ModuleDict, part: TermBatch) -> str | None:
     for layer, x in activations(G, D, part):
         if not torch.isfinite(x).all():
             count = int((~torch.isfinite(x)).sum())
-            return f"layer {layer} is the first to put out NaN or infinity ({count} of {x.numel()} values)"
+            return f"layer {layer} is the first with NaN or infinity in its output ({count} of {x.numel()} values)"
     return None
 
 
 @contextlib.contextmanager
 def recorded_activations(network: nn.Module, *, name: str) -> Iterator[dict[str, Tensor]]:
-    """Last output of every layer without sub-layers, channels second, by name; filled while the block runs.
+    """Last output of every layer without sub-layers, channels second, by name; recorded while the block runs.
 
     Example:
         >>> with recorded_activations(nn.Sequential(nn.Linear(3, 4)), name="D") as recorded:
@@ -158,8 +159,8 @@ def recorded_activations(network: nn.Module, *, name: str) -> Iterator[dict[str,
 def activations(G: Any, D: nn.ModuleDict, part: TermBatch) -> Iterator[tuple[str, Tensor]]:
     """Output of every layer in the order of computation: generator, critic on reals, critic on fakes; channels second.
 
-    Layers are called as parameters in checkpoints: ``G.mapping.layers.0``; what the generator's own functions compute,
-    which have no parameters, by the names of their weights: ``G.inr.stage0_layer0``.
+    Layers have the names of their parameters in checkpoints: ``G.mapping.layers.0``. Functions of the generator without
+    parameters have the names of their weights: ``G.inr.stage0_layer0``.
     """
     with recorded_activations(G.mapping, name="G.mapping") as recorded:
         w = G.mapping(part.z, part.labels)
@@ -180,7 +181,7 @@ def activations(G: Any, D: nn.ModuleDict, part: TermBatch) -> Iterator[tuple[str
 
 @torch.no_grad()
 def measures(x: Float[Tensor, "B C *S"]) -> dict[str, float]:
-    """Mean, standard deviation, share of dead channels (never above 0) and share of saturated values (beyond ±3).
+    """Mean, standard deviation, fraction of dead channels (never above 0) and of saturated values (beyond ±3).
 
     Example:
         >>> measures(torch.tensor([[-1.0, 5.0], [-1.0, 1.0]]))["dead"]
@@ -214,7 +215,7 @@ def update_measures(networks: Mapping[str, tuple[nn.Module, Optimizer]]) -> dict
     """Norm of every parameter's last update, and its ratio to the parameter's norm where that is not zero.
 
     Args:
-        networks: Networks and their optimizers, by name, as they are after a step.
+        networks: Networks and their optimizers after a step, by name.
 
     Example:
         >>> update_measures({})

@@ -1,4 +1,4 @@
-"""The networks of a training, their optimizers, and whether the terms of the loss fit them."""
+"""Networks of a training, their optimizers, and checks of the loss terms against them."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +25,9 @@ from inrgan.views import View
 
 
 class TrainableGenerator(Protocol):
-    """A module from latents to something that can be evaluated at a view.
+    """Module from latents to functions that can be evaluated at a view.
 
-    ``inrgan.Generator`` is one; ``benchmarks/controls`` holds others that train under the same loop.
+    ``inrgan.Generator`` is one; ``benchmarks/controls`` has others that train under the same loop.
     """
 
     mapping: MappingNetwork
@@ -42,11 +42,11 @@ class TrainableGenerator(Protocol):
         ...
 
     def prepare(self, view: View) -> None:
-        """Make constants that depend on a view alone, on the host; the view keeps them."""
+        """Compute constants that depend on a view alone, on the host; the view stores them."""
         ...
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the weights and what rebuilds the network."""
+        """Write the weights and the configuration that rebuilds the network."""
         ...
 
 
@@ -54,19 +54,19 @@ class TrainableGenerator(Protocol):
 class Networks:
     """Generator, critics and averaged generator, equal in all processes, with their optimizers.
 
-    Initial weights are drawn from torch's global generator, seeded here; nothing else of a training draws from it.
+    Initial weights are drawn from torch's global generator, seeded here; nothing else in a training draws from it.
 
     Args:
         config: Training configuration.
         labels: Names of the classes; none for an unconditional generator.
         ranks: Processes that train together.
         device: Device of the networks.
-        extra_terms: Terms that bring a critic of their own, by the name of the critic.
-        generator: Another module to train in place of ``inrgan.Generator``.
+        extra_terms: Terms with their own critic, by the name of the critic.
+        generator: Module to train instead of ``inrgan.Generator``.
         init_from: Generator whose weights training starts from: folder, run or Hub id.
 
     Raises:
-        InrganError: Sizes that do not fit together, or a checkpoint that cannot be read or does not fit.
+        InrganError: The sizes do not fit together, or a checkpoint cannot be read or does not fit.
     """
 
     def __init__(
@@ -102,18 +102,18 @@ class Networks:
         return int(self.D["whole"].smallest) if "whole" in self.D else 1  # type: ignore[arg-type]
 
     def state_parts(self) -> dict[str, Any]:
-        """The objects whose state a training state holds, by name."""
+        """Objects with an entry in a training state, by name."""
         return {
             "G": self.G, "D": self.D, "ema": self.ema,
             "optimizer_G": self.generator_optimizer.adam, "optimizer_D": self.critic_optimizer.adam,
         }  # fmt: skip
 
     def trained(self) -> dict[str, tuple[nn.Module, Optimizer]]:
-        """The trained networks and their optimizers, by name."""
+        """Trained networks and their optimizers, by name."""
         return {"G": (self.G, self.generator_optimizer), "D": (self.D, self.critic_optimizer)}
 
     def prepare(self, term: AbstractTerm, views: Sequence[View], fake_views: Sequence[View]) -> None:
-        """Make, on the host, what the networks read from a term's views; the views keep it."""
+        """Compute, on the host, the constants that the networks need of a term's views; the views store them."""
         if term.sees_signals:
             for view in fake_views:
                 self.G.prepare(view)
@@ -126,10 +126,10 @@ class Networks:
             optimizer.scale_rate(factor)
 
     def check_finite(self, *, advice: str) -> None:
-        """Refuse to write weights that are not finite.
+        """Check that all weights are finite, before they are written.
 
         Raises:
-            NonFiniteError: With the name of the first such weight.
+            NonFiniteError: A weight is not; the message names the first one.
         """
         for name, network in {"generator": self.G, "critic": self.D, "averaged generator": self.ema}.items():
             for key, value in network.state_dict().items():
@@ -148,10 +148,10 @@ class Networks:
 
 
 def _critics(config: TrainConfig, sizes: CriticSizes, *, extra_terms: Mapping[str, AbstractTerm]) -> nn.ModuleDict:
-    """Critics of full signals, of patches and of scattered points, where losses ask for them, and those of terms.
+    """Critics of full signals, patches and scattered points, as the losses require, and those of extra terms.
 
     Raises:
-        ConfigError: The modality has no critic of a kind.
+        ConfigError: The modality lacks a required critic.
     """
     modality, options = config.modality, config.view_options
     made: dict[str, nn.Module] = {}
@@ -170,12 +170,12 @@ def _critics(config: TrainConfig, sizes: CriticSizes, *, extra_terms: Mapping[st
 
 
 def extra_terms(config: TrainConfig) -> dict[str, AbstractTerm]:
-    """Terms that bring a critic and reals of their own, by name."""
+    """Terms with their own critic and reals, by name."""
     return {"weights": weights_term(config)} if "weights" in config.losses else {}
 
 
 def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int) -> None:
-    """Refuse views that the critic is too deep for, or that the modality does not have, before anything is written.
+    """Check that the critic and the modality support a term's views, before anything is written.
 
     Args:
         term: Term of the loss.
@@ -183,7 +183,7 @@ def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int) -> Non
         smallest: Smallest side, in samples, that the critic of full signals accepts.
 
     Raises:
-        ConfigError: With what to change.
+        ConfigError: They do not; the message says what to change.
     """
     modality = config.modality
     if isinstance(modality, HasPartialObservations) and (term.critic != "points" or config.augment != "none"):
@@ -194,30 +194,30 @@ def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int) -> Non
     if term.near > 0 and not isinstance(modality, HasRegionsOfInterest):
         what, flag = ("points", "points") if term.critic == "points" else ("patches", "patch")
         raise ConfigError(
-            f"{what} were to lie in regions of interest, and {modality.name} has none; leave out --{flag}-near"
+            f"{what} should be at regions of interest, and {modality.name} has none; leave out --{flag}-near"
         )
     resolution = config.views.resolution_at(0.0, modality.resolution)
     rng = step_generator(config.seed, purpose=f"v:{term.name}", step=0)
     view = term.views(modality.domain, batch=config.batch, generator=rng, resolution=resolution)[0]
     if term.critic != "points" and min(view.shape) < smallest:
         raise ConfigError(
-            f"the views of {term.name} have {'x'.join(map(str, view.shape))} samples and the critic asks for "
-            f"{smallest} along a side; raise the resolution, or lower --foveation or raise --grow-from"
+            f"the views of {term.name} have {'x'.join(map(str, view.shape))} samples and the critic needs "
+            f"{smallest} along a side; raise the resolution, lower --foveation or raise --grow-from"
         )
 
 
 def pick_device(name: str, *, local: int | None = None) -> torch.device:
-    """The device of a name; ``auto`` is a GPU where there is one.
+    """Device of a name; ``auto`` is a GPU where there is one.
 
     Args:
         name: ``auto``, ``cpu`` or ``cuda``.
         local: Number of the process on its machine, whose GPU has the same number; None for a single process.
 
     Raises:
-        DeviceError: A GPU was asked for and there is none.
+        DeviceError: A GPU is requested and there is none.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device cuda was asked for, but torch sees no GPU here; use --device cpu or auto")
+        raise DeviceError("device cuda was requested, but torch finds no GPU here; use --device cpu or auto")
     if name not in ("auto", "cpu", "cuda"):
         raise DeviceError(f"unknown device {name!r}; expected auto, cpu or cuda")
     if name == "cpu" or not torch.cuda.is_available():
@@ -226,7 +226,7 @@ def pick_device(name: str, *, local: int | None = None) -> torch.device:
         return torch.device("cuda", torch.cuda.current_device())
     if local >= torch.cuda.device_count():
         raise DeviceError(
-            f"process {local} of this machine has no GPU of its own, of {torch.cuda.device_count()}; give torchrun a "
+            f"process {local} of this machine has no GPU, with {torch.cuda.device_count()} in all; give torchrun a "
             "smaller --nproc-per-node, or inrgan --device cpu"
         )
     return torch.device("cuda", local)

@@ -1,4 +1,4 @@
-"""Optimizer steps that skip what is not finite and clip what is too large, and the average of the weights."""
+"""Optimizer with skipping of non-finite updates and clipping of large ones, and the moving average of weights."""
 
 import copy
 import math
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-# One operation for all tensors instead of one for each.
+# One operation for all tensors instead of one per tensor.
 from torch import _foreach_copy_ as _copy_  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_lerp as _lerp  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_lerp_ as _lerp_  # pyright: ignore[reportPrivateImportUsage]
@@ -21,13 +21,13 @@ from inrgan.training.distribution import Ranks
 
 @final
 class Optimizer:
-    """Adam for one network: gradients are summed over processes, bad updates skipped and large ones clipped.
+    """Adam for one network, with gradients summed over processes, non-finite updates skipped and large ones clipped.
 
-    Nothing is read back to the host. An update whose loss or gradient is not finite is skipped on the device, by the
-    flag ``found_inf`` that fused optimizers take.
+    Nothing is read back to the host. An update whose loss or gradient is not finite is skipped on the device, through
+    the flag ``found_inf`` of fused optimizers.
 
     Args:
-        network: Network that is trained.
+        network: Trained network.
         rate: Learning rate.
         betas: Adam's decay rates.
         ranks: Processes that train together.
@@ -43,15 +43,15 @@ class Optimizer:
         self.parameters = list(network.parameters())
         self._floors = [p.new_full((), math.sqrt(p.numel())).detach() for p in self.parameters]
         self._updated: list[nn.Parameter] = []
-        self._kept: Float[Tensor, "P"] = torch.ones(0)
+        self._remaining: Float[Tensor, "P"] = torch.ones(0)
 
     @property
-    def kept(self) -> dict[nn.Parameter, Float[Tensor, ""]]:
-        """Fraction of its last update that clipping left of each parameter."""
-        return dict(zip(self._updated, self._kept, strict=True))
+    def remaining(self) -> dict[nn.Parameter, Float[Tensor, ""]]:
+        """Fraction of each parameter's last update that remained after clipping."""
+        return dict(zip(self._updated, self._remaining, strict=True))
 
     def zero_grad(self) -> None:
-        """Drop the gradients of the step before."""
+        """Discard the gradients of the previous step."""
         self.adam.zero_grad(set_to_none=True)
 
     def step(
@@ -61,7 +61,7 @@ class Optimizer:
 
         Args:
             loss: This process's part of the loss.
-            reduce: Numbers to sum over processes beside the gradients.
+            reduce: Numbers to sum over processes together with the gradients.
 
         Returns:
             Whether the update was made; the summed numbers; and this process's part of the statistics.
@@ -70,7 +70,7 @@ class Optimizer:
         gradients = [p.grad for p in parameters if p.grad is not None]
         more = torch.cat([loss.detach().float()[None], reduce.float()])
         if self.ranks.world > 1:
-            # One message for everything: a network of millions of weights is a few of them long.
+            # One message for all: the gradients of a network of millions of weights fill a few messages only.
             flat = torch.cat([g.flatten() for g in gradients] + [more])
             self.ranks.sum(flat)
             *parts, more = flat.split([g.numel() for g in gradients] + [len(more)])
@@ -85,9 +85,9 @@ class Optimizer:
         stats = {"gradient": norm / self.ranks.world}
         if self.max_update:
             floors = [floor for p, floor in zip(self.parameters, self._floors, strict=True) if p.grad is not None]
-            self._kept = clip_updates(parameters, before=before, max_update=self.max_update, floors=floors)
+            self._remaining = clip_updates(parameters, before=before, max_update=self.max_update, floors=floors)
             self._updated = parameters
-            stats["update_clip_fraction"] = (self._kept < 1).float().mean() / self.ranks.world
+            stats["update_clip_fraction"] = (self._remaining < 1).float().mean() / self.ranks.world
         return finite, more[1:], stats
 
     def scale_rate(self, factor: float) -> None:
@@ -98,7 +98,7 @@ class Optimizer:
 
 @torch.no_grad()
 def copies(weights: Sequence[Tensor]) -> list[Tensor]:
-    """Copies of weights, as they are before an update."""
+    """Copies of weights before an update."""
     before = [torch.empty_like(p) for p in weights]
     _copy_(before, list(weights))
     return before
@@ -108,20 +108,20 @@ def copies(weights: Sequence[Tensor]) -> list[Tensor]:
 def clip_updates(
     weights: Sequence[Tensor], *, before: Sequence[Tensor], max_update: float, floors: Sequence[Float[Tensor, ""]]
 ) -> Float[Tensor, "P"]:
-    """Shorten, in place, the updates of tensors that moved by more than a fraction of themselves.
+    """Scale down, in place, the updates of tensors that are larger than a fraction of the tensors themselves.
 
-    Lengths are root mean squares, and a tensor counts as at least 1, the scale at which layers with an equalized
-    learning rate store theirs; so a bias can leave zero. A layer that moves by little of itself changes its function by
-    little, however steep the loss. (Bernstein et al. 2020, sec. 4; here a limit on the updates that Adam makes.)
+    Sizes are root mean squares. A tensor's size counts as at least 1, the scale at which layers with an equalized
+    learning rate store their weights, so that a bias can leave zero. A layer with a small relative update changes its
+    function little, however steep the loss. (Bernstein et al. 2020, sec. 4; here a limit on Adam's updates.)
 
     Args:
         weights: Weights after the update.
-        before: The same weights before it.
-        max_update: Largest update, as a fraction.
-        floors: Smallest norm that each tensor counts as: the root of its number of entries.
+        before: The same weights before the update.
+        max_update: Largest update, as a fraction of a tensor's size.
+        floors: Smallest norm that counts for each tensor: the root of its number of entries.
 
     Returns:
-        Fraction of each update that is left; 1 for all of it.
+        Remaining fraction of each update; 1 for all of it.
 
     Example:
         >>> w = torch.full((4,), 3.0)
@@ -132,21 +132,21 @@ def clip_updates(
     updates = _subtract(list(weights), list(before))
     lengths = torch.stack(_norms(updates))
     largest = max_update * torch.maximum(sizes, torch.stack(list(floors)).to(sizes))
-    kept = (largest / lengths.clamp(min=1e-30)).clamp(max=1.0)
-    # Exactly the weights as they are where all of an update is kept.
-    _copy_(list(weights), _lerp(list(before), list(weights), list(kept.unbind())))
-    return kept
+    remaining = (largest / lengths.clamp(min=1e-30)).clamp(max=1.0)
+    # Weights whose whole update remains are not rounded.
+    _copy_(list(weights), _lerp(list(before), list(weights), list(remaining.unbind())))
+    return remaining
 
 
 @torch.no_grad()
 def last_updates(networks: Mapping[str, tuple[nn.Module, Optimizer]]) -> dict[str, tuple[nn.Parameter, Tensor]]:
-    """Every parameter that was ever updated, by name, and its last update.
+    """Last update of every parameter that was ever updated, by name.
 
-    Updates are recomputed from Adam's moments and from clipping, so that no step has to keep earlier weights.
-    (Kingma and Ba, Adam, 2015, algorithm 1.)
+    Updates are recomputed from Adam's moments and from clipping, so that no step has to store earlier weights. (Kingma
+    and Ba, Adam, 2015, algorithm 1.)
 
     Args:
-        networks: Networks and their optimizers, by name, as they are after a step.
+        networks: Networks and their optimizers after a step, by name.
 
     Example:
         >>> last_updates({})
@@ -154,16 +154,16 @@ def last_updates(networks: Mapping[str, tuple[nn.Module, Optimizer]]) -> dict[st
     """
     found = {}
     for name, (network, optimizer) in networks.items():
-        names, kept = {p: n for n, p in network.named_parameters()}, optimizer.kept
+        names, remaining = {p: n for n, p in network.named_parameters()}, optimizer.remaining
         for group in optimizer.adam.param_groups:
             first, second = group["betas"]
             for p in group["params"]:
                 state = optimizer.adam.state.get(p)
-                if state and float(state["step"]) > 0:  # none has had a finite gradient where it is 0
+                if state and float(state["step"]) > 0:  # 0 means that no gradient has been finite
                     step = float(state["step"])
                     root = state["exp_avg_sq"].sqrt() / (1 - second**step) ** 0.5 + group["eps"]
                     update = state["exp_avg"] / root * (-group["lr"] / (1 - first**step))
-                    found[f"{name}.{names[p]}"] = (p, update * kept.get(p, 1.0))
+                    found[f"{name}.{names[p]}"] = (p, update * remaining.get(p, 1.0))
     return found
 
 
@@ -171,8 +171,8 @@ def last_updates(networks: Mapping[str, tuple[nn.Module, Optimizer]]) -> dict[st
 def update_ema(average: nn.Module, current: nn.Module, *, images: int, batch: int, half_life: int) -> None:
     """Move an exponential moving average toward the current weights.
 
-    The half-life grows with training up to its final value, so that the average does not carry the
-    initialization along. (Karras et al. 2018, sec. 5; ramp as in later practice, 5% of the images seen.)
+    The half-life grows with training up to its final value, so that the average forgets the initialization. (Karras et
+    al. 2018, sec. 5; ramp as in later practice, 5% of the images seen.)
 
     Args:
         average: Averaged network, updated in place; its buffers are copied.
@@ -189,5 +189,5 @@ def update_ema(average: nn.Module, current: nn.Module, *, images: int, batch: in
 
 
 def frozen_copy(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose parameters take no gradient."""
+    """Copy in evaluation mode whose parameters get no gradient."""
     return copy.deepcopy(module).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Real signals of training steps: which items, at which views."""
+"""Real signals of training steps: the choice of items and their values at views."""
 
 import math
 from collections import Counter
@@ -20,18 +20,17 @@ from inrgan.views import View
 _OBSERVED = "observed"
 """Key of the values at a fixed view, in the cache of items."""
 _EXCERPTS = 4096
-"""Positions of the window in a long item, of which training draws one."""
+"""Number of positions of the window in a long item, of which training draws one."""
 
 
 class Reals:
     """Batches of real signals, as a pure function of the step.
 
-    Items too coarse for a view are never upsampled: the next item that is fine enough takes their place.
-    ``used`` and ``skipped`` count both, by the name of the draw and the octave of the view's resolution, until
-    ``clear_counts``.
+    Items too coarse for a view are never upsampled: the next item that is fine enough replaces them. ``used`` and
+    ``skipped`` count both, by the name of the draw and the octave of the view's resolution, until ``clear_counts``.
 
-    This is where decoded items are kept, in one cache and each at most once. While all draws are at one fixed view,
-    the values observed there are kept in place of the items, if those of all items fit or if they are smaller.
+    Decoded items are cached here, each at most once. While all draws are at one fixed view, the values at that view are
+    cached instead of the items, if the values of all items fit or are smaller.
 
     Args:
         source: Source of the decoded items.
@@ -39,7 +38,7 @@ class Reals:
         batch: Number of items per step.
         seed: Seed of the order and of the random symmetries.
         augmented: Whether the random symmetries of the modality are applied.
-        cache: Cache of items; one of 1 GiB when None. Items of a stream are never kept, since none comes twice.
+        cache: Cache of items; one of 1 GiB when None. Items of a stream are never cached, since none repeats.
     """
 
     def __init__(
@@ -52,15 +51,15 @@ class Reals:
         self.skipped: Counter[str] = Counter()
         self.cache = ItemCache(0) if source.endless else ItemCache() if cache is None else cache
         self._fixed_only = True
-        """Whether no draw has needed an item at another view than the fixed one."""
+        """Whether all draws so far were at the fixed view."""
         self._fixed_shape: tuple[int, ...] = ()
         self._observed: Tensor | None = None
-        """Values at the fixed view, in one array: small blocks between those of a step would fragment the memory."""
+        """Values at the fixed view, in one array: many small allocations would fragment the memory."""
         self._rows: dict[int, tuple[int, int, int]] = {}
         """Row of an index in that array, label of the item, and number of items before it that were too coarse."""
 
     def check(self, spacing: float) -> None:
-        """Refuse a spacing for which no item is fine enough, before anything is written.
+        """Check that some item is fine enough for a spacing, before anything is written.
 
         Raises:
             DataError: No item is fine enough for the spacing, or too many are bad.
@@ -76,7 +75,7 @@ class Reals:
         self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals",
         positions: range | None = None,
     ) -> tuple[tuple[Float[Tensor, "B C ..."], ...], Int[Tensor, "B"]]:  # fmt: skip
-        """The reals of a step at each view, and their labels, on the CPU.
+        """Reals of a step at each view, and their labels, on the CPU.
 
         Args:
             step: Number of the step.
@@ -114,7 +113,7 @@ class Reals:
         return tuple(self.modality.observe(items, v) for v in moved), labels
 
     def observation_view(self, step: int, view: View) -> View:
-        """The view at which a step's partially observed items are known; see ``HasPartialObservations``.
+        """View at which a step's partially observed items are known; see ``HasPartialObservations``.
 
         Raises:
             DataError: No item is fine enough for the view, or too many are bad.
@@ -127,7 +126,7 @@ class Reals:
         return self.modality.observation_view(items, view)
 
     def regions_of_interest(self, step: int, *, count: int = 1, generator: torch.Generator) -> Float[Tensor, "B K D"]:
-        """Points in regions of interest of other reals than those of the step; NaN where an item has none.
+        """Points in regions of interest of reals that are not in the step; NaN where an item has none.
 
         Args:
             step: Number of the step.
@@ -146,8 +145,8 @@ class Reals:
     def _at_fixed_view(
         self, wanted: Sequence[int], view: View, finest: float, name: str
     ) -> tuple[tuple[Tensor], Tensor]:
-        """Values of items at a view that stays the same, and their labels."""
-        if view.shape != self._fixed_shape:  # a finer one, in progressive growing
+        """Values of items at a constant view, and their labels."""
+        if view.shape != self._fixed_shape:  # a finer view, in progressive growing
             self.cache.drop(lambda key: key == _OBSERVED)
             self._observed, self._rows, self._fixed_shape = None, {}, view.shape
         missing = [i for i in dict.fromkeys(wanted) if i not in self._rows]
@@ -172,7 +171,7 @@ class Reals:
         return (torch.stack(values),), torch.tensor(labels)
 
     def _keep_observed(self, i: int, value: Tensor, label: int, passed: int, *, item: Tensor | AbstractItem) -> None:
-        """Keep what was observed of item i; or, if that is larger and those of all items do not fit, the item."""
+        """Cache the values of item i; or the item, if the values are larger and those of all items do not fit."""
         if self._observed is None:
             count = 0 if self.source.endless else len(self.source)
             rows = min(count, (self.cache.limit - self.cache.nbytes) // value.nbytes)
@@ -195,17 +194,17 @@ class Reals:
         return item
 
     def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Any, int, int]:
-        """The first item from an index on that is fine enough, its label, and the number of items before it."""
+        """First item from an index on that is fine enough, its label, and the number of items before it."""
         passed = 0
         for passed, i in enumerate(self.source.fallback_indices(index)):
             item = self._item(i, keep=keep)
-            # Rounding of a spacing is no reason to refuse an item.
+            # Rounding of a spacing does not exclude an item.
             if self.modality.item_spacing(item) <= 1.001 * finest:
                 return item, self.source.label(i), passed
         samples = round(self.modality.domain.spacing(1) / finest)
         raise DataError(
             f"none of the {passed + 1} items has the {samples} samples along the shortest side that training "
-            "asks for, or its rate where signals have time; choose a lower --resolution or rate (items are never "
+            "needs, or its rate where signals have time; choose a lower --resolution or rate (items are never "
             "upsampled)"
         )
 

@@ -1,4 +1,4 @@
-"""Run directories: their names, their lock, the training states in them, and which runs may be resumed."""
+"""Run directories: names, locks, training states, and the check of runs to resume."""
 
 import hashlib
 import io
@@ -27,27 +27,27 @@ _LOG = logging.getLogger("inrgan")
 
 
 class DamagedStateError(CheckpointError):
-    """A state that is damaged on the disk: the previous one can take its place."""
+    """Damaged state on the disk, which the previous state can replace."""
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values to one file; the previous file is kept beside it.
+    """Write tensors and plain values to one file; the previous file stays beside it.
 
-    The new file is flushed to the disk and read back before it takes its place, so that at any moment, and after a
-    kill at any moment, ``path`` or ``previous_state(path)`` is whole.
+    The new file is flushed to the disk and read back before it replaces the previous one, so that at any moment, and
+    after a kill at any moment, ``path`` or ``previous_state(path)`` is complete.
 
     Raises:
-        WriteError: The disk is full, or reads back something else; the previous state is untouched.
+        WriteError: The disk is full, or the file differs when read back; the previous state is intact.
     """
-    buffer = io.BytesIO()  # torch hides what the disk says when it writes to a file itself
+    buffer = io.BytesIO()  # torch hides the disk's error when it writes to a file itself
     torch.save({"format": "inrgan-state", "version": VERSION, **state}, buffer)
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
         _flush(temporary)
         if _digest(temporary) != hashlib.sha256(buffer.getbuffer()).digest():
             raise WriteError(
-                f"{path} does not read back as it was written; the state before it is untouched. The disk fails: "
-                "copy the run directory to another one"
+                f"{path} differs from the written state when read back; the previous state is intact. The disk may be "
+                "failing: copy the run directory to another one"
             )
         if path.exists():
             os.replace(path, previous_state(path))
@@ -64,10 +64,10 @@ def has_state(path: Path) -> bool:
 
 
 def load_last_state(path: Path, *, device: torch.device) -> dict[str, Any]:
-    """The last state, or the previous one if the last is damaged or missing; the log says so.
+    """Last state, or the previous one if the last is damaged or missing, with a warning in the log.
 
     Raises:
-        CheckpointError: As for ``load_state``, if neither can be read.
+        CheckpointError: Neither can be read, as for ``load_state``.
     """
     try:
         if not path.exists() and previous_state(path).exists():  # killed between two renames
@@ -82,10 +82,10 @@ def load_last_state(path: Path, *, device: torch.device) -> dict[str, Any]:
 
 
 def load_state(path: Path, *, device: torch.device) -> dict[str, Any]:
-    """Read a training state; nothing in the file can run.
+    """Read a training state; nothing in the file can run code.
 
     Raises:
-        CheckpointError: Missing, truncated, foreign, or a pickle that wants to execute code.
+        CheckpointError: The file is missing, truncated, foreign, or a pickle that would execute code.
     """
     try:
         data = path.read_bytes()
@@ -99,27 +99,27 @@ def load_state(path: Path, *, device: torch.device) -> dict[str, Any]:
 
 
 def decode_state(data: bytes, *, path: Path, device: torch.device) -> dict[str, Any]:
-    """A training state from a file's bytes; ``path`` is for messages.
+    """Training state from a file's bytes; ``path`` is for messages.
 
     Raises:
-        CheckpointError: Truncated, foreign, or a pickle that wants to execute code.
+        CheckpointError: The data are truncated, foreign, or a pickle that would execute code.
     """
     try:
-        if not data.startswith(_PICKLE):  # which torch refuses with the word that says why
+        if not data.startswith(_PICKLE):  # torch rejects a pickle, with the name of its code
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                broken = archive.testzip()  # torch itself does not look at the checksums
+                broken = archive.testzip()  # torch itself does not check the checksums
             if broken is not None:
                 raise ValueError(f"the checksum of {broken} is wrong")
         state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        # Not torch's own message: it explains how to switch this check off.
+        # Not torch's message, which explains how to switch this check off.
         wanted = re.search(r"(?:GLOBAL|class|function) ([\w.]+)", str(error))
         named = f" ({wanted[1]})" if wanted else ""
         raise CheckpointError(
-            f"{path} is refused: it asks to execute code{named}, while training states hold tensors and plain values "
+            f"{path} is refused: it would execute code{named}, while training states have tensors and plain values "
             "only; start from a snapshot with --init-from"
         ) from None
-    except Exception as error:  # a damaged archive fails in as many ways as torch.load has lines
+    except Exception as error:  # torch.load raises many errors for damaged archives
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DamagedStateError(
             f"{path} is truncated or corrupt ({reason}); start from the last snapshot with --init-from"
@@ -132,7 +132,7 @@ def decode_state(data: bytes, *, path: Path, device: torch.device) -> dict[str, 
 def _flush(path: Path) -> None:
     with open(path, "rb") as file:
         os.fsync(file.fileno())
-        if sys.platform == "linux":  # so that reading it back asks the disk, not the memory that was written from
+        if sys.platform == "linux":  # so that the file is read back from the disk, not from the page cache
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
@@ -145,14 +145,14 @@ def _digest(path: Path) -> bytes:
 
 
 class RunDirectory:
-    """The folder of a run, locked by one process at a time.
+    """Folder of a run, locked by one process at a time.
 
     Args:
-        path: Existing folder.
-        held: False where another process of the same run has locked it; nothing may then be written.
+        path: Path of an existing folder.
+        held: False where another process of the same run has locked it; this one must then write nothing.
 
     Raises:
-        RunDirectoryError: It is missing, or another process has locked it.
+        RunDirectoryError: The folder is missing, or another process has locked it.
     """
 
     def __init__(self, path: Path, *, held: bool = True):
@@ -165,41 +165,43 @@ class RunDirectory:
         try:
             acquired = self._folder.acquire()
         except OSError as error:
-            raise RunDirectoryError(f"cannot use {path}: {error.strerror or error}; make room or rights") from None
+            raise RunDirectoryError(
+                f"cannot use {path}: {error.strerror or error}; free space or change permissions"
+            ) from None
         if not acquired:
             raise RunDirectoryError(
-                f"{path} is in use by another process; wait for it, or train into a directory of its own"
+                f"{path} is in use by another process; wait for it, or train into another directory"
             )
 
     @staticmethod
     def at(path: Path) -> "RunDirectory":
-        """A run directory at an exact path, made if it is missing; for commands that both start and resume a run.
+        """Run directory at an exact path, created if it is missing; for commands that start or resume a run.
 
         Raises:
-            RunDirectoryError: It cannot be made, is in use, or holds something other than a run.
+            RunDirectoryError: It cannot be created, is in use, or contains something other than a run.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
             foreign = [p.name for p in path.iterdir() if not p.name.startswith(".")]
         except OSError as error:
-            raise RunDirectoryError(f"cannot make the run directory {path}: {error.strerror or error}") from None
+            raise RunDirectoryError(f"cannot create the run directory {path}: {error.strerror or error}") from None
         if foreign and not (path / "config.json").exists():
             raise RunDirectoryError(
-                f"{path} holds {min(foreign)} and no config.json, so it is no run directory; give an empty or new one"
+                f"{path} has {min(foreign)} and no config.json, so it is no run directory; give an empty or new one"
             )
         return RunDirectory(path)
 
     @staticmethod
     def create(outdir: str | Path, *, slug: str) -> "RunDirectory":
-        """The next free ``NNNNN-slug`` under ``outdir``.
+        """Next free ``NNNNN-slug`` under ``outdir``.
 
         Raises:
-            RunDirectoryError: The folder cannot be made.
+            RunDirectoryError: The folder cannot be created.
         """
         root = Path(outdir)
         try:
             root.mkdir(parents=True, exist_ok=True)
-            for _ in range(100):  # another process may take the number between looking and making
+            for _ in range(100):  # another process may take the number between the search and the creation
                 taken = [int(m[1]) for p in root.iterdir() if (m := re.match(r"(\d{5,})-", p.name))]
                 path = root / f"{max(taken, default=-1) + 1:05d}-{slug}"
                 try:
@@ -208,7 +210,7 @@ class RunDirectory:
                 except FileExistsError:
                     continue
         except OSError as error:
-            raise RunDirectoryError(f"cannot make a run directory in {root}: {error.strerror or error}") from None
+            raise RunDirectoryError(f"cannot create a run directory in {root}: {error.strerror or error}") from None
         raise RunDirectoryError(f"cannot find a free run number in {root}; choose another --outdir")
 
     @property
@@ -228,7 +230,7 @@ class RunDirectory:
         """Read ``config.json``.
 
         Raises:
-            RunDirectoryError: It is missing or not JSON.
+            RunDirectoryError: The file is missing or not JSON.
         """
         path = self.path / "config.json"
         try:
@@ -238,7 +240,7 @@ class RunDirectory:
         except ConfigError as error:
             raise RunDirectoryError(str(error)) from None
         if not isinstance(config, dict):
-            raise RunDirectoryError(f"{path} holds no JSON object; expected the configuration of a run")
+            raise RunDirectoryError(f"{path} is not a JSON object; expected the configuration of a run")
         return config
 
     def append(self, name: str, line: dict[str, Any]) -> None:
@@ -251,10 +253,12 @@ class RunDirectory:
             with open(self.path / name, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
-            raise WriteError(f"cannot write {self.path / name}: {error.strerror or error}; make room for it") from None
+            raise WriteError(
+                f"cannot write {self.path / name}: {error.strerror or error}; free space on the disk"
+            ) from None
 
     def truncate(self, name: str, *, kimg: float) -> None:
-        """Drop the lines of a ``.jsonl`` file after the moment that training resumes from, and incomplete lines."""
+        """Drop the lines of a ``.jsonl`` file after the point that training resumes from, and incomplete lines."""
 
         def stays(line: str) -> bool:
             try:
@@ -264,8 +268,10 @@ class RunDirectory:
 
         path = self.path / name
         if path.exists():
-            kept = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if stays(line)]
-            text = "".join(f"{line}\n" for line in kept)
+            remaining = [
+                line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if stays(line)
+            ]
+            text = "".join(f"{line}\n" for line in remaining)
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 
@@ -275,23 +281,23 @@ class RunDirectory:
 
 
 _FREE = {"kimg", "snapshot_kimg", "device", "precision", "compile", "data", "batch_gpu", "ahead", "watch_every"}
-"""Settings that may change when a run is resumed; any other would make it another run."""
+"""Settings that may change when a run is resumed; any other would change the run."""
 
 
 def open_run(
     outdir: str | Path, *, slug: str, resume: str | Path | None, run_dir: str | Path | None, ranks: Ranks
 ) -> RunDirectory:
-    """The run directory of a training, locked by the first process.
+    """Run directory of a training, locked by the first process.
 
     Args:
-        outdir: Folder in which a new run directory is made.
-        slug: End of the new directory's name.
+        outdir: Folder of new run directories.
+        slug: End of a new directory's name.
         resume: Existing run directory.
-        run_dir: Run directory that is made if it is missing.
+        run_dir: Run directory that is created if it is missing.
         ranks: Processes that train together.
 
     Raises:
-        RunDirectoryError: It cannot be made, is missing, or is in use.
+        RunDirectoryError: The directory cannot be created, is missing, or is in use.
     """
     if not ranks.first:
         return RunDirectory(ranks.share(Path()), held=False)
@@ -306,12 +312,12 @@ def open_run(
 
 
 def check_same_run(run: RunDirectory, config: TrainConfig, *, ranks: Ranks) -> None:
-    """Refuse to resume a run with another configuration.
+    """Check that a run is resumed with its own configuration.
 
-    Settings that are newer than the run have their defaults.
+    Settings newer than the run have their default values.
 
     Raises:
-        ConfigError: With the settings that differ, or that this version does not know.
+        ConfigError: Some settings differ or are unknown to this version; the message names them.
         RunDirectoryError: The run's configuration cannot be read.
     """
     saved = ranks.share(run.read_config() if ranks.first else {})
@@ -331,6 +337,6 @@ def check_same_run(run: RunDirectory, config: TrainConfig, *, ranks: Ranks) -> N
 
 def _another(run: RunDirectory, changed: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"{run.path} was trained with another {', '.join(changed)}; resume it as it was, or start a new "
+        f"{run.path} was trained with another {', '.join(changed)}; resume it with the same one, or start a new "
         "run with --init-from"
     )

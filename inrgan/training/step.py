@@ -1,8 +1,8 @@
 """One training step: update the critics, update the generator, average its weights.
 
-From its first kernel to its last a step is a pure function on the device: it reads no number back to the host and
-copies none there. Whether its gradients were finite, how far updates were clipped and all statistics are tensors of
-its result, which the host reads when it wants to.
+A step is a pure function on the device: it reads no number back to the host and copies none to the device. Whether its
+gradients were finite, how far updates were clipped and all statistics are tensors of its result, which the host reads
+later.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from inrgan.training.optimization import update_ema
 from inrgan.views import View
 
 Values = tuple[Float[Tensor, "B _ ..."], ...]
-"""What a critic sees of one batch of signals: one tensor for each view of a term."""
+"""Input of a critic for one batch of signals: one tensor for each view of a term."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class TrainingStep:
     def __call__(self, batch: Sequence[MicroBatch], *, step: int) -> StepResult:
         """Train on the micro-batches of one step.
 
-        Fakes of a batch in one piece serve both updates: the generator does not change in between. Fakes of several
-        micro-batches are made twice, so that only one micro-batch is in memory at a time.
+        Fakes of a single micro-batch serve both updates: the generator does not change in between. Fakes of several
+        micro-batches are generated twice, so that only one micro-batch is in memory at a time.
 
         Args:
             batch: This process's micro-batches.
-            step: Number of the step; it decides which steps are regularized.
+            step: Number of the step; it decides whether the step is regularized.
         """
         networks, config = self.networks, self.config
         stats: dict[str, Tensor] = {}
@@ -116,7 +116,7 @@ class TrainingStep:
         return StepResult(finite=critic_finite & generator_finite, real_fake_sign=sign, stats=stats)
 
     def generate(self, part: TermBatch) -> tuple[Values, Float[Tensor, "B W"], Any]:
-        """Fakes as one term's critic sees them, the mapped latents, and the fields themselves."""
+        """Fakes as input of one term's critic, the mapped latents, and the fields themselves."""
         with self.networks.autocast():
             w = self.networks.G.mapping(part.z, part.labels)
             field = self.networks.G.field(w)
@@ -150,7 +150,7 @@ class TrainingStep:
     def generator_loss(
         self, micro: MicroBatch, fakes: Sequence[tuple[Values, Tensor, Any]], stats: dict[str, Tensor]
     ) -> Float[Tensor, ""]:
-        """Loss of the generator over all terms: adversarial, and the modality's own loss of fields."""
+        """Loss of the generator over all terms: adversarial, and the modality's loss of fields."""
         total = torch.zeros((), device=self.networks.device)
         for part, (fake_values, _, _) in zip(micro, fakes, strict=True):
             fake = self.score(part, fake_values)
@@ -170,8 +170,8 @@ class TrainingStep:
     def path_loss(self, micro: MicroBatch, stats: dict[str, Tensor]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Path-length penalty and mean path length of the first term that sees full signals.
 
-        The fields are made once more: in fp32, and by code that is not compiled, which could be differentiated once
-        only.
+        The fields are generated again, in fp32 and by uncompiled code, since compiled code could be differentiated only
+        once.
         """
         part = next(part for part in micro if part.path_noise is not None)
         view = part.fake_views[0]
@@ -198,26 +198,26 @@ def score(
     critic: Callable[..., Float[Tensor, "B"]], values: Sequence[Tensor], views: Sequence[View],
     labels: Int[Tensor, "B"] | None,
 ) -> Float[Tensor, "B"]:  # fmt: skip
-    """Scores of signals by a critic, which takes each tensor followed by the view that it is seen from."""
+    """Scores of signals by a critic, whose arguments are each tensor followed by its view."""
     return critic(*chain.from_iterable(zip(values, views, strict=True)), labels=labels)
 
 
 def _gradient_penalty(
     critic: nn.Module, values: Sequence[Tensor], views: Sequence[View], labels: Tensor | None, *, functional: bool
 ) -> Float[Tensor, ""]:
-    """Penalty of a critic at some values: all that is compiled of it, as one function."""
+    """Penalty of a critic at some values: all of its compiled part, as one function."""
     return gradient_penalty(lambda *x: score(critic, x, views, labels), values, views, functional=functional)
 
 
 def _backward(loss: Float[Tensor, ""], micro: MicroBatch) -> Float[Tensor, ""]:
-    """Add a micro-batch's gradients to those of the others; returns its share of the loss."""
+    """Add a micro-batch's gradients to those of the others, and return its share of the loss."""
     loss = loss * micro[0].share
     loss.backward()
     return loss.detach()
 
 
 def _sum(parts: Sequence[Tensor]) -> Tensor:
-    """Sum over micro-batches, in their order: that in which processes would add them up."""
+    """Sum over micro-batches in their order, which is the order in which processes would be added."""
     total = parts[0]
     for part in parts[1:]:
         total = total + part

@@ -28,29 +28,29 @@ from inrgan.training.run_directory import check_same_run, has_state, load_last_s
 from inrgan.training.step import StepResult, TrainingStep
 
 TICK_SECONDS = 2.0
-"""Time between statistics. At these ticks the host reads what the steps left on the device."""
+"""Time between statistics. At these times the host reads the results of steps from the device."""
 
 
 @final
 class Trainer:
     """Trains a generator against critics, into a run directory.
 
-    Every random draw is a function of the seed and the step, so that a run that was stopped and resumed
-    equals one that never stopped, bit for bit on a CPU. Started by torchrun, several processes share each batch and
-    learn what one would learn of it.
+    Every random draw is a function of the seed and the step, so that a run that was stopped and resumed equals an
+    uninterrupted one, bit for bit on a CPU. Under torchrun, several processes share each batch and train the same
+    weights as one process would.
 
     Args:
         config: Training configuration.
-        outdir: Folder in which the run directory is made.
-        resume: Run directory to resume instead of making one.
-        run_dir: Run directory that is made if it is missing, and resumed if it holds a run.
+        outdir: Folder of new run directories.
+        resume: Run directory to resume instead of starting a new one.
+        run_dir: Run directory that is created if it is missing, and resumed if it has a run.
         init_from: Generator whose weights training starts from: folder, run or Hub id.
-        quiet: No progress bar and no messages.
-        generator: Another module to train in place of ``inrgan.Generator``.
+        quiet: Show no progress bar and no messages.
+        generator: Module to train instead of ``inrgan.Generator``.
         ranks: Processes that train together; those of torchrun's environment where None.
 
     Raises:
-        InrganError: Of many kinds, each saying what to do.
+        InrganError: The options, data or files do not allow the training; the message says what to change.
 
     Example:
         >>> Trainer(TrainConfig(modality=ImageModality(resolution=32), kimg=1), outdir="runs").fit().name
@@ -71,8 +71,8 @@ class Trainer:
     ):
         if resume is not None and (init_from is not None or run_dir is not None):
             raise ConfigError(
-                "resume continues a run; init_from starts one from weights, and run_dir says where to start one; "
-                "give one of them"
+                "resume continues a run, init_from starts one from weights, and run_dir names the directory of a "
+                "run; give one of them"
             )
         self.ranks = Ranks.join(config.device) if ranks is None else ranks
         self.config, self.quiet = config, quiet or not self.ranks.first
@@ -111,9 +111,9 @@ class Trainer:
         self.batch: list[MicroBatch] = []
         """Micro-batches of the last step."""
         self._unread: list[tuple[Tensor, dict[str, Tensor]]] = []
-        """Steps whose results the host has not read yet: whether they were finite, and their statistics."""
+        """Results of steps that the host has not read yet: whether they were finite, and their statistics."""
         self._stats: list[dict[str, Tensor]] = []
-        """Statistics of finite steps since the last line."""
+        """Statistics of finite steps since the last line of the log."""
         self.logger: AbstractLogger = NullLogger()
         self.run = open_run(
             outdir, slug=f"{modality.name}-{self.source.description}-{config.preset}", resume=resume, run_dir=run_dir,
@@ -127,7 +127,7 @@ class Trainer:
             if self.ranks.first:
                 self.run.write_config(config.to_json())
         except Exception:
-            self.run.close()  # a failed resume does not hold the directory
+            self.run.close()  # a failed resume releases the directory
             raise
 
     @property
@@ -136,21 +136,21 @@ class Trainer:
         return self.step * self.config.batch / 1000
 
     def fit(self, *, kimg: float | None = None, max_minutes: float = math.inf, save_minutes: float = 15.0) -> Path:
-        """Train to the end, or to an earlier moment, and leave a snapshot and a state; may be called again.
+        """Train to the end, or to an earlier point, and write a snapshot and a state; may be called again.
 
         Args:
-            kimg: Stop here instead of at the configuration's end.
+            kimg: Position to stop at instead of the configuration's end.
             max_minutes: Time after which to stop, resumably.
-            save_minutes: Longest time between states, where no snapshot comes in between.
+            save_minutes: Longest time between states, where there is no snapshot in between.
 
         Returns:
-            The run directory.
+            Path of the run directory.
 
         Raises:
-            KeyboardInterrupt: After Ctrl-C, once the step is finished and the state saved; a second one is immediate.
-            SystemExit: With code 143, likewise after SIGTERM.
-            NonFiniteError: Losses or gradients stayed NaN or infinite, also after rolling back to the last state at
-                lower rates; the last snapshot and state are good.
+            KeyboardInterrupt: Ctrl-C, once the step is complete and the state saved; a second one is immediate.
+            SystemExit: SIGTERM, likewise; the code is 143.
+            NonFiniteError: Losses or gradients stayed NaN or infinite, also after roll-backs to the last state at lower
+                rates; the last snapshot and state are good.
             WriteError: The disk is full; the last snapshot and state are good.
         """
         end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
@@ -163,7 +163,7 @@ class Trainer:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise WriteError(
-                f"cannot write in {self.run.path}: {os.strerror(error.errno)}; make room and continue with --resume"
+                f"cannot write in {self.run.path}: {os.strerror(error.errno)}; free space and continue with --resume"
             ) from None
         finally:
             stop.close()
@@ -203,7 +203,7 @@ class Trainer:
                 self._roll_back()
                 next_snapshot, tick_step = self._next_snapshot(), self.step
             if self.health.row > 0:
-                continue  # what is on the disk stays the last good state
+                continue  # the last good state stays on the disk
             if watched:
                 self._watch()
             if self.kimg >= next_snapshot:
@@ -232,7 +232,7 @@ class Trainer:
         return result
 
     def read_results(self) -> None:
-        """Read what the steps since the last call left on the device: which were finite, and statistics of those."""
+        """Read the results of the steps since the last call from the device: finite or not, and statistics."""
         finite = torch.stack([finite for finite, _ in self._unread]).tolist() if self._unread else []
         for good, (_, stats) in zip(finite, self._unread, strict=True):
             self.health.note(good)
@@ -244,10 +244,10 @@ class Trainer:
         """Write the averaged generator, previews of its signals, and the state.
 
         Returns:
-            The previews.
+            Paths of the previews.
 
         Raises:
-            NonFiniteError: A weight became NaN or infinite; what was written before is untouched.
+            NonFiniteError: A weight became NaN or infinite; existing files are intact.
         """
         self.networks.check_finite(advice=self._advice())
         files: list[Path] = []
@@ -261,7 +261,7 @@ class Trainer:
         """Write the state from which training resumes exactly.
 
         Raises:
-            NonFiniteError: A weight became NaN or infinite; what was written before is untouched.
+            NonFiniteError: A weight became NaN or infinite; existing files are intact.
         """
         self.read_results()
         self.networks.check_finite(advice=self._advice())
@@ -274,7 +274,7 @@ class Trainer:
             save_state(self.run.state, {"step": self.step, "health": self.health.to_plain(), **parts})
 
     def preview(self, *, reals: bool) -> list[Path]:
-        """Write files that show reals, or the averaged generator's signals of fixed latents."""
+        """Write files with reals, or with the averaged generator's signals of fixed latents."""
         if not self.ranks.first:
             return []
         return write_preview(self.run.path, self.config, self.source, ema=None if reals else self.ema, kimg=self.kimg)
@@ -290,14 +290,14 @@ class Trainer:
         return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg
 
     def _finish(self, stop: StopRequest, *, stopped: bool, written: bool) -> None:
-        """Write what the end of a training, or a stop, asks for."""
+        """Write the last files of a training or of a stop."""
         self.read_results()
         if self.health.row > 0 and not stopped:
             raise NonFiniteError(self._complaint())
         if self.health.row > 0:
             self.logger.say(f"stopped while steps were skipped; the last good state is {self.run.state}")
         elif stopped and stop.signal == signal.SIGTERM:
-            self.save()  # whoever sends it waits for seconds only
+            self.save()  # the sender of the signal waits for seconds only
         else:
             if not written:
                 self.logger.media(self.snapshot(), kimg=self.kimg)
@@ -343,11 +343,11 @@ class Trainer:
         )
 
     def _diagnosis(self) -> str:
-        """The first thing that went bad in the last step, in any process."""
+        """First non-finite quantity of the last step, in any process."""
         with self.networks.eager():
             found = self.ranks.gather(diagnose(self.G, self.D, self.batch))
         named = [f"{text} (process {i})" if len(found) > 1 else text for i, text in enumerate(found) if text]
-        return min(named, key=lambda text: "gradient of" in text, default="nothing that a second look would show")
+        return min(named, key=lambda text: "gradient of" in text, default="nothing that can be reproduced")
 
     def _complaint(self) -> str:
         return (
@@ -362,7 +362,7 @@ class Trainer:
         )
 
     def _state_parts(self) -> dict[str, Any]:
-        """The objects whose state a training state holds, by name."""
+        """Objects with an entry in a training state, by name."""
         path = {"path": self.path} if self.config.path_length > 0 else {}  # older runs have none
         return self.networks.state_parts() | {"augment": self.strength} | path
 
@@ -371,12 +371,12 @@ class Trainer:
         state = self.ranks.share(
             load_last_state(self.run.state, device=torch.device("cpu")) if self.ranks.first else {}
         )
-        self.batches.close()  # what was prepared in advance is of another time
+        self.batches.close()  # steps prepared in advance belong to another position
         if ("data" in state) != self.source.endless:
             kinds = ("files", "a stream") if self.source.endless else ("a stream", "files")
             raise CheckpointError(
-                f"{self.run.path} was trained on {kinds[0]}, in another order than that of {kinds[1]}; give --data of "
-                "its kind, or start a new run with --init-from"
+                f"{self.run.path} was trained on {kinds[0]}, whose order differs from that of {kinds[1]}; give --data "
+                "of the same kind, or start a new run with --init-from"
             )
         self.source.load_state_dict(state.get("data", []))
         try:
@@ -394,18 +394,18 @@ class Trainer:
 
 
 def _open_source(config: TrainConfig) -> AbstractSource:
-    """The items to train on.
+    """Items to train on.
 
     Raises:
-        DataError: Missing, empty or unreadable data.
-        ConfigError: There is no item, or none is left by those that are held out.
+        DataError: The data are missing, empty or unreadable.
+        ConfigError: There is no item, or all items are held out.
     """
     source = config.modality.source(config.data, labels=config.labels, seed=config.seed)
     if source.endless:
         if config.hold_out:
             raise ConfigError(
-                f"a share of {config.hold_out} of the stream {config.data} was to be held out, whose items are not "
-                "known beforehand; leave out --hold-out, and keep shards for scores apart"
+                f"a fraction of {config.hold_out} of the stream {config.data} should be held out, but its items are "
+                "not known beforehand; leave out --hold-out, and keep separate shards for scores"
             )
         return source
     if len(source) < 1:

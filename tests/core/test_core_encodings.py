@@ -116,7 +116,7 @@ def test_seed_decides_the_oblique_frequencies():
 
 
 def test_too_coarse_for_any_wave():
-    with pytest.raises(ConfigError, match="cannot carry"):
+    with pytest.raises(ConfigError, match="cannot represent"):
         encoding(2, spacing=4.0)
 
 

@@ -396,7 +396,7 @@ def test_bad_requests(tmp_path, monkeypatch):
     for region in ((0, 0, 0, 1), (0, 1, 1, 0), (0, 0, 1), (0, 0, 1, float("nan"))):
         with pytest.raises(ConfigError, match="region"):
             render(region=region)
-    with pytest.raises(ConfigError, match="closer than"):
+    with pytest.raises(ConfigError, match="distinguish"):
         render(region=(0.5, 0.5, 0.5 + 1e-6, 0.5 + 1e-6))
     for shape in ((0, 4), (4,), (4, 4, 4)):
         with pytest.raises((ShapeError, ConfigError)):

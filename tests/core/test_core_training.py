@@ -270,7 +270,7 @@ def test_no_run_directory(tmp_path):
     with pytest.raises(RunDirectoryError, match="no run directory"):
         Trainer(config(), resume=tmp_path / "nothing", quiet=True)
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunDirectoryError, match="cannot make"):
+    with pytest.raises(RunDirectoryError, match="cannot create"):
         Trainer(config(), outdir=tmp_path / "file", quiet=True)
 
 

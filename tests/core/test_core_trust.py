@@ -162,7 +162,7 @@ def test_run_dir_refuses_what_is_no_run(whole, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunDirectoryError, match=r"notes\.txt"):
         trainer(tmp_path)
-    with pytest.raises(RunDirectoryError, match="cannot make"):
+    with pytest.raises(RunDirectoryError, match="cannot create"):
         trainer(tmp_path / "notes.txt")
     with pytest.raises(ConfigError, match="another batch"):
         trainer(copied(whole, tmp_path), batch=2)
@@ -312,7 +312,7 @@ def test_diagnosis_of_reals(tmp_path, monkeypatch):
     made.train_step()
     made.read_results()
     assert made.health.row == 1
-    assert "1 of 4 reals shown to full hold NaN" in diagnose(made.G, made.D, made.batch)
+    assert "1 of 4 reals of full have NaN" in diagnose(made.G, made.D, made.batch)
     made.close()
 
 

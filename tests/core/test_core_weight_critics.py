@@ -106,7 +106,7 @@ def test_a_layer_by_its_formula():
     # Oracle: loops over units, by the formula of the docstring, for one block between two sets.
     torch.manual_seed(0)
     units = [LayerUnits((Units("a", 3),), (Units("b", 2),))]
-    layer = UnitLayer(Wiring(units), 4, centred=False)
+    layer = UnitLayer(Wiring(units), 4, centered=False)
     edges, bias = torch.randn(1, 3, 2, 4), torch.randn(1, 3, 4)
     new, new_bias = layer([edges], [bias])
     s = layer.sums

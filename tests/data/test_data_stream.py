@@ -388,7 +388,7 @@ def test_no_file_starts_a_command(shards, tmp_path, monkeypatch, capsys):
         for flags in (["--resume", str(run)], ["--run-dir", str(run)], ["--resume", str(run), "--dry-run"]):
             with pytest.raises(SystemExit) as stop:
                 main(["train", "image", *flags])
-            assert stop.value.code == 2 and "say so yourself: --data" in capsys.readouterr().err
+            assert stop.value.code == 2 and "yourself with --data" in capsys.readouterr().err
         main(["sample", str(run), "--seeds", "0", "--out", str(tmp_path / "x.png")])
         for command in (["evaluate", str(run), "--count", "8", "--metrics", "swd"],
                         ["evaluate", str(run), "--data", words], ["shard", words, str(tmp_path / "made")]):  # fmt: skip

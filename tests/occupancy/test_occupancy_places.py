@@ -91,6 +91,6 @@ def test_only_where_there_are_places(tmp_path, capsys):
               "--outdir", str(tmp_path)])  # fmt: skip
     err = capsys.readouterr().err
     assert stop.value.code == 2 and "--patch-near" in err and not list(tmp_path.iterdir())
-    with pytest.raises(ConfigError, match="near surfaces"):
+    with pytest.raises(ConfigError, match="regions of interest"):
         LossOptions(patch_near=1.5)
     Trainer(recipes.tiny(ImageModality(resolution=16)), outdir=tmp_path, quiet=True).close()
