@@ -1,6 +1,6 @@
 """Scores over training time of sounds, with parts of the critic of crops left out.
 
-Same data, generator, loss, optimiser, batch and budget; only what the critic of crops sees differs. The budget is CPU
+Same data, generator, loss, optimizer, batch and budget; only what the critic of crops sees differs. The budget is CPU
 time of the process on one thread, so that other load on the machine changes little; on a GPU, the clock's. Held-out
 items are scored.
 

@@ -1,6 +1,6 @@
 """Scores over training time of the multi-scale INR, the pointwise INR and a convolutional control.
 
-Same critic, data, loss, optimiser, batch and budget; only the generator differs. The budget is CPU time of the
+Same critic, data, loss, optimizer, batch and budget; only the generator differs. The budget is CPU time of the
 process on one thread, so that other load on the machine does not change it. Held-out items are scored.
 
     python benchmarks/image_quality.py --train DIR --test DIR --resolution 32 --method multiscale --out results/

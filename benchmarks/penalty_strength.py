@@ -1,7 +1,7 @@
-"""How strong the gradient penalty is at several resolutions: the norm it penalises, of new critics and one signal.
+"""How strong the gradient penalty is at several resolutions: the norm it penalizes, of new critics and one signal.
 
 A smooth signal is seen at every resolution by residual critics that are built for it, as training does; the mean over
-many initialisations is what one can expect of a critic, and its standard error tells how well that is known.
+many initializations is what one can expect of a critic, and its standard error tells how well that is known.
 
     python benchmarks/penalty_strength.py --critics 96
 """

@@ -1,6 +1,6 @@
 """Scores over training time of solids, with parts of the critics left out.
 
-Same data, generator, loss, optimiser, batch and budget; only what the critics see differs. The budget is CPU time of
+Same data, generator, loss, optimizer, batch and budget; only what the critics see differs. The budget is CPU time of
 the process on one thread, so that other load on the machine does not change it. Of a folder, zip or the built-in set, a
 fixed share is held out, chosen by a hash of the files' names, and scored against; the split itself is stated by a hash.
 

@@ -1,6 +1,6 @@
 """Scores over training time of a generator on the sphere, and of an image generator on the same maps.
 
-Same data, sizes of networks, loss, optimiser, batch and budget. ``plane`` is what one would do without a sphere: an
+Same data, sizes of networks, loss, optimizer, batch and budget. ``plane`` is what one would do without a sphere: an
 image of aspect 2:1 with coordinates (x, y) and a critic for images. Its fields are rendered on the very grid that the
 others are scored on, and scored alike; its data are the reals as the others see them on that grid. ``cube`` has a
 critic of six cube faces in the place of one of rows and columns. ``reals`` scores the training data themselves, the

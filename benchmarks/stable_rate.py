@@ -18,7 +18,7 @@ Every try adds a row to a file, with the numbers of every check, so that other l
 that the file has are not repeated.
 
     python benchmarks/stable_rate.py --modality image --steps 2000 --out rates.jsonl
-    python benchmarks/stable_rate.py --modality image --kinds tanh --multiples 32,16 --out rates.jsonl  # downwards
+    python benchmarks/stable_rate.py --modality image --kinds tanh --multiples 32,16 --out rates.jsonl  # downward
     python benchmarks/stable_rate.py --modality image --max-update 0 --out rates.jsonl     # steps as Adam makes them
     python benchmarks/stable_rate.py --modality audio --steps 100 --batch 4 --out /tmp/rates.jsonl   # minutes
 """

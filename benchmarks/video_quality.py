@@ -1,6 +1,6 @@
 """Scores over training time of films, with and without the critic of tubelets and the weights' change with time.
 
-Same data, optimiser, batch and budget. ``tubelets`` is everything, ``no-tubelets`` has the critic of frames alone,
+Same data, optimizer, batch and budget. ``tubelets`` is everything, ``no-tubelets`` has the critic of frames alone,
 ``no-modulation`` moves waves and shifts layers but does not scale them. ``reals`` scores the training data themselves,
 the best that can be had. The budget is CPU time of the process on one thread, so that other load on the machine
 does not change it. Held-out items are scored. Several methods take turns, all to the first mark, then all to the next.

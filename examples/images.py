@@ -34,7 +34,7 @@ trainer = Trainer(config, outdir=args.out / "runs")
 run = trainer.fit(max_minutes=args.minutes)
 trainer.close()
 
-# 2. Load the newest snapshot and sample it. Each seed gives one field: a function from coordinates to colours.
+# 2. Load the newest snapshot and sample it. Each seed gives one field: a function from coordinates to colors.
 #    Truncation below 1 trades a little variety for quality.
 G = Generator.from_pretrained(run)
 fields = G.sample(range(64), truncation=0.9)

@@ -18,7 +18,7 @@ from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of spheres, then look at it from all sides.")
 parser.add_argument("--data", help="panoramas, FIELD.npy or a NetCDF file; the built-in skies when absent")
-parser.add_argument("--channels", type=int, default=3, help="3 for colour, 1 for a scalar field (default: 3)")
+parser.add_argument("--channels", type=int, default=3, help="3 for color, 1 for a scalar field (default: 3)")
 parser.add_argument("--low", type=float, help="of fields, the value that becomes -1")
 parser.add_argument("--high", type=float, help="of fields, the value that becomes 1")
 parser.add_argument("--variable", default="", help="of NetCDF files, which variable")

@@ -5,7 +5,7 @@
     python examples/surface.py --mesh bunny.glb --data textures --minutes 60 --resolution 64
 
 Leaves four files in --out: textures.png (a sheet of 16, from outside), texture.glb (one of them as a mesh with
-coloured vertices, for any 3-D program), turntable.gif (the same, turning) and patch.png (a place on it from near,
+colored vertices, for any 3-D program), turntable.gif (the same, turning) and patch.png (a place on it from near,
 flattened). The training's own files are in runs/ below it.
 """
 
@@ -18,8 +18,8 @@ from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of textures on a mesh.")
 parser.add_argument("--mesh", default="torus", help="glb, obj, ply, stl or off file; the built-in torus when absent")
-parser.add_argument("--data", help="values at its vertices: .npy, or a folder of coloured meshes; built-in when absent")
-parser.add_argument("--channels", type=int, default=3, help="3 for colour, 1 for a scalar field (default: 3)")
+parser.add_argument("--data", help="values at its vertices: .npy, or a folder of colored meshes; built-in when absent")
+parser.add_argument("--channels", type=int, default=3, help="3 for color, 1 for a scalar field (default: 3)")
 parser.add_argument("--minutes", type=float, default=3, help="length of the training (default: 3)")
 parser.add_argument("--out", type=Path, default=Path("."), help="where to write (default: here)")
 parser.add_argument("--resolution", type=int, default=24, help="of the training, not of results (default: 24)")

@@ -25,7 +25,7 @@ parser.add_argument("--points", type=int, default=400, help="the budget, a squar
 parser.add_argument("--seed", type=int, default=4, help="which field (default: 4)")
 args = parser.parse_args()
 
-# 1. A field: a function from coordinates to colours, without pixels of its own.
+# 1. A field: a function from coordinates to colors, without pixels of its own.
 run = args.run
 if run is None:
     trainer = Trainer(replace(recipes.tiny(ImageModality(resolution=32)), kimg=1000), outdir=args.out / "runs")

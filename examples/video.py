@@ -34,7 +34,7 @@ trainer = Trainer(config, outdir=args.out / "runs")
 run = trainer.fit(max_minutes=args.minutes)
 trainer.close()
 
-# 2. Sample. Each seed gives one field: a function from (x, y, seconds) to a colour.
+# 2. Sample. Each seed gives one field: a function from (x, y, seconds) to a color.
 #    It has no size of its own: these are three times as large as those of training, and just as fast.
 G = Generator.from_pretrained(run)
 fields = G.sample(range(16), truncation=0.9)

@@ -58,9 +58,9 @@ class Chaos:
     """Trains in children.
 
     Args:
-        root: where everything is written.
-        modality: as on the command line.
-        seed: of the moments of kills.
+        root: Where everything is written.
+        modality: As on the command line.
+        seed: Of the moments of kills.
     """
 
     def __init__(self, root: Path, *, modality: str, seed: int):

@@ -3,7 +3,7 @@
 A learned 4x4 array is doubled and convolved up to the training resolution. Every convolution scales its input
 channels by the sample's style and its output channels back to unit variance (Karras et al. 2020, eq. 1 and 3).
 Mapping network, learning rates, bounded output and everything around it are those of ``inrgan.Generator``.
-With ``kernel=1`` neighbours interact through the upsampling only.
+With ``kernel=1`` neighbors interact through the upsampling only.
 """
 
 import math

@@ -36,13 +36,13 @@ class AudioPatchCritic(AbstractPatchCritic):
     Args:
         domain: Domain of the clips.
         channels: C.
-        patch: samples of a crop.
-        whole: samples of the coarse whole.
-        width: channels at full resolution of each part; doubled at each stage.
-        max_width: upper bound on the channels.
+        patch: Samples of a crop.
+        whole: Samples of the coarse whole.
+        width: Channels at full resolution of each part; doubled at each stage.
+        max_width: Upper bound on the channels.
         periods: Periods of the folded parts; empty for none.
         frames: Frame lengths of the spectrograms, in samples; empty for none.
-        classes: number of labels; 0 for none.
+        classes: Number of labels; 0 for none.
         context: False to show the crop and its density alone.
     """
 

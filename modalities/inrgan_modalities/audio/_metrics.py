@@ -27,8 +27,8 @@ class LogMelFeatures(AbstractFeatures):
 
     Args:
         channels: C.
-        seconds: length of the clips, from which the rate follows.
-        batch: items at once; changes nothing but memory.
+        seconds: Length of the clips, from which the rate follows.
+        batch: Items at once; changes nothing but memory.
 
     Example:
         >>> LogMelFeatures(1, seconds=1.0)(torch.zeros(5, 1, 8000)).shape
@@ -97,7 +97,7 @@ def frechet_audio_distance(
     Args:
         real: (N, C, K).
         fake: (M, C, K).
-        embed: clips (n, C, K) to embeddings (m, F), one or several for each; called with 16 at a time.
+        embed: Clips (n, C, K) to embeddings (m, F), one or several for each; called with 16 at a time.
 
     Example:
         >>> x = torch.randn(20, 1, 1000)

@@ -36,7 +36,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     ones training sees a window that it draws anew in every step, and scores the middle.
 
     Raises:
-        ConfigError: a number that is out of range.
+        ConfigError: A number that is out of range.
 
     Example:
         >>> AudioModality(resolution=8192, rate=8000).domain.upper

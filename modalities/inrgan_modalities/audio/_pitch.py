@@ -37,11 +37,11 @@ def pitches(values: torch.Tensor, *, rate: float, batch: int = 64) -> Pitches:
 
     Args:
         values: (B, C, K); channels are averaged.
-        rate: samples per second, 1000 or more.
-        batch: items at once; changes nothing but memory.
+        rate: Samples per second, 1000 or more.
+        batch: Items at once; changes nothing but memory.
 
     Raises:
-        ShapeError: clips shorter than a frame.
+        ShapeError: Clips shorter than a frame.
 
     Example:
         >>> pitches(torch.zeros(2, 1, 8000), rate=8000).hertz.shape

@@ -25,11 +25,11 @@ class Reading:
     """What is done to every file.
 
     Attributes:
-        rate: files of a higher rate are brought down to it; others keep their own.
+        rate: Files of a higher rate are brought down to it; others keep their own.
         channels: 1 or 2.
-        trim: silence at both ends goes that is so many dB below the loudest 20 ms; 0 keeps it.
-        loudness: root mean square in dB of full scale that every clip is brought to; 0 leaves it.
-        remove_dc: whether the mean is taken off.
+        trim: Silence at both ends goes that is so many dB below the loudest 20 ms; 0 keeps it.
+        loudness: Root mean square in dB of full scale that every clip is brought to; 0 leaves it.
+        remove_dc: Whether the mean is taken off.
     """
 
     rate: float
@@ -42,9 +42,9 @@ class Reading:
         """Decode one file.
 
         Raises:
-            DataError: it is no audio file, damaged, empty, too long, or of more than 2 channels.
-            NonFiniteError: it holds NaN or infinity.
-            MissingDependency: a library is not installed.
+            DataError: It is no audio file, damaged, empty, too long, or of more than 2 channels.
+            NonFiniteError: It holds NaN or infinity.
+            MissingDependency: A library is not installed.
         """
         samples, rate = _decode(name, data)
         samples = _mixed(name, samples, self.channels)
@@ -120,7 +120,7 @@ def lowered(clip: Clip, rate: float) -> Clip:
     """Bring a clip down to a rate by torchaudio's windowed sinc; one of a lower rate stays as it is.
 
     Raises:
-        MissingDependency: torchaudio cannot be used.
+        MissingDependency: Torchaudio cannot be used.
     """
     old, new = round(clip.rate), round(rate)
     common = math.gcd(old, new)
@@ -138,7 +138,7 @@ def load_soundfile(*, why: str) -> Any:
     """The library that reads and writes audio files.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: It is not installed.
     """
     try:
         import soundfile

@@ -10,14 +10,14 @@ from inrgan.images import tile
 _FLOOR = 80.0
 """Decibels below the loudest that are still shown."""
 
-# Anchors of a scale of colours from black over violet and orange to pale yellow; its lightness only rises.
+# Anchors of a scale of colors from black over violet and orange to pale yellow; its lightness only rises.
 _COLOURS = ((0.00, 0.00, 0.02), (0.30, 0.07, 0.43), (0.71, 0.21, 0.33), (0.98, 0.55, 0.04), (0.99, 1.00, 0.64))
 
 
 def power_spectrogram(values: torch.Tensor, *, size: int, hop: int) -> torch.Tensor:
     """Power in frames under a Hann window: (..., K) to (..., size // 2 + 1, frames).
 
-    Frames are centred at multiples of ``hop``, with silence beyond the ends. A sine of amplitude 1 has power 1/4 in
+    Frames are centered at multiples of ``hop``, with silence beyond the ends. A sine of amplitude 1 has power 1/4 in
     its bin.
 
     Example:
@@ -55,7 +55,7 @@ def clip_sheet(values: torch.Tensor) -> torch.Tensor:
 
 
 def _coloured(level: torch.Tensor) -> torch.Tensor:
-    """Levels 0 to 1 as colours in −1 to 1: (B, H, W) to (B, 3, H, W)."""
+    """Levels 0 to 1 as colors in −1 to 1: (B, H, W) to (B, 3, H, W)."""
     table = torch.tensor(_COLOURS, dtype=level.dtype)
     place = level * (len(table) - 1)
     index = place.floor().long().clamp(max=len(table) - 2)
@@ -95,9 +95,9 @@ def mel_bands(*, count: int, size: int, rate: float) -> torch.Tensor:
     Each row sums to 1: a band's power is a mean. Bands narrower than a bin take the bin nearest to their middle.
 
     Args:
-        count: bands.
-        size: samples of a frame.
-        rate: samples per second.
+        count: Bands.
+        size: Samples of a frame.
+        rate: Samples per second.
 
     Example:
         >>> mel_bands(count=40, size=512, rate=16000).shape

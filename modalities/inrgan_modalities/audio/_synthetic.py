@@ -25,14 +25,14 @@ class SyntheticAudio(AbstractSyntheticSource):
     cannot carry fade out from 3/4 of its Nyquist frequency on. Sample k lies at (k + ½)/rate seconds.
 
     Args:
-        count: number of clips.
-        seconds: length of each.
-        rate: samples per second.
+        count: Number of clips.
+        seconds: Length of each.
+        rate: Samples per second.
         channels: 1, or 2 for a clip that comes from somewhere between left and right.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticAudio(100, seconds=0.5, rate=8000)[7].samples.shape

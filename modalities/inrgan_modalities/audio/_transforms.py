@@ -18,8 +18,8 @@ class Delay(AbstractTransform):
     """Earlier or later, by any part of a sample; silence comes in.
 
     Args:
-        seconds: length of the window.
-        most: the largest delay, as a fraction of it.
+        seconds: Length of the window.
+        most: The largest delay, as a fraction of it.
 
     Example:
         >>> Delay(2.0).draw(4, generator=torch.Generator()).shape
@@ -78,11 +78,11 @@ class Equalizer(AbstractTransform):
     are frequencies in Hz: a crop and its decimated whole hear one and the same filter.
 
     Args:
-        knots: frequencies in Hz, rising.
-        decibels: standard deviation of the gain at each.
+        knots: Frequencies in Hz, rising.
+        decibels: Standard deviation of the gain at each.
 
     Raises:
-        ConfigError: fewer than two knots, or knots that do not rise.
+        ConfigError: Fewer than two knots, or knots that do not rise.
 
     Example:
         >>> Equalizer((100, 1000)).change(torch.zeros(4, 1, 64), Box(1).grid((64,)), torch.ones(4, 2)).shape

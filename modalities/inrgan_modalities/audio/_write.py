@@ -25,16 +25,16 @@ def write_clips(values: torch.Tensor, path: str | Path, *, rate: float, gap: flo
 
     Args:
         values: (B, C, K).
-        path: the file.
-        rate: samples per second; a file holds whole numbers.
-        gap: silence between clips, in seconds.
+        path: The file.
+        rate: Samples per second; a file holds whole numbers.
+        gap: Silence between clips, in seconds.
 
     Raises:
-        ConfigError: the suffix cannot be written, or the rate is not a whole number of 1 or more.
-        ShapeError: there is no sample, or the format cannot hold the channels.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
-        MissingDependency: soundfile or Pillow is not installed.
+        ConfigError: The suffix cannot be written, or the rate is not a whole number of 1 or more.
+        ShapeError: There is no sample, or the format cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
+        MissingDependency: Soundfile or Pillow is not installed.
 
     Example:
         >>> write_clips(torch.zeros(3, 1, 8000), "three.wav", rate=8000)
@@ -65,7 +65,7 @@ def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, 
     """Write the steps of an interpolation: one clip after another without a gap, or a video of their spectrograms.
 
     Raises:
-        ConfigError: the suffix cannot be written.
+        ConfigError: The suffix cannot be written.
     """
     path = Path(path)
     suffix = known_suffix(path, (*AUDIO_SUFFIXES, ".npy", *ANIMATION_SUFFIXES))
@@ -85,7 +85,7 @@ def whole_rate(rate: float) -> int:
     """The rate as files hold it.
 
     Raises:
-        ConfigError: it is not a whole number of 1 or more.
+        ConfigError: It is not a whole number of 1 or more.
     """
     if round(rate) < 1 or abs(rate - round(rate)) > 1e-6 * rate:
         raise ConfigError(f"the rate is {rate:g} Hz, and an audio file holds whole numbers; give --rate")

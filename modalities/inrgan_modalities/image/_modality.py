@@ -28,10 +28,10 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     """Images of any number of channels and any aspect.
 
     The domain is a box whose shorter side spans [−1, 1], x to the right and y down. Real images of another
-    aspect are cropped at the centre to the domain's.
+    aspect are cropped at the center to the domain's.
 
     Raises:
-        ConfigError: a size that is not positive.
+        ConfigError: A size that is not positive.
 
     Example:
         >>> ImageModality(resolution=64, aspect=(2, 1)).domain.shape(64)
@@ -44,7 +44,7 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     resolution: int = 64
     """Samples along the shorter side in training; rendering is free of it."""
     channels: int = 3
-    """1 for grey, 3 for colour, 4 with alpha; any number from .npy files."""
+    """1 for gray, 3 for color, 4 with alpha; any number from .npy files."""
     aspect: tuple[float, float] = (1.0, 1.0)
     """Width to height."""
     mirror: bool = False

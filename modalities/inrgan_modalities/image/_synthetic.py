@@ -23,7 +23,7 @@ _SQUARE, _TRIANGLE = 0.886, 1.3
 
 @final
 class SyntheticShapes(AbstractSyntheticSource):
-    """Images of one disc, square or triangle each, of random place, size, angle and colours.
+    """Images of one disc, square or triangle each, of random place, size, angle and colors.
 
     Image i depends on ``seed`` and i alone: another ``size`` samples the same scene at other points. Sample k
     of n along an axis lies at (2k + 1) / n - 1; x points right, y down. Edges are ramps one pixel wide. Images of
@@ -63,8 +63,8 @@ class SyntheticShapes(AbstractSyntheticSource):
     def factors(self, i: int) -> dict[str, float]:
         """Return the numbers that image i is drawn from.
 
-        ``kind`` indexes ``label_names``; ``x`` and ``y`` place the centre and ``radius`` sizes the shape, in
-        half image sides; ``angle`` (radians, from x to y) turns it; ``hue`` (0 to 1) colours it. The
+        ``kind`` indexes ``label_names``; ``x`` and ``y`` place the center and ``radius`` sizes the shape, in
+        half image sides; ``angle`` (radians, from x to y) turns it; ``hue`` (0 to 1) colors it. The
         background changes from ``background_hue`` to ``background_hue2`` along ``background_angle``.
 
         Example:
@@ -82,7 +82,7 @@ class SyntheticShapes(AbstractSyntheticSource):
             "x": reach * (2 * u[2] - 1),
             "y": reach * (2 * u[3] - 1),
             "angle": 2 * math.pi * u[4],
-            # At least a quarter of the colour circle apart, so that the shape always stands out.
+            # At least a quarter of the color circle apart, so that the shape always stands out.
             "hue": (background + 0.25 + 0.5 * u[5]) % 1,
             "background_hue": background,
             "background_hue2": (background + 0.2 * (2 * u[7] - 1)) % 1,

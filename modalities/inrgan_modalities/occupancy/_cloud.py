@@ -29,19 +29,19 @@ class Cloud:
 
 
 def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
-    """Signed distances at the centres of n³ cells of [−1, 1]³, (n, n, n), z first.
+    """Signed distances at the centers of n³ cells of [−1, 1]³, (n, n, n), z first.
 
-    Every point stands for a flat disc as large as its share of the surface, which the distance to its neighbours of
-    like direction tells. Distances are those to the discs. Inside is where the discs' generalised winding number
+    Every point stands for a flat disc as large as its share of the surface, which the distance to its neighbors of
+    like direction tells. Distances are those to the discs. Inside is where the discs' generalized winding number
     (Barill et al. 2018, eq. 2) is beyond a half, whichever way the normals point.
 
     Args:
         cloud: Points in the cube.
-        n: samples along each axis.
+        n: Samples along each axis.
 
     Raises:
-        DataError: nothing is inside.
-        MissingDependency: libigl is not installed.
+        DataError: Nothing is inside.
+        MissingDependency: Libigl is not installed.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(2000, 3))

@@ -21,9 +21,9 @@ def read_cloud(name: str, data: bytes) -> Cloud | None:
     and an xyz text file of six columns.
 
     Raises:
-        DataError: too few points, or points without normals, or the bytes are not what the suffix says.
-        NonFiniteError: a number is NaN or infinite.
-        MissingDependency: trimesh is not installed.
+        DataError: Too few points, or points without normals, or the bytes are not what the suffix says.
+        NonFiniteError: A number is NaN or infinite.
+        MissingDependency: Trimesh is not installed.
 
     Example:
         >>> read_cloud("scan.xyz", Path("scan.xyz").read_bytes()).points.shape

@@ -13,13 +13,13 @@ from inrgan.views import View
 
 @final
 class ShapeCritic(AbstractCritic):
-    """The residual critic on the field and its normalised gradient, in blocks of 2 × 2 × 2 samples.
+    """The residual critic on the field and its normalized gradient, in blocks of 2 × 2 × 2 samples.
 
     Args:
-        resolution: nominal samples along a side.
-        spacing: nominal distance between them.
+        resolution: Nominal samples along a side.
+        spacing: Nominal distance between them.
         sizes: Sizes of the network.
-        soft: slope below which normals fade.
+        soft: Slope below which normals fade.
         normals: False to show the field alone.
 
     Example:
@@ -48,14 +48,14 @@ class ShapeCritic(AbstractCritic):
 
 @final
 class ShapePatchCritic(AbstractPatchCritic):
-    """The critic of dense sub-cubes, on the field and its normalised gradient, with the coarse whole as context.
+    """The critic of dense sub-cubes, on the field and its normalized gradient, with the coarse whole as context.
 
     Args:
         domain: Domain of the shapes.
-        patch: samples along a side of a sub-cube.
-        whole: samples along a side of the coarse whole.
+        patch: Samples along a side of a sub-cube.
+        whole: Samples along a side of the coarse whole.
         sizes: Sizes of the networks.
-        soft: slope below which normals fade.
+        soft: Slope below which normals fade.
         normals: False to show the field alone.
         context: False to show the sub-cube and its density alone.
     """

@@ -22,9 +22,9 @@ def eikonal_loss(
     near a surface it is 0.
 
     Args:
-        function: a batch of fields of distances divided by ``reach``.
-        points: where each of them is asked.
-        reach: distance at which signals are cut off, in coordinate units.
+        function: A batch of fields of distances divided by ``reach``.
+        points: Where each of them is asked.
+        reach: Distance at which signals are cut off, in coordinate units.
 
     Example:
         >>> eikonal_loss(lambda p: p.norm(dim=-1, keepdim=True) - 0.5, torch.rand(2, 9, 3), reach=1.0).shape

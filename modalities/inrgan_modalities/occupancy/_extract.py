@@ -49,22 +49,22 @@ def extract(
     """The zero level of a field on a grid of ``resolution``³ samples, by marching cubes.
 
     The field is evaluated whole on the coarse grid, and then only in the cells that the surface crosses, level by level
-    twice as finely. Blocks are done one at a time; vertices that neighbouring blocks share are welded by the edge of
+    twice as finely. Blocks are done one at a time; vertices that neighboring blocks share are welded by the edge of
     the grid that they lie on, so that the mesh does not depend on the blocks. Beyond the cube everything counts as
     outside: surfaces are closed there.
 
     Args:
-        function: points (N, 3) to values (N,), negative inside.
-        resolution: samples along each axis of [−1, 1]³.
-        coarse: fewest samples along each axis of the coarse grid: what is smaller than its cells may be missed.
-        block: samples along each side of a block.
-        reach: cells around a crossed one that are looked into.
+        function: Points (N, 3) to values (N,), negative inside.
+        resolution: Samples along each axis of [−1, 1]³.
+        coarse: Fewest samples along each axis of the coarse grid: what is smaller than its cells may be missed.
+        block: Samples along each side of a block.
+        reach: Cells around a crossed one that are looked into.
         adaptive: False evaluates every sample.
 
     Raises:
-        ConfigError: a number is out of range.
-        NonFiniteError: the field is NaN or infinite somewhere.
-        MissingDependency: scikit-image is not installed.
+        ConfigError: A number is out of range.
+        NonFiniteError: The field is NaN or infinite somewhere.
+        MissingDependency: Scikit-image is not installed.
 
     Example:
         >>> extract(lambda p: np.linalg.norm(p, axis=1) - 0.5, 32).closed
@@ -101,7 +101,7 @@ def extract(
 
 def _block(levels: Levels, low: tuple[int, ...], high: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Vertices of a block in samples of the whole grid (z, y, x), the numbers of their edges, and triangles."""
-    # One sample more on every side, since how near a crossing may come to a sample depends on its neighbours.
+    # One sample more on every side, since how near a crossing may come to a sample depends on its neighbors.
     wide = levels.window([a - 1 for a in low], [b + 1 for b in high])
     if not np.isfinite(wide).all():
         raise NonFiniteError("the field to extract holds NaN or infinity; expected finite values. Check the model.")
@@ -113,7 +113,7 @@ def _block(levels: Levels, low: tuple[int, ...], high: list[int]) -> tuple[np.nd
         from skimage.measure import marching_cubes
     except ImportError as error:
         raise MissingDependency("scikit-image", extra="occupancy", why="Extracting surfaces") from error
-    # Values grow outwards, which would be descent; reading the axes backwards, z first, mirrors triangles once more.
+    # Values grow outward, which would be descent; reading the axes backward, z first, mirrors triangles once more.
     vertices, triangles, _, _ = marching_cubes(values, 0.0, gradient_direction="ascent")
     whole = np.rint(vertices)
     off = np.abs(vertices - whole)

@@ -35,14 +35,14 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
 
     Args:
         field: Field of shapes.
-        resolution: samples along each axis.
-        trained: samples along each axis that training saw: the coarse pass has twice as many, so that it meets all that
+        resolution: Samples along each axis.
+        trained: Samples along each axis that training saw: the coarse pass has twice as many, so that it meets all that
             the field can hold.
-        faces: about how many to keep; 0 for all.
+        faces: About how many to keep; 0 for all.
 
     Raises:
-        NonFiniteError: the field is NaN or infinite somewhere.
-        MissingDependency: a library is not installed.
+        NonFiniteError: The field is NaN or infinite somewhere.
+        MissingDependency: A library is not installed.
 
     Example:
         >>> field_mesh(field, 64, trained=32).closed

@@ -20,7 +20,7 @@ def load_trimesh(*, why: str) -> Any:
     """The library trimesh.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: It is not installed.
     """
     try:
         import trimesh
@@ -33,9 +33,9 @@ def write_meshes(meshes: Sequence[Mesh], path: Path) -> None:
     """Write one or several meshes to one file, side by side along x; y is up.
 
     Raises:
-        ConfigError: the suffix is none of ``MESHES``, or no mesh has a face.
-        WriteError: the path cannot be written.
-        MissingDependency: trimesh is not installed.
+        ConfigError: The suffix is none of ``MESHES``, or no mesh has a face.
+        WriteError: The path cannot be written.
+        MissingDependency: Trimesh is not installed.
 
     Example:
         >>> write_meshes([extract(Ball(radius=0.5).distance, 32)], Path("ball.glb"))
@@ -83,12 +83,12 @@ def simplify(mesh: Mesh, *, faces: int) -> Mesh:
     """Fewer triangles by collapsing edges, those first that change the shape least (Garland & Heckbert 1997).
 
     Args:
-        mesh: to simplify; as it is where it has no more faces.
-        faces: about how many to keep.
+        mesh: To simplify; as it is where it has no more faces.
+        faces: About how many to keep.
 
     Raises:
-        ConfigError: fewer than 4 faces were asked for.
-        MissingDependency: fast-simplification is not installed.
+        ConfigError: Fewer than 4 faces were asked for.
+        MissingDependency: Fast-simplification is not installed.
 
     Example:
         >>> len(simplify(extract(Ball(radius=0.5).distance, 32), faces=500).faces) <= 510

@@ -25,13 +25,13 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     Several objects of one file count as one. Faces of more corners are cut into triangles.
 
     Args:
-        name: decides the format by its suffix.
-        data: the bytes.
+        name: Decides the format by its suffix.
+        data: The bytes.
 
     Raises:
-        DataError: the bytes are not what the suffix says, or hold no triangles, or more than 2,000,000.
-        NonFiniteError: a vertex is NaN or infinite.
-        MissingDependency: trimesh is not installed.
+        DataError: The bytes are not what the suffix says, or hold no triangles, or more than 2,000,000.
+        NonFiniteError: A vertex is NaN or infinite.
+        MissingDependency: Trimesh is not installed.
 
     Example:
         >>> read_mesh("chair.off", Path("chair.off").read_bytes()).faces.shape
@@ -98,8 +98,8 @@ def stated_faces(kind: str, data: bytes) -> int:
     Reading ten million faces takes minutes and gigabytes, and this takes milliseconds.
 
     Args:
-        kind: the suffix without its dot.
-        data: the file; it may be damaged.
+        kind: The suffix without its dot.
+        data: The file; it may be damaged.
 
     Example:
         >>> stated_faces("off", b"OFF 8 12 0")

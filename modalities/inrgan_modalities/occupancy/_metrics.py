@@ -35,8 +35,8 @@ class PairScores:
 
     Args:
         distance: Distances between all pairs of two lists of point sets.
-        items: most items of each set, chosen evenly by the seed.
-        points: on each surface.
+        items: Most items of each set, chosen evenly by the seed.
+        points: On each surface.
 
     Example:
         >>> scores = PairScores(chamfer, items=8, points=64)
@@ -117,7 +117,7 @@ def volumetric_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of two batches of shapes on one grid, (B,); 1 where both are empty.
 
     Raises:
-        ShapeError: the batches differ in shape.
+        ShapeError: The batches differ in shape.
 
     Example:
         >>> volumetric_iou(-torch.ones(2, 1, 4, 4, 4), torch.ones(2, 1, 4, 4, 4)).tolist()
@@ -153,8 +153,8 @@ def shaded_fid(run: Comparison) -> tuple[float, Protocol]:
     """The mean, over four sides, of the FIDs of shaded views from there.
 
     Raises:
-        MissingDependency: torch-fidelity is not installed.
-        InceptionWeightsMissing: there are no weights; says where to get them.
+        MissingDependency: Torch-fidelity is not installed.
+        InceptionWeightsMissing: There are no weights; says where to get them.
 
     Paper:
         Zheng et al., SDF-StyleGAN, 2022: the shading-image-based FID, there of twenty views and with other shading, so

@@ -42,11 +42,11 @@ _CANDIDATES = 512
 class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields):
     """3D shapes, from meshes or volumes, as fields that are negative inside and positive outside.
 
-    The domain is the cube [−1, 1]³; y is up. Meshes are centred by their bounding box and scaled so that its longest
+    The domain is the cube [−1, 1]³; y is up. Meshes are centered by their bounding box and scaled so that its longest
     side fills the cube less a margin.
 
     Raises:
-        ConfigError: a number that is out of range, or an unknown choice.
+        ConfigError: A number that is out of range, or an unknown choice.
 
     Example:
         >>> OccupancyModality(resolution=32).domain.shape(32)

@@ -37,18 +37,18 @@ def open_shapes(
     stays when the program is stopped. A mesh that cannot be read or signed is named, skipped and counted.
 
     Args:
-        data: the path.
-        signal: what is made of distances.
+        data: The path.
+        signal: What is made of distances.
         resolution: n, for meshes.
-        margin: share of the cube's half side that meshes leave free.
-        up: which axis of the files points up.
+        margin: Share of the cube's half side that meshes leave free.
+        up: Which axis of the files points up.
         labels: As for ``Modality.source``.
         seed: Seed of a stream's order; its meshes are computed as they come.
-        workers: processes; as many as there are cores where None, and none at all for 1.
+        workers: Processes; as many as there are cores where None, and none at all for 1.
 
     Raises:
-        DataError: missing, empty or unreadable data.
-        MissingDependency: a library is not installed.
+        DataError: Missing, empty or unreadable data.
+        MissingDependency: A library is not installed.
 
     Example:
         >>> open_shapes("chairs.zip", signal=Signal("distance", 0.2), resolution=64, margin=0.1, up="z")[0].shape
@@ -69,8 +69,8 @@ def prepare(archive: AbstractArchive, reading: Reading, *, workers: int, least: 
 
     Args:
         archive: Archive of the files.
-        reading: what to do with them.
-        workers: processes.
+        reading: What to do with them.
+        workers: Processes.
         least: With fewer files to compute, nothing is done; they are computed on first use.
     """
     missing = [name for name in archive.names if _wanting(archive, reading, name)]

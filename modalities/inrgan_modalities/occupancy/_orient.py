@@ -25,10 +25,10 @@ def rotation(up: str) -> np.ndarray:
 
 
 def to_cube(vertices: np.ndarray, *, up: str, margin: float) -> np.ndarray:
-    """Vertices turned upright, centred by their bounding box, its longest side scaled to 2 (1 − margin).
+    """Vertices turned upright, centered by their bounding box, its longest side scaled to 2 (1 − margin).
 
     Raises:
-        DataError: all vertices lie at one place.
+        DataError: All vertices lie at one place.
 
     Example:
         >>> to_cube(np.array([[0.0, 0, 0], [4, 2, 2]]), up="y", margin=0.1)[1].tolist()

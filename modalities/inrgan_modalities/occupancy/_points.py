@@ -60,7 +60,7 @@ def earth_mover(a: list[np.ndarray], b: list[np.ndarray]) -> Float[Tensor, "N M"
     The least mean distance over all ways to pair the points (Rubner et al. 2000); scipy's solver, cubic in the points.
 
     Raises:
-        ShapeError: the sets are not of one size.
+        ShapeError: The sets are not of one size.
 
     Example:
         >>> earth_mover([np.zeros((1, 3))], [np.array([[0.0, 0, 2]])]).item()
@@ -82,10 +82,10 @@ class SetScores:
     """How near a set of fakes is to a set of reals.
 
     Attributes:
-        mmd: minimum matching distance: the mean over reals of the distance to the nearest fake.
-        coverage: share of the reals that are the nearest of some fake.
+        mmd: Minimum matching distance: the mean over reals of the distance to the nearest fake.
+        coverage: Share of the reals that are the nearest of some fake.
         accuracy: Accuracy of telling reals from fakes by the nearest other item; 0.5 is ideal.
-        error: standard error of ``accuracy`` where it is ½, as if items were independent.
+        error: Standard error of ``accuracy`` where it is ½, as if items were independent.
     """
 
     mmd: float
@@ -98,12 +98,12 @@ def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fak
     """MMD and COV (Achlioptas et al. 2018, sec. 5), and 1-NNA (Lopez-Paz & Oquab 2017; Yang et al. 2019, eq. 19).
 
     Args:
-        across: distances of every real to every fake.
-        reals: among reals.
-        fakes: among fakes.
+        across: Distances of every real to every fake.
+        reals: Among reals.
+        fakes: Among fakes.
 
     Raises:
-        ShapeError: the matrices do not fit, or a set has less than two items.
+        ShapeError: The matrices do not fit, or a set has less than two items.
 
     Example:
         >>> set_scores(torch.eye(3), reals=torch.ones(3, 3), fakes=torch.ones(3, 3)).mmd
@@ -116,7 +116,7 @@ def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fak
             "(N, M), (N, N) and (M, M), of two or more"
         )
     own, other = (x + torch.diag(torch.full((len(x),), torch.inf, dtype=x.dtype)) for x in (reals, fakes))
-    # Of equally near neighbours half count for each side, so that duplicates do not decide.
+    # Of equally near neighbors half count for each side, so that duplicates do not decide.
     right = _same(own.amin(dim=1), across.amin(dim=1)).sum() + _same(other.amin(dim=1), across.amin(dim=0)).sum()
     return SetScores(
         mmd=float(across.amin(dim=1).mean()),

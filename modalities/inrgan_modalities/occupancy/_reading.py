@@ -52,11 +52,11 @@ class Reading:
     signal itself, from −1 inside to 1 outside, as inrgan writes them.
 
     Args:
-        signal: what is made of distances.
+        signal: What is made of distances.
         resolution: n, for meshes.
-        margin: share of the cube's half side that meshes leave free.
-        up: which axis of meshes points up.
-        cache: folder of what is kept; None keeps nothing.
+        margin: Share of the cube's half side that meshes leave free.
+        up: Which axis of meshes points up.
+        cache: Folder of what is kept; None keeps nothing.
     """
 
     signal: Signal
@@ -69,8 +69,8 @@ class Reading:
         """Decode one file.
 
         Raises:
-            DataError: the file cannot be read, or is no closed shape.
-            NonFiniteError: it holds NaN or infinity.
+            DataError: The file cannot be read, or is no closed shape.
+            NonFiniteError: It holds NaN or infinity.
         """
         if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES and not _cloud_read.is_cloud(data):
             return self._volume(name, data)
@@ -123,7 +123,7 @@ class Reading:
         found = signed_grid(self.mesh(name, data), self.resolution, truncation=reach)
         signs = {
             "closed": "closed", "turned": "turning faces round",
-            "winding": f"generalised winding number, {found.holes:.1%} of the surface closing holes",
+            "winding": f"generalized winding number, {found.holes:.1%} of the surface closing holes",
         }[found.method]  # fmt: skip
         return self.signal.of(found.distances), signs
 

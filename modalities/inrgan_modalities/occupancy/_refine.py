@@ -20,15 +20,15 @@ class Levels:
     """Grids of [−1, 1]³ of which each has twice the samples of the one before, along every axis.
 
     The coarsest grid is evaluated whole. On every finer one a sample is evaluated where the cell of the coarser grid
-    that it lies in, or one within ``reach`` of it, meets a neighbour of another sign; elsewhere it takes that cell's
+    that it lies in, or one within ``reach`` of it, meets a neighbor of another sign; elsewhere it takes that cell's
     value. What a sample's value is depends on its place alone, not on the window that is asked for, and so windows fit
     together.
 
     Args:
-        coarse: values on the coarsest grid, (z, y, x).
-        function: the field.
-        doublings: how often the grid gets finer.
-        reach: cells of the coarser grid around a change of sign that are looked into.
+        coarse: Values on the coarsest grid, (z, y, x).
+        function: The field.
+        doublings: How often the grid gets finer.
+        reach: Cells of the coarser grid around a change of sign that are looked into.
     """
 
     coarse: np.ndarray

@@ -24,17 +24,17 @@ def shade(
     """Shapes as seen from one side, in parallel projection, y up, on white.
 
     Along every pixel's ray the first sample inside is found and the crossing before it taken on a straight line; the
-    colour goes by the angle between the field's gradient there and a light beside the camera.
+    color goes by the angle between the field's gradient there and a light beside the camera.
 
     Args:
-        values: (B, 1, D, H, W), negative inside, on the cell-centred grid of [−1, 1]³; nothing lies outside of it.
-        azimuth: where the camera is, in degrees about y: 0 looks along −z, 90 along −x.
-        elevation: how high, in degrees.
+        values: (B, 1, D, H, W), negative inside, on the cell-centered grid of [−1, 1]³; nothing lies outside of it.
+        azimuth: Where the camera is, in degrees about y: 0 looks along −z, 90 along −x.
+        elevation: How high, in degrees.
         size: S, pixels along a side.
 
     Raises:
-        ShapeError: other than one channel, or no samples.
-        NonFiniteError: a value is NaN or infinite.
+        ShapeError: Other than one channel, or no samples.
+        NonFiniteError: A value is NaN or infinite.
 
     Example:
         >>> shade(torch.ones(2, 1, 8, 8, 8), size=32).shape

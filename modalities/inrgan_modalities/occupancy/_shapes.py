@@ -99,12 +99,12 @@ def chair(*, width: float, depth: float, seat: float, back: float, leg: float, t
     """A seat on four legs with a back; y is up, and the back is at −z.
 
     Args:
-        width: half the seat's, along x.
-        depth: half the seat's, along z.
-        seat: height of its middle.
-        back: height of the back's upper edge.
-        leg: half the thickness of a leg.
-        thick: half the thickness of seat and back.
+        width: Half the seat's, along x.
+        depth: Half the seat's, along z.
+        seat: Height of its middle.
+        back: Height of the back's upper edge.
+        leg: Half the thickness of a leg.
+        thick: Half the thickness of seat and back.
 
     Example:
         >>> chair(width=0.5, depth=0.5, seat=-0.1, back=0.8, leg=0.08, thick=0.08).distance(np.zeros((2, 3))).shape
@@ -122,7 +122,7 @@ def chair(*, width: float, depth: float, seat: float, back: float, leg: float, t
 
 
 def sample_grid(shape: AbstractShape, n: int) -> np.ndarray:
-    """Signed distances at the centres of n³ cells of [−1, 1]³, as an array (z, y, x).
+    """Signed distances at the centers of n³ cells of [−1, 1]³, as an array (z, y, x).
 
     Example:
         >>> sample_grid(Ball(radius=0.5), 8).shape
@@ -132,7 +132,7 @@ def sample_grid(shape: AbstractShape, n: int) -> np.ndarray:
 
 
 def grid_points(n: int) -> np.ndarray:
-    """The centres of n³ cells of [−1, 1]³, (n³, 3), x first and x fastest.
+    """The centers of n³ cells of [−1, 1]³, (n³, 3), x first and x fastest.
 
     Example:
         >>> grid_points(2)[1]

@@ -26,7 +26,7 @@ class SignedGrid:
         distances: (n, n, n), z first, negative inside; exact where they are no more than the truncation.
         method: ``closed``: the mesh bounds a closed shape as it is; ``turned``: it does after faces were turned round;
             ``winding``: it has holes, and inside is where the surface winds round a point by more than half.
-        holes: share of the surface of the shape that closes holes.
+        holes: Share of the surface of the shape that closes holes.
     """
 
     distances: np.ndarray
@@ -38,7 +38,7 @@ def load_igl() -> Any:
     """The library libigl.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: It is not installed.
     """
     try:
         import igl
@@ -48,22 +48,22 @@ def load_igl() -> Any:
 
 
 def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
-    """Signed distances at the centres of n³ cells of [−1, 1]³.
+    """Signed distances at the centers of n³ cells of [−1, 1]³.
 
     Distances are those to the triangles. A closed mesh is signed by its winding number, which is whole then, whichever
     way its faces look (nonzero is inside). A mesh that is not closed has its faces turned to agree with their
-    neighbours first. If it stays open, inside is where the generalised winding number (Jacobson et al. 2013; evaluated
+    neighbors first. If it stays open, inside is where the generalized winding number (Jacobson et al. 2013; evaluated
     as in Barill et al. 2018) is beyond a half, and distances know of the surface that closes the holes, to half a cell.
 
     Args:
         mesh: Mesh in the cube.
-        n: samples along each axis.
-        truncation: distances beyond need not be exact.
+        n: Samples along each axis.
+        truncation: Distances beyond need not be exact.
 
     Raises:
-        DataError: nothing is inside; or most of the mesh has both of its sides outside or inside, or more than a
+        DataError: Nothing is inside; or most of the mesh has both of its sides outside or inside, or more than a
             quarter of the shape's surface would be invented.
-        MissingDependency: libigl or trimesh is not installed.
+        MissingDependency: Libigl or trimesh is not installed.
 
     Example:
         >>> signed_grid(extract(Ball(radius=0.5).distance, 32), 16, truncation=0.2).method
@@ -99,7 +99,7 @@ def _open(mesh: Mesh, n: int) -> SignedGrid:
             "the mesh is open and encloses nothing; expected a closed shape. Close it, or give thin sheets volume"
         )
     seen = _seen(mesh)
-    # A change of sign between neighbours that no triangle lies between is where a hole is closed.
+    # A change of sign between neighbors that no triangle lies between is where a hole is closed.
     step, changes, leaks, at = 2 / n, 0, 0, np.zeros((n, n, n), bool)
     for axis in range(3):
         a, b = (tuple(slice(o, n - 1 + o) if d == axis else slice(None) for d in range(3)) for o in (0, 1))
@@ -135,7 +135,7 @@ def _signs(mesh: Mesh, points: np.ndarray) -> np.ndarray:
 
 
 def _turned(mesh: Mesh) -> Mesh:
-    """Faces that agree with their neighbours, each connected part looking outwards."""
+    """Faces that agree with their neighbors, each connected part looking outward."""
     trimesh = load_trimesh(why="Signing meshes")
     whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     trimesh.repair.fix_normals(whole, multibody=True)

@@ -17,7 +17,7 @@ class Signal:
         kind: ``distance``, the signed distance cut off at ``truncation``; or ``occupancy``, the share of a cell that
             is outside less the share that is inside, which a straight line over one cell gives for surfaces that are
             flat there.
-        truncation: distance from the surface at which the signal is ±1, in coordinate units.
+        truncation: Distance from the surface at which the signal is ±1, in coordinate units.
 
     Example:
         >>> Signal("distance", truncation=0.2).of(np.zeros((4, 4, 4))).shape

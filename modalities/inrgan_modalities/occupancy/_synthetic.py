@@ -21,13 +21,13 @@ class SyntheticShapes3D(AbstractSyntheticSource):
     Shape i depends on ``seed`` and i alone: another ``size`` samples the same one at other points.
 
     Args:
-        count: number of shapes.
-        size: samples along each axis.
-        signal: what is made of the distances; cut off at 0.2 when None.
+        count: Number of shapes.
+        size: Samples along each axis.
+        signal: What is made of the distances; cut off at 0.2 when None.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticShapes3D(100, size=16)[7].shape

@@ -20,8 +20,8 @@ def read_volume(name: str, data: bytes) -> np.ndarray:
     """A cubic array (n, n, n) of a file, z first, as it is stored; a leading axis of 1 is dropped.
 
     Raises:
-        DataError: the bytes are no plain numpy file, or hold something else than one cube.
-        NonFiniteError: a number is NaN or infinite.
+        DataError: The bytes are no plain numpy file, or hold something else than one cube.
+        NonFiniteError: A number is NaN or infinite.
 
     Example:
         >>> read_volume("ball.npy", Path("ball.npy").read_bytes()).shape
@@ -55,7 +55,7 @@ def refuse_bomb(name: str, data: bytes) -> None:
     """Look at what an npz file unpacks to before anything is unpacked.
 
     Raises:
-        DataError: it is no zip file, or unpacks to more than 4 GiB, or to more than 64 MiB and 1000 times its size.
+        DataError: It is no zip file, or unpacks to more than 4 GiB, or to more than 64 MiB and 1000 times its size.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
@@ -69,10 +69,10 @@ def refuse_bomb(name: str, data: bytes) -> None:
 def voxel_distances(name: str, voxels: np.ndarray) -> np.ndarray:
     """Signed distances (n, n, n) of voxels that are inside where they are not 0, in a cube [−1, 1]³.
 
-    Distances between centres of voxels, less half a voxel: exact for faces along the axes.
+    Distances between centers of voxels, less half a voxel: exact for faces along the axes.
 
     Raises:
-        DataError: all voxels are inside, or none is.
+        DataError: All voxels are inside, or none is.
 
     Example:
         >>> voxel_distances("one", np.eye(3)[:, None, :] * np.ones((3, 3, 1))).shape

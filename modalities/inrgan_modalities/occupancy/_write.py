@@ -24,7 +24,7 @@ def grid_mesh(values: Float[Tensor, "1 D H W"]) -> Mesh:
     """The zero level of one shape's values on a cubic grid of [−1, 1]³; closed at the cube's sides.
 
     Raises:
-        ShapeError: the grid is no cube.
+        ShapeError: The grid is no cube.
 
     Example:
         >>> len(grid_mesh(torch.ones(1, 8, 8, 8)).faces)
@@ -44,16 +44,16 @@ def write_shapes(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces:
     views; ``.gif`` and ``.mp4`` the shapes as they turn; ``.npy`` the numbers of all, as float32.
 
     Args:
-        values: negative inside.
-        path: the file.
+        values: Negative inside.
+        path: The file.
         faces: Approximate number of triangles to keep for each shape in mesh files; 0 for all.
 
     Raises:
-        ConfigError: the suffix cannot be written, or there is no surface.
+        ConfigError: The suffix cannot be written, or there is no surface.
         ShapeError: The array is empty, or has more than one channel.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
-        MissingDependency: a library is not installed.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
+        MissingDependency: A library is not installed.
 
     Example:
         >>> write_shapes(torch.ones(2, 1, 16, 16, 16), "two.png")
@@ -83,7 +83,7 @@ def write_shape_interpolation(
     For ``walk.glb`` the steps are ``walk-0000.glb``, ``walk-0001.glb`` and so on, beside each other.
 
     Raises:
-        ConfigError: the suffix cannot be written, or a step has no surface.
+        ConfigError: The suffix cannot be written, or a step has no surface.
     """
     path = Path(path)
     suffix = known_suffix(path, (*ANIMATION_SUFFIXES, *MESHES, ".npy"))

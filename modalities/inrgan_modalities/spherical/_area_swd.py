@@ -29,22 +29,22 @@ def area_sliced_wasserstein(
 
     The distance of ``inrgan.metrics.sliced_wasserstein`` with its two steps made spherical. The pyramid is one of
     degrees: level k is what ``smoothed`` to degrees below H / 2^k keeps (level 0: all) less what it keeps below half
-    of that; the last level keeps all below. Patches are 7 x 7 samples on tangent planes at centres drawn uniformly by
+    of that; the last level keeps all below. Patches are 7 x 7 samples on tangent planes at centers drawn uniformly by
     area, turned by a uniform angle, π / H · 2^k radians apart, read by Lanczos-3. Item i of both sets is looked at
-    from the same places. Patches of each set are normalised per channel, projected and sorted as there.
+    from the same places. Patches of each set are normalized per channel, projected and sorted as there.
 
     Args:
-        real: on the canonical grid, in [-1, 1].
-        fake: likewise.
-        generator: draws places and directions.
-        patches_per_item: patches per item and level.
-        projections: random directions per level.
+        real: On the canonical grid, in [-1, 1].
+        fake: Likewise.
+        generator: Draws places and directions.
+        patches_per_item: Patches per item and level.
+        projections: Random directions per level.
 
     Returns:
         Distances per level, finest first, and their mean, times 1000; 0 is best.
 
     Raises:
-        ShapeError: sets that do not fit, or are not the whole sphere.
+        ShapeError: Sets that do not fit, or are not the whole sphere.
 
     Example:
         >>> same = torch.rand(4, 3, 32, 64)

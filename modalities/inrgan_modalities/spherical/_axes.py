@@ -18,9 +18,9 @@ class Rows:
     """Latitudes as they are stored, understood.
 
     Attributes:
-        colatitudes: degrees from the north pole, ascending, whatever the order of the file.
-        reverse: the file's first row is the southernmost.
-        widest: largest distance between neighbours, in degrees.
+        colatitudes: Degrees from the north pole, ascending, whatever the order of the file.
+        reverse: The file's first row is the southernmost.
+        widest: Largest distance between neighbors, in degrees.
     """
 
     colatitudes: np.ndarray
@@ -44,10 +44,10 @@ class Columns:
     """Longitudes as they are stored, understood.
 
     Attributes:
-        count: columns around the sphere, without a repeated one.
-        first: longitude of the first column of an eastward order, in degrees.
-        reverse: the file's columns run westward.
-        repeated: the last column is the first once more.
+        count: Columns around the sphere, without a repeated one.
+        first: Longitude of the first column of an eastward order, in degrees.
+        reverse: The file's columns run westward.
+        repeated: The last column is the first once more.
     """
 
     count: int
@@ -60,7 +60,7 @@ def read_rows(latitudes: np.ndarray, *, where: str) -> Rows:
     """Understand a list of latitudes: any order and spacing, pole rows or none.
 
     Raises:
-        DataError: it is no list of degrees that runs from pole to pole; the message says what to change.
+        DataError: It is no list of degrees that runs from pole to pole; the message says what to change.
 
     Example:
         >>> read_rows(np.linspace(-90, 90, 19), where="lat.npy").reverse
@@ -104,7 +104,7 @@ def read_columns(longitudes: np.ndarray, *, where: str) -> Columns:
     """Understand a list of longitudes: any start, 0 to 360 or ±180, either direction, with or without a repeated end.
 
     Raises:
-        DataError: it is no equally spaced list of degrees around the sphere; the message says what to change.
+        DataError: It is no equally spaced list of degrees around the sphere; the message says what to change.
 
     Example:
         >>> read_columns(np.arange(0.0, 361.0, 5.0), where="lon.npy").count

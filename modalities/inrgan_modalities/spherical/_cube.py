@@ -31,11 +31,11 @@ def cube_faces(values: Float[Tensor, "N C H W"], *, side: int | None = None) -> 
     """Six views of 90 degrees: front, right, back, left, up, down.
 
     Args:
-        values: on the canonical grid.
-        side: samples along a face; unset, as many as lie as close in the middle of a face as rows do: 2H / π.
+        values: On the canonical grid.
+        side: Samples along a face; unset, as many as lie as close in the middle of a face as rows do: 2H / π.
 
     Raises:
-        ShapeError: not the whole sphere.
+        ShapeError: Not the whole sphere.
 
     Example:
         >>> cube_faces(torch.zeros(2, 3, 32, 64)).shape
@@ -87,9 +87,9 @@ def omnifid(run: Comparison) -> tuple[float, Protocol]:
     """OmniFID: the mean of the FIDs of three groups of cube faces: up, down, and the four sides together.
 
     Raises:
-        MissingDependency: torch-fidelity is not installed.
-        InceptionWeightsMissing: there are no weights; says where to get them.
-        ShapeError: other than 3 channels, or not the whole sphere.
+        MissingDependency: Torch-fidelity is not installed.
+        InceptionWeightsMissing: There are no weights; says where to get them.
+        ShapeError: Other than 3 channels, or not the whole sphere.
 
     Paper:
         Christensen et al., Geometry Fidelity for Spherical Images, 2024, section 4.1.
@@ -117,10 +117,10 @@ class CubeCritic(AbstractCritic):
 
     Args:
         channels: C.
-        resolution: nominal number of rows.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
+        resolution: Nominal number of rows.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> critic = CubeCritic(3, resolution=16, width=8, max_width=32)

@@ -22,12 +22,12 @@ class FieldSource(AbstractSource):
     All values are read once at the start, to know that none is missing and how many leave the range.
 
     Args:
-        file: the fields.
-        units: the range that becomes [-1, 1]; None has the error say which range was measured.
+        file: The fields.
+        units: The range that becomes [-1, 1]; None has the error say which range was measured.
 
     Raises:
-        DataError: the grid or the values cannot be used; the message says what to change.
-        NonFiniteError: values are missing.
+        DataError: The grid or the values cannot be used; the message says what to change.
+        NonFiniteError: Values are missing.
 
     Example:
         >>> FieldSource(file, units=Units(low=230, high=310))[0].shape

@@ -19,7 +19,7 @@ from inrgan_modalities.spherical._colours import as_images
 _MARGIN = 1.04
 """Half the image's side, in radii of the globe."""
 _FLATTEST = 0.2
-"""Towards the edge, samples lie farther and farther apart; here the band limit stops following."""
+"""Toward the edge, samples lie farther and farther apart; here the band limit stops following."""
 _TILT = 25.0
 
 
@@ -29,12 +29,12 @@ def globe_view(size: int, *, center: tuple[float, float], device: torch.device |
     Points beside the globe have the weight 0, and lie on its edge, nearest to where they are asked for.
 
     Args:
-        size: samples along both sides.
-        center: longitude and latitude, in degrees, that face the viewer.
+        size: Samples along both sides.
+        center: Longitude and latitude, in degrees, that face the viewer.
         device: Device of the view.
 
     Raises:
-        ConfigError: a size below 2, or a place that is none.
+        ConfigError: A size below 2, or a place that is none.
 
     Example:
         >>> globe_view(64, center=(15, 50)).shape
@@ -82,15 +82,15 @@ def globe_video(
 
     Args:
         field: Sampled field; it is evaluated anew for every frame.
-        path: ends in .gif or .mp4.
-        size: samples along each globe's side.
-        seconds: length of the turn.
-        rate: frames per second.
-        start: longitude that faces the viewer first.
-        diverging: show one channel in colours.
+        path: Ends in .gif or .mp4.
+        size: Samples along each globe's side.
+        seconds: Length of the turn.
+        rate: Frames per second.
+        start: Longitude that faces the viewer first.
+        diverging: Show one channel in colors.
 
     Raises:
-        ConfigError: another suffix, or a number out of its range.
+        ConfigError: Another suffix, or a number out of its range.
         MissingDependency: Pillow (.gif) or PyAV (.mp4) is not installed.
 
     Example:
@@ -116,7 +116,7 @@ def write_globe(
     """As ``globe_video``, for any function of a view.
 
     Raises:
-        ConfigError: as for ``globe_video``.
+        ConfigError: As for ``globe_video``.
 
     Example:
         >>> write_globe(lambda view: Sphere().carry(values, view), "globe.gif", size=128)

@@ -62,7 +62,7 @@ def zonal_variance_error(
 
 
 def seam_score(values: Float[Tensor, "N C H W"], *, shares: Float[Tensor, "H"]) -> float:
-    """The mean absolute jump over the date line relative to that between other neighbouring columns.
+    """The mean absolute jump over the date line relative to that between other neighboring columns.
 
     Both are means over items and channels, and over rows by area. 1 is perfect: the line is like any other. Above,
     there is a seam; sets of constants score 1.

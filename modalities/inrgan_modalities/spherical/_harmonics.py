@@ -20,14 +20,14 @@ def analyse(values: Float[Tensor, "N C H W"], degree: int) -> Complex[Tensor, "N
     first column, which changes phases and no power.
 
     Args:
-        values: on the canonical grid.
+        values: On the canonical grid.
         degree: L; at most H / 2.
 
     Returns:
         Complex in double precision, zero where m > l. The coefficients of -m follow by symmetry.
 
     Raises:
-        ShapeError: another shape of grid, or a degree above H / 2.
+        ShapeError: Another shape of grid, or a degree above H / 2.
 
     Example:
         >>> analyse(torch.zeros(2, 3, 16, 32), 8).shape
@@ -97,7 +97,7 @@ def check_grid(values: Float[Tensor, "N C *S"]) -> tuple[int, int]:
     """Height and width of a set on the canonical grid.
 
     Raises:
-        ShapeError: it is not twice as wide as high, or has fewer than 8 rows.
+        ShapeError: It is not twice as wide as high, or has fewer than 8 rows.
     """
     spatial = tuple(values.shape[2:])
     if len(spatial) != 2 or spatial[1] != 2 * spatial[0] or spatial[0] < 8:
@@ -111,7 +111,7 @@ def check_grid(values: Float[Tensor, "N C *S"]) -> tuple[int, int]:
 def _legendre(degree: int, height: int) -> Iterator[tuple[int, Float[Tensor, "L H"]]]:
     """Per order m, the orthonormal associated Legendre functions of degrees m to ``degree`` - 1 at the rows.
 
-    The usual recurrence in l, which is stable upwards; what underflows at high m near a pole is zero there.
+    The usual recurrence in l, which is stable upward; what underflows at high m near a pole is zero there.
     """
     theta = (torch.arange(height, dtype=torch.float64) + 0.5) * (math.pi / height)
     z, radius = torch.cos(theta), torch.sin(theta)

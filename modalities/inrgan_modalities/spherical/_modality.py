@@ -45,7 +45,7 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     180°, samples at the middles of cells.
 
     Raises:
-        ConfigError: a size out of range, an unknown choice, or one of ``low`` and ``high`` without the other.
+        ConfigError: A size out of range, an unknown choice, or one of ``low`` and ``high`` without the other.
 
     Example:
         >>> SphericalModality(resolution=64).domain.shape(64)

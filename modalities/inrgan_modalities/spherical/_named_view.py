@@ -22,11 +22,11 @@ def spherical_view(text: str, *, resolution: int) -> View:
     Points beside the sphere have the weight 0.
 
     Args:
-        text: the name.
-        resolution: samples along the shorter side; of a cross, about so many.
+        text: The name.
+        resolution: Samples along the shorter side; of a cross, about so many.
 
     Raises:
-        ConfigError: another name, or numbers that do not fit it.
+        ConfigError: Another name, or numbers that do not fit it.
 
     Example:
         >>> spherical_view("tangent:0,90,60", resolution=32).shape
@@ -56,7 +56,7 @@ def cross_view(side: int) -> View:
     The cells between have the weight 0, and the points of the front.
 
     Raises:
-        ConfigError: the side is below 1.
+        ConfigError: The side is below 1.
 
     Example:
         >>> cross_view(16).shape

@@ -28,13 +28,13 @@ class NetcdfFile(AbstractFieldFile):
 
     Args:
         path: Path of the file.
-        variable: the variable's name; several, separated by commas, are the channels. Where empty, the only one with
+        variable: The variable's name; several, separated by commas, are the channels. Where empty, the only one with
             latitude and longitude is taken.
         channels: C.
 
     Raises:
-        DataError: no NetCDF file, or it does not say which variable and axes are meant.
-        ConfigError: the variables are not as many as the channels.
+        DataError: No NetCDF file, or it does not say which variable and axes are meant.
+        ConfigError: The variables are not as many as the channels.
         MissingDependency: netCDF4 is not installed.
 
     Example:
@@ -167,13 +167,13 @@ def write_netcdf(values: Float[np.ndarray, "B C H W"], path: Path, *, variable: 
     Args:
         values: Values in the unit to be written.
         path: Path of the file.
-        variable: names of the channels, separated by commas; ``value``, or ``value_1`` and so on, where they do not
+        variable: Names of the channels, separated by commas; ``value``, or ``value_1`` and so on, where they do not
             fit.
         unit: Unit of the values; none is stated where empty.
 
     Raises:
         MissingDependency: netCDF4 is not installed.
-        WriteError: the path cannot be written.
+        WriteError: The path cannot be written.
 
     Example:
         >>> write_netcdf(np.zeros((1, 1, 64, 128)), Path("t.nc"), variable="t2m", unit="K")

@@ -21,7 +21,7 @@ class NpyFile(AbstractFieldFile):
         channels: C; only with one channel may the axis be left out.
 
     Raises:
-        DataError: a file is missing or damaged, or the shapes do not fit each other.
+        DataError: A file is missing or damaged, or the shapes do not fit each other.
 
     Example:
         >>> NpyFile(Path("t2m.npy"), channels=1).shape
@@ -77,7 +77,7 @@ def find_npy(path: Path) -> Path | None:
     """The field of a folder that holds lat.npy and lon.npy; None for a folder that holds neither.
 
     Raises:
-        DataError: one of the two is missing, or there is no field or more than one.
+        DataError: One of the two is missing, or there is no field or more than one.
     """
     there = [name for name in _AXES if (path / name).is_file()]
     if not there:

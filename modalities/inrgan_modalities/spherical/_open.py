@@ -35,21 +35,21 @@ def open_spherical(
     folder with these three; a NetCDF file (.nc, .nc4), or a folder with one.
 
     Args:
-        data: the path.
+        data: The path.
         channels: C.
         low: Value of fields that is mapped to -1.
         high: Value of fields that is mapped to 1.
         variable: Variable of NetCDF files; several, separated by commas, are the channels.
-        labels: label images with the folder that they lie in.
+        labels: Label images with the folder that they lie in.
         seed: Seed of the order of a stream of images.
 
     Returns:
         Images as uint8 as stored, or floats in [-1, 1]; fields as floats in [-1, 1].
 
     Raises:
-        DataError: missing, unreadable or ambiguous data; the message asks what it needs to know.
-        NonFiniteError: a field with missing values.
-        ConfigError: options that do not go with the data.
+        DataError: Missing, unreadable or ambiguous data; the message asks what it needs to know.
+        NonFiniteError: A field with missing values.
+        ConfigError: Options that do not go with the data.
         MissingDependency: Pillow or netCDF4 is not installed.
 
     Example:

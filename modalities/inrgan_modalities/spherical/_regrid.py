@@ -1,4 +1,4 @@
-"""From any latitude-longitude grid to the canonical one: cell centres, north first, from longitude -180 on."""
+"""From any latitude-longitude grid to the canonical one: cell centers, north first, from longitude -180 on."""
 
 from typing import final
 
@@ -17,7 +17,7 @@ class Regridder:
 
     Longitudes are shifted and, where W = 2H is smaller, band-limited in Fourier space, which is exact below the
     Nyquist frequency. Latitudes are interpolated along meridians by polynomials of degree 5 through the six nearest
-    rows; beyond a pole a meridian goes on at longitude + 180, so that rows next to a pole have neighbours on both
+    rows; beyond a pole a meridian goes on at longitude + 180, so that rows next to a pole have neighbors on both
     sides. Rows that lie at a pole count with their mean over longitude. Each component is taken for a scalar.
 
     H is the finest that both axes carry: never more than half the columns, nor finer than the widest gap between rows.
@@ -26,10 +26,10 @@ class Regridder:
     Args:
         latitudes: Latitudes of the rows, in degrees.
         longitudes: Longitudes of the columns, in degrees.
-        where: what messages call the grid.
+        where: What messages call the grid.
 
     Raises:
-        DataError: the grid is not understood or does not cover the sphere.
+        DataError: The grid is not understood or does not cover the sphere.
 
     Example:
         >>> Regridder(np.linspace(90, -90, 73), np.arange(0, 360, 2.5), where="t.nc")(np.zeros((73, 144))).shape
@@ -56,7 +56,7 @@ class Regridder:
             (..., H, 2H), float64.
 
         Raises:
-            DataError: a repeated last column differs from the first.
+            DataError: A repeated last column differs from the first.
         """
         rows, columns = self._rows, self._columns
         values = values.astype(np.float64)

@@ -1,4 +1,4 @@
-"""The built-in data set: coloured suns in skies that change from pole to pole, made from numbers alone."""
+"""The built-in data set: colored suns in skies that change from pole to pole, made from numbers alone."""
 
 import colorsys
 import math
@@ -63,7 +63,7 @@ class SyntheticSkies(AbstractSyntheticSource):
         return int(self._draw(i)[0] < 0.5)
 
     def colours(self, i: int, points: np.ndarray, *, ramp: float) -> np.ndarray:
-        """Colours (..., 3) in 0 to 1 of sphere i at unit vectors (..., 3), with edges ``ramp`` radians wide."""
+        """Colors (..., 3) in 0 to 1 of sphere i at unit vectors (..., 3), with edges ``ramp`` radians wide."""
         u = self._draw(i)
         nadir = np.array(colorsys.hsv_to_rgb(u[1], 0.7, 0.15))
         zenith = np.array(colorsys.hsv_to_rgb((u[1] + 0.3 * (u[2] - 0.5)) % 1, 0.5, 0.65))
@@ -75,7 +75,7 @@ class SyntheticSkies(AbstractSyntheticSource):
             radius = math.radians(25 + 20 * size)
             distance = np.arccos(np.clip(points @ centre, -1, 1))
             cover = np.clip(0.5 + (radius - distance) / ramp, 0, 1)[..., None]
-            # At least a quarter of the colour circle from the sky.
+            # At least a quarter of the color circle from the sky.
             out = out + (np.array(colorsys.hsv_to_rgb((u[1] + 0.25 + 0.5 * colour) % 1, 0.85, 1.0)) - out) * cover
         return out
 

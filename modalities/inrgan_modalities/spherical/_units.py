@@ -39,7 +39,7 @@ class Units:
     """The linear map that takes ``low`` to -1 and ``high`` to 1.
 
     Raises:
-        ConfigError: one of the two is missing, not finite, or not below the other.
+        ConfigError: One of the two is missing, not finite, or not below the other.
 
     Example:
         >>> Units(low=230.0, high=310.0).to_signal(np.array([270.0]))
@@ -66,7 +66,7 @@ def given_units(low: float | None, high: float | None) -> Units | None:
     """Units of two optional numbers: both or neither.
 
     Raises:
-        ConfigError: only one of them is given, or they make no range.
+        ConfigError: Only one of them is given, or they make no range.
     """
     if low is None and high is None:
         return None
@@ -79,15 +79,15 @@ def check_values(file: AbstractFieldFile, units: Units | None) -> int:
     """Read a field once, from the first item to the last, and say what is wrong with its values.
 
     Args:
-        file: the field.
-        units: the range to map to [-1, 1], where it was given.
+        file: The field.
+        units: The range to map to [-1, 1], where it was given.
 
     Returns:
         How many values lie outside the range, and will be clipped.
 
     Raises:
-        NonFiniteError: values are missing, NaN or infinite: how many, and where the first is.
-        DataError: no range was given, or over 1% of the values lie outside of it: with the range that was measured.
+        NonFiniteError: Values are missing, NaN or infinite: how many, and where the first is.
+        DataError: No range was given, or over 1% of the values lie outside of it: with the range that was measured.
     """
     count, missing, outside, first = 0, 0, 0, None
     least, most = math.inf, -math.inf
@@ -126,6 +126,6 @@ def check_values(file: AbstractFieldFile, units: Units | None) -> int:
 
 
 def _flags(least: float, most: float) -> str:
-    """The range as flags, rounded outwards to a hundredth or so of it."""
+    """The range as flags, rounded outward to a hundredth or so of it."""
     step = 10.0 ** (math.floor(math.log10(most - least)) - 1)
     return f"--low {math.floor(least / step) * step:.6g} --high {math.ceil(most / step) * step:.6g}"

@@ -50,11 +50,11 @@ def viewer_page(values: Float[Tensor, "B C H W"], *, title: str) -> str:
     Pannellum (MIT) and the images, as JPEG, are inside the page.
 
     Args:
-        values: images in [-1, 1] of the whole sphere, of 1 or 3 channels.
+        values: Images in [-1, 1] of the whole sphere, of 1 or 3 channels.
         title: Title of the page.
 
     Raises:
-        ConfigError: over 64 panoramas.
+        ConfigError: Over 64 panoramas.
         MissingDependency: Pillow is not installed.
 
     Example:

@@ -34,7 +34,7 @@ def write_spherical(
 ) -> None:
     """Write what was seen of one or several spheres.
 
-    Images (.png, .jpg, .tif, .webp) are laid out in a grid, fields of one channel in colours from blue to red.
+    Images (.png, .jpg, .tif, .webp) are laid out in a grid, fields of one channel in colors from blue to red.
     .npy holds (B, C, H, W) in single precision, in physical units where there are any; NaN beside a globe. These take
     any view. The rest takes the whole sphere, (H, 2H): .nc, in physical units; .html, a page to look around in;
     .gif and .mp4, a globe that turns.
@@ -43,15 +43,15 @@ def write_spherical(
         values: Values in [-1, 1]; +inf where a view has no point on the sphere.
         path: Path of the file.
         units: Units of fields; None for images.
-        variable: names of the channels in .nc.
-        unit: name of the unit in .nc.
+        variable: Names of the channels in .nc.
+        unit: Name of the unit in .nc.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: a suffix that takes the whole sphere got something else, or channels that it cannot hold.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
-        MissingDependency: a library for the suffix is not installed.
+        ConfigError: Another suffix.
+        ShapeError: A suffix that takes the whole sphere got something else, or channels that it cannot hold.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
+        MissingDependency: A library for the suffix is not installed.
 
     Example:
         >>> write_spherical(torch.zeros(2, 3, 64, 128), "two.png")
@@ -95,9 +95,9 @@ def write_spherical_interpolation(
     """Write an interpolation as an equirectangular video, .gif or .mp4.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: channels that no video can hold.
-        NonFiniteError: a value is NaN or infinite.
+        ConfigError: Another suffix.
+        ShapeError: Channels that no video can hold.
+        NonFiniteError: A value is NaN or infinite.
 
     Example:
         >>> write_spherical_interpolation(torch.zeros(8, 3, 64, 128), "walk.gif", rate=24)

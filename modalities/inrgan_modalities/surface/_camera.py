@@ -38,13 +38,13 @@ def look_at(mesh: TriangleMesh, size: int, *, azimuth: float, elevation: float) 
     """The surface from far outside (orthographic), z up, by a depth buffer.
 
     Args:
-        mesh: all of it fits into the image, from wherever it is seen.
-        size: pixels along both sides.
-        azimuth: where the camera stands, in degrees from the x axis towards the y axis.
-        elevation: how high it stands, in degrees.
+        mesh: All of it fits into the image, from wherever it is seen.
+        size: Pixels along both sides.
+        azimuth: Where the camera stands, in degrees from the x axis toward the y axis.
+        elevation: How high it stands, in degrees.
 
     Raises:
-        ConfigError: a size below 2, or angles that are none.
+        ConfigError: A size below 2, or angles that are none.
 
     Example:
         >>> look_at(mesh, 64, azimuth=30, elevation=40).hit.shape

@@ -26,11 +26,11 @@ def mesh_text(mesh: str) -> str:
     """What a checkpoint stores of a mesh: the name of a built-in one, or all vertices and triangles as text.
 
     Args:
-        mesh: a name, the path of a file, or such a text already.
+        mesh: A name, the path of a file, or such a text already.
 
     Raises:
-        DataError: the file is missing, damaged or no mesh, or has vertices at NaN or no area.
-        ConfigError: too many triangles, or a text that is cut short or damaged.
+        DataError: The file is missing, damaged or no mesh, or has vertices at NaN or no area.
+        ConfigError: Too many triangles, or a text that is cut short or damaged.
 
     Example:
         >>> mesh_text("torus")
@@ -58,7 +58,7 @@ def surface_of(text: str, charts: int) -> Surface:
     """The surface of a mesh's text. The last few are remembered, since they remember their views.
 
     Raises:
-        ConfigError: a text that is cut short or damaged.
+        ConfigError: A text that is cut short or damaged.
 
     Example:
         >>> surface_of("torus", 8).grid_dim

@@ -20,12 +20,12 @@ class ChartCritic(AbstractCritic):
     not count twice.
 
     Args:
-        surface: where signals live.
+        surface: Where signals live.
         channels: C.
-        resolution: nominal.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
+        resolution: Nominal.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the channels.
+        classes: Number of labels; 0 for none.
 
     Example:
         >>> critic = ChartCritic(surface, 3, resolution=32, width=8, max_width=32)

@@ -25,14 +25,14 @@ def shaded(
     """Images from outside on white, in [−1, 1]; each pixel is the mean of four rays.
 
     Args:
-        surface: where the signals live.
-        values: on all charts, or at the vertices.
-        size: pixels along both sides.
-        azimuth: where the camera stands, in degrees from the x axis towards the y axis.
-        elevation: how high, in degrees.
+        surface: Where the signals live.
+        values: On all charts, or at the vertices.
+        size: Pixels along both sides.
+        azimuth: Where the camera stands, in degrees from the x axis toward the y axis.
+        elevation: How high, in degrees.
 
     Raises:
-        ShapeError: values of another shape, or channels that no image has.
+        ShapeError: Values of another shape, or channels that no image has.
 
     Example:
         >>> shaded(surface, torch.zeros(2, 3, *surface.shape(16)), size=64).shape
@@ -75,9 +75,9 @@ def on_mesh(
     """Signals as values at the vertices of a mesh whose triangles are as small as the samples lie close.
 
     Args:
-        surface: where the signals live.
-        values: on all charts; or at the vertices, which are taken as they are.
-        most: triangles; signals that would need more lose detail.
+        surface: Where the signals live.
+        values: On all charts; or at the vertices, which are taken as they are.
+        most: Triangles; signals that would need more lose detail.
 
     Example:
         >>> mesh, values = on_mesh(surface, torch.zeros(2, 3, *surface.shape(64)))

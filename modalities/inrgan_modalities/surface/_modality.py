@@ -27,11 +27,11 @@ from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, writ
 
 @dataclass(frozen=True)
 class SurfaceModality(Modality, HasNamedViews, HasTransforms):
-    """Colours, or other values, on a mesh of triangles.
+    """Colors, or other values, on a mesh of triangles.
 
     Raises:
-        ConfigError: a size out of range, or a damaged mesh in the arguments of a checkpoint.
-        DataError: the file of the mesh is missing or cannot be read.
+        ConfigError: A size out of range, or a damaged mesh in the arguments of a checkpoint.
+        DataError: The file of the mesh is missing or cannot be read.
 
     Example:
         >>> SurfaceModality(resolution=32).domain.grid_dim

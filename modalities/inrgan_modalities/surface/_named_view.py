@@ -14,7 +14,7 @@ _KNOWN = (
     "flattened), chart:NUMBER, vertices"
 )
 _FLATTEST = 0.2
-"""Towards the outline, pixels lie farther and farther apart on the surface; here the band limit stops following."""
+"""Toward the outline, pixels lie farther and farther apart on the surface; here the band limit stops following."""
 
 
 def surface_view(surface: Surface, text: str, *, resolution: int) -> View:
@@ -23,12 +23,12 @@ def surface_view(surface: Surface, text: str, *, resolution: int) -> View:
     Angles are in degrees, places and lengths in units of the mesh. Points beside the surface have the weight 0.
 
     Args:
-        surface: where.
-        text: the name.
-        resolution: samples along the shorter side; of vertices, those to whose spacing signals are band-limited.
+        surface: Where.
+        text: The name.
+        resolution: Samples along the shorter side; of vertices, those to whose spacing signals are band-limited.
 
     Raises:
-        ConfigError: another name, or numbers that do not fit it.
+        ConfigError: Another name, or numbers that do not fit it.
 
     Example:
         >>> surface_view(surface, "patch:1,0,0,0.5", resolution=32).shape
@@ -73,7 +73,7 @@ def chart_view(surface: Surface, size: int, *, number: float) -> View:
     """One of the charts.
 
     Raises:
-        ConfigError: there is no chart of that number.
+        ConfigError: There is no chart of that number.
 
     Example:
         >>> chart_view(surface, 16, number=0).shape

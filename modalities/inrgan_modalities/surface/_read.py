@@ -1,4 +1,4 @@
-"""Values at vertices, from arrays and from coloured meshes."""
+"""Values at vertices, from arrays and from colored meshes."""
 
 import io
 from pathlib import Path
@@ -23,20 +23,20 @@ def open_surface(
     """Open signals on a surface: items (C, V), one value at each vertex of the mesh.
 
     An array (items, V[, C]) in a .npy file; or a folder, zip or stream of .npy files (V[, C]), or of meshes with
-    coloured vertices, .glb, .ply, .obj or .off, that have the same vertices in the same order.
+    colored vertices, .glb, .ply, .obj or .off, that have the same vertices in the same order.
 
     Args:
-        data: the path.
-        surface: the mesh.
+        data: The path.
+        surface: The mesh.
         channels: C.
-        labels: label files with the folder that they lie in, or by a pattern of their names.
+        labels: Label files with the folder that they lie in, or by a pattern of their names.
         seed: Seed of a stream's order.
 
     Raises:
-        DataError: missing or unreadable data, or data of another mesh.
-        NonFiniteError: a value is NaN or infinite.
-        ConfigError: labels are asked of one array.
-        MissingDependency: trimesh is not installed.
+        DataError: Missing or unreadable data, or data of another mesh.
+        NonFiniteError: A value is NaN or infinite.
+        ConfigError: Labels are asked of one array.
+        MissingDependency: Trimesh is not installed.
 
     Example:
         >>> open_surface("textures.npy", surface, channels=3)[0].shape
@@ -61,7 +61,7 @@ class VertexArray(AbstractSource):
         channels: C; only with one channel may the axis be left out.
 
     Raises:
-        DataError: the file is damaged or of another shape.
+        DataError: The file is damaged or of another shape.
 
     Example:
         >>> VertexArray(Path("textures.npy"), vertices=5600, channels=3)[0].shape
@@ -142,7 +142,7 @@ class _Decode:
         except Exception as error:  # a parser of untrusted files raises anything
             raise DataError(f"{name} cannot be read as a mesh ({type(error).__name__}: {error}).") from error
         if colours is None:
-            raise DataError(f"{name} has no coloured vertices (its colours are of kind {kind}).")
+            raise DataError(f"{name} has no colored vertices (its colors are of kind {kind}).")
         if self._channels == 1:
             return np.round(colours[:, :3].mean(axis=1, keepdims=True)).astype(np.uint8)
         return np.ascontiguousarray(colours[:, : self._channels])

@@ -18,20 +18,20 @@ _KINDS = ("bands", "spots")
 
 @final
 class SyntheticTextures(AbstractSyntheticSource):
-    """Textures of bands across a random direction, or of spots at random places, in two colours each.
+    """Textures of bands across a random direction, or of spots at random places, in two colors each.
 
     Item i depends on ``seed``, i and the surface alone: another ``resolution`` makes only its edges sharper. Spots lie
     uniformly by area; sizes are relative to the root of the area.
 
     Args:
-        surface: where they live.
-        count: number of textures.
+        surface: Where they live.
+        count: Number of textures.
         resolution: Resolution of the finest views that they serve.
         channels: 3 for RGB or 1 for its mean.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticTextures(surface, 100)[7].spacing < surface.spacing(64)
@@ -73,11 +73,11 @@ class SyntheticTextures(AbstractSyntheticSource):
 
 @final
 class SyntheticTexture(AbstractItem, AbstractSurfaceSignal):
-    """Two colours, and where on the surface which of them is; edges are ramps of one spacing.
+    """Two colors, and where on the surface which of them is; edges are ramps of one spacing.
 
     Args:
         colours: Colors of the ground and of the bands or spots, in [−1, 1].
-        spacing: width of the edges.
+        spacing: Width of the edges.
         axis: Direction of bands over their period.
         phase: Phase of bands, in turns.
         middles: Centers of spots.

@@ -27,21 +27,21 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
     """Write what was seen of one or several signals on a surface.
 
     The whole surface, (K n, n) on its charts or (V,) at its vertices, goes to images from outside (.png, .jpg, .tif,
-    .webp; several in a grid), a turning video (.gif, .mp4), vertex-coloured meshes (.glb, .ply, .obj; several side by
+    .webp; several in a grid), a turning video (.gif, .mp4), vertex-colored meshes (.glb, .ply, .obj; several side by
     side, with triangles as small as the samples lie close), or .npy: (B, V, C) at the vertices in single precision.
     Other views go to images as they are and to .npy as (B, C, H, W), with NaN beside the surface.
 
     Args:
         values: Values in [-1, 1]; +inf where a view shows nothing.
         path: Path of the file.
-        surface: where the signals live.
+        surface: Where the signals live.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: a suffix that takes the whole surface got something else, or channels that it cannot hold.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
-        MissingDependency: a library for the suffix is not installed.
+        ConfigError: Another suffix.
+        ShapeError: A suffix that takes the whole surface got something else, or channels that it cannot hold.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
+        MissingDependency: A library for the suffix is not installed.
 
     Example:
         >>> write_surface(torch.zeros(2, 3, *surface.shape(64)), "two.glb", surface=surface)
@@ -88,9 +88,9 @@ def write_surface_interpolation(
     """Write an interpolation as a video, .gif or .mp4, of the surface from one side.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: not the whole surface, or channels that no video can hold.
-        NonFiniteError: a value is NaN or infinite.
+        ConfigError: Another suffix.
+        ShapeError: Not the whole surface, or channels that no video can hold.
+        NonFiniteError: A value is NaN or infinite.
 
     Example:
         >>> write_surface_interpolation(torch.zeros(8, 3, *surface.shape(32)), "walk.gif", rate=24, surface=surface)
@@ -128,7 +128,7 @@ def at_vertices(values: Float[Tensor, "B C *S"], *, surface: Surface) -> Float[T
 
 def _write_meshes(values: Float[Tensor, "B C *S"], path: Path, surface: Surface) -> None:
     if values.shape[1] not in (1, 3, 4):
-        raise ShapeError(f"{path.name} was to hold {values.shape[1]} channels; colours have 1, 3 or 4. Write .npy")
+        raise ShapeError(f"{path.name} was to hold {values.shape[1]} channels; colors have 1, 3 or 4. Write .npy")
     try:
         import trimesh
     except ImportError as error:

@@ -32,9 +32,9 @@ class Decoder:
     A reader that stalls or crashes over frames is replaced and asked once more, since a machine may be busy.
 
     Args:
-        index_seconds: how long looking through a file may take.
-        read_seconds: how long reading frames may take.
-        script: what is run; for tests.
+        index_seconds: How long looking through a file may take.
+        read_seconds: How long reading frames may take.
+        script: What is run; for tests.
 
     Example:
         >>> Decoder().ask({"op": "index", "path": "video.mp4", "files": []})[0]["rows"]
@@ -52,7 +52,7 @@ class Decoder:
         """The answer, and the bytes that came with it, shaped as it says.
 
         Raises:
-            DataError: the file is bad, the process stalled and was ended, or it died of the file.
+            DataError: The file is bad, the process stalled and was ended, or it died of the file.
         """
         tries = 2 if request["op"] == "frames" else 1
         for left in reversed(range(tries)):

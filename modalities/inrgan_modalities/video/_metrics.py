@@ -49,7 +49,7 @@ def temporal_spectrum(values: torch.Tensor) -> torch.Tensor:
         values: (N, C, T, H, W), T of 4 or more.
 
     Raises:
-        ShapeError: no video, or fewer frames.
+        ShapeError: No video, or fewer frames.
 
     Example:
         >>> temporal_spectrum(torch.zeros(2, 3, 16, 8, 8)).shape
@@ -69,7 +69,7 @@ def temporal_spectrum(values: torch.Tensor) -> torch.Tensor:
 
 
 def warping_error(values: torch.Tensor) -> float:
-    """How badly frames are explained by their neighbours, moved: mean absolute difference in −1 to 1.
+    """How badly frames are explained by their neighbors, moved: mean absolute difference in −1 to 1.
 
     Farnebäck's optical flow (2003; OpenCV, two levels, a window of an eighth of a frame's side) from every frame to the
     next on their luma; the next frame is sampled where the flow says and compared. Points that the flow takes out of
@@ -79,7 +79,7 @@ def warping_error(values: torch.Tensor) -> float:
         values: (N, C, T, H, W), T of 2 or more, C 1 or 3.
 
     Raises:
-        ShapeError: no video, or a single frame.
+        ShapeError: No video, or a single frame.
         MissingDependency: OpenCV is not installed.
 
     Example:
@@ -124,7 +124,7 @@ def frechet_video_distance(
     Args:
         real: (N, C, T, H, W).
         fake: (M, C, T, H, W).
-        embed: videos (n, C, T, H, W) in −1 to 1 to embeddings (n, F); called with 16 at a time.
+        embed: Videos (n, C, T, H, W) in −1 to 1 to embeddings (n, F); called with 16 at a time.
 
     Example:
         >>> x = torch.randn(20, 1, 4, 8, 8)
@@ -139,7 +139,7 @@ def load_opencv(*, why: str) -> Any:
     """The library that estimates motion.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: It is not installed.
     """
     try:
         import cv2

@@ -37,7 +37,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     frame with ``short="hold"``. Frames of reals are those on display at the times of the view, never blends of two.
 
     Raises:
-        ConfigError: a number that is out of range.
+        ConfigError: A number that is out of range.
 
     Example:
         >>> VideoModality(resolution=32, frames=16, fps=8).domain.shape(32)
@@ -83,7 +83,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         if not (0 < self.fps < math.inf and 0 < self.still_fps < math.inf):
             raise ConfigError(f"fps is {self.fps} and still_fps {self.still_fps}; expected positive numbers")
         if self.channels not in (1, 3):
-            raise ConfigError(f"videos of {self.channels} channels; expected 1 (grey) or 3 (colour)")
+            raise ConfigError(f"videos of {self.channels} channels; expected 1 (gray) or 3 (color)")
         if not 2 <= self.frames_per_clip <= self.frames:
             raise ConfigError(
                 f"frames_per_clip is {self.frames_per_clip}; expected 2 to {self.frames}, the frames of the window"
@@ -230,7 +230,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         _, rows, columns = self.array_shape(resolution)
         count = max(1, round(rate * seconds))
         (x0, y0, _), (x1, y1, _) = self.domain.lower, self.domain.upper
-        # Cells are centred: those of frames at k / rate begin half a frame earlier.
+        # Cells are centered: those of frames at k / rate begin half a frame earlier.
         return (count, rows, columns), (x0, y0, -0.5 / rate, x1, y1, (count - 0.5) / rate)
 
     def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "VideoModality":

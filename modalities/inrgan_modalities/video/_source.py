@@ -32,17 +32,17 @@ def open_clips(
     out about them (times of frames, key frames, sizes) is kept in the user's cache folder, by path, size and date.
 
     Args:
-        data: folder or zip; of a zip, entries are unpacked to a temporary folder as they are needed.
+        data: Folder or zip; of a zip, entries are unpacked to a temporary folder as they are needed.
         channels: 1 or 3.
-        side: samples of the shorter side that training asks for.
-        seconds: shortest length; 0 for any.
-        still_fps: frames per second of folders of images.
+        side: Samples of the shorter side that training asks for.
+        seconds: Shortest length; 0 for any.
+        still_fps: Frames per second of folders of images.
         labels: As for ``Modality.source``.
-        decoder: reads the videos.
-        progress: whether to show a progress bar.
+        decoder: Reads the videos.
+        progress: Whether to show a progress bar.
 
     Raises:
-        DataError: there is no video, or too many are bad.
+        DataError: There is no video, or too many are bad.
     """
     archive = _Videos(open_archive(data, suffixes=(*VIDEO_SUFFIXES, *IMAGES)))
     reading = _Reading(

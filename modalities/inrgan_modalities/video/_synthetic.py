@@ -25,15 +25,15 @@ class SyntheticClips(AbstractSyntheticSource):
     same at other points. Edges are ramps one pixel wide. A video shows the first ``seconds``.
 
     Args:
-        count: number of videos.
-        size: pixels along each side.
-        seconds: length.
-        rate: frames per second.
+        count: Number of videos.
+        size: Pixels along each side.
+        seconds: Length.
+        rate: Frames per second.
         channels: 3 for RGB or 1 for its luma.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticClips(100, size=32, seconds=2.0, rate=8.0)[7].frames([0, 15]).shape
@@ -64,9 +64,9 @@ class SyntheticClips(AbstractSyntheticSource):
     def factors(self, i: int) -> dict[str, float]:
         """Return the numbers that video i is drawn from.
 
-        ``kind`` indexes ``label_names``; ``x`` and ``y`` place the centre at time 0 and ``radius`` sizes the shape, in
+        ``kind`` indexes ``label_names``; ``x`` and ``y`` place the center at time 0 and ``radius`` sizes the shape, in
         half sides; ``vx`` and ``vy`` are its velocity in half sides and ``spin`` in radians a second; ``angle`` turns
-        the square at time 0; ``hue`` colours it. The background changes from ``background_hue`` to
+        the square at time 0; ``hue`` colors it. The background changes from ``background_hue`` to
         ``background_hue2`` along ``background_angle``.
 
         Example:

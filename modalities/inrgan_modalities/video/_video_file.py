@@ -27,15 +27,15 @@ class VideoFile(AbstractClip):
     Args:
         path: Path of the file or folder.
         index: Index of the file, from the decoder.
-        files: images of a folder, in order; none of a file.
-        still_rate: frames per second of images.
+        files: Images of a folder, in order; none of a file.
+        still_rate: Frames per second of images.
         channels: 1 or 3.
-        side: samples of the shorter side that training asks for.
-        decoder: reads the frames.
-        decord: whether decord is tried before PyAV.
+        side: Samples of the shorter side that training asks for.
+        decoder: Reads the frames.
+        decord: Whether decord is tried before PyAV.
 
     Raises:
-        DataError: it is absurdly large or has no duration.
+        DataError: It is absurdly large or has no duration.
     """
 
     def __init__(

@@ -24,14 +24,14 @@ def write_videos(values: torch.Tensor, path: str | Path, *, rate: float) -> None
 
     Args:
         values: (B, C, T, H, W) in −1 to 1; C is 1 or 3, any for .npy.
-        path: the file.
-        rate: frames per second; at most 50 in a .gif.
+        path: The file.
+        rate: Frames per second; at most 50 in a .gif.
 
     Raises:
-        ConfigError: the suffix cannot be written, or a file of its kind does not hold the rate.
-        ShapeError: there is no frame, or the format cannot hold the channels.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
+        ConfigError: The suffix cannot be written, or a file of its kind does not hold the rate.
+        ShapeError: There is no frame, or the format cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
         MissingDependency: PyAV or Pillow is not installed.
 
     Example:
@@ -52,16 +52,16 @@ def write_videos(values: torch.Tensor, path: str | Path, *, rate: float) -> None
 def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, seconds: float) -> None:
     """Write an interpolation: step k shows its video at k / rate seconds, so that it plays while it changes.
 
-    After a video's last frame it is shown backwards, then forwards again, so that no step jumps.
+    After a video's last frame it is shown backward, then forward again, so that no step jumps.
 
     Args:
         values: (K, C, T, H, W), one video for each step.
-        path: the file.
-        rate: steps per second.
-        seconds: length of the videos.
+        path: The file.
+        rate: Steps per second.
+        seconds: Length of the videos.
 
     Raises:
-        ConfigError: the suffix cannot be written.
+        ConfigError: The suffix cannot be written.
 
     Example:
         >>> write_interpolation(torch.zeros(24, 3, 16, 32, 32), "walk.gif", rate=12, seconds=2.0)
