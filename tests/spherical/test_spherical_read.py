@@ -78,7 +78,7 @@ def test_range_is_asked_for_and_judged(tmp_path, caplog):
         source = opened(save(tmp_path, spiked))
     assert source.clipped == 5 and "5 values" in caplog.text
     assert float(source[1].max()) == 1.0
-    with pytest.raises(DataError, match="nothing to learn"):
+    with pytest.raises(DataError, match="expected values that vary"):
         open_spherical(save(tmp_path, np.ones_like(FIELD)), channels=1)
 
 
@@ -106,10 +106,10 @@ def test_options_that_do_not_fit(tmp_path, change, says):
         (lambda f: save(f, FIELD[:, :12]), DataError, "those of this field"),
         (lambda f: save(f, FIELD.astype(complex)), DataError, "real numbers"),
         (lambda f: save(f, FIELD[:0]), DataError, "holds no item"),
-        (lambda f: save(f, np.array([{}])), DataError, "not a whole .npy"),
+        (lambda f: save(f, np.array([{}])), DataError, "not a complete .npy"),
         (lambda f: save(f).write_bytes(b"") and None, DataError, "nothing at|not a whole"),
         (lambda f: (f / "lon.npy").unlink() if save(f) else None, DataError, "lon.npy is needed"),
-        (lambda f: (f / "lat.npy").write_bytes(b"x" * 50) if save(f) else None, DataError, "not a whole .npy"),
+        (lambda f: (f / "lat.npy").write_bytes(b"x" * 50) if save(f) else None, DataError, "not a complete .npy"),
         (lambda f: np.save(f / "u.npy", FIELD) if save(f) else None, DataError, "t.npy, u.npy.*which one"),
     ],
 )

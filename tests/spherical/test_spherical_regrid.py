@@ -130,5 +130,5 @@ def test_a_repeated_column_must_agree():
     lat, lon = GRIDS["repeated longitude"]
     values = smooth(lat, lon)
     values[20, -1] += 0.5
-    with pytest.raises(DataError, match="which is right"):
+    with pytest.raises(DataError, match="drop one of the two"):
         Regridder(lat, lon, where="")(values)

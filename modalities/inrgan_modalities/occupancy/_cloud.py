@@ -41,7 +41,7 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
 
     Raises:
         DataError: Nothing is inside.
-        MissingDependency: Libigl is not installed.
+        MissingDependency: libigl is not installed.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(2000, 3))

@@ -23,7 +23,7 @@ def read_cloud(name: str, data: bytes) -> Cloud | None:
     Raises:
         DataError: Too few points, or points without normals, or the bytes are not what the suffix says.
         NonFiniteError: A number is NaN or infinite.
-        MissingDependency: Trimesh is not installed.
+        MissingDependency: trimesh is not installed.
 
     Example:
         >>> read_cloud("scan.xyz", Path("scan.xyz").read_bytes()).points.shape

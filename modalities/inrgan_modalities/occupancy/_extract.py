@@ -64,7 +64,7 @@ def extract(
     Raises:
         ConfigError: A number is out of range.
         NonFiniteError: The field is NaN or infinite somewhere.
-        MissingDependency: Scikit-image is not installed.
+        MissingDependency: scikit-image is not installed.
 
     Example:
         >>> extract(lambda p: np.linalg.norm(p, axis=1) - 0.5, 32).closed

@@ -35,7 +35,7 @@ def write_meshes(meshes: Sequence[Mesh], path: Path) -> None:
     Raises:
         ConfigError: The suffix is none of ``MESHES``, or no mesh has a face.
         WriteError: The path cannot be written.
-        MissingDependency: Trimesh is not installed.
+        MissingDependency: trimesh is not installed.
 
     Example:
         >>> write_meshes([extract(Ball(radius=0.5).distance, 32)], Path("ball.glb"))
@@ -88,7 +88,7 @@ def simplify(mesh: Mesh, *, faces: int) -> Mesh:
 
     Raises:
         ConfigError: Fewer than 4 faces were asked for.
-        MissingDependency: Fast-simplification is not installed.
+        MissingDependency: fast-simplification is not installed.
 
     Example:
         >>> len(simplify(extract(Ball(radius=0.5).distance, 32), faces=500).faces) <= 510

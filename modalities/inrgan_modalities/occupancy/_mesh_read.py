@@ -31,7 +31,7 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     Raises:
         DataError: The bytes are not what the suffix says, or hold no triangles, or more than 2,000,000.
         NonFiniteError: A vertex is NaN or infinite.
-        MissingDependency: Trimesh is not installed.
+        MissingDependency: trimesh is not installed.
 
     Example:
         >>> read_mesh("chair.off", Path("chair.off").read_bytes()).faces.shape

@@ -153,7 +153,7 @@ def shaded_fid(run: Comparison) -> tuple[float, Protocol]:
     """The mean, over four sides, of the FIDs of shaded views from there.
 
     Raises:
-        MissingDependency: Torch-fidelity is not installed.
+        MissingDependency: torch-fidelity is not installed.
         InceptionWeightsMissing: There are no weights; says where to get them.
 
     Paper:

@@ -63,7 +63,7 @@ def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
     Raises:
         DataError: Nothing is inside; or most of the mesh has both of its sides outside or inside, or more than a
             quarter of the shape's surface would be invented.
-        MissingDependency: Libigl or trimesh is not installed.
+        MissingDependency: libigl or trimesh is not installed.
 
     Example:
         >>> signed_grid(extract(Ball(radius=0.5).distance, 32), 16, truncation=0.2).method

@@ -36,7 +36,7 @@ def open_surface(
         DataError: Missing or unreadable data, or data of another mesh.
         NonFiniteError: A value is NaN or infinite.
         ConfigError: Labels are asked of one array.
-        MissingDependency: Trimesh is not installed.
+        MissingDependency: trimesh is not installed.
 
     Example:
         >>> open_surface("textures.npy", surface, channels=3)[0].shape
