@@ -17,7 +17,7 @@ _KNOWN = (
 
 
 def spherical_view(text: str, *, resolution: int) -> View:
-    """The view with a name: ``tangent:LON,LAT,FOV[,ROLL]``, ``globe:LON,LAT``, ``cube`` or ``cross``; all in degrees.
+    """The view of a name: ``tangent:LON,LAT,FOV[,ROLL]``, ``globe:LON,LAT``, ``cube`` or ``cross``; all in degrees.
 
     Points beside the sphere have weight 0.
 
