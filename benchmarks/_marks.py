@@ -1,7 +1,6 @@
-"""What the benchmarks of quality share: training up to marks of time, and one line of scores for each.
+"""Common code of the quality benchmarks: training up to given times, and one line of metrics for each.
 
-On the CPU the time is the process's own, so that other load on the machine changes little; on a GPU it is the clock's.
-Making fakes and scoring them does not count.
+Time is the CPU time of the process, or wall-clock time on a GPU. Sampling and evaluation do not count.
 """
 
 import json
@@ -18,7 +17,7 @@ from inrgan.metrics import Score
 def trained_to(
     minutes: str, trainer: Trainer, *, note: Callable[[dict[str, torch.Tensor]], object] | None = None
 ) -> Iterator[float]:
-    """Train to each of the marks, such as "0,10,30", and stop there for what the caller does; note every step."""
+    """Train to each of the times, such as "0,10,30" minutes, and yield there; record every step."""
     clock, used = time.process_time if trainer.device.type == "cpu" else time.perf_counter, 0.0
     for mark in map(float, minutes.split(",")):
         start = clock()
@@ -31,7 +30,7 @@ def trained_to(
 
 
 def about(trainer: Trainer, *, minutes: float) -> dict[str, object]:
-    """What every line says of a training."""
+    """Entries that every line has about a training."""
     return {
         "minutes": minutes,
         "device": trainer.device.type,
@@ -42,7 +41,7 @@ def about(trainer: Trainer, *, minutes: float) -> dict[str, object]:
 
 
 def record(file: Path, scores: Sequence[Score], line: dict[str, object]) -> None:
-    """Append a line of JSON with the scores and their protocols, and print it without these."""
+    """Append a line of JSON with the metrics and their protocols, and print it without the protocols."""
     file.parent.mkdir(parents=True, exist_ok=True)
     line = line | {s.name: s.value for s in scores}
     print(json.dumps(line), flush=True)

@@ -1,4 +1,4 @@
-"""Multiplications for one second at 16 kHz: our presets beside WaveGAN's generator, both counted by torch.
+"""Multiplications for one second at 16 kHz: the presets against the generator of WaveGAN, both counted by torch.
 
 python benchmarks/audio_cost.py
 """
@@ -13,7 +13,7 @@ from inrgan import AudioModality, Generator
 
 
 class WaveGANSizes(nn.Module):
-    """The layer sizes of WaveGAN's generator (Donahue et al. 2019, table 3): for counting, not for use."""
+    """A network with the layer sizes of the generator of WaveGAN (Donahue et al. 2019, table 3), for counting only."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ def main() -> None:
         for preset in ("tiny", "base", "large"):
             G = Generator(modality, preset=preset, backbone=backbone).eval()
             cost = gmac(lambda G=G: G(torch.zeros(1, G.z_dim))(view))
-            # Sines, and products of waves and amplitudes, are not matrix products, and not counted.
+            # Sines, and products of waves and amplitudes, are not matrix products and are not counted.
             print(f"{backbone:<10} {preset:<6} {cost:.3f} GMAC, {sum(p.numel() for p in G.parameters()) / 1e6:.1f} M")
 
 

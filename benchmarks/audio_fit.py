@@ -1,6 +1,6 @@
-"""How well one field can hold one sound: signal-to-noise ratio after a budget of CPU seconds.
+"""Capacity of one field for one audio clip: signal-to-noise ratio after a budget of CPU seconds.
 
-The weights of a single field are fitted by Adam, without a hypernetwork: what no weights can reach, no generator can.
+Adam fits the weights of a single field, without a hypernetwork. No generator can exceed what these weights reach.
 
     python benchmarks/audio_fit.py --seconds 60
     python benchmarks/audio_fit.py --data fsdd.zip --rate 8000 --resolution 8192 --items 10,500
@@ -48,7 +48,7 @@ def fit(modality: AudioModality, wanted: torch.Tensor, *, preset: str, seconds: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="folder or zip; the built-in sounds when absent")
+    parser.add_argument("--data", help="folder or zip; the built-in clips when absent")
     parser.add_argument("--rate", type=float, default=16000)
     parser.add_argument("--resolution", type=int, default=16384)
     parser.add_argument("--items", default="4,5,1")

@@ -1,8 +1,7 @@
-"""Scores over training time of sounds, with parts of the critic of crops left out.
+"""Metrics of audio over training time, with parts of the patch critic left out.
 
-Same data, generator, loss, optimiser, batch and budget; only what the critic of crops sees differs. The budget is CPU
-time of the process on one thread, so that other load on the machine changes little; on a GPU, the clock's. Held-out
-items are scored.
+Data, generator, loss, optimizer, batch and budget are the same; only the parts of the patch critic differ. The budget
+is CPU time of the process on one thread, or wall-clock time on a GPU. Fakes are compared with held-out items.
 
     python benchmarks/audio_quality.py --train DIR --test DIR --labels "{label}_*" --method full --out results/
 """
@@ -30,15 +29,15 @@ METHODS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", help="folder or zip; the built-in sounds when absent")
-    parser.add_argument("--test", help="folder or zip of other items; other built-in sounds when absent")
+    parser.add_argument("--train", help="folder or zip; the built-in clips when absent")
+    parser.add_argument("--test", help="folder or zip of held-out items; other built-in clips when absent")
     parser.add_argument("--labels", help="pattern of file names, or folders; unconditional when absent")
     parser.add_argument("--method", choices=[*METHODS, "reals"], required=True)
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--resolution", type=int, default=8192)
     parser.add_argument("--rate", type=float, default=8000)
     parser.add_argument("--loudness", type=float, default=-20)
-    parser.add_argument("--minutes", default="0,10,30", help="minutes at which to score")
+    parser.add_argument("--minutes", default="0,10,30", help="minutes at which to evaluate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=512)
     parser.add_argument("--out", type=Path, required=True)
@@ -53,7 +52,7 @@ def main() -> None:
     metrics = (*modality.default_metrics, *(["labels"] if labels else []))
     file = args.out / f"{args.method}.jsonl"
 
-    if args.method == "reals":  # what a perfect generator would reach: reals of training against held-out ones
+    if args.method == "reals":  # the floor of a perfect generator: training reals against held-out ones
         view, train = modality.domain.grid((args.resolution,)), modality.source(args.train, seed=args.seed)
         sets = [observe_reals(x, modality, view, count=args.fakes, seed=args.seed) for x in (test, train)]
         scores = evaluate(

@@ -1,4 +1,4 @@
-"""No loop over samples: time for batch 32 against batch 8, at the same points a sample (4 times the points).
+"""No loop over samples: time for batch 32 against batch 8, with the same number of points per sample.
 
 python benchmarks/batch_scaling.py
 """

@@ -1,12 +1,12 @@
-"""Time and memory of extracting a surface, near it in blocks and from a dense grid, each in a process of its own.
+"""Time and memory of mesh extraction, adaptively and from a dense grid, each in a process of its own.
 
     python benchmarks/extraction.py --sides 128,256,512,1024
     python benchmarks/extraction.py --run RUN --sides 128,256 --dense 128
 
-The field is a chair in closed form, or of a run's generator. ``near`` evaluates it where the surface is, block by
-block; ``dense`` at every sample of one grid, in one piece, and runs marching cubes on that. Normals and files are left
-out of both. Time is CPU time on one thread. Peak memory is that of the process, Python and libraries included, whose
-share before the first sample is stated.
+The field is a chair in closed form, or a sample of a generator. ``near`` evaluates it near the surface, block by
+block; ``dense`` evaluates every sample of one grid and runs marching cubes on it. Normals and files are left out. Time
+is CPU time on one thread. Peak memory is that of the process, including Python and libraries, whose memory before the
+first sample is stated.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--run", help="run directory or folder of a generator; a closed form when absent")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sides", default="128,256,512,1024")
-    parser.add_argument("--dense", default="128,256,512", help="sides at which the dense grid is tried too")
+    parser.add_argument("--dense", default="128,256,512", help="sides at which the dense grid is measured too")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

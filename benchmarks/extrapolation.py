@@ -1,8 +1,8 @@
-"""What shifted views do for the field outside the box, on stationary textures.
+"""Effect of shifted views on the field outside the box, for stationary textures.
 
-Two generators are trained alike for the same steps, one of them with views shifted by up to half the box. Windows of
-the box's size are then compared with reals by the sliced Wasserstein distance, the further out the later in the row.
-Leaves the generators in the folders plain and shifted of --out.
+Two generators are trained equally for the same steps, one of them with views shifted by up to half the box. Windows of
+the size of the box, at increasing distances, are then compared with reals by the sliced Wasserstein distance. The
+generators are written to the folders plain and shifted of --out.
 
     python benchmarks/extrapolation.py --steps 600 --out results/
 """
@@ -25,7 +25,7 @@ MODALITY = ImageModality(resolution=32, channels=1)
 
 
 def textures(view: View, count: int, *, generator: torch.Generator) -> torch.Tensor:
-    """Three plane waves each, of random direction and phase and 1.5 to 3 turns a unit: alike at every place."""
+    """Stationary textures of three plane waves, with random directions and phases and 1.5 to 3 cycles per unit."""
     turn = torch.rand(count, 3, 2, generator=generator) * 2 * math.pi
     length = 1.5 + 1.5 * torch.rand(count, 3, 1, generator=generator)
     frequency = length * torch.stack([torch.cos(turn[..., 0]), torch.sin(turn[..., 0])], dim=-1)
@@ -77,7 +77,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    print("sliced Wasserstein distance of windows moved along x by", *OFFSETS)
+    print("sliced Wasserstein distance of windows shifted along x by", *OFFSETS)
     for name, sampler in (("plain", FullGrid(32)), ("shifted", Shifted(FullGrid(32), shift=0.5))):
         began = time.process_time()
         G = train(sampler, steps=args.steps)

@@ -1,7 +1,7 @@
-"""Scores over training time of the multi-scale INR, the pointwise INR and a convolutional control.
+"""Metrics over training time of the multi-scale INR, the pointwise INR and a convolutional control.
 
-Same critic, data, loss, optimiser, batch and budget; only the generator differs. The budget is CPU time of the
-process on one thread, so that other load on the machine does not change it. Held-out items are scored.
+Critic, data, loss, optimizer, batch and budget are the same; only the generator differs. The budget is CPU time of the
+process on one thread, or wall-clock time on a GPU. Fakes are compared with held-out items.
 
     python benchmarks/image_quality.py --train DIR --test DIR --resolution 32 --method multiscale --out results/
 """
@@ -28,12 +28,12 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--method", choices=["multiscale", "pointwise", "convolutional"], required=True)
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--minutes", default="0,5,15,30", help="minutes at which to score")
+    parser.add_argument("--minutes", default="0,5,15,30", help="minutes at which to evaluate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=2048)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--max-update", type=float, help="of a tensor, as a share of it; the recipe's when absent")
+    parser.add_argument("--max-update", type=float, help="largest relative update of a tensor")
     args = parser.parse_args()
 
     torch.set_num_threads(1)

@@ -1,8 +1,8 @@
-"""Items per second from a folder, a zip and tar shards: bytes alone, and decoded; and what opening costs.
+"""Items per second from a folder, a zip and tar shards, as bytes and decoded, and the time to open each.
 
-Every kind is read in the same order, drawn by chance, in a process of its own, by one thread, without the cache of
-decoded items. The files are made by the benchmark and read once before, so that they are in the system's memory: what
-is measured is the cost of finding and decoding, not that of the disk.
+Every kind is read in the same random order, in a process of its own, by one thread, without the cache of decoded items.
+The benchmark creates the files and reads them once before, so that they are in system memory: it measures finding and
+decoding, not the disk.
 
     python benchmarks/loading.py --items 4000 --side 64
 """
@@ -24,7 +24,7 @@ from inrgan.images import read_image, write_image
 
 
 def make(root: Path, *, items: int, side: int) -> None:
-    """Smooth pictures with some noise, as a folder, a zip of the same and shards of the same."""
+    """Write smooth images with some noise to a folder, a zip and shards."""
     g = torch.Generator().manual_seed(0)
     for i in range(items):
         x = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6, generator=g), size=(side, side), mode="bicubic")[0]

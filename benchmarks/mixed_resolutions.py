@@ -1,8 +1,8 @@
 """Training on files of mixed sizes: one resolution, random resolutions, dense patches without and with context.
 
-Every file of a folder is first made smaller by a factor of its own, so that few have the full size. All methods
-then train for the same CPU time on the same files; only the views differ. Scores are taken at several
-resolutions against held-out files of full size.
+Every file of a folder is first reduced by a factor of its own, so that few have the full size. All methods then train
+for the same CPU time on the same files; only the views differ. Fakes are evaluated at several resolutions against
+held-out files of full size.
 
     python benchmarks/mixed_resolutions.py --train DIR --test DIR --method "patches in context" --out results/
     python benchmarks/mixed_resolutions.py --sheet crops.png results/runs/*
@@ -36,7 +36,7 @@ METHODS = {
 
 
 def shrink(source: Path, target: Path, *, smallest: int, largest: int, seed: int) -> list[int]:
-    """Copies of all images at sizes drawn log-uniformly; the sizes, in order of the names."""
+    """Copy all images at log-uniform sizes, and return the sizes in the order of the names."""
     rng, sizes = random.Random(seed), []
     for path in sorted(p for p in source.rglob("*.jpg")):
         side = round(smallest * (largest / smallest) ** rng.random())
@@ -52,7 +52,7 @@ def shrink(source: Path, target: Path, *, smallest: int, largest: int, seed: int
 
 
 def draw_sheet(runs: list[str], path: Path) -> None:
-    """A row for every run: three samples at full density, and a quarter of each at twice the size."""
+    """A sheet with a row for every run: three samples at full density, and a quarter of each at twice the size."""
     rows = []
     for run in runs:
         G = Generator.from_pretrained(run)
@@ -65,16 +65,16 @@ def draw_sheet(runs: list[str], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sheet", type=Path, help="draw samples of finished runs, and train nothing")
+    parser.add_argument("--sheet", type=Path, help="write samples of finished runs to this image instead of training")
     parser.add_argument("runs", nargs="*", help="with --sheet: run directories")
     parser.add_argument("--train", type=Path)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--method", choices=METHODS)
     parser.add_argument("--resolution", type=int, default=128)
-    parser.add_argument("--smallest", type=int, default=40, help="fewest pixels of a file")
-    parser.add_argument("--largest", type=int, default=256, help="most pixels of a file")
+    parser.add_argument("--smallest", type=int, default=40, help="smallest size of a file in pixels")
+    parser.add_argument("--largest", type=int, default=256, help="largest size of a file in pixels")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes of training")
-    parser.add_argument("--scored", default="32,64,128", help="resolutions at which to score")
+    parser.add_argument("--scored", default="32,64,128", help="resolutions at which to evaluate")
     parser.add_argument("--fakes", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -93,7 +93,7 @@ def main() -> None:
     print(f"{len(sizes)} files of {min(sizes)} to {max(sizes)} pixels, {serving} of them of {args.resolution} or more")
     modality = ImageModality(resolution=args.resolution)
     losses, views = METHODS[args.method]
-    if "dense-patch" in losses:  # the term starts after a tenth of what patches see in the time, at most
+    if "dense-patch" in losses:  # the term starts after at most a tenth of the images that patches see in the time
         views = dataclasses.replace(views, patch_start=1.0, patch_ramp=2.0)
     config = dataclasses.replace(
         recipe("tiny", modality), data=str(mixed), losses=losses, views=views, seed=args.seed, kimg=1e9,

@@ -1,4 +1,4 @@
-"""Peak memory of training steps with dense patches, by the full size of the signal; each in a process of its own.
+"""Peak memory of training steps with dense patches, by the full size of the signal, each in a process of its own.
 
 python benchmarks/patch_memory.py --sizes 256,1024,4096,16384
 """

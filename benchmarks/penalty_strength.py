@@ -1,7 +1,7 @@
-"""How strong the gradient penalty is at several resolutions: the norm it penalises, of new critics and one signal.
+"""Strength of the gradient penalty at several resolutions: the penalized norm of new critics for one signal.
 
-A smooth signal is seen at every resolution by residual critics that are built for it, as training does; the mean over
-many initialisations is what one can expect of a critic, and its standard error tells how well that is known.
+Residual critics that are built for a resolution, as in training, evaluate a smooth signal at that resolution. The mean
+over many initializations estimates the expected norm, with its standard error.
 
     python benchmarks/penalty_strength.py --critics 96
 """

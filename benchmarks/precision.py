@@ -1,7 +1,7 @@
-"""Items per second of training: fp32, bf16 and compiled networks, and the share of time spent waiting for data.
+"""Items per second of training with fp32, bf16 and compiled networks, and the time spent waiting for data.
 
-All variants of a preset run one after another in one process, so that their ratios hold. Every round of the lazy
-penalty counts; compiling and the first rounds do not.
+All variants of a preset run one after another in one process, so that their ratios are comparable. Every round of the
+lazy penalty counts; compiling and the first rounds do not.
 
     python benchmarks/precision.py --device cuda --presets tiny,base,large
     python benchmarks/precision.py --device cuda --presets base --losses full,dense-patch \\
@@ -33,11 +33,11 @@ def main() -> None:
     parser.add_argument("--presets", default="tiny,base")
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--modality", default="image")
-    parser.add_argument("--arguments", type=json.loads, default={"resolution": 64}, help="of the modality, as JSON")
-    parser.add_argument("--losses", default="full", help="separated by commas; patches from the first step on")
-    parser.add_argument("--batch", type=int, help="the preset's when absent")
+    parser.add_argument("--arguments", type=json.loads, default={"resolution": 64}, help="modality arguments in JSON")
+    parser.add_argument("--losses", default="full", help="losses, separated by commas; patches from the first step on")
+    parser.add_argument("--batch", type=int, help="batch size; that of the preset when absent")
     parser.add_argument("--data", help="folder or zip; the built-in set when absent")
-    parser.add_argument("--seconds", type=float, default=5.0, help="to time each variant for")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds to time each variant")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 

@@ -1,8 +1,8 @@
 """Peak memory and time per megapixel of renders to files, each in a process of its own.
 
-Memory and time per megapixel should not depend on the size. The generator is untrained, which changes neither. A larger
-render of one field is smoother, though, and compresses faster: with ``--density``, all sizes show a middle part of the
-field with samples as dense as so many over the whole, so that a megapixel holds as much everywhere.
+Memory and time per megapixel should not depend on the size. The generator is untrained, which affects neither. A larger
+render of one field is smoother, however, and compresses faster. With ``--density``, all sizes show a central part of
+the field at the same sampling density, so that a megapixel has the same detail at every size.
 
     python benchmarks/rendering.py --sizes 2048,4096 --suffixes .tif,.png
     python benchmarks/rendering.py --sizes 4096,32768 --suffixes .tif --width 16 --density 32768
@@ -28,7 +28,7 @@ from inrgan.rendering import render_file
 
 @dataclass(frozen=True)
 class FewWaves(ImageModality):
-    """Images of few Fourier features, which are most of the work of a small network."""
+    """Images with few Fourier features, which dominate the cost of a small network."""
 
     def encoding(self, spacing: float) -> FourierEncoding:
         return FourierEncoding(2, longest_period=self.domain.longest_period, spacing=spacing, octaves=1, oblique=4)
@@ -53,7 +53,7 @@ def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
         written = sum(p.stat().st_size for p in files if p.is_file())
     megapixels = args.size**2 / 1e6
     return {
-        "preset": args.preset if args.width is None else f"{args.preset}, one layer of {args.width} a stage, 6 waves",
+        "preset": args.preset if args.width is None else f"{args.preset}, one layer of {args.width} per stage, 6 waves",
         "suffix": args.suffix,
         "size": args.size,
         "seconds_per_megapixel": round(seconds / megapixels, 3),
@@ -68,11 +68,11 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--width", type=int, help="one layer of this width in every stage, for renders of gigapixels")
     parser.add_argument("--sizes", default="2048,4096", help="rows and columns")
-    parser.add_argument("--density", type=int, help="samples over the whole box; a part of it where sizes are smaller")
+    parser.add_argument("--density", type=int, help="samples over the full box; smaller sizes show a part of it")
     parser.add_argument("--suffixes", default=".tif,.png,.dzi,.zarr")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--folder", help="where to write for a while (default: the system's temporary folder)")
+    parser.add_argument("--folder", help="folder of temporary files (default: that of the system)")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:

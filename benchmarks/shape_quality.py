@@ -1,15 +1,15 @@
-"""Scores over training time of solids, with parts of the critics left out.
+"""Metrics of 3D shapes over training time, with parts of the critics left out.
 
-Same data, generator, loss, optimiser, batch and budget; only what the critics see differs. The budget is CPU time of
-the process on one thread, so that other load on the machine does not change it. Of a folder, zip or the built-in set, a
-fixed share is held out, chosen by a hash of the files' names, and scored against; the split itself is stated by a hash.
+Data, generator, loss, optimizer, batch and budget are the same; only the inputs of the critics differ. The budget is
+CPU time of the process on one thread, or wall-clock time on a GPU. A fixed fraction of the data, chosen by a hash of
+the file names, is held out for evaluation; the split itself is stated by a hash.
 
     python benchmarks/shape_quality.py --data chairs.zip --up z --mirror --method full --out results/
 
-Methods: full (whole solids and sub-cubes near surfaces, in context), no-normals (the critics see the field alone),
-no-context (cubes alone), uniform-patches (cubes anywhere), whole-only (no cubes), points (whole solids, and scattered
-points in place of cubes), points-only (scattered points and nothing else), reals (training data against held-out data:
-what a perfect generator would reach).
+Methods: full (full shapes and sub-cubes near surfaces, with context), no-normals (the critics see the field alone),
+no-context (cubes without context), uniform-patches (cubes anywhere), whole-only (full shapes without cubes), points
+(full shapes, and scattered points instead of cubes), points-only (scattered points alone), reals (training data against
+held-out data, the floor of a perfect generator).
 """
 
 import argparse
@@ -38,20 +38,20 @@ METHODS = {
     "points-only": {},
 }
 LOSSES = {"whole-only": ("full",), "points": ("full", "points"), "points-only": ("points",)}
-"""Of the methods without sub-cubes."""
+"""Losses of the methods without sub-cubes."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="folder or zip of meshes; the built-in solids when absent")
-    parser.add_argument("--up", default="y", help="which axis of the files points up")
-    parser.add_argument("--mirror", action="store_true", help="flip reals left to right by chance")
+    parser.add_argument("--data", help="folder or zip of meshes; the built-in shapes when absent")
+    parser.add_argument("--up", default="y", help="axis of the files that points up")
+    parser.add_argument("--mirror", action="store_true", help="flip reals left to right at random")
     parser.add_argument("--signal", default="distance", choices=["distance", "occupancy"])
     parser.add_argument("--method", choices=[*METHODS, "reals"], required=True)
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--minutes", default="0,15,30", help="minutes at which to score")
-    parser.add_argument("--held-out", type=float, default=0.2, help="share of the files that is scored against")
+    parser.add_argument("--minutes", default="0,15,30", help="minutes at which to evaluate")
+    parser.add_argument("--held-out", type=float, default=0.2, help="fraction of the files that is held out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=128)
     parser.add_argument("--out", type=Path, required=True)
@@ -88,7 +88,7 @@ def main() -> None:
         config, data=args.data, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
         hold_out=args.held_out if args.data else 0.0,
         losses=LOSSES.get(args.method, ("full", "dense-patch")),
-        # Patches begin early: half an hour is only some thousand items. The whole stays what every method looks at.
+        # Patches start early: half an hour is only some thousand items. Every method sees full shapes too.
         views=dataclasses.replace(
             LossOptions(patch_start=0.5, patch_ramp=1.0, patch_near=0.75, whole=args.resolution, points_near=0.5),
             **METHODS[args.method],
@@ -110,7 +110,7 @@ def main() -> None:
 def sources(
     modality: Modality, data: str | None, *, share: float, seed: int
 ) -> tuple[AbstractSource, AbstractSource, dict[str, object]]:
-    """What is trained on, what is scored against, and how that came about."""
+    """The training data, the held-out data, and a description of the split."""
     if data is None:
         return modality.source(None, seed=seed), held_out_source(modality, None, seed=seed), {"split": "built-in"}
     source = modality.source(data)
@@ -120,7 +120,7 @@ def sources(
 
 
 def show(values: torch.Tensor, path: Path) -> None:
-    """A sheet of up to 32 solids from one side."""
+    """A sheet of up to 32 shapes from one side."""
     write_image(tile(shade(values[:32], size=128), columns=8), path)
 
 

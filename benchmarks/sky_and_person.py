@@ -10,14 +10,14 @@ from inrgan.encodings import fade
 
 
 class SkyAndPerson:
-    """A function of the coordinate, band-limited as fields are: waves that a view cannot carry fade out.
+    """A function of the coordinate, band-limited like a field: waves beyond the band of a view fade out.
 
-    The figure is an ellipse of 8% of the area with three oblique waves of 9 to 17 turns a unit; its outline is a
+    The figure is an ellipse of 8% of the area with three oblique waves of 9 to 17 cycles per unit; its outline is a
     logistic step about a hundredth wide. The sky is of low order.
     """
 
     domain = Box(2)
-    waves = ((9.0, 0.3, 0.3), (13.0, 1.4, 0.25), (17.0, 2.4, 0.2))  # turns a unit, direction, amplitude
+    waves = ((9.0, 0.3, 0.3), (13.0, 1.4, 0.25), (17.0, 2.4, 0.2))  # cycles per unit, direction, amplitude
 
     def __call__(self, view: View) -> torch.Tensor:
         x, y = view.coords[0].double().unbind(-1)
@@ -29,7 +29,7 @@ class SkyAndPerson:
             ripple = ripple + amplitude * fade(f * width) * torch.sin(phase)
         person = torch.stack([0.2 + 0.7 * ripple, -0.1 + 0.6 * ripple, -0.3 + 0.5 * ripple])
         radius = (((x - 0.35) / 0.22) ** 2 + ((y - 0.35) / 0.45) ** 2).sqrt()
-        # The step is as wide as the view's samples, where these are wider.
+        # The step is at least as wide as the spacing of the view.
         inside = torch.sigmoid((1 - radius) * 0.3 / (width / 4).clamp(min=0.005))
         return view.unflatten((sky * (1 - inside) + person * inside).T[None].float())
 

@@ -1,7 +1,7 @@
 """Training on few items, without and with adaptive augmentation.
 
-The first files of a folder are all that is trained on; same networks, losses, batch and budget of CPU time on one
-thread. Scores are measured against held-out files during training, so that overfitting shows as scores that get worse.
+Training uses a random subset of the files of a folder, with the same networks, losses, batch and budget of CPU time on
+one thread. Fakes are compared with held-out files during training, so that overfitting shows as worse metrics.
 
     python benchmarks/small_data.py --train DIR --test DIR --items 200 --augment adaptive --out results/
 """
@@ -24,10 +24,10 @@ METRICS = ("frechet", "swd", "precision", "recall")
 
 
 def some(source: Path, target: Path, *, count: int) -> Path:
-    """A folder of a number of random files, the same for every method."""
+    """A folder with a random subset of the files, the same for every method."""
     files = sorted(p for p in source.rglob("*") if p.is_file())
     if len(files) < count:
-        raise SystemExit(f"{source} has {len(files)} files; asked for {count}")
+        raise SystemExit(f"{source} has {len(files)} files; expected {count} or more")
     target.mkdir(parents=True, exist_ok=True)
     for path in random.Random(0).sample(files, count):
         shutil.copy(path, target / "-".join(path.relative_to(source).parts))
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--augment", choices=("none", "adaptive"), required=True)
     parser.add_argument("--target", type=float, default=0.6)
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--minutes", default="5,10,20,30", help="minutes at which to score")
+    parser.add_argument("--minutes", default="5,10,20,30", help="minutes at which to evaluate")
     parser.add_argument("--fakes", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,17 +1,16 @@
-"""Scores over training time of a generator on the sphere, and of an image generator on the same maps.
+"""Metrics over training time of a generator on the sphere, and of an image generator on the same maps.
 
-Same data, sizes of networks, loss, optimiser, batch and budget. ``plane`` is what one would do without a sphere: an
-image of aspect 2:1 with coordinates (x, y) and a critic for images. Its fields are rendered on the very grid that the
-others are scored on, and scored alike; its data are the reals as the others see them on that grid. ``cube`` has a
-critic of six cube faces in the place of one of rows and columns. ``reals`` scores the training data themselves, the
-best that can be had. The budget is CPU time of the process on one thread, so that other
-load on the machine does not change it. Held-out items are scored.
+Data, sizes of networks, loss, optimizer, batch and budget are the same. ``plane`` is the approach without a sphere: an
+image of aspect ratio 2:1 with coordinates (x, y) and an image critic. Its fields are rendered and evaluated on the same
+grid as the others; its data are the reals on that grid. ``cube`` has a critic of six cube faces instead of one of rows
+and columns. ``reals`` evaluates the training data, the floor of a perfect generator. The budget is CPU time of the
+process on one thread, or wall-clock time on a GPU. Fakes are compared with held-out items.
 
     python benchmarks/sphere_quality.py --train train/FIELD.npy --test test/FIELD.npy --low -3 --high 3 \
         --resolution 32 --method sphere --out results/
 
-Both files need lat.npy and lon.npy beside them. From annual means of temperature, 8 runs of a model over 110 years
-(880, 64, 128), with two whole runs held out, as anomalies (all maps share one mean, which would hide a collapse):
+Both files need lat.npy and lon.npy in their folder. From annual means of temperature, 8 runs of a model over 110 years
+(880, 64, 128), with two full runs held out, as anomalies (all maps share one mean, which would hide a collapse):
 
     t, test = np.load("t2m.npy"), np.r_[330:440, 770:880]
     train = np.setdiff1d(np.arange(880), test)
@@ -52,14 +51,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
-    parser.add_argument("--low", type=float, help="of fields, the value that becomes -1")
-    parser.add_argument("--high", type=float, help="of fields, the value that becomes 1")
+    parser.add_argument("--low", type=float, help="field value that is mapped to -1")
+    parser.add_argument("--high", type=float, help="field value that is mapped to 1")
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--method", choices=[*LOSSES, "reals"], required=True)
     parser.add_argument("--rotate", choices=["none", "axis", "any"], default="none")
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--minutes", default="0,5,15,30", help="minutes at which to score")
+    parser.add_argument("--minutes", default="0,5,15,30", help="minutes at which to evaluate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=1024)
     parser.add_argument("--out", type=Path, required=True)
@@ -98,7 +97,7 @@ def main() -> None:
     config = dataclasses.replace(
         recipe(args.preset, modality), data=data, seed=args.seed, kimg=1e9, device=args.device, snapshot_kimg=1e9,
         losses=LOSSES[args.method],
-        # Patches begin early: half an hour is only some thousand items.
+        # Patches start early: half an hour is only some thousand items.
         views=LossOptions(patch_start=1, patch_ramp=2),
     )  # fmt: skip
     trainer = Trainer(config, outdir=args.out / "runs", quiet=True)

@@ -1,25 +1,25 @@
 """The highest learning rate at which a training stays healthy, by the form of the modulation.
 
-From the recipe's own rates (both networks') on, each try doubles them, until one does not stay healthy; or given
-multiples of them are tried until one does, so that several processes can share the work. A try is healthy when over
-all its steps
+Starting at the rates of the recipe (for both networks), each trial doubles them, until one is not healthy.
+Alternatively, given multiples are tried until one is healthy, so that several processes can share the work. A trial is
+healthy if in all its steps
 
-- no loss and no gradient was NaN or infinite,
+- no loss and no gradient is NaN or infinite,
 
 and at nine checks, after two tenths of the steps and every tenth from there on,
 
-- the critic's mean scores stay within ±1000 (at the usual rates they stay within some tens),
-- fakes of 64 fixed latents differ from each other: their standard deviation over items, averaged over places, is at
+- the mean scores of the critic stay within ±1000 (at the usual rates they stay within some tens),
+- fakes of 64 fixed latents differ from each other: their standard deviation over items, averaged over positions, is at
   least a twentieth of that of as many reals,
-- fewer than half of their values lie beyond ±0.99, where the last layer has lost its slope, and no more than twice as
+- fewer than half of their values lie beyond ±0.99, where the last layer is saturated, and no more than twice as
   many as of the reals where those are saturated themselves.
 
-Every try adds a row to a file, with the numbers of every check, so that other limits can be applied to them; tries
-that the file has are not repeated.
+Every trial adds a row to a file, with the numbers of every check, so that other limits can be applied to them. Trials
+in the file are not repeated.
 
     python benchmarks/stable_rate.py --modality image --steps 2000 --out rates.jsonl
-    python benchmarks/stable_rate.py --modality image --kinds tanh --multiples 32,16 --out rates.jsonl  # downwards
-    python benchmarks/stable_rate.py --modality image --max-update 0 --out rates.jsonl     # steps as Adam makes them
+    python benchmarks/stable_rate.py --modality image --kinds tanh --multiples 32,16 --out rates.jsonl  # downward
+    python benchmarks/stable_rate.py --modality image --max-update 0 --out rates.jsonl     # unclipped Adam updates
     python benchmarks/stable_rate.py --modality audio --steps 100 --batch 4 --out /tmp/rates.jsonl   # minutes
 """
 
@@ -56,13 +56,13 @@ def modality_of(name: str, resolution: int | None) -> Modality:
 
 
 def spread(x: torch.Tensor) -> dict[str, float]:
-    """How much items differ, and how many values are saturated."""
+    """Standard deviation over items, and fraction of saturated values."""
     return {"variety": float(x.std(dim=0).mean()), "saturated": float((x.abs() > 0.99).float().mean())}
 
 
 @torch.no_grad()
 def check(trainer: Trainer, reals: dict[str, float], stats: dict[str, torch.Tensor]) -> tuple[dict[str, float], str]:
-    """Numbers of one time, and why they are unhealthy, if they are."""
+    """Numbers of one check, and the reason if they are not healthy."""
     domain, resolution = trainer.config.modality.domain, trainer.config.modality.resolution
     z = torch.randn(ITEMS, trainer.G.z_dim, generator=torch.Generator().manual_seed(0)).to(trainer.device)
     fakes = trainer.G(z)(domain.grid(domain.shape(resolution), device=trainer.device)).float()
@@ -84,7 +84,7 @@ def config_of(
     modality: Modality, kind: str, *, rank: int | None = None, deeper: int = 0, batch: int | None = None, seed: int = 0,
     device: str = "cpu", max_update: float | None = None,
 ) -> TrainConfig:  # fmt: skip
-    """A training of the recipe ``tiny`` with a kind of modulation, perhaps of another rank, or with deeper stages."""
+    """A training of the recipe ``tiny`` with a kind of modulation, and optionally another rank or deeper stages."""
     modulation, demodulated = KINDS[kind]
     config, sizes = recipes.tiny(modality), modality.generator_sizes("tiny")
     sizes = replace(
@@ -98,7 +98,7 @@ def config_of(
 
 
 def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
-    """One training at a multiple of the usual rates: whether it stayed healthy, and the numbers of every check."""
+    """One trial at a multiple of the usual rates: whether it stayed healthy, and the numbers of every check."""
     modality = usual.modality
     config = replace(usual, generator_rate=multiple * usual.generator_rate, critic_rate=multiple * usual.critic_rate)
     began, why, checks = time.perf_counter(), "", list[dict[str, float]]()
@@ -111,7 +111,7 @@ def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
             stats = trainer.train_step().stats
             trainer.read_results()
             if trainer.health.skipped:
-                why = "a loss or a gradient was not finite"
+                why = "a loss or a gradient is not finite"
             elif step * CHECKS // steps > max(1, (step - 1) * CHECKS // steps):
                 numbers, why = check(trainer, reals, stats)
                 checks.append(numbers)
@@ -129,7 +129,7 @@ def tried(usual: TrainConfig, *, multiple: int, steps: int) -> dict[str, Any]:
 
 
 def known(path: Path, row: dict[str, Any]) -> dict[str, Any] | None:
-    """The same try, where the file has it."""
+    """The row of the same trial, if the file has it."""
     if path.exists():
         for line in path.read_text().splitlines():
             found = json.loads(line)
@@ -143,15 +143,15 @@ def main() -> None:
     parser.add_argument("--modality", choices=("image", "audio"), default="image")
     parser.add_argument("--kinds", default="demodulated,plain,tanh,sigmoid", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--most", type=int, default=64, help="largest multiple")
-    parser.add_argument("--multiples", help="try these, as 32,16,8, until one is healthy, instead of doubling")
-    parser.add_argument("--max-update", type=float, help="of a tensor, as a share of it; 0 for no limit")
+    parser.add_argument("--multiples", help="multiples to try instead of doubling, such as 32,16,8")
+    parser.add_argument("--max-update", type=float, help="largest relative change of a tensor per step; 0 for no limit")
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch", type=int, help="the recipe's when absent")
+    parser.add_argument("--batch", type=int, help="batch size; that of the recipe when absent")
     parser.add_argument("--resolution", type=int, help="32 pixels or 4096 samples when absent")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="a file of rows that grows")
+    parser.add_argument("--out", type=Path, required=True, help="file to which rows are added")
     args = parser.parse_args()
     if args.steps < CHECKS or unknown(args.kinds):
         raise SystemExit(f"expected {CHECKS} steps or more, and kinds of {', '.join(KINDS)}; got {args.kinds}")

@@ -1,7 +1,7 @@
 """Images per second, parameters, multiplications and peak memory of the presets, multi-scale against pointwise.
 
-Every row is measured in a process of its own, so that peak memory is the row's; rows of one table come from one
-run, so that their ratios hold. Multiplications are counted by torch's flop counter, not estimated.
+Every row is measured in a process of its own, which gives its peak memory. Rows of one table come from one run, so that
+their ratios are comparable. Multiplications are counted by torch's flop counter, not estimated.
 
     python benchmarks/throughput.py --presets tiny,base --resolutions 64,256 --threads 2
 """
@@ -22,7 +22,7 @@ from inrgan.recipes import generator_preset
 
 
 def timed(run, *, device: str, repeats: int) -> float:
-    """Median seconds of a call, after one that is not counted."""
+    """Median seconds of a call, after one warm-up call."""
     run()
     seconds = []
     for _ in range(repeats):
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds a row may take")
+    parser.add_argument("--timeout", type=float, default=600, help="time limit of a row in seconds")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:

@@ -3,7 +3,7 @@
 python benchmarks/trust_cost.py                      # parts of a step, in CPU time of the process
 torchrun --nproc-per-node 2 benchmarks/trust_cost.py # the step itself, shared by two processes
 
-CPU time instead of wall-clock time, so that other work on the machine changes little; both are printed.
+CPU time and wall-clock time are both printed; CPU time depends less on other work on the machine.
 """
 
 import argparse

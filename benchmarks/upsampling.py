@@ -1,8 +1,8 @@
-"""A field rendered at twice its training resolution, against its own coarse render enlarged by a filter.
+"""A field rendered at twice its training resolution, against its coarse render upsampled by a filter.
 
-A generator trained at 64 pixels is asked for 128, and its samples are scored against held-out reals of 128 pixels.
-The filters enlarge the very same samples at 64 pixels, so that all sets show the same pictures. Reals of 64 pixels
-enlarged alike say what the filters cost where the pictures are perfect.
+Samples of a generator trained at 64 pixels are rendered at 128 and compared with held-out reals of 128 pixels. The
+filters upsample the same samples at 64 pixels, so that all sets show the same images. Reals of 64 pixels, upsampled in
+the same way, show the error of the filters for perfect images.
 
     python benchmarks/upsampling.py RUN --test DIR --sheet upsampling.png
 """
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--fakes", type=int, default=2048)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--truncation", type=float, default=1.0)
-    parser.add_argument("--sheet", type=Path, help="picture of the first six samples, a row for each way")
+    parser.add_argument("--sheet", type=Path, help="image of the first six samples, a row for each method")
     args = parser.parse_args()
 
     torch.set_num_threads(1)

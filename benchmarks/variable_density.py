@@ -1,8 +1,8 @@
 """Error of a raster from points of variable density against a uniform grid of as many points.
 
-The truth is the same function rendered at 512 x 512. Uniform grids are brought to that size by the same method as the
-scattered points and by bicubic interpolation. With a run, its generator's fields are measured instead (mean over
-eight seeds).
+The reference is the same function rendered at 512 x 512. Uniform grids are resampled to that size by the same method as
+the scattered points and by bicubic interpolation. With a run, the fields of its generator are measured instead (mean
+over eight seeds).
 
     python benchmarks/variable_density.py [RUN]
 """

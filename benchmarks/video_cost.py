@@ -1,7 +1,7 @@
-"""Seconds and memory of a training step against the frames of a film that the critic is shown.
+"""Seconds and memory of a training step by the number of frames that the critic sees of each video.
 
-Every number of frames is measured in a process of its own: CPU seconds a step, as the median over steps with penalties
-and without in their shares, and the peak of resident memory above that before the first step.
+Every number of frames is measured in a process of its own: CPU seconds per step, as the weighted mean of the medians of
+steps with and without penalties, and the peak of resident memory beyond that before the first step.
 
     python benchmarks/video_cost.py --frames-per-clip 2 3 16
 """

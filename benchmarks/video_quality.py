@@ -1,13 +1,14 @@
-"""Scores over training time of films, with and without the critic of tubelets and the weights' change with time.
+"""Metrics of videos over training time, with and without the critic of tubelets and weights that change with time.
 
-Same data, optimiser, batch and budget. ``tubelets`` is everything, ``no-tubelets`` has the critic of frames alone,
-``no-modulation`` moves waves and shifts layers but does not scale them. ``reals`` scores the training data themselves,
-the best that can be had. The budget is CPU time of the process on one thread, so that other load on the machine
-does not change it. Held-out items are scored. Several methods take turns, all to the first mark, then all to the next.
+Data, optimizer, batch and budget are the same. ``tubelets`` has all parts, ``no-tubelets`` has the critic of frames
+alone, ``no-modulation`` moves waves and shifts layers but does not scale them. ``reals`` evaluates the training data,
+the floor of a perfect generator. The budget is CPU time of the process on one thread, or wall-clock time on a GPU.
+Fakes are compared with held-out items. Several methods take turns: all train to the first time, then to the next.
 
     python benchmarks/video_quality.py --train DIR --test DIR --method no-tubelets tubelets --out results/
 
-For each method a file of scores, and at each mark a sheet with six reals above six fakes: strips, then x-t slices.
+It writes a file of metrics for each method, and for each time a sheet with six reals above six fakes, as strips and x-t
+slices.
 """
 
 import argparse
@@ -35,15 +36,15 @@ METRICS = ("swd", "frame-swd", "frechet", "frame-frechet", "temporal-spectrum", 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", help="folder or zip; the built-in films when absent")
-    parser.add_argument("--test", help="folder or zip of other items; other built-in films when absent")
+    parser.add_argument("--train", help="folder or zip; the built-in videos when absent")
+    parser.add_argument("--test", help="folder or zip of held-out items; other built-in videos when absent")
     parser.add_argument("--method", choices=[*METHODS, "reals"], nargs="+", required=True)
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--resolution", type=int, default=24)
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--fps", type=float, default=12.5)
     parser.add_argument("--aspect", type=float, nargs=2, default=(4.0, 3.0))
-    parser.add_argument("--minutes", default="0,15,30", help="minutes at which to score")
+    parser.add_argument("--minutes", default="0,15,30", help="minutes at which to evaluate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fakes", type=int, default=128)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,10 +1,10 @@
-"""Train a small generator of images, then look at what it learned.
+"""Train a small image generator and view its samples.
 
     python examples/images.py                          # built-in shapes, about three minutes on two CPU cores
     python examples/images.py --data photos --minutes 60 --resolution 64
 
-Leaves three pictures in --out: samples.png (64 of them), zoom.png (one of them at 32, 128 and 512 pixels) and
-interpolation.gif (a walk through four of them). The training's own files are in runs/ below it.
+Writes to --out: samples.png (64 samples), zoom.png (one sample at 32, 128 and 512 pixels) and interpolation.gif (an
+interpolation through four samples). The run directory is in runs/ below it.
 """
 
 import argparse
@@ -18,29 +18,29 @@ from inrgan import Generator, ImageModality, Trainer, recipes
 from inrgan.interpolation import linear_path
 from inrgan.process import keep_freed_memory
 
-parser = argparse.ArgumentParser(description="Train a small generator of images, then look at what it learned.")
+parser = argparse.ArgumentParser(description="Train a small image generator and view its samples.")
 parser.add_argument("--data", help="folder or zip of images; the built-in shapes when absent")
 parser.add_argument("--minutes", type=float, default=3, help="length of the training (default: 3)")
-parser.add_argument("--out", type=Path, default=Path("."), help="where to write (default: here)")
-parser.add_argument("--resolution", type=int, default=32, help="of the training, not of the results (default: 32)")
+parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
+parser.add_argument("--resolution", type=int, default=32, help="resolution in training (default: 32)")
 args = parser.parse_args()
-keep_freed_memory()  # this program owns its process; CPU tensors come faster from memory that is at hand
+keep_freed_memory()  # this program owns its process; reusing freed memory makes CPU tensors faster
 
-# 1. Train. A modality says what kind of signal it is; a recipe gives every other setting a value, and each of
-#    them can be replaced. Here the clock ends the training, so its length in kimg (thousands of images) is large.
+# 1. Train. A modality describes the signals; a recipe sets every other option, and each of them can be replaced.
+#    The time limit ends this training, so its length in kimg (thousands of images) is large.
 modality = ImageModality(resolution=args.resolution)
 config = replace(recipes.tiny(modality), data=args.data, kimg=1000)
 trainer = Trainer(config, outdir=args.out / "runs")
 run = trainer.fit(max_minutes=args.minutes)
 trainer.close()
 
-# 2. Load the newest snapshot and sample it. Each seed gives one field: a function from coordinates to colours.
-#    Truncation below 1 trades a little variety for quality.
+# 2. Load the newest snapshot and sample it. Each seed gives one field: a function from coordinates to colors.
+#    Truncation below 1 trades some diversity for quality.
 G = Generator.from_pretrained(run)
 fields = G.sample(range(64), truncation=0.9)
 modality.write(fields.render((64, 64)), args.out / "samples.png")
 
-# 3. One field has no pixels of its own, so it can be rendered at any size. Each size is shown 512 pixels wide.
+# 3. A field has no pixels and can be rendered at any size. Each size is shown 512 pixels wide.
 sheet = Image.new("RGB", (3 * 512 + 2 * 16, 512), "white")
 for i, size in enumerate([32, 128, 512]):
     values = fields[3].render((size, size))[0]  # (3, size, size) in [-1, 1]
@@ -48,11 +48,11 @@ for i, size in enumerate([32, 128, 512]):
     sheet.paste(Image.fromarray(pixels).resize((512, 512), Image.Resampling.NEAREST), (i * (512 + 16), 0))
 sheet.save(args.out / "zoom.png")
 
-# 4. Walk through the latents of four seeds and back to the first.
+# 4. Interpolate between the latents of four seeds and back to the first.
 path = linear_path(G.sample_w([0, 1, 2, 3], truncation=0.9), steps=96, loop=True)
 frames = torch.cat([G.field(w).render((128, 128)) for w in path.split(16)])
 modality.write_interpolation(frames, args.out / "interpolation.gif", rate=24)
 
 for name in ("samples.png", "zoom.png", "interpolation.gif"):
     print(f"wrote {args.out / name}")
-print(f"the run directory is {run}; go on from it with: inrgan sample {run} --seeds 0-15 --out more.png")
+print(f"the run directory is {run}; continue with: inrgan sample {run} --seeds 0-15 --out more.png")

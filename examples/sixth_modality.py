@@ -1,6 +1,6 @@
-"""A kind of signal that inrgan does not know: one-dimensional traces, f(t), from .npy files.
+"""A modality that inrgan does not have: one-dimensional traces, f(t), from .npy files.
 
-Run as a script it checks the contract, trains for a few seconds and renders at another rate.
+As a script, it checks the contract, trains for a few seconds and renders at another rate.
 """
 
 import math
@@ -26,7 +26,7 @@ class SignalModality(Modality):
     name: ClassVar[str] = "signal"
 
     resolution: int = 128
-    """Samples per trace in training; rendering is free of it."""
+    """Samples per trace in training; rendering may use any other number."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -105,13 +105,13 @@ class DampedSinusoids(AbstractSyntheticSource):
 
 
 def main() -> None:
-    """Check the contract, train a little, render more finely than training ever did."""
+    """Check the contract, train briefly, and render at a higher resolution than in training."""
     modality = SignalModality(resolution=128)
     check_modality(modality)
     trainer = Trainer(recipes.tiny(modality), outdir="runs", quiet=True)
     run = trainer.fit(max_minutes=0.2)
     trainer.close()
-    # A class without a registered name is passed along; with a name, from_pretrained finds it by itself.
+    # A class without a registered name is passed explicitly; from_pretrained finds registered names by itself.
     G = Generator.from_pretrained(run, modality=modality)
     print(G.sample([0, 1, 2]).render((4096,)).shape, "from", run)
 

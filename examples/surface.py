@@ -1,12 +1,12 @@
-"""Train a small generator of textures on a mesh, then look at what it learned from all sides.
+"""Train a small generator of textures on a mesh and view its samples from all sides.
 
     python examples/surface.py                                # built-in torus and textures, about three minutes
     python examples/surface.py --mesh chair.off --minutes 20
     python examples/surface.py --mesh bunny.glb --data textures --minutes 60 --resolution 64
 
-Leaves four files in --out: textures.png (a sheet of 16, from outside), texture.glb (one of them as a mesh with
-coloured vertices, for any 3-D program), turntable.gif (the same, turning) and patch.png (a place on it from near,
-flattened). The training's own files are in runs/ below it.
+Writes to --out: textures.png (a sheet of 16 samples, from outside), texture.glb (one sample as a mesh with colored
+vertices, for any 3D program), turntable.gif (the same, rotating) and patch.png (a flattened close-up of four samples).
+The run directory is in runs/ below it.
 """
 
 import argparse
@@ -18,16 +18,16 @@ from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of textures on a mesh.")
 parser.add_argument("--mesh", default="torus", help="glb, obj, ply, stl or off file; the built-in torus when absent")
-parser.add_argument("--data", help="values at its vertices: .npy, or a folder of coloured meshes; built-in when absent")
-parser.add_argument("--channels", type=int, default=3, help="3 for colour, 1 for a scalar field (default: 3)")
+parser.add_argument("--data", help="values at the vertices: .npy, or a folder of colored meshes; built-in when absent")
+parser.add_argument("--channels", type=int, default=3, help="3 for color, 1 for a scalar field (default: 3)")
 parser.add_argument("--minutes", type=float, default=3, help="length of the training (default: 3)")
-parser.add_argument("--out", type=Path, default=Path("."), help="where to write (default: here)")
-parser.add_argument("--resolution", type=int, default=24, help="of the training, not of results (default: 24)")
+parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
+parser.add_argument("--resolution", type=int, default=24, help="resolution in training (default: 24)")
 args = parser.parse_args()
-keep_freed_memory()  # this program owns its process; CPU tensors come faster from memory that is at hand
+keep_freed_memory()  # this program owns its process; reusing freed memory makes CPU tensors faster
 
-# 1. Train. The modality knows the mesh: charts that cover it for the critic, patches laid out along straight paths,
-#    lattices that stay on it. The mesh is stored in the checkpoint. The rest is as for images.
+# 1. Train. The modality derives charts for the critic, patches along geodesics, and lattices from the mesh. The mesh
+#    is stored in the checkpoint. The rest is as for images.
 modality = SurfaceModality(resolution=args.resolution, channels=args.channels, mesh=args.mesh)
 config = replace(recipes.tiny(modality), data=args.data, kimg=1000)
 trainer = Trainer(config, outdir=args.out / "runs")
@@ -40,16 +40,16 @@ surface = modality.domain
 fields = G.sample(range(16), truncation=0.9)
 modality.write(fields.render(surface.shape(64)), args.out / "textures.png")
 
-# 3. One of them at four times the resolution of the training. The suffix says what becomes of it.
+# 3. One sample at a higher resolution than in training. The suffix decides the format.
 one = fields[3].render(surface.shape(128))
 modality.write(one, args.out / "texture.glb")
 modality.write(one, args.out / "turntable.gif")
 
-# 4. A place from near: the patch is asked for on its own, and nothing else is computed.
+# 4. A close-up: only the patch is evaluated.
 place = surface.mesh.vertices[0].tolist()
 near = surface.tangent((256, 256), center=place, side=0.3 * surface.mesh.area**0.5)
 modality.write(fields[:4].look(near), args.out / "patch.png")
 
 for name in ("textures.png", "texture.glb", "turntable.gif", "patch.png"):
     print(f"wrote {args.out / name}")
-print(f"the run directory is {run}; go on from it with: inrgan sample {run} --seeds 5 --view camera:20,60 --out a.png")
+print(f"the run directory is {run}; continue with: inrgan sample {run} --seeds 5 --view camera:20,60 --out a.png")

@@ -1,10 +1,10 @@
-"""Spend samples where a picture has detail, and measure what that buys.
+"""Sample an image more densely where it has detail, and measure the gain.
 
     python examples/variable_density.py            # built-in shapes, about a minute on two CPU cores
-    python examples/variable_density.py --run RUN  # fields of a generator that is trained already
+    python examples/variable_density.py --run RUN  # fields of a trained generator
 
-Leaves variable_density.png in --out: the field itself, the points, the raster from them, and the raster from a uniform
-grid of as many points.
+Writes variable_density.png to --out: the field, the points, the raster from them, and the raster from a uniform grid
+with the same number of points.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from torch.nn.functional import interpolate
 from inrgan import Generator, ImageModality, Trainer, recipes
 from inrgan.density import evaluate, foveated, gradient_magnitude, reconstruct, sample_density
 
-parser = argparse.ArgumentParser(description="Spend samples where a picture has detail.")
-parser.add_argument("--run", help="a run directory; trains for a moment when absent")
-parser.add_argument("--out", type=Path, default=Path("."), help="where to write (default: here)")
+parser = argparse.ArgumentParser(description="Sample an image more densely where it has detail.")
+parser.add_argument("--run", help="run directory; trains briefly when absent")
+parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
 parser.add_argument("--minutes", type=float, default=0.7, help="length of the training (default: 0.7)")
-parser.add_argument("--points", type=int, default=400, help="the budget, a square number (default: 400)")
-parser.add_argument("--seed", type=int, default=4, help="which field (default: 4)")
+parser.add_argument("--points", type=int, default=400, help="number of points, a square number (default: 400)")
+parser.add_argument("--seed", type=int, default=4, help="seed of the field (default: 4)")
 args = parser.parse_args()
 
-# 1. A field: a function from coordinates to colours, without pixels of its own.
+# 1. A field: a function from coordinates to colors, without pixels.
 run = args.run
 if run is None:
     trainer = Trainer(replace(recipes.tiny(ImageModality(resolution=32)), kimg=1000), outdir=args.out / "runs")
@@ -36,12 +36,12 @@ field, domain = G.sample([args.seed]), G.modality.domain
 shape = (256, 256)
 truth = field.render(shape)
 
-# 2. A density map says where samples are worth more. Any function of coordinates will do, or an array over the domain
-#    (ArrayDensity). Two are built in: the gradient of a coarse render, and the acuity of an eye.
+# 2. A density map determines how dense samples are. It is any function of coordinates, or an array over the domain
+#    (ArrayDensity). Two are built in: the gradient of a coarse render, and the acuity of the eye.
 maps = {"gradient": gradient_magnitude(field, resolution=32), "foveated": foveated((0.0, 0.0), domain=domain)}
 
-# 3. Points whose density follows the map, exactly as many as the budget allows. They are a View like any other: each
-#    has its own spacing, to which the field is band-limited, and a weight, the share of the domain it stands for.
+# 3. Points whose density follows the map, exactly --points of them. They are a View like any other: each point has its
+#    own spacing, to which the field is band-limited, and a weight, the fraction of the domain that it represents.
 rasters, points = {}, {}
 for name, density in maps.items():
     view = sample_density(density, domain, points=args.points, generator=torch.Generator().manual_seed(0))
@@ -49,9 +49,9 @@ for name, density in maps.items():
     points[name] = view.coords[0]
     rasters[name] = reconstruct(view.coords[0], values, shape=shape, domain=domain)
 
-#    A field that is noise everywhere, as after a very short training, has no quiet place to take samples from.
+#    A field that is noise everywhere, as after a very short training, has no smooth region to save samples on.
 
-# 4. The same budget on a uniform grid, enlarged as one would enlarge an image.
+# 4. The same number of points on a uniform grid, upsampled like an image.
 side = round(args.points**0.5)
 rasters["uniform"] = interpolate(field.render((side, side)), shape, mode="bicubic").clamp(-1, 1)
 for name, raster in rasters.items():

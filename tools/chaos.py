@@ -1,13 +1,13 @@
-"""Does a training survive? Kills it at random moments and breaks what it needs, and looks at what is left.
+"""Kill a training at random moments, break what it needs, and check that it survives.
 
-python tools/chaos.py                 # 20 kills, then every fault; some minutes on two cores
+python tools/chaos.py                 # 20 kills, then every fault; several minutes on two cores
 python tools/chaos.py --kills 0       # the faults alone
 python tools/chaos.py --kills 5 --modality audio
 
-Everything runs in child processes through the command line, in a temporary folder. Oracles: an uninterrupted
-training, whose last state must be equal bit for bit; the exit code and the message of every fault; and after each,
-that the last snapshot loads and the training goes on. The full disk is a tmpfs of some MiB, for which the right to
-mount is needed (skipped without, and said so).
+Everything runs in child processes through the command line, in a temporary folder. The references are an uninterrupted
+training, whose last state must be equal bit for bit, and the exit code and message of every fault. After each, the
+last snapshot must load and the training must resume. The full disk is a tmpfs of some MiB, which needs the right to
+mount; without it, this part is skipped with a message.
 """
 
 import argparse
@@ -39,13 +39,13 @@ SIZES = {
     "video": ["--resolution", "8", "--frames", "4", "--batch", "4", "--kimg", "0.12"],
     "occupancy": ["--resolution", "8", "--batch", "4", "--kimg", "0.12"],
 }
-# A snapshot after nearly every step, so that many kills come during one.
+# A snapshot after nearly every step, so that many kills happen during one.
 _OFTEN, _USUAL = 0.016, 0.08
 _CHILD = "import sys; sys.path.insert(0, {folder!r}); import chaos; chaos.child(sys.argv[1:], snapshot_kimg={kimg})"
 
 
 def child(argv: list[str], *, snapshot_kimg: float, quiet: bool = False) -> None:
-    """Run a command of inrgan that writes snapshots as often as told."""
+    """Run a command of inrgan with a given snapshot interval."""
     often = recipes.recipe
     recipes.recipe = lambda preset, modality: replace(often(preset, modality), snapshot_kimg=snapshot_kimg)
     torch.set_num_threads(1)
@@ -55,27 +55,27 @@ def child(argv: list[str], *, snapshot_kimg: float, quiet: bool = False) -> None
 
 
 class Chaos:
-    """Trains in children.
+    """Trainings in child processes, and their checks.
 
     Args:
-        root: where everything is written.
-        modality: as on the command line.
-        seed: of the moments of kills.
+        root: Folder of all files.
+        modality: Name of the modality.
+        seed: Seed of the times of kills.
     """
 
     def __init__(self, root: Path, *, modality: str, seed: int):
         self.root, self.modality, self.random = root, modality, random.Random(seed)
         self.failed: list[str] = []
         sizes = SIZES[modality]
-        self.short = str(float(sizes[sizes.index("--kimg") + 1]) * 0.4)  # nearly all of its time goes into saves
+        self.short = str(float(sizes[sizes.index("--kimg") + 1]) * 0.4)  # nearly all of its time is spent on saves
 
     def command(self, *flags: str, often: bool = False) -> list[str]:
-        """A training's command line."""
+        """The command line of a training."""
         code = _CHILD.format(folder=str(Path(__file__).parent), kimg=_OFTEN if often else _USUAL)
         return [sys.executable, "-c", code, *self.argv(*flags)]
 
     def argv(self, *flags: str) -> list[str]:
-        """A training's arguments."""
+        """The arguments of a training."""
         return ["train", self.modality, *SIZES[self.modality], *flags]
 
     def train(self, *flags: str, often: bool = False) -> subprocess.CompletedProcess[str]:
@@ -83,13 +83,13 @@ class Chaos:
         return subprocess.run(self.command(*flags, often=often), capture_output=True, text=True, timeout=900)
 
     def check(self, name: str, good: bool, seen: object = "") -> None:
-        """Note a result."""
+        """Record and print a result."""
         print(f"{'ok  ' if good else 'FAIL'} {name}  {seen}", flush=True)
         if not good:
             self.failed.append(name)
 
     def kills(self, count: int) -> None:
-        """Kill -9 at random moments until a run has come to its end; its last state must be that of a quiet run."""
+        """Kill -9 at random moments until a run is complete; its last state must equal that of an uninterrupted run."""
         # A server that has imported everything forks the children, so that they train instead of importing.
         server = multiprocessing.get_context("forkserver")
         server.set_forkserver_preload(["inrgan.cli", "inrgan.training", "inrgan_modalities", "chaos"])
@@ -103,19 +103,19 @@ class Chaos:
             return process
 
         quiet = self.root / "quiet"
-        for _ in range(2):  # the second one is timed without the server's start
+        for _ in range(2):  # the second one is timed without the start of the server
             shutil.rmtree(quiet, ignore_errors=True)
             began = time.monotonic()
             process = start(quiet)
             process.join()
             whole = time.monotonic() - began
-            assert process.exitcode == 0, "the quiet run failed"
+            assert process.exitcode == 0, "the uninterrupted run failed"
         equal, died, saving, early, done = 0, 0, 0, 0, 0
         while done < count:
             run, deaths, began = self.root / f"kill{done}", 0, time.monotonic()
             while True:
                 process = start(run)
-                if deaths < 2:  # twice at any moment at all, starting included; then let it come to its end
+                if deaths < 2:  # twice at any moment, including the start; then let it finish
                     process.join(timeout=self.random.uniform(0.0, 0.8) * whole)
                     if process.exitcode is None and (deaths + done) % 2:
                         saving += await_saving(run, process)  # in the middle of a write
@@ -130,7 +130,7 @@ class Chaos:
                 deaths += 1
             good = same(state(quiet), state(run)) and loads(run) and not leftovers(run)
             shutil.rmtree(run)
-            if deaths == 0:  # it was faster than any kill, and shows nothing: the machine has less to do now
+            if deaths == 0:  # it finished before any kill and shows nothing: the machine is less busy now
                 whole = time.monotonic() - began
                 continue
             done, died, equal = done + 1, died + deaths, equal + good
@@ -141,7 +141,7 @@ class Chaos:
         )  # fmt: skip
 
     def signals(self) -> None:
-        """SIGINT and SIGTERM save and exit with the usual codes; the run then ends as a quiet one."""
+        """SIGINT and SIGTERM save and exit with the usual codes; the resumed run equals an uninterrupted one."""
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
             run = self.root / f"signal{number}"
             child = subprocess.Popen(self.command("--run-dir", str(run)), stderr=subprocess.DEVNULL)
@@ -162,7 +162,7 @@ class Chaos:
         return run
 
     def damaged_state(self) -> None:
-        """A latest state that was cut short or changed: training goes on from the one before, and says so."""
+        """A truncated or changed last state: training resumes from the previous one with a message."""
         for name in ("cut", "changed"):
             run = self.root / f"damaged-{name}"
             shutil.copytree(self.quiet(), run)
@@ -184,11 +184,11 @@ class Chaos:
             self.check(f"both states {name}", good and loads(run), last_line(done.stderr))
 
     def second_process(self) -> None:
-        """A second process in the run directory is refused; the first one does not notice."""
+        """A second process in the run directory is refused without effect on the first one."""
         run = self.root / "shared"
         child = subprocess.Popen(self.command("--run-dir", str(run)), stderr=subprocess.DEVNULL)
         wait_for(run / "state-latest.pt", child)
-        child.send_signal(signal.SIGSTOP)  # else it may have come to its end before the second one looks
+        child.send_signal(signal.SIGSTOP)  # otherwise it may finish before the second one starts
         second = self.train("--run-dir", str(run))
         child.send_signal(signal.SIGCONT)
         child.wait(timeout=600)
@@ -196,7 +196,7 @@ class Chaos:
         self.check("second process", good and same(state(self.quiet()), state(run)), last_line(second.stderr))
 
     def full_disk(self) -> None:
-        """A disk that is full in the middle of a run: it stops with the word, and goes on once there is room."""
+        """A disk that gets full during a run: it stops with a message, and resumes once there is space."""
         disk = self.root / "disk"
         disk.mkdir()
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], capture_output=True)
@@ -220,12 +220,12 @@ class Chaos:
             filler.unlink()
             shutil.copytree(run, self.root / "moved")
             done = self.train("--run-dir", str(self.root / "moved"), often=True)
-            self.check("full disk: goes on elsewhere", done.returncode == 0 and loads(self.root / "moved"))
+            self.check("full disk: resumes elsewhere", done.returncode == 0 and loads(self.root / "moved"))
         finally:
             subprocess.run(["umount", "-l", str(disk)], check=False)
 
     def data(self) -> None:
-        """Files with NaN, files that vanish, and a folder that vanishes."""
+        """Files with NaN, files that disappear, and a folder that disappears."""
         if self.modality != "image":
             return
         folder = self.root / "data"
@@ -252,13 +252,13 @@ class Chaos:
             log = (run / "log.txt").read_text() if (run / "log.txt").exists() else ""
             if name == "one file":
                 good = child.returncode == 0
-            else:  # what was read before may be enough; else it stops with a word
+            else:  # items that were read before may suffice; otherwise it stops with a message
                 good = child.returncode in (0, 2) and "Traceback" not in error
-            self.check(f"vanished: {name}", good and (child.returncode == 2 or loads(run)),
+            self.check(f"missing: {name}", good and (child.returncode == 2 or loads(run)),
                        f"exit code {child.returncode}: {last_line(error) or last_line(log)}")  # fmt: skip
 
     def gradients(self) -> None:
-        """NaN in gradients for some steps, and for ever."""
+        """NaN in gradients, for some steps and forever."""
         for name, until, code in (("for 3 steps", 8, 0), ("for ever", 10**9, 2)):
             run = self.root / f"nan-{until}"
             command = self.command("--run-dir", str(run))
@@ -290,7 +290,7 @@ def state(run: Path) -> dict[str, object]:
 
 
 def same(a: object, b: object) -> bool:
-    """Bit for bit equal, through nested containers."""
+    """Whether nested containers are equal bit for bit."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and torch.equal(a, b)
     if isinstance(a, dict):
@@ -301,18 +301,18 @@ def same(a: object, b: object) -> bool:
 
 
 def loads(run: Path) -> bool:
-    """Whether the last snapshot is whole."""
+    """Whether the last snapshot loads."""
     Generator.from_pretrained(run).sample([0])
     return True
 
 
 def leftovers(run: Path) -> list[Path]:
-    """Temporary files of writes that did not come to their end."""
+    """Temporary files of incomplete writes."""
     return [p for p in run.rglob(".*.*") if p.name != ".lock"] if run.exists() else []
 
 
 def await_saving(run: Path, process: multiprocessing.process.BaseProcess) -> int:
-    """Return once a temporary file lies there: 1, or 0 where the training came to its end before."""
+    """Wait for a temporary file and return 1, or 0 if the training finished first."""
     while process.exitcode is None:
         if leftovers(run):
             return 1
@@ -321,21 +321,21 @@ def await_saving(run: Path, process: multiprocessing.process.BaseProcess) -> int
 
 
 def wait_for(path: Path, child: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
-    """Until a file is there."""
+    """Wait for a file."""
     while not path.exists() and child.poll() is None:
         time.sleep(0.005)
 
 
 def last_line(text: str, holding: str = "") -> str:
-    """The last line of a text that holds a word."""
+    """The last line of a text that contains a word."""
     lines = [line for line in text.strip().splitlines() if holding in line]
     return lines[-1][-200:] if lines else ""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run what the flags say; exit code 1 where anything failed."""
+    """Run the selected checks; exit with code 1 if any failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20, help="runs that are killed twice each")
+    parser.add_argument("--kills", type=int, default=20, help="number of runs that are killed twice each")
     parser.add_argument("--modality", default="image", choices=sorted(SIZES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

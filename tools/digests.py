@@ -1,9 +1,9 @@
-"""Digests of the weights after a few steps of training, for changes that are meant to leave every number as it was.
+"""Digests of the weights after a few steps of training, for changes that must not change any number.
 
     python tools/digests.py --out before.json   # at the commit before
     python tools/digests.py --against before.json   # at the commit after
 
-One thread, so that a machine gives the same bits twice; other machines and other versions of torch give others.
+One thread gives reproducible bits on one machine; other machines and other versions of torch give other bits.
 """
 
 import argparse
@@ -31,7 +31,7 @@ LOSSES = (("full",), ("random-resolution",), ("variable-density",), ("points",),
 
 
 def digest(modality: str, losses: tuple[str, ...], *, steps: int, batch: int) -> str:
-    """Hash of all networks after some steps, or why there is none."""
+    """Hash of all networks after some steps, or the reason why there is none."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             config = TrainConfig(
@@ -55,8 +55,8 @@ def digest(modality: str, losses: tuple[str, ...], *, steps: int, batch: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="write the digests here")
-    parser.add_argument("--against", type=Path, help="compare with these, and exit with 1 where one differs")
+    parser.add_argument("--out", type=Path, help="file to which digests are written")
+    parser.add_argument("--against", type=Path, help="file of digests to compare with; exits with 1 if any differs")
     parser.add_argument("--modalities", default=",".join(MODALITIES))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=4)

@@ -1,4 +1,4 @@
-"""Generators that are not INRs, to hold ours against."""
+"""Generators that are not INRs, as controls."""
 
 from controls.convolutional import ConvolutionalGenerator
 

@@ -1,9 +1,9 @@
-"""A small convolutional generator that trains under inrgan's own loop, critic and data.
+"""A small convolutional generator for the training loop, critics and data of inrgan.
 
-A learned 4x4 array is doubled and convolved up to the training resolution. Every convolution scales its input
-channels by the sample's style and its output channels back to unit variance (Karras et al. 2020, eq. 1 and 3).
-Mapping network, learning rates, bounded output and everything around it are those of ``inrgan.Generator``.
-With ``kernel=1`` neighbours interact through the upsampling only.
+A learned 4x4 array is upsampled by 2 and convolved up to the training resolution. Every convolution scales its input
+channels by the style of the sample and its output channels back to unit variance (Karras et al. 2020, eq. 1 and 3).
+Mapping network, learning rates, bounded output and everything else are those of ``inrgan.Generator``.
+With ``kernel=1``, neighbors interact only through the upsampling.
 """
 
 import math
@@ -78,7 +78,7 @@ class ConvolutionalGenerator(nn.Module):
         return images
 
     def prepare(self, view: View) -> None:
-        """Nothing: its constants do not depend on the view."""
+        """Nothing, because the constants do not depend on the view."""
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> Callable[[View], torch.Tensor]:
         return self.field(self.mapping(z, labels))

@@ -104,8 +104,8 @@ def spoiled(samples):
 BAD = {
     "zero frames": (wav(np.zeros(0), 8000), "0 frames", DataError),
     "NaN": (wav(spoiled(tone(440, 8000, 0.1)), 8000, subtype="FLOAT"), "NaN", NonFiniteError),
-    "text": (b"these are no samples but words" * 9, "not a whole audio file", DataError),
-    "nothing": (b"", "not a whole audio file", DataError),
+    "text": (b"these are no samples but words" * 9, "not a complete audio file", DataError),
+    "nothing": (b"", "not a complete audio file", DataError),
     "7 channels": (wav(np.zeros((800, 7)), 8000), "7 channels", DataError),
     "header alone": (wav(tone(440, 8000, 0.1), 8000)[:30], "a.wav", DataError),
     "flac cut short": (wav(tone(440, 8000, 0.1), 8000, suffix=".flac")[:60], "a.wav", DataError),

@@ -91,5 +91,5 @@ def test_orientation(up):
 def test_to_cube():
     p = to_cube(np.array([[0.0, 0, 0], [10, 4, 2]]), up="z", margin=0.2)
     np.testing.assert_allclose(p, [[-0.8, -0.16, 0.32], [0.8, 0.16, -0.32]])
-    with pytest.raises(DataError, match="one place"):
+    with pytest.raises(DataError, match="vertices are equal"):
         to_cube(np.zeros((3, 3)), up="y", margin=0.1)

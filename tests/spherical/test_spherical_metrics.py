@@ -199,7 +199,7 @@ def test_all_through_evaluate():
 @pytest.mark.parametrize("name", ["swd", "spectrum", "pole"])
 def test_other_grids_are_refused(name):
     square = torch.zeros(8, 1, 32, 32)
-    with pytest.raises(ShapeError, match="the whole sphere"):
+    with pytest.raises(ShapeError, match="the full sphere"):
         spherical_metrics()[name].measure(Comparison(square, square))
 
 

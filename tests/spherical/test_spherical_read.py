@@ -78,7 +78,7 @@ def test_range_is_asked_for_and_judged(tmp_path, caplog):
         source = opened(save(tmp_path, spiked))
     assert source.clipped == 5 and "5 values" in caplog.text
     assert float(source[1].max()) == 1.0
-    with pytest.raises(DataError, match="nothing to learn"):
+    with pytest.raises(DataError, match="expected values that vary"):
         open_spherical(save(tmp_path, np.ones_like(FIELD)), channels=1)
 
 
@@ -106,10 +106,10 @@ def test_options_that_do_not_fit(tmp_path, change, says):
         (lambda f: save(f, FIELD[:, :12]), DataError, "those of this field"),
         (lambda f: save(f, FIELD.astype(complex)), DataError, "real numbers"),
         (lambda f: save(f, FIELD[:0]), DataError, "holds no item"),
-        (lambda f: save(f, np.array([{}])), DataError, "not a whole .npy"),
-        (lambda f: save(f).write_bytes(b"") and None, DataError, "nothing at|not a whole"),
-        (lambda f: (f / "lon.npy").unlink() if save(f) else None, DataError, "lon.npy is needed"),
-        (lambda f: (f / "lat.npy").write_bytes(b"x" * 50) if save(f) else None, DataError, "not a whole .npy"),
+        (lambda f: save(f, np.array([{}])), DataError, "not a complete .npy"),
+        (lambda f: save(f).write_bytes(b"") and None, DataError, "nothing at|not a complete"),
+        (lambda f: (f / "lon.npy").unlink() if save(f) else None, DataError, "needs lon.npy"),
+        (lambda f: (f / "lat.npy").write_bytes(b"x" * 50) if save(f) else None, DataError, "not a (whole|complete) .npy"),
         (lambda f: np.save(f / "u.npy", FIELD) if save(f) else None, DataError, "t.npy, u.npy.*which one"),
     ],
 )
@@ -122,7 +122,7 @@ def test_bad_npy_files(tmp_path, make, error, says):
 def test_a_truncated_array_is_refused(tmp_path):
     path = save(tmp_path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match="not a whole"):
+    with pytest.raises(DataError, match="not a complete"):
         opened(path)
 
 
@@ -162,7 +162,7 @@ def test_netcdf(tmp_path):
 
 def test_netcdf_variables(tmp_path):
     path = write_nc(tmp_path / "a.nc", {"u": FIELD, "v": FIELD / 2})
-    with pytest.raises(DataError, match=r"u\(time, lat, lon\), v\(time, lat, lon\); which one .* --variable"):
+    with pytest.raises(DataError, match=r"u\(time, lat, lon\), v\(time, lat, lon\)\. Choose one with --variable"):
         opened(path)
     assert torch.allclose(all_of(opened(path, variable="u")), SIGNAL, atol=1e-6)
     both = all_of(opened(path, variable="v,u", channels=2))

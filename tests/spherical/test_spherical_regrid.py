@@ -95,7 +95,7 @@ def test_pole_rows_count_with_their_mean():
         (np.radians(np.linspace(-88, 88, 45)), "180/pi"),
         (np.linspace(0, 180, 46), "colatitudes"),
         (np.r_[np.linspace(-88, -20, 18), np.linspace(20, 88, 18)], "rows missing"),
-        (np.r_[np.linspace(-88, 88, 45), 88], "repeat after row 44"),
+        (np.r_[np.linspace(-88, 88, 45), 88], "repeat at row 44"),
         (np.zeros((4, 5)), "curved grids"),
         (np.r_[np.linspace(-88, 84, 44), np.nan], "finite"),
         (np.linspace(-80, 80, 5), "at least 8"),
@@ -130,5 +130,5 @@ def test_a_repeated_column_must_agree():
     lat, lon = GRIDS["repeated longitude"]
     values = smooth(lat, lon)
     values[20, -1] += 0.5
-    with pytest.raises(DataError, match="which is right"):
+    with pytest.raises(DataError, match="drop one of the two"):
         Regridder(lat, lon, where="")(values)

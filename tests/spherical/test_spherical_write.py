@@ -189,7 +189,7 @@ def test_bad_names(text):
     [
         (torch.zeros(1, 3, 16, 16), "a.html", ShapeError, "twice as wide"),
         (torch.zeros(1, 1, 96, 16), "a.nc", ShapeError, "twice as wide"),
-        (torch.full((1, 1, 16, 32), torch.inf), "a.gif", ShapeError, "whole spheres"),
+        (torch.full((1, 1, 16, 32), torch.inf), "a.gif", ShapeError, "full spheres"),
         (torch.full((1, 3, 16, 32), torch.nan), "a.png", NonFiniteError, "NaN"),
         (torch.full((1, 1, 16, 32), -torch.inf), "a.npy", NonFiniteError, "infinity"),
         (torch.zeros(0, 3, 16, 32), "a.png", ShapeError, "nothing to write"),

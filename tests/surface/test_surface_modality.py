@@ -185,7 +185,7 @@ def test_errors(of_ball, tmp_path):
         of_ball.source(tmp_path / "loud.npy", labels=True)
     with pytest.raises(DataError, match="channels"):
         SurfaceModality(channels=5).source(None)
-    with pytest.raises(ShapeError, match="whole surface"):
+    with pytest.raises(ShapeError, match="full surface"):
         of_ball.write(torch.zeros(1, 3, 8, 9), tmp_path / "a.glb")
     with pytest.raises(ShapeError, match="nothing"):
         of_ball.write(torch.zeros(0, 3, 8, 8), tmp_path / "a.png")

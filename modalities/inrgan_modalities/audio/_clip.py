@@ -1,4 +1,4 @@
-"""One audio clip: its samples and their rate."""
+"""One audio clip: samples and sample rate."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Clip(AbstractItem):
     """Samples of an audio clip, with its own rate and length.
 
     Attributes:
-        samples: (C, K) in [−1, 1]; not to be changed.
+        samples: Samples (C, K) in [−1, 1]; read-only.
         rate: Samples per second.
-        position: Where a shorter window lies in the clip, from 0 (its start) to 1 (its end); the middle by default.
+        position: Position of a shorter window in the clip, from 0 (start) to 1 (end); the middle by default.
 
     Example:
         >>> Clip(torch.zeros(1, 8000), rate=16000.0).seconds

@@ -1,4 +1,4 @@
-"""The critic of crops of audio clips."""
+"""The patch critic of audio clips."""
 
 import math
 from collections.abc import Sequence
@@ -21,29 +21,30 @@ from inrgan.views import View
 from inrgan_modalities.audio._spectrogram import mel_bands
 
 _BANDS = (0.1, 0.25, 0.5, 0.75, 1.0)
-"""Ends of the bands as fractions of Nyquist, those of the Descript audio codec."""
+"""Band edges as fractions of the Nyquist frequency, as in the Descript audio codec."""
 
 _MELS = 32
 
 
 class AudioPatchCritic(AbstractPatchCritic):
-    """A crop, seen as a wave, folded at several periods, and as bands of complex spectrograms.
+    """Critic of crops that sees the waveform, folded copies of it, and bands of complex spectrograms.
 
-    Every part scores by itself, and the scores add up. The context is the decimated clip carried onto the crop, as a
-    further channel of the wave; where the crop lies and how densely it is sampled, told to every part; and an
-    embedding of the log-mel image of the whole, on which every part's features are projected as on a label's.
+    Every part has a score of its own; the score of the crop is their sum. The global context has three parts: the
+    decimated clip resampled to the crop, as an additional channel of the waveform; the position and the sampling
+    density of the crop, for every part; and an embedding of the log-mel spectrogram of the full clip, which enters as
+    a projection, like a label.
 
     Args:
         domain: Domain of the clips.
         channels: C.
-        patch: samples of a crop.
-        whole: samples of the coarse whole.
-        width: channels at full resolution of each part; doubled at each stage.
-        max_width: upper bound on the channels.
-        periods: Periods of the folded parts; empty for none.
-        frames: Frame lengths of the spectrograms, in samples; empty for none.
-        classes: number of labels; 0 for none.
-        context: False to show the crop and its density alone.
+        patch: Number of samples of a crop.
+        whole: Number of samples of the coarse full-domain view.
+        width: Channels of each part at full resolution; doubled at each stage.
+        max_width: Upper bound on the channels.
+        periods: Periods of the folded parts; empty to leave them out.
+        frames: Frame lengths of the spectrograms, in samples; empty to leave them out.
+        classes: Number of labels; 0 for none.
+        context: Whether the critic is conditioned on global context; False shows the crop and its density alone.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class AudioPatchCritic(AbstractPatchCritic):
         facts = view.log2_density - self.nominal
         wave, embedded = patch, None
         if self.context:
-            assert whole is not None and whole_view is not None, "a critic in context needs the whole"
+            assert whole is not None and whole_view is not None, "global context needs the full-domain view"
             place = view.center * (2 / self.domain.longest_period)
             facts = torch.cat([facts, place.expand(facts.shape[0], -1)], dim=-1)
             onto = self.domain.carry(whole.to(view.spacing.dtype), view)

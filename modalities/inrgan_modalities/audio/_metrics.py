@@ -1,4 +1,4 @@
-"""Scores of audio beside the general ones."""
+"""Metrics of audio clips, in addition to the general ones."""
 
 import math
 from collections.abc import Callable
@@ -20,15 +20,16 @@ Protocol = dict[str, str | int | float | bool]
 
 @final
 class LogMelFeatures(AbstractFeatures):
-    """Features of a clip in 32 mel bands: the level of each in each quarter of the clip, and its variation.
+    """Log-mel features of a clip: level of 32 mel bands in each quarter of the clip, and variation over time.
 
-    Frames of about 32 ms, a quarter of that apart; power in dB above 10⁻⁸ of full scale, in units of 10 dB. The
-    features are each band's mean in each quarter and its deviation over time: 160 for mono. They need no weights.
+    Frames last about 32 ms and overlap by three quarters. Power is in units of 10 dB above 10⁻⁸ of full scale. The
+    features are the mean of each band in each quarter and its standard deviation over time: 160 for mono. They need
+    no weights.
 
     Args:
         channels: C.
-        seconds: length of the clips, from which the rate follows.
-        batch: items at once; changes nothing but memory.
+        seconds: Length of the clips, which determines the rate.
+        batch: Number of items at a time; it affects the memory alone.
 
     Example:
         >>> LogMelFeatures(1, seconds=1.0)(torch.zeros(5, 1, 8000)).shape
@@ -64,7 +65,7 @@ class LogMelFeatures(AbstractFeatures):
 
 
 def audio_metrics(seconds: float) -> dict[str, Metric]:
-    """Metrics of clips of a length, by name."""
+    """Metrics of clips of a given length, by name."""
     return {
         "spectral-convergence": Metric("lower", lambda c: _spectral_convergence(c, seconds)),
         "envelope": Metric("lower", _envelope),
@@ -75,7 +76,7 @@ def audio_metrics(seconds: float) -> dict[str, Metric]:
 
 
 def wasserstein(a: torch.Tensor, b: torch.Tensor) -> float:
-    """The Wasserstein-1 distance of two sets of numbers, which need not be equally many.
+    """The Wasserstein-1 distance between two sets of numbers, which may differ in size.
 
     Example:
         >>> wasserstein(torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0, 2.0, 3.0]))
@@ -90,14 +91,14 @@ def wasserstein(a: torch.Tensor, b: torch.Tensor) -> float:
 def frechet_audio_distance(
     real: torch.Tensor, fake: torch.Tensor, *, embed: Callable[[torch.Tensor], torch.Tensor]
 ) -> float:
-    """Fréchet audio distance with an embedding of your own, such as VGGish or CLAP, after Kilgour et al. 2019.
+    """Fréchet audio distance (Kilgour et al. 2019) with an embedding that you provide, such as VGGish or CLAP.
 
-    A number is comparable with another only if embedding, rate, length, reference set and counts agree: state them.
+    Two numbers are comparable only if embedding, rate, length, reference set and counts agree: report them.
 
     Args:
-        real: (N, C, K).
-        fake: (M, C, K).
-        embed: clips (n, C, K) to embeddings (m, F), one or several for each; called with 16 at a time.
+        real: Real clips (N, C, K).
+        fake: Generated clips (M, C, K).
+        embed: Map from clips (n, C, K) to embeddings (m, F), one or several per clip; called with 16 clips at a time.
 
     Example:
         >>> x = torch.randn(20, 1, 1000)
@@ -117,7 +118,7 @@ def _no_weights(c: Comparison) -> tuple[float, Protocol]:
 
 
 def _spectral_convergence(c: Comparison, seconds: float) -> tuple[float, Protocol]:
-    """‖S_real − S_fake‖ / ‖S_real‖ of mean magnitude spectra over items, channels and time."""
+    """‖S_real − S_fake‖ / ‖S_real‖ of the magnitude spectra averaged over items, channels and time."""
     rate = c.real.shape[-1] / seconds
     size = min(1024, 2 ** int(math.log2(c.real.shape[-1] / 2)))
     means = []
@@ -133,7 +134,7 @@ def _spectral_convergence(c: Comparison, seconds: float) -> tuple[float, Protoco
 
 
 def _envelope(c: Comparison) -> tuple[float, Protocol]:
-    """How differently loud the sets are, in each of 32 parts of the clip: mean Wasserstein distance in dB."""
+    """Wasserstein distance of the levels in dB, averaged over 32 parts of the clip."""
     levels = []
     for values in (c.real, c.fake):
         power = torch.nn.functional.adaptive_avg_pool1d(values.double().square().mean(dim=1), _ENVELOPE_BINS)
@@ -143,14 +144,14 @@ def _envelope(c: Comparison) -> tuple[float, Protocol]:
 
 
 def _voiced(c: Comparison, seconds: float) -> tuple[float, Protocol]:
-    """How much the shares of voiced frames differ."""
+    """Absolute difference of the fractions of voiced frames."""
     shares = [float(_heard(x, seconds)[1].double().mean()) for x in (c.real, c.fake)]
     stated: Protocol = {"voiced_real": round(shares[0], 4), "voiced_fake": round(shares[1], 4), **_protocol()}
     return abs(shares[0] - shares[1]), stated
 
 
 def _pitch(c: Comparison, seconds: float) -> tuple[float, Protocol]:
-    """The Wasserstein distance of the pitches of voiced frames, in octaves; the whole range where one set has none."""
+    """Wasserstein distance of the pitches of voiced frames, in octaves; the full range if a set has none."""
     found = [(hertz[voiced].log2()) for hertz, voiced in (_heard(x, seconds) for x in (c.real, c.fake))]
     stated: Protocol = {
         "unit": "octaves", **{f"median_hz_{name}": round(float(2 ** x.median()), 1) if len(x) else 0.0

@@ -30,13 +30,13 @@ from inrgan_modalities.audio._write import write_clips, write_interpolation
 
 @dataclass(frozen=True)
 class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms):
-    """Audio clips, mono or stereo, of any rate and length.
+    """Audio clips of any sample rate and length, mono or stereo.
 
-    The domain is the time from 0 to ``resolution / rate`` seconds. Shorter clips are followed by silence. Of longer
-    ones training sees a window that it draws anew in every step, and scores the middle.
+    The domain is the time from 0 to ``resolution / rate`` seconds. Shorter clips are followed by silence. Longer clips
+    are cropped: training draws a new window in every step, and evaluation takes the middle.
 
     Raises:
-        ConfigError: a number that is out of range.
+        ConfigError: A number is out of range.
 
     Example:
         >>> AudioModality(resolution=8192, rate=8000).domain.upper
@@ -51,28 +51,28 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     real_filter: ClassVar[str] = "kaiser-sinc"
 
     resolution: int = 16384
-    """Samples of the training window."""
+    """Number of samples of the training window."""
     rate: float = 16000.0
-    """Samples per second in training; rendering is free of it."""
+    """Samples per second in training; rendering may use any other rate."""
     channels: int = 1
-    """1 for mono, 2 for stereo."""
+    """Number of channels: 1 for mono, 2 for stereo."""
     trim: float = 0.0
-    """Trim silence at both ends of a file that is so many dB below its loudest 20 ms, such as 40; 0 for none."""
+    """Trim silence at both ends of every file that is this many dB below its loudest 20 ms, such as 40; 0 for off."""
     loudness: float = 0.0
-    """Root mean square to which every file is scaled, in dB of full scale, such as -20; 0 for none."""
+    """Root mean square to which every file is scaled, in dB of full scale, such as -20; 0 for off."""
     remove_dc: bool = True
     """Subtract the mean from every file."""
     per_octave: float = 4.0
-    """Waves per octave, where the lattice does not require more."""
+    """Smallest number of waves per octave; the spacing of the lattice may require more."""
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
-    """Periods of the folded parts of the patch critic; none to leave them out."""
+    """Periods of the folded parts of the patch critic; empty to leave them out."""
     frames: tuple[int, ...] = (512, 128)
-    """Frame lengths, in samples, of the complex spectrograms of the patch critic; none to leave them out."""
+    """Frame lengths of the complex spectrograms of the patch critic, in samples; empty to leave them out."""
     bend: float = 0.0
-    """Largest shift of each clip's frequencies from the common ones, as a share of the distance between neighbors, with
-    phases of their own; 0 for the same waves in all clips."""
+    """Largest shift of the frequencies of each clip, as a fraction of the distance between neighbors, with phases of
+    their own; 0 for the same waves in all clips."""
     waves: Literal["periods", "siren"] = "periods"
-    """Basis: periods from the clip's length down to the band limit, or the first layer of a SIREN."""
+    """Basis: waves with periods from the clip length down to the band limit, or the first layer of a SIREN."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -121,7 +121,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return torch.cat([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
 
     def _seen(self, clip: Clip, view: View) -> torch.Tensor:
-        """One clip, placed so that its window covers the domain."""
+        """One clip, positioned so that its window covers the domain."""
         lower = -max(0.0, clip.seconds - self.seconds) * clip.position
         return resample_long(clip.samples, view, lower=lower, upper=lower + clip.seconds).to(torch.float32)
 
@@ -139,15 +139,15 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         if self.waves == "siren":
             # Sitzmann et al. 2020 scale time to ±100 and take ω₀ = 30 for audio: 3000 radians per half of the clip.
             return SineEncoding(1, highest=3000 / (2 * math.pi) / (self.seconds / 2), count=192)
-        # Between the carriers at the points, amplitudes of the fine lattice have to fill in: its own band is 3/4 of
-        # its Nyquist frequency to either side. On the lattices themselves, 64 waves or more tell where a node is.
+        # Amplitudes on the fine lattice have to fill the gaps between the pointwise waves: its own band is 3/4 of
+        # its Nyquist frequency to either side. On the lattices themselves, 64 waves or more identify a node.
         fine = self.domain.spacing(self._nodes)
         widest = 0.375 / fine if spacing < 0.99 * fine else 0.375 / spacing / 64
         if spacing >= 0.99 * fine:
             return PeriodEncoding(
                 longest_period=self.domain.longest_period, spacing=spacing, per_octave=self.per_octave, widest=widest
             )
-        # Noise fills the whole band, and its faint end between 3/4 of Nyquist and Nyquist too.
+        # Noise fills the full band, including its faint end between 3/4 of Nyquist and Nyquist.
         return PeriodEncoding(
             longest_period=self.domain.longest_period, spacing=spacing, per_octave=self.per_octave, widest=widest,
             top=15 / 16, bend=self.bend,
@@ -155,7 +155,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
 
     @property
     def _nodes(self) -> int:
-        """Cells of the fine lattice: one for 32 samples."""
+        """Number of cells of the fine lattice, one per 32 samples."""
         return max(4, self.resolution // 32)
 
     def generator_sizes(self, preset: str, *, backbone: Backbone | None = None) -> GeneratorSizes:
@@ -165,8 +165,8 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return replace(sizes, lattices=(max(4, self._nodes // 8), self._nodes))
 
     def critic(self, sizes: CriticSizes) -> ResidualCritic:
-        # A block makes one sample of four, and twice the channels: starting at half the width, most of the work is
-        # not done at the full rate.
+        # A block reduces four samples to one and doubles the channels: starting at half the width, most of the work
+        # is done below the full rate.
         return ResidualCritic(
             1, self.channels, resolution=self.resolution, spacing=(1 / self.rate,), width=max(1, sizes.width // 2),
             max_width=sizes.max_width, classes=sizes.classes, kernel=9, stride=4,
@@ -176,7 +176,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         raise ConfigError("audio has no critic of scattered points; leave points out of --losses")
 
     def patch_critic(self, sizes: CriticSizes, *, patch: int, whole: int, context: bool) -> AbstractPatchCritic:
-        # It has many parts; each of them is half as wide as the full-domain critic.
+        # The patch critic has many parts; each is half as wide as the full-domain critic.
         return AudioPatchCritic(
             self.domain, self.channels, patch=patch, whole=whole, width=max(1, sizes.width // 2),
             max_width=max(1, sizes.max_width // 2), periods=self.periods,

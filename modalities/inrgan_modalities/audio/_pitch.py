@@ -7,7 +7,7 @@ import torch
 from inrgan.errors import ShapeError
 
 LOWEST, HIGHEST = 60.0, 500.0
-"""Pitches that are looked for, in Hz."""
+"""Range of pitches, in Hz."""
 
 _FRAME_SECONDS, _HOP_SECONDS = 0.05, 0.01
 _VOICED = 0.5
@@ -17,11 +17,11 @@ _OCTAVE_COST = 0.02
 
 @dataclass(frozen=True)
 class Pitches:
-    """Pitch and voicing of frames, 10 ms apart.
+    """Pitch and voicing of frames that are 10 ms apart.
 
     Attributes:
-        hertz: (B, T); meaningful where voiced.
-        voiced: (B, T): loud enough, and repeating itself by half or more.
+        hertz: Pitch (B, T); meaningful where voiced.
+        voiced: Frames (B, T) that are loud enough and have an autocorrelation of at least a half.
     """
 
     hertz: torch.Tensor
@@ -29,19 +29,18 @@ class Pitches:
 
 
 def pitches(values: torch.Tensor, *, rate: float, batch: int = 64) -> Pitches:
-    """Pitch by the highest peak of the autocorrelation, over that of the window, after Boersma 1993.
+    """Pitch from the highest peak of the autocorrelation, divided by that of the window (Boersma 1993).
 
-    Frames of 50 ms under a Hann window; a frame is silent below a thousandth of full scale or a hundredth of the
-    clip's loudest frame. Each octave that a period is longer costs 0.02 of the correlation, against errors by an
-    octave.
+    Frames last 50 ms, with a Hann window. A frame is silent below a thousandth of full scale or a hundredth of the
+    loudest frame of the clip. A penalty of 0.02 of the correlation per octave of the period prevents octave errors.
 
     Args:
-        values: (B, C, K); channels are averaged.
-        rate: samples per second, 1000 or more.
-        batch: items at once; changes nothing but memory.
+        values: Clips (B, C, K); channels are averaged.
+        rate: Samples per second, 1000 or more.
+        batch: Number of items at a time; it affects the memory alone.
 
     Raises:
-        ShapeError: clips shorter than a frame.
+        ShapeError: The clips are shorter than a frame.
 
     Example:
         >>> pitches(torch.zeros(2, 1, 8000), rate=8000).hertz.shape
@@ -50,7 +49,7 @@ def pitches(values: torch.Tensor, *, rate: float, batch: int = 64) -> Pitches:
     frame, hop = round(_FRAME_SECONDS * rate), max(1, round(_HOP_SECONDS * rate))
     if values.shape[-1] < frame:
         raise ShapeError(
-            f"clips of {values.shape[-1]} samples are shorter than a frame of pitch, {frame}; use longer ones"
+            f"clips of {values.shape[-1]} samples are shorter than a pitch frame of {frame}; use longer clips"
         )
     parts = [_pitches(part.double().mean(dim=1), frame, hop, rate) for part in values.split(batch)]
     return Pitches(torch.cat([hertz for hertz, _ in parts]), torch.cat([voiced for _, voiced in parts]))
@@ -67,7 +66,7 @@ def _pitches(mono: torch.Tensor, frame: int, hop: int, rate: float) -> tuple[tor
     lags = torch.arange(first, last + 1)
     before, here, after = (correlation[..., lags + k] for k in (-1, 0, 1))
     peak = (here >= before) & (here >= after)
-    # The top of the parabola through three samples: a period is seldom a whole number of them.
+    # The vertex of the parabola through three samples: a period is rarely a whole number of samples.
     bend = (2 * here - before - after).clamp(min=1e-12)
     aside = (0.5 * (after - before) / bend).clamp(-0.5, 0.5)
     height = torch.where(peak, here + 0.25 * (after - before) * aside, torch.full_like(here, -1.0))

@@ -1,4 +1,4 @@
-"""Audio clips from files' bytes."""
+"""Decoding of audio files."""
 
 import io
 import math
@@ -14,7 +14,7 @@ from inrgan_modalities.audio._clip import Clip
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 MAX_SAMPLES = 200_000_000
-"""Most samples of one file, all channels together."""
+"""Largest number of samples of one file, over all channels."""
 
 _FRAME_SECONDS = 0.02
 _LARGEST_FILTER = 1 << 24
@@ -22,14 +22,14 @@ _LARGEST_FILTER = 1 << 24
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What is done to every file.
+    """Decoding and preprocessing of every file.
 
     Attributes:
-        rate: files of a higher rate are brought down to it; others keep their own.
-        channels: 1 or 2.
-        trim: silence at both ends goes that is so many dB below the loudest 20 ms; 0 keeps it.
-        loudness: root mean square in dB of full scale that every clip is brought to; 0 leaves it.
-        remove_dc: whether the mean is taken off.
+        rate: Rate to which files with a higher rate are resampled; others keep theirs.
+        channels: Number of channels, 1 or 2.
+        trim: Level below the loudest 20 ms, in dB, at which silence at both ends is trimmed; 0 for off.
+        loudness: Root mean square to which every clip is scaled, in dB of full scale; 0 for off.
+        remove_dc: Whether the mean is subtracted.
     """
 
     rate: float
@@ -42,9 +42,9 @@ class Reading:
         """Decode one file.
 
         Raises:
-            DataError: it is no audio file, damaged, empty, too long, or of more than 2 channels.
-            NonFiniteError: it holds NaN or infinity.
-            MissingDependency: a library is not installed.
+            DataError: The file is not audio, or is damaged, empty, too long, or has more than 2 channels.
+            NonFiniteError: The file holds NaN or infinity.
+            MissingDependency: A library is not installed.
         """
         samples, rate = _decode(name, data)
         samples = _mixed(name, samples, self.channels)
@@ -58,7 +58,7 @@ class Reading:
 
 
 def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
-    """Samples (C, K) and their rate."""
+    """Samples (C, K) and sample rate."""
     soundfile = load_soundfile(why="Reading audio")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
@@ -69,8 +69,8 @@ def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
                 samples = np.zeros((channels, 0), dtype=np.float32)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         raise DataError(
-            f"{name} is not a whole audio file, whatever its name says ({str(error).rstrip('.')}); expected one of "
-            f"{' '.join(SUFFIXES)}. Copy or make it again, or remove it."
+            f"{name} is not a complete audio file, despite its name ({str(error).rstrip('.')}); expected one of "
+            f"{' '.join(SUFFIXES)}. Copy or create it again, or remove it."
         ) from error
     if channels > 2:
         raise DataError(f"{name} has {channels} channels; expected 1 or 2. Mix it down, or remove it.")
@@ -79,21 +79,21 @@ def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
     if samples.shape[1] == 0:
         raise DataError(f"{name} holds no audio: it has 0 frames. Remove it.")
     if not np.isfinite(samples).all():
-        raise NonFiniteError(f"{name} holds NaN or infinity; expected finite samples. Mend the file or remove it.")
+        raise NonFiniteError(f"{name} holds NaN or infinity; expected finite samples. Fix the file or remove it.")
     return samples, rate
 
 
 def _mixed(name: str, samples: np.ndarray, channels: int) -> np.ndarray:
-    """As many channels as asked for, and nothing beyond full scale."""
+    """The requested number of channels, with values within full scale."""
     del name
     if samples.shape[0] != channels:
         samples = np.repeat(samples, 2, axis=0) if channels == 2 else samples.mean(axis=0, keepdims=True)
-    # Files of floats may go beyond full scale; clipping would distort them.
+    # Floating-point files may exceed full scale; clipping would distort them.
     return samples / max(1.0, float(np.abs(samples).max()))
 
 
 def trimmed(samples: np.ndarray, rate: float, *, decibels: float) -> np.ndarray:
-    """Take quiet frames of 20 ms off both ends; a silent clip stays as it is.
+    """The clip without quiet frames of 20 ms at both ends; a silent clip is unchanged.
 
     Example:
         >>> trimmed(np.eye(1, 8000, 4000), 8000, decibels=40).shape
@@ -108,7 +108,7 @@ def trimmed(samples: np.ndarray, rate: float, *, decibels: float) -> np.ndarray:
 
 
 def _levelled(samples: np.ndarray, loudness: float) -> np.ndarray:
-    """Bring to a root mean square, as far as full scale allows."""
+    """The clip scaled to a root mean square, as far as full scale allows."""
     peak = float(np.abs(samples).max())
     if loudness == 0 or peak == 0:
         return samples / max(1.0, peak)
@@ -117,14 +117,14 @@ def _levelled(samples: np.ndarray, loudness: float) -> np.ndarray:
 
 
 def lowered(clip: Clip, rate: float) -> Clip:
-    """Bring a clip down to a rate by torchaudio's windowed sinc; one of a lower rate stays as it is.
+    """The clip resampled to a lower rate by torchaudio's windowed sinc; a clip of a lower rate is unchanged.
 
     Raises:
         MissingDependency: torchaudio cannot be used.
     """
     old, new = round(clip.rate), round(rate)
     common = math.gcd(old, new)
-    # Of rates without a common measure the filter bank is huge, and what looks at the clip takes any rate.
+    # Rates without a large common divisor need a huge filter bank; the clip may have any rate afterward.
     if clip.rate <= 1.001 * rate or (old // common) * (new // common) > _LARGEST_FILTER:
         return clip
     resampled = _torchaudio().resample(
@@ -135,10 +135,10 @@ def lowered(clip: Clip, rate: float) -> Clip:
 
 
 def load_soundfile(*, why: str) -> Any:
-    """The library that reads and writes audio files.
+    """The soundfile library, which reads and writes audio files.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: soundfile is not installed.
     """
     try:
         import soundfile
@@ -151,7 +151,7 @@ def _torchaudio() -> ModuleType:
     try:
         from torchaudio import functional
     except (ImportError, OSError, RuntimeError) as error:
-        # It looks for the very libraries of the torch that it was built beside.
+        # torchaudio loads the libraries of the exact torch version that it was built for.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingDependency(
             f"torchaudio of the same build as torch {torch.__version__} ({reason})", extra="audio",

@@ -1,4 +1,4 @@
-"""Spectrograms: power, mel bands, and images of them beside their waveforms."""
+"""Spectrograms: power, mel bands, and images with waveforms."""
 
 import math
 
@@ -8,16 +8,16 @@ from torch.nn import functional as F
 from inrgan.images import tile
 
 _FLOOR = 80.0
-"""Decibels below the loudest that are still shown."""
+"""Dynamic range of the images, in dB below the loudest."""
 
-# Anchors of a scale of colours from black over violet and orange to pale yellow; its lightness only rises.
+# Anchors of a color map from black through violet and orange to pale yellow, with rising lightness.
 _COLOURS = ((0.00, 0.00, 0.02), (0.30, 0.07, 0.43), (0.71, 0.21, 0.33), (0.98, 0.55, 0.04), (0.99, 1.00, 0.64))
 
 
 def power_spectrogram(values: torch.Tensor, *, size: int, hop: int) -> torch.Tensor:
-    """Power in frames under a Hann window: (..., K) to (..., size // 2 + 1, frames).
+    """Power of frames with a Hann window: (..., K) to (..., size // 2 + 1, frames).
 
-    Frames are centred at multiples of ``hop``, with silence beyond the ends. A sine of amplitude 1 has power 1/4 in
+    Frames are centered at multiples of ``hop`` and padded with silence. A sine of amplitude 1 has power 1/4 in
     its bin.
 
     Example:
@@ -31,9 +31,9 @@ def power_spectrogram(values: torch.Tensor, *, size: int, hop: int) -> torch.Ten
 
 
 def clip_image(values: torch.Tensor, *, height: int = 96, width: int = 160) -> torch.Tensor:
-    """Clips as images: the waveform above, its spectrogram below; (B, C, K) to (B, 3, height + height // 2, width).
+    """Images of clips, waveform above spectrogram: (B, C, K) to (B, 3, height + height // 2, width).
 
-    The spectrogram runs from 0 Hz at the bottom to half the rate at the top, in 80 dB below the loudest of all.
+    The spectrogram runs from 0 Hz at the bottom to half the rate at the top, over 80 dB below the loudest clip.
 
     Example:
         >>> clip_image(torch.zeros(2, 1, 1000)).shape
@@ -50,12 +50,12 @@ def clip_image(values: torch.Tensor, *, height: int = 96, width: int = 160) -> t
 
 
 def clip_sheet(values: torch.Tensor) -> torch.Tensor:
-    """Images of all clips in one: (B, C, K) to (3, rows, columns)."""
+    """One image of all clips in a grid: (B, C, K) to (3, rows, columns)."""
     return tile(clip_image(values), gap=4)
 
 
 def _coloured(level: torch.Tensor) -> torch.Tensor:
-    """Levels 0 to 1 as colours in −1 to 1: (B, H, W) to (B, 3, H, W)."""
+    """Colors in −1 to 1 of levels in 0 to 1: (B, H, W) to (B, 3, H, W)."""
     table = torch.tensor(_COLOURS, dtype=level.dtype)
     place = level * (len(table) - 1)
     index = place.floor().long().clamp(max=len(table) - 2)
@@ -64,7 +64,7 @@ def _coloured(level: torch.Tensor) -> torch.Tensor:
 
 
 def _waveform(mono: torch.Tensor, *, height: int, width: int) -> torch.Tensor:
-    """The range that the wave covers in each column, from −1 at the bottom to 1 at the top; dark on white."""
+    """The range of the waveform in each column, from −1 at the bottom to 1 at the top, dark on white."""
     count = mono.shape[1]
     edges = torch.linspace(0, count, width + 1).round().long()
     low, high = [], []
@@ -80,7 +80,7 @@ def _waveform(mono: torch.Tensor, *, height: int, width: int) -> torch.Tensor:
 
 
 def mel(hertz: float) -> float:
-    """Pitch as heard, in mel (O'Shaughnessy 1987; the scale of HTK).
+    """Frequency in mel (O'Shaughnessy 1987; the scale of HTK).
 
     Example:
         >>> round(mel(1000))
@@ -90,14 +90,14 @@ def mel(hertz: float) -> float:
 
 
 def mel_bands(*, count: int, size: int, rate: float) -> torch.Tensor:
-    """Weights of triangular bands, evenly spaced in mel from 0 to half the rate: (count, size // 2 + 1).
+    """Weights of triangular bands (count, size // 2 + 1), evenly spaced in mel from 0 to half the rate.
 
-    Each row sums to 1: a band's power is a mean. Bands narrower than a bin take the bin nearest to their middle.
+    Each row sums to 1, so that the power of a band is a mean. Bands narrower than a bin take the nearest bin.
 
     Args:
-        count: bands.
-        size: samples of a frame.
-        rate: samples per second.
+        count: Number of bands.
+        size: Number of samples of a frame.
+        rate: Samples per second.
 
     Example:
         >>> mel_bands(count=40, size=512, rate=16000).shape

@@ -14,25 +14,25 @@ _KINDS = ("pluck", "vowel", "glide")
 _FORMANTS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))
 """Formants of the vowels a, i, u and e, in Hz (Peterson & Barney 1952, men)."""
 _HIGHEST = 6000.0
-"""No partial lies above, in Hz."""
+"""Highest frequency of a partial, in Hz."""
 
 
 @final
 class SyntheticAudio(AbstractSyntheticSource):
-    """Short clips of three kinds, sums of partials with closed forms in time.
+    """Short clips of three kinds, as sums of partials in closed form.
 
-    Clip i depends on ``seed`` and i alone, and is the same function of time at every rate: partials that a rate
-    cannot carry fade out from 3/4 of its Nyquist frequency on. Sample k lies at (k + ½)/rate seconds.
+    Clip i depends on ``seed`` and i alone, and is the same function of time at every rate: partials fade out between
+    3/4 of the Nyquist frequency and the Nyquist frequency. Sample k lies at (k + ½)/rate seconds.
 
     Args:
-        count: number of clips.
-        seconds: length of each.
-        rate: samples per second.
-        channels: 1, or 2 for a clip that comes from somewhere between left and right.
+        count: Number of clips.
+        seconds: Length of every clip.
+        rate: Samples per second.
+        channels: Number of channels: 1, or 2 for clips with a stereo position.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticAudio(100, seconds=0.5, rate=8000)[7].samples.shape
@@ -51,7 +51,7 @@ class SyntheticAudio(AbstractSyntheticSource):
         self._seconds, self._rate, self._channels = seconds, rate, channels
 
     def __getitem__(self, i: int) -> Clip:
-        """Return clip i."""
+        """Clip i."""
         f = self.factors(i)
         t = (np.arange(max(1, round(self._seconds * self._rate))) + 0.5) / self._rate
         mono = _waveform(f, t, seconds=self._seconds, rate=self._rate)
@@ -63,11 +63,11 @@ class SyntheticAudio(AbstractSyntheticSource):
         return int(self.factors(i)["kind"])
 
     def factors(self, i: int) -> dict[str, float]:
-        """Return the numbers that clip i is made from.
+        """The factors of clip i.
 
         ``kind`` indexes ``label_names``; ``pitch`` is in Hz at the onset, ``bend`` in octaves from there to the end;
         ``onset`` and ``length`` are fractions of the clip; ``colour`` (0 to 1) chooses the timbre, ``side`` (−1 to
-        1) the place between left and right, ``phase`` (radians) that of the first partial.
+        1) the position between left and right, ``phase`` (radians) that of the first partial.
 
         Example:
             >>> sorted(SyntheticAudio().factors(0))[:3]
@@ -78,7 +78,7 @@ class SyntheticAudio(AbstractSyntheticSource):
         kind = min(int(3 * u[0]), 2)
         low, high = ((150, 600), (90, 260), (250, 900))[kind]
         bend = (0.0, 0.3, 1.0)[kind] * (2 * u[2] - 1)
-        if kind == 2:  # a glide goes somewhere
+        if kind == 2:  # the pitch of a glide always changes
             bend = math.copysign(0.4 + 0.6 * abs(bend), bend)
         return {
             "kind": float(kind),
@@ -96,7 +96,7 @@ def _waveform(f: dict[str, float], t: np.ndarray, *, seconds: float, rate: float
     """The clip at times t, between −1 and 1."""
     after = t - f["onset"] * seconds
     length = f["length"] * seconds
-    # The pitch moves exponentially; its integral, the phase in turns, is a closed form.
+    # The pitch changes exponentially; its integral, the phase in turns, has a closed form.
     speed = f["bend"] * math.log(2) / length
     moved = after.clip(0, length)
     turns = f["pitch"] * (moved if speed == 0 else np.expm1(speed * moved) / speed)
@@ -117,7 +117,7 @@ def _waveform(f: dict[str, float], t: np.ndarray, *, seconds: float, rate: float
 
 
 def _strength(f: dict[str, float], h: int) -> float:
-    """Amplitude of partial h: of a string plucked somewhere, of a throat with formants, of a whistle."""
+    """Amplitude of partial h of a plucked string, of a vowel with formants, or of a whistle."""
     if f["kind"] == 0:
         return abs(math.sin(math.pi * h * (0.15 + 0.3 * f["colour"]))) / h + 1e-3
     if f["kind"] == 2:
@@ -130,6 +130,6 @@ def _strength(f: dict[str, float], h: int) -> float:
 
 
 def _passes(turns_per_sample: float) -> float:
-    """1 up to 3/4 of Nyquist, 0 from Nyquist on."""
+    """Band limit: 1 up to 3/4 of the Nyquist frequency, 0 from the Nyquist frequency on."""
     ramp = min(1.0, max(0.0, (2 * turns_per_sample - 0.75) / 0.25))
     return 0.5 * (1 + math.cos(math.pi * ramp))

@@ -15,11 +15,11 @@ from inrgan.views import View
 
 @final
 class Delay(AbstractTransform):
-    """Earlier or later, by any part of a sample; silence comes in.
+    """Random shift in time, not rounded to samples; silence fills the gap.
 
     Args:
-        seconds: length of the window.
-        most: the largest delay, as a fraction of it.
+        seconds: Length of the window.
+        most: Largest delay, as a fraction of the window.
 
     Example:
         >>> Delay(2.0).draw(4, generator=torch.Generator()).shape
@@ -46,7 +46,7 @@ class Delay(AbstractTransform):
 
 @final
 class Jitter(AbstractTransform):
-    """Shifts signals by up to half a sample: recordings do not start at a sample's time.
+    """Random shift by up to half a sample, since recordings do not start exactly at a sample.
 
     Args:
         rate: Samples per second.
@@ -72,17 +72,17 @@ class Jitter(AbstractTransform):
 
 @final
 class Equalizer(AbstractTransform):
-    """Some frequencies louder, others softer: a gain in dB that is linear in log frequency between its knots.
+    """Random equalizer: a gain in dB that is linear in log frequency between its knots.
 
-    It acts on the Fourier transform of what is seen, so that its ends meet; reals and fakes have that alike. The knots
-    are frequencies in Hz: a crop and its decimated whole hear one and the same filter.
+    It acts on the Fourier transform of the view, which is therefore treated as periodic, for reals and fakes alike.
+    The knots are frequencies in Hz, so that a crop and the decimated clip get the same filter.
 
     Args:
-        knots: frequencies in Hz, rising.
-        decibels: standard deviation of the gain at each.
+        knots: Frequencies in Hz, rising.
+        decibels: Standard deviation of the gain at each knot.
 
     Raises:
-        ConfigError: fewer than two knots, or knots that do not rise.
+        ConfigError: There are fewer than two knots, or they are not rising.
 
     Example:
         >>> Equalizer((100, 1000)).change(torch.zeros(4, 1, 64), Box(1).grid((64,)), torch.ones(4, 2)).shape

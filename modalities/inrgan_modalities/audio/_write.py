@@ -1,4 +1,4 @@
-"""Audio clips to files."""
+"""Writing of audio clips."""
 
 from pathlib import Path
 
@@ -14,26 +14,26 @@ from inrgan_modalities.audio._spectrogram import clip_image, clip_sheet
 _IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
 AUDIO_SUFFIXES = (".wav", ".flac")
 GAP_SECONDS = 0.25
-"""Silence between clips that are written to one file."""
+"""Silence between clips in one file."""
 
 
 def write_clips(values: torch.Tensor, path: str | Path, *, rate: float, gap: float = GAP_SECONDS) -> None:
-    """Write one or several clips to one file, by its suffix.
+    """Write one or several clips to one file; the suffix decides the format.
 
-    ``.wav`` and ``.flac`` hold them one after another in 16 bits, with silence between; ``.npy`` the numbers of all,
-    as float32; images a sheet of waveforms and spectrograms. The file appears whole or not at all.
+    ``.wav`` and ``.flac`` hold the clips one after another in 16 bits, with silence between them; ``.npy`` holds all
+    values as float32; images are sheets of waveforms and spectrograms. The file is written completely or not at all.
 
     Args:
-        values: (B, C, K).
-        path: the file.
-        rate: samples per second; a file holds whole numbers.
-        gap: silence between clips, in seconds.
+        values: Clips (B, C, K).
+        path: Path of the file.
+        rate: Samples per second; a whole number for audio files.
+        gap: Silence between clips, in seconds.
 
     Raises:
-        ConfigError: the suffix cannot be written, or the rate is not a whole number of 1 or more.
-        ShapeError: there is no sample, or the format cannot hold the channels.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
+        ConfigError: The suffix cannot be written, or the rate is not a whole number of 1 or more.
+        ShapeError: The array is empty, or the format cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
         MissingDependency: soundfile or Pillow is not installed.
 
     Example:
@@ -56,16 +56,16 @@ def write_samples(samples: torch.Tensor, path: Path, *, rate: float) -> None:
     whole = whole_rate(rate)
     soundfile = load_soundfile(why="Writing audio")
     with replacing(path) as temporary:
-        # Bytes of its own rounding: a library's may scale by 32768 and clip, which is not what was rendered.
+        # Rounded here, because a library may scale by 32768 and clip, which changes what was rendered.
         numbers = (samples.clamp(-1, 1) * 32767).round().to(torch.int16).T.contiguous().numpy()
         soundfile.write(str(temporary), numbers, whole, format=path.suffix[1:].upper(), subtype="PCM_16")
 
 
 def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, steps_per_second: float) -> None:
-    """Write the steps of an interpolation: one clip after another without a gap, or a video of their spectrograms.
+    """Write the steps of an interpolation: clips one after another without gaps, or a video of their spectrograms.
 
     Raises:
-        ConfigError: the suffix cannot be written.
+        ConfigError: The suffix cannot be written.
     """
     path = Path(path)
     suffix = known_suffix(path, (*AUDIO_SUFFIXES, ".npy", *ANIMATION_SUFFIXES))
@@ -76,16 +76,16 @@ def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, 
 
 
 def joined(values: torch.Tensor, *, silence: int) -> torch.Tensor:
-    """Clips (B, C, K) one after another, with samples of silence between: (C, B·K + (B − 1)·silence)."""
+    """Clips (B, C, K) one after another, separated by silence: (C, B·K + (B − 1)·silence)."""
     padded = torch.nn.functional.pad(values, (0, silence)).transpose(0, 1).flatten(1)
     return padded[:, : padded.shape[1] - silence]
 
 
 def whole_rate(rate: float) -> int:
-    """The rate as files hold it.
+    """The rate as a whole number, as audio files hold it.
 
     Raises:
-        ConfigError: it is not a whole number of 1 or more.
+        ConfigError: The rate is not a whole number of 1 or more.
     """
     if round(rate) < 1 or abs(rate - round(rate)) > 1e-6 * rate:
         raise ConfigError(f"the rate is {rate:g} Hz, and an audio file holds whole numbers; give --rate")

@@ -20,18 +20,18 @@ from inrgan.views import View
 from inrgan_modalities.image._synthetic import SyntheticShapes
 
 ImageItem = torch.Tensor | AbstractLargeItem
-"""(C, H, W)."""
+"""Image (C, H, W)."""
 
 
 @dataclass(frozen=True)
 class ImageModality(Modality, HasSymmetries, HasTransforms):
-    """Images of any number of channels and any aspect.
+    """Images of any size, aspect ratio and number of channels.
 
-    The domain is a box whose shorter side spans [−1, 1], x to the right and y down. Real images of another
-    aspect are cropped at the centre to the domain's.
+    The domain is a box whose shorter side spans [−1, 1], x to the right and y down. Real images of another aspect
+    ratio are cropped at the center.
 
     Raises:
-        ConfigError: a size that is not positive.
+        ConfigError: A size is not positive.
 
     Example:
         >>> ImageModality(resolution=64, aspect=(2, 1)).domain.shape(64)
@@ -42,20 +42,20 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     requires: ClassVar[tuple[str, ...]] = ("PIL", "av")
 
     resolution: int = 64
-    """Samples along the shorter side in training; rendering is free of it."""
+    """Samples along the shorter side in training; rendering may use any other size."""
     channels: int = 3
-    """1 for grey, 3 for colour, 4 with alpha; any number from .npy files."""
+    """Number of channels: 1 for grayscale, 3 for color, 4 with alpha; any number from .npy files."""
     aspect: tuple[float, float] = (1.0, 1.0)
-    """Width to height."""
+    """Aspect ratio, width to height."""
     mirror: bool = False
-    """Flip reals left to right with probability 1/2: for data without a handedness."""
+    """Flip reals left to right with probability 1/2; for data that mirrors leave plausible."""
 
     def __post_init__(self):
         if self.resolution < 8:
             raise ConfigError(f"the image resolution is {self.resolution}; expected 8 or more")
         if self.channels < 1:
             raise ConfigError(f"images of {self.channels} channels; expected 1 or more")
-        self.domain  # noqa: B018 - refuses a bad aspect here rather than later
+        self.domain  # noqa: B018 - fails early on an invalid aspect ratio
 
     @property
     def domain(self) -> Box:
@@ -90,7 +90,7 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
         return out
 
     def _seen(self, items: Sequence[ImageItem], view: View) -> torch.Tensor:
-        """Items of one size, from one place."""
+        """Signals of items of one size."""
         lower, upper = self._extent(items[0])
         first, *_ = items
         if isinstance(first, AbstractLargeItem):
@@ -102,10 +102,10 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
         return (upper[0] - lower[0]) / item.shape[2]
 
     def _extent(self, item: ImageItem) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Where an image reaches when its pixels are square and it just covers the domain."""
+        """Extent of an image that has square pixels and just covers the domain."""
         _, rows, columns = item.shape
         width, height = self.domain.sides
-        pixel = max(width / columns, height / rows)  # one axis fits, the other reaches over the border
+        pixel = max(width / columns, height / rows)  # one axis fits, the other extends beyond the domain
         x, y = pixel * columns / 2, pixel * rows / 2
         return (-x, -y), (x, y)
 

@@ -1,4 +1,4 @@
-"""The built-in data set: bright shapes on a dark gradient, made from numbers alone."""
+"""The built-in data set: bright shapes on a dark gradient, drawn from random factors."""
 
 import colorsys
 import math
@@ -14,7 +14,7 @@ from inrgan.data import AbstractLargeItem, AbstractSyntheticSource
 from inrgan.errors import ConfigError
 
 _WHOLE = 1024
-"""Pixels along a side above which images are not held whole."""
+"""Number of pixels along a side above which images are read in parts."""
 _KINDS = ("disc", "square", "triangle")
 _LUMA = np.array([0.299, 0.587, 0.114])
 # Sizes that make squares and triangles look as large as a disc of the same radius.
@@ -23,7 +23,7 @@ _SQUARE, _TRIANGLE = 0.886, 1.3
 
 @final
 class SyntheticShapes(AbstractSyntheticSource):
-    """Images of one disc, square or triangle each, of random place, size, angle and colours.
+    """Images of one disc, square or triangle each, of random position, size, angle and colors.
 
     Image i depends on ``seed`` and i alone: another ``size`` samples the same scene at other points. Sample k
     of n along an axis lies at (2k + 1) / n - 1; x points right, y down. Edges are ramps one pixel wide. Images of
@@ -53,7 +53,7 @@ class SyntheticShapes(AbstractSyntheticSource):
         self._size, self._channels = size, channels
 
     def __getitem__(self, i: int) -> UInt8[Tensor, "C {self._size} {self._size}"] | AbstractLargeItem:
-        """Return image i, uint8 in 0 to 255, of shape (C, size, size)."""
+        """Image i, uint8 in 0 to 255, of shape (C, size, size)."""
         scene = _Scene(self.factors(i), size=self._size, channels=self._channels)
         return scene if self._size > _WHOLE else scene.read(0, (slice(0, self._size), slice(0, self._size)))
 
@@ -61,10 +61,10 @@ class SyntheticShapes(AbstractSyntheticSource):
         return int(self.factors(i)["kind"])
 
     def factors(self, i: int) -> dict[str, float]:
-        """Return the numbers that image i is drawn from.
+        """The factors of image i.
 
-        ``kind`` indexes ``label_names``; ``x`` and ``y`` place the centre and ``radius`` sizes the shape, in
-        half image sides; ``angle`` (radians, from x to y) turns it; ``hue`` (0 to 1) colours it. The
+        ``kind`` indexes ``label_names``; ``x`` and ``y`` place the center and ``radius`` sizes the shape, in
+        half image sides; ``angle`` (radians, from x to y) turns it; ``hue`` (0 to 1) colors it. The
         background changes from ``background_hue`` to ``background_hue2`` along ``background_angle``.
 
         Example:
@@ -82,7 +82,7 @@ class SyntheticShapes(AbstractSyntheticSource):
             "x": reach * (2 * u[2] - 1),
             "y": reach * (2 * u[3] - 1),
             "angle": 2 * math.pi * u[4],
-            # At least a quarter of the colour circle apart, so that the shape always stands out.
+            # At least a quarter of the color circle apart, so that the shape always stands out.
             "hue": (background + 0.25 + 0.5 * u[5]) % 1,
             "background_hue": background,
             "background_hue2": (background + 0.2 * (2 * u[7] - 1)) % 1,
@@ -92,7 +92,7 @@ class SyntheticShapes(AbstractSyntheticSource):
 
 @final
 class _Scene(AbstractLargeItem):
-    """One image, drawn at any part and at any halving of its size."""
+    """One image, of which any part can be drawn at any halving of its size."""
 
     def __init__(self, factors: dict[str, float], *, size: int, channels: int):
         self._factors, self._size, self._channels = factors, size, channels
@@ -110,7 +110,7 @@ class _Scene(AbstractLargeItem):
 
 
 def _render(f: dict[str, float], size: int, window: Sequence[slice]) -> np.ndarray:
-    """Return (H, W, 3) in 0 to 1: the window of an image of size × size."""
+    """A window (H, W, 3) in 0 to 1 of an image of size × size."""
     rows, columns = ((2 * np.arange(s.start, s.stop) + 1) / size - 1 for s in window)
     x, y = columns[None, :], rows[:, None]
     across = x * math.cos(f["background_angle"]) + y * math.sin(f["background_angle"])
@@ -125,7 +125,7 @@ def _render(f: dict[str, float], size: int, window: Sequence[slice]) -> np.ndarr
 
 
 def _distance(f: dict[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Signed distance to the outline, negative inside; beyond a corner, to the nearer side's line."""
+    """Signed distance to the outline, negative inside; beyond a corner, to the line of the nearer side."""
     if f["kind"] == 0:
         return np.hypot(x, y) - f["radius"]
     if f["kind"] == 1:

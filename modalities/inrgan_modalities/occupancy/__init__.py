@@ -1,4 +1,4 @@
-"""3D shapes as fields: from meshes, to meshes."""
+"""3D shapes as fields, read from meshes and written as meshes."""
 
 from inrgan_modalities.occupancy._extract import Mesh, extract
 from inrgan_modalities.occupancy._field_mesh import field_function, field_mesh

@@ -1,4 +1,4 @@
-"""Signed distances of points with normals, as scanners and samplers give them."""
+"""Signed distances from oriented point clouds."""
 
 from dataclasses import dataclass
 from typing import final
@@ -17,11 +17,11 @@ _NEIGHBOURS, _NEAREST, _LEAST_SEEN = 16, 4, 0.5
 @final
 @dataclass(frozen=True)
 class Cloud:
-    """Points of a surface.
+    """Oriented points of a surface.
 
     Attributes:
-        points: (N, 3), x first.
-        normals: (N, 3) unit vectors, all pointing out, or all pointing in.
+        points: Points (N, 3), x first.
+        normals: Unit normals (N, 3), all outward or all inward.
     """
 
     points: np.ndarray
@@ -29,18 +29,18 @@ class Cloud:
 
 
 def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
-    """Signed distances at the centres of n³ cells of [−1, 1]³, (n, n, n), z first.
+    """Signed distances at the centers of n³ cells of [−1, 1]³, (n, n, n), z first.
 
-    Every point stands for a flat disc as large as its share of the surface, which the distance to its neighbours of
-    like direction tells. Distances are those to the discs. Inside is where the discs' generalised winding number
-    (Barill et al. 2018, eq. 2) is beyond a half, whichever way the normals point.
+    Every point represents a flat disc with its share of the surface area, which follows from the distance to
+    neighbors with similar normals. Distances are those to the discs. Inside is where the generalized winding number
+    of the discs (Barill et al. 2018, eq. 2) exceeds a half in absolute value.
 
     Args:
         cloud: Points in the cube.
-        n: samples along each axis.
+        n: Number of samples along each axis.
 
     Raises:
-        DataError: nothing is inside.
+        DataError: Nothing is inside.
         MissingDependency: libigl is not installed.
 
     Example:
@@ -64,24 +64,24 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
     seen = float(((ahead * outward < 0.5) & (behind * outward > 0.5)).mean())
     if not inside.any() or seen < _LEAST_SEEN:
         raise DataError(
-            f"the points' normals enclose nothing, or do not agree: {seen:.0%} of the points have inside behind them "
-            f"and outside before them; expected {_LEAST_SEEN:.0%} at least. Orient them alike, or give more points"
+            f"the points enclose nothing, or their normals disagree: {seen:.0%} of the points have inside behind them "
+            f"and outside in front; expected at least {_LEAST_SEEN:.0%}. Orient the normals, or give more points"
         )
     distance, index = (np.asarray(x) for x in tree.query(points, k=_NEAREST))
     off = points[:, None] - cloud.points[index]
     height = (off * cloud.normals[index]).sum(axis=-1)
     beside = np.sqrt(np.maximum(distance**2 - height**2, 0)) - radius[index]
     away = np.hypot(height, beside.clip(0)).min(axis=1)
-    # Close to a disc its sum over points is rough; there the disc itself tells the side.
+    # Close to a disc the sum over points is inaccurate; the side of the disc decides there.
     close = distance[:, 0] < 3 * radius[index[:, 0]]
     inside[close] = height[close, 0] * outward < 0
     return (away * np.where(inside, -1.0, 1.0)).reshape(n, n, n)
 
 
 def _areas(cloud: Cloud, tree: KDTree) -> np.ndarray:
-    """The share of the surface that each point stands for: of a circle around it, by the points that lie in it."""
+    """The area that each point represents: that of a circle around it, divided by the number of points inside."""
     distance, index = (np.asarray(x) for x in tree.query(cloud.points, k=_NEIGHBOURS + 1))
-    # The other side of a thin plate lies near and is another part of the surface.
+    # The opposite side of a thin plate is near but is another part of the surface.
     alike = (cloud.normals[index] * cloud.normals[:, None]).sum(axis=-1) > 0
     reach = np.where(alike, distance, 0).max(axis=1)
     among = alike.sum(axis=1) - 1

@@ -1,4 +1,4 @@
-"""Points with normals from the bytes of their files."""
+"""Reading of oriented point clouds."""
 
 import io
 from pathlib import PurePosixPath
@@ -11,18 +11,18 @@ from inrgan_modalities.occupancy._mesh_file import load_trimesh
 from inrgan_modalities.occupancy._volume import refuse_bomb
 
 SUFFIXES = (".xyz",)
-"""Suffixes of files that hold nothing but points; ply and npz files may hold them too."""
+"""Suffixes of files that hold only points; ply and npz files may hold them too."""
 
 
 def read_cloud(name: str, data: bytes) -> Cloud | None:
-    """Points and unit normals of a file, in its own coordinates; None where it holds something else.
+    """Points and unit normals of a file, in its own coordinates; None if the file holds something else.
 
-    Points are a ply file without faces, with normals ``nx ny nz``; an npz file with arrays ``points`` and ``normals``;
-    and an xyz text file of six columns.
+    Supported are ply files without faces, with normals ``nx ny nz``; npz files with arrays ``points`` and ``normals``;
+    and xyz text files with six columns.
 
     Raises:
-        DataError: too few points, or points without normals, or the bytes are not what the suffix says.
-        NonFiniteError: a number is NaN or infinite.
+        DataError: There are too few points or no normals, or the content does not match the suffix.
+        NonFiniteError: A number is NaN or infinite.
         MissingDependency: trimesh is not installed.
 
     Example:
@@ -41,7 +41,7 @@ def read_cloud(name: str, data: bytes) -> Cloud | None:
     if len(points) < FEWEST:
         raise DataError(f"{name} has {len(points)} points; expected {FEWEST} or more, or a mesh with faces")
     if not (np.isfinite(points).all() and np.isfinite(normals).all()):
-        raise NonFiniteError(f"{name} has points or normals that are NaN or infinite; mend the file")
+        raise NonFiniteError(f"{name} has points or normals that are NaN or infinite; fix the file")
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     if not (length > 0).all():
         raise DataError(f"{name} has {int((length == 0).sum())} normals of length 0; expected directions")
@@ -49,7 +49,7 @@ def read_cloud(name: str, data: bytes) -> Cloud | None:
 
 
 def is_cloud(data: bytes) -> bool:
-    """Whether the bytes of an npz file hold points and normals.
+    """Whether an npz file holds points and normals.
 
     Example:
         >>> is_cloud(b"no such file")
@@ -58,7 +58,7 @@ def is_cloud(data: bytes) -> bool:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {"points", "normals"} <= set(file.files)
-    except Exception:  # said by the reader of volumes, since no cloud
+    except Exception:  # the reader of volumes reports it
         return False
 
 
@@ -67,14 +67,14 @@ def _ply(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
     try:
         scene = trimesh.load_scene(io.BytesIO(data), file_type="ply", process=False)
         parts = list(scene.geometry.values())
-    except Exception:  # said by the reader of meshes
+    except Exception:  # the reader of meshes reports it
         return None
     if len(parts) != 1 or not isinstance(parts[0], trimesh.PointCloud):
         return None
     points = np.asarray(parts[0].vertices)
     vertex = parts[0].metadata.get("_ply_raw", {}).get("vertex", {})
     if not {"nx", "ny", "nz"} <= set(vertex.get("properties", {})):
-        raise DataError(f"{name} has {len(points)} points and no faces, and the points no normals; expected a mesh, or"
+        raise DataError(f"{name} has {len(points)} points without faces and normals; expected a mesh, or"
                         " normals nx ny nz")  # fmt: skip
     return points, np.stack([np.asarray(vertex["data"][key]).reshape(-1) for key in ("nx", "ny", "nz")], axis=1)
 
@@ -94,7 +94,7 @@ def _xyz(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     try:
         rows = np.loadtxt(io.BytesIO(data), dtype=np.float64, ndmin=2)
     except ValueError as error:
-        raise DataError(f"{name} cannot be read as points ({error}); expected six numbers a line") from error
+        raise DataError(f"{name} cannot be read as points ({error}); expected six numbers per line") from error
     if rows.shape[1] != 6:
-        raise DataError(f"{name} has {rows.shape[1]} numbers a line; expected six: a point and its normal")
+        raise DataError(f"{name} has {rows.shape[1]} numbers per line; expected six: a point and its normal")
     return rows[:, :3], rows[:, 3:]

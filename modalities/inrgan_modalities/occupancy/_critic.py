@@ -1,4 +1,4 @@
-"""Critics of 3D shapes, which see the normals of surfaces beside the field."""
+"""Critics of 3D shapes, which see the field and the normals of its surface."""
 
 from typing import final
 
@@ -13,13 +13,13 @@ from inrgan.views import View
 
 @final
 class ShapeCritic(AbstractCritic):
-    """The residual critic on the field and its normalised gradient, in blocks of 2 × 2 × 2 samples.
+    """Residual critic of the field and its normalized gradient, in blocks of 2 × 2 × 2 samples.
 
     Args:
-        resolution: nominal samples along a side.
-        spacing: nominal distance between them.
+        resolution: Nominal number of samples along a side.
+        spacing: Nominal distance between samples.
         sizes: Sizes of the network.
-        soft: slope below which normals fade.
+        soft: Slope below which normals fade.
         normals: False to show the field alone.
 
     Example:
@@ -48,16 +48,16 @@ class ShapeCritic(AbstractCritic):
 
 @final
 class ShapePatchCritic(AbstractPatchCritic):
-    """The critic of dense sub-cubes, on the field and its normalised gradient, with the coarse whole as context.
+    """Critic of dense sub-cubes of the field and its normalized gradient, conditioned on global context.
 
     Args:
         domain: Domain of the shapes.
-        patch: samples along a side of a sub-cube.
-        whole: samples along a side of the coarse whole.
+        patch: Number of samples along a side of a sub-cube.
+        whole: Number of samples along a side of the coarse full-domain view.
         sizes: Sizes of the networks.
-        soft: slope below which normals fade.
+        soft: Slope below which normals fade.
         normals: False to show the field alone.
-        context: False to show the sub-cube and its density alone.
+        context: Whether the critic is conditioned on global context; False shows the sub-cube and its density alone.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The eikonal loss: generated fields should have the slope of distances."""
+"""Eikonal loss, which gives generated fields the slope of distances."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _WITHIN = 0.9
-"""Share of the truncation within which slopes are penalized: nearer to it, fields that end smoothly are flatter."""
+"""Fraction of the truncation within which slopes are penalized; smooth fields are flatter near the truncation."""
 
 
 def eikonal_loss(
@@ -16,15 +16,15 @@ def eikonal_loss(
     *,
     reach: float,
 ) -> Float[Tensor, ""]:
-    """Mean of (reach · |∇f| − 1)² over the points where |f| is below the cut-off (Gropp et al. 2020, eq. 6).
+    """Mean of (reach · |∇f| − 1)² over the points at which |f| is below the cut-off (Gropp et al. 2020, eq. 6).
 
-    Gradients are the field's own, by differentiation, and so is the way back to what made the field. Where no point is
-    near a surface it is 0.
+    Gradients are analytic, and the loss is differentiable in the weights of the field. The loss is 0 if no point is
+    near a surface.
 
     Args:
-        function: a batch of fields of distances divided by ``reach``.
-        points: where each of them is asked.
-        reach: distance at which signals are cut off, in coordinate units.
+        function: Batch of fields of distances divided by ``reach``.
+        points: Points at which each field is evaluated.
+        reach: Distance at which signals are truncated, in coordinate units.
 
     Example:
         >>> eikonal_loss(lambda p: p.norm(dim=-1, keepdim=True) - 0.5, torch.rand(2, 9, 3), reach=1.0).shape

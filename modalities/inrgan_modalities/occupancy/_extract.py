@@ -1,4 +1,4 @@
-"""Surfaces of fields, block by block, welded to one mesh."""
+"""Mesh extraction from fields, block by block, welded to one mesh."""
 
 import itertools
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from inrgan_modalities.occupancy._refine import Function, Levels, coarse_values
 
 _CROSS = generate_binary_structure(3, 1)
 _LEAST = 1e-3
-"""Crossings keep this share of a cell from its samples, so that rounding cannot move one to another edge."""
+"""Smallest distance of crossings from samples, as a fraction of a cell, so that rounding cannot change the edge."""
 
 
 @final
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles whose vertices run counter-clockwise, seen from outside.
+    """Triangle mesh with counter-clockwise faces, seen from outside.
 
     Attributes:
-        vertices: (V, 3), x first, in coordinate units.
-        faces: (F, 3) numbers of vertices.
-        normals: (V, 3) unit vectors pointing out; None where they are not known.
+        vertices: Vertices (V, 3), x first, in coordinate units.
+        faces: Indices of vertices (F, 3).
+        normals: Outward unit normals (V, 3); None if they are unknown.
     """
 
     vertices: np.ndarray
@@ -32,7 +32,7 @@ class Mesh:
 
     @property
     def closed(self) -> bool:
-        """Whether every edge is run along as often one way as the other: the mesh bounds a closed shape."""
+        """Whether every edge is traversed equally often in both directions, as in the boundary of a closed shape."""
         if not len(self.faces):
             return True
         edges = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]]).astype(np.int64)
@@ -48,22 +48,22 @@ def extract(
 ) -> Mesh:
     """The zero level of a field on a grid of ``resolution``³ samples, by marching cubes.
 
-    The field is evaluated whole on the coarse grid, and then only in the cells that the surface crosses, level by level
-    twice as finely. Blocks are done one at a time; vertices that neighbouring blocks share are welded by the edge of
-    the grid that they lie on, so that the mesh does not depend on the blocks. Beyond the cube everything counts as
-    outside: surfaces are closed there.
+    The field is evaluated completely on the coarse grid, and then only in cells that the surface crosses, doubling the
+    resolution at each level. Blocks are extracted one at a time. Vertices that neighboring blocks share are welded by
+    their edge of the grid, so that the mesh does not depend on the blocks. Everything beyond the cube is outside, so
+    that surfaces are closed.
 
     Args:
-        function: points (N, 3) to values (N,), negative inside.
-        resolution: samples along each axis of [−1, 1]³.
-        coarse: fewest samples along each axis of the coarse grid: what is smaller than its cells may be missed.
-        block: samples along each side of a block.
-        reach: cells around a crossed one that are looked into.
-        adaptive: False evaluates every sample.
+        function: Map from points (N, 3) to values (N,), negative inside.
+        resolution: Number of samples along each axis of [−1, 1]³.
+        coarse: Smallest number of samples along each axis of the coarse grid; smaller details may be missed.
+        block: Number of samples along each side of a block.
+        reach: Number of cells around a crossed cell that are refined too.
+        adaptive: Whether only cells near the surface are refined; False evaluates every sample.
 
     Raises:
-        ConfigError: a number is out of range.
-        NonFiniteError: the field is NaN or infinite somewhere.
+        ConfigError: A number is out of range.
+        NonFiniteError: The field has NaN or infinite values.
         MissingDependency: scikit-image is not installed.
 
     Example:
@@ -81,7 +81,7 @@ def extract(
     if not np.isfinite(levels.coarse).all():
         raise NonFiniteError("the field to extract holds NaN or infinity; expected finite values. Check the model.")
     parts, keys, faces, count = [], [], [], 0
-    starts = range(-1, resolution, block)  # a block has the cells between its samples and the next
+    starts = range(-1, resolution, block)  # a block has the cells between its samples and the next block
     for low in itertools.product(starts, repeat=3):
         high = [min(a + block, resolution) + 1 for a in low]
         if not levels.touched(low, high):
@@ -100,8 +100,8 @@ def extract(
 
 
 def _block(levels: Levels, low: tuple[int, ...], high: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Vertices of a block in samples of the whole grid (z, y, x), the numbers of their edges, and triangles."""
-    # One sample more on every side, since how near a crossing may come to a sample depends on its neighbours.
+    """Vertices of a block in samples of the full grid (z, y, x), the numbers of their edges, and triangles."""
+    # One extra sample on every side, since the clamping of a crossing depends on its neighbors.
     wide = levels.window([a - 1 for a in low], [b + 1 for b in high])
     if not np.isfinite(wide).all():
         raise NonFiniteError("the field to extract holds NaN or infinity; expected finite values. Check the model.")
@@ -113,17 +113,17 @@ def _block(levels: Levels, low: tuple[int, ...], high: list[int]) -> tuple[np.nd
         from skimage.measure import marching_cubes
     except ImportError as error:
         raise MissingDependency("scikit-image", extra="occupancy", why="Extracting surfaces") from error
-    # Values grow outwards, which would be descent; reading the axes backwards, z first, mirrors triangles once more.
+    # Values grow outward, which flips the orientation; the order z first flips it back.
     vertices, triangles, _, _ = marching_cubes(values, 0.0, gradient_direction="ascent")
     whole = np.rint(vertices)
     off = np.abs(vertices - whole)
     axis = off.argmax(axis=1)
-    # On an edge two coordinates are whole; a vertex inside a cell belongs to the block alone.
+    # On an edge two coordinates are integers; a vertex inside a cell belongs to the block alone.
     inner = np.sort(off, axis=1)[:, 1] > _LEAST / 10
     base = np.where(np.arange(3) == axis[:, None], np.floor(vertices), whole).astype(np.int64) + low + 1
     span = levels.resolution + 2
     key = (((base[:, 0] * span) + base[:, 1]) * span + base[:, 2]) * 3 + axis
-    # Each inner vertex has a cell of its own, and with it a negative number that no other block gives.
+    # Each inner vertex has its own cell, which gives it a negative number that is unique among blocks.
     cell = np.floor(vertices).astype(np.int64) + low + 1
     key = np.where(inner, -1 - ((cell[:, 0] * span + cell[:, 1]) * span + cell[:, 2]), key)
     return (vertices + low).astype(np.float32), key, triangles.astype(np.int32)

@@ -1,4 +1,4 @@
-"""Meshes of generated fields, with normals from their analytic gradients."""
+"""Meshes of generated fields, with normals from analytic gradients."""
 
 from dataclasses import replace
 
@@ -35,14 +35,14 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
 
     Args:
         field: Field of shapes.
-        resolution: samples along each axis.
-        trained: samples along each axis that training saw: the coarse pass has twice as many, so that it meets all that
-            the field can hold.
-        faces: about how many to keep; 0 for all.
+        resolution: Number of samples along each axis.
+        trained: Number of samples along each axis in training; the coarse pass has twice as many, so that it resolves
+            everything that the field represents.
+        faces: Approximate number of triangles to keep; 0 for all.
 
     Raises:
-        NonFiniteError: the field is NaN or infinite somewhere.
-        MissingDependency: a library is not installed.
+        NonFiniteError: The field has NaN or infinite values.
+        MissingDependency: A library is not installed.
 
     Example:
         >>> field_mesh(field, 64, trained=32).closed
@@ -53,7 +53,7 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
     if faces:
         mesh = simplify(mesh, faces=faces)
     normals = _normals(field, mesh.vertices, spacing=spacing)
-    # Where the cube's sides close a shape, they are its surface.
+    # Where the faces of the cube close a shape, they are its surface.
     beyond = np.abs(mesh.vertices) > 1 - spacing / 2 + 1e-9
     closing = beyond.any(axis=1)
     sides = np.sign(mesh.vertices) * beyond
@@ -62,7 +62,7 @@ def field_mesh(field: Field, resolution: int, *, trained: int, faces: int = 0) -
 
 
 def _normals(field: Field, vertices: np.ndarray, *, spacing: float) -> np.ndarray:
-    """Unit vectors along the field's own gradient, which points out of a shape."""
+    """Unit vectors along the gradient of the field, which points outward."""
     parts = []
     for part in torch.from_numpy(vertices.astype(np.float32)).to(field.device).split(_AT_ONCE // 4):
         coords = part.to(field.weights[0].weight.dtype).requires_grad_(True)

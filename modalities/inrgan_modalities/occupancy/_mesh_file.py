@@ -1,4 +1,4 @@
-"""Meshes to files."""
+"""Writing of meshes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ _COLOUR = (170, 190, 220, 255)
 
 
 def load_trimesh(*, why: str) -> Any:
-    """The library trimesh.
+    """The trimesh library.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: trimesh is not installed.
     """
     try:
         import trimesh
@@ -30,11 +30,11 @@ def load_trimesh(*, why: str) -> Any:
 
 
 def write_meshes(meshes: Sequence[Mesh], path: Path) -> None:
-    """Write one or several meshes to one file, side by side along x; y is up.
+    """Write one or several meshes to one file, side by side along x, with y up.
 
     Raises:
-        ConfigError: the suffix is none of ``MESHES``, or no mesh has a face.
-        WriteError: the path cannot be written.
+        ConfigError: The suffix is not one of ``MESHES``, or no mesh has a face.
+        WriteError: The path cannot be written.
         MissingDependency: trimesh is not installed.
 
     Example:
@@ -50,7 +50,7 @@ def write_meshes(meshes: Sequence[Mesh], path: Path) -> None:
     parts = []
     for i, mesh in enumerate(meshes):
         if not len(mesh.faces):
-            continue  # its place stays empty
+            continue  # its position stays empty
         part = trimesh.Trimesh(
             mesh.vertices + np.array([i * _APART, 0, 0]), mesh.faces, vertex_normals=mesh.normals, process=False
         )
@@ -80,14 +80,14 @@ def _joined(parts: list[Any]) -> Any:
 
 
 def simplify(mesh: Mesh, *, faces: int) -> Mesh:
-    """Fewer triangles by collapsing edges, those first that change the shape least (Garland & Heckbert 1997).
+    """A mesh with fewer triangles, by collapsing the edges that change the shape least (Garland & Heckbert 1997).
 
     Args:
-        mesh: to simplify; as it is where it has no more faces.
-        faces: about how many to keep.
+        mesh: Mesh to simplify; unchanged if it has few enough faces.
+        faces: Approximate number of faces to keep.
 
     Raises:
-        ConfigError: fewer than 4 faces were asked for.
+        ConfigError: The number of faces is below 4.
         MissingDependency: fast-simplification is not installed.
 
     Example:
@@ -95,7 +95,7 @@ def simplify(mesh: Mesh, *, faces: int) -> Mesh:
         True
     """
     if faces < 4:
-        raise ConfigError(f"a mesh of {faces} faces was asked for; expected 4 or more")
+        raise ConfigError(f"the number of faces is {faces}; expected 4 or more")
     if len(mesh.faces) <= faces:
         return mesh
     try:

@@ -1,4 +1,4 @@
-"""Meshes from files, refused unread where they state too many faces."""
+"""Reading of meshes, with a limit on the number of faces that is checked first."""
 
 import contextlib
 import io
@@ -20,17 +20,17 @@ _MOST_FACES = 2_000_000
 
 
 def read_mesh(name: str, data: bytes) -> Mesh:
-    """Triangles of a file, in its own coordinates, equal vertices merged and empty triangles dropped.
+    """Triangles of a file in its own coordinates, with equal vertices merged and degenerate triangles dropped.
 
-    Several objects of one file count as one. Faces of more corners are cut into triangles.
+    Several objects in one file are merged. Polygons are split into triangles.
 
     Args:
-        name: decides the format by its suffix.
-        data: the bytes.
+        name: Name of the file; its suffix decides the format.
+        data: Content of the file.
 
     Raises:
-        DataError: the bytes are not what the suffix says, or hold no triangles, or more than 2,000,000.
-        NonFiniteError: a vertex is NaN or infinite.
+        DataError: The content does not match the suffix, or has no triangles or more than 2,000,000.
+        NonFiniteError: A vertex is NaN or infinite.
         MissingDependency: trimesh is not installed.
 
     Example:
@@ -45,11 +45,11 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            logging.getLogger("trimesh").setLevel(logging.CRITICAL)  # what it says is said below
+            logging.getLogger("trimesh").setLevel(logging.CRITICAL)  # reported below
             scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False)
             mesh = scene.to_mesh()
         vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
-    except Exception as error:  # every parser fails in its own way
+    except Exception as error:  # every parser has errors of its own
         raise DataError(
             f"{name} cannot be read as {kind} ({type(error).__name__}: {error}); expected a mesh. Save it again"
         ) from error
@@ -57,11 +57,11 @@ def read_mesh(name: str, data: bytes) -> Mesh:
         raise DataError(f"{name} has {len(vertices)} points and no faces; expected a mesh of triangles")
     _refuse_many(name, len(faces))
     if faces.min() < 0 or faces.max() >= len(vertices):
-        raise DataError(f"{name} has faces with vertices that are not there; the file is damaged")
+        raise DataError(f"{name} has faces with missing vertices; the file is damaged")
     used = vertices[np.unique(faces)]
     if not np.isfinite(used).all():
         bad = int((~np.isfinite(used)).any(axis=1).sum())
-        raise NonFiniteError(f"{name} has {bad} vertices that are NaN or infinite; mend the file")
+        raise NonFiniteError(f"{name} has {bad} vertices that are NaN or infinite; fix the file")
     return merged(vertices, faces)
 
 
@@ -71,7 +71,7 @@ def _refuse_many(name: str, faces: int) -> None:
 
 
 def merged(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """The mesh with vertices of equal position made one, and triangles dropped that have no area then.
+    """The mesh with equal vertices merged and degenerate triangles dropped.
 
     Example:
         >>> corners = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]])
@@ -81,7 +81,7 @@ def merged(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     used = vertices[np.unique(faces)]
     lower = used.min(axis=0)
     scale = max(float((used.max(axis=0) - lower).max()), 1e-300)
-    # From the corner of the mesh: far from the origin, and of vertices that no face has, numbers would not do.
+    # Relative to the corner of the mesh: far from the origin, and with unused vertices, rounding would fail.
     steps = np.round((np.nan_to_num(vertices) - lower) / scale * 1e7).clip(-1e18, 1e18).astype(np.int64)
     _, first, number = np.unique(steps, axis=0, return_index=True, return_inverse=True)
     triangles = number.reshape(-1)[faces]
@@ -93,20 +93,20 @@ _HEADER = 1 << 16
 
 
 def stated_faces(kind: str, data: bytes) -> int:
-    """The number of faces that a mesh file states, or has as many lines of; 0 where it does not say.
+    """The number of faces that a mesh file declares, or its number of face lines; 0 if it is unknown.
 
-    Reading ten million faces takes minutes and gigabytes, and this takes milliseconds.
+    Reading ten million faces takes minutes and gigabytes; this check takes milliseconds.
 
     Args:
-        kind: the suffix without its dot.
-        data: the file; it may be damaged.
+        kind: Suffix without its dot.
+        data: Content of the file, which may be damaged.
 
     Example:
         >>> stated_faces("off", b"OFF 8 12 0")
         12
     """
     readers = {"stl": _stl, "ply": _ply, "off": _off, "glb": _glb, "obj": _obj}
-    with contextlib.suppress(Exception):  # what is damaged is said when it is read
+    with contextlib.suppress(Exception):  # damage is reported when the file is read
         return readers[kind](data)
     return 0
 

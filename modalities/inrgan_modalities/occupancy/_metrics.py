@@ -1,4 +1,4 @@
-"""Scores of shapes."""
+"""Metrics of shapes."""
 
 from collections.abc import Callable, Mapping
 from typing import final
@@ -25,18 +25,18 @@ from inrgan_modalities.occupancy._write import grid_mesh
 DEFAULT_METRICS = ("mmd", "cov", "1-nna", "one-piece", "shaded-swd", "frechet", "precision", "recall")
 _ANGLES, _SIZE, _SHOWN = (35.0, 125.0, 215.0, 305.0), 64, 256
 _LARGE = 128
-"""Pixels along a side of what Inception is shown."""
+"""Number of pixels along a side of the images for Inception."""
 _VIEWS = "azimuth 35, 125, 215, 305, elevation 25"
 
 
 @final
 class PairScores:
-    """MMD, COV and 1-NNA of two sets of shapes under one distance of surface points, computed once for the three.
+    """MMD, COV and 1-NNA of two sets of shapes under one distance of surface points, which is computed once.
 
     Args:
         distance: Distances between all pairs of two lists of point sets.
-        items: most items of each set, chosen evenly by the seed.
-        points: on each surface.
+        items: Largest number of items of each set, chosen at random by the seed.
+        points: Number of points on each surface.
 
     Example:
         >>> scores = PairScores(chamfer, items=8, points=64)
@@ -50,7 +50,7 @@ class PairScores:
         self._last: tuple[Comparison, SetScores, Protocol] | None = None
 
     def of(self, run: Comparison) -> tuple[SetScores, Protocol]:
-        """The scores, and what a protocol must state of them."""
+        """The metrics and their protocol."""
         if self._last is not None and self._last[0] is run:
             return self._last[1:]
         generator = torch.Generator().manual_seed(run.seed)
@@ -72,7 +72,7 @@ class PairScores:
         return found.mmd, {**stated, "unit": "squared" if self.distance is chamfer else "coordinate units"}
 
     def coverage(self, run: Comparison) -> tuple[float, Protocol]:
-        """Share of reals that are some fake's nearest."""
+        """Coverage: fraction of reals that are the nearest real of some fake."""
         found, stated = self.of(run)
         return found.coverage, stated
 
@@ -83,7 +83,7 @@ class PairScores:
 
 
 def shape_metrics() -> Mapping[str, Metric]:
-    """The scores of shapes by name.
+    """Metrics of shapes by name.
 
     Example:
         >>> sorted(shape_metrics())
@@ -104,7 +104,7 @@ def shape_metrics() -> Mapping[str, Metric]:
 
 
 def pieces(values: Tensor) -> int:
-    """Connected parts of the inside of one shape (D, H, W), over the faces of its samples' cells.
+    """Number of connected parts of the inside of one shape (D, H, W), connected over faces of cells.
 
     Example:
         >>> pieces(torch.tensor([-1.0, 1.0, -1.0]).reshape(1, 1, 3))
@@ -117,7 +117,7 @@ def volumetric_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of two batches of shapes on one grid, (B,); 1 where both are empty.
 
     Raises:
-        ShapeError: the batches differ in shape.
+        ShapeError: The batches differ in shape.
 
     Example:
         >>> volumetric_iou(-torch.ones(2, 1, 4, 4, 4), torch.ones(2, 1, 4, 4, 4)).tolist()
@@ -150,17 +150,17 @@ def _shaded_swd(run: Comparison) -> tuple[float, Protocol]:
 
 
 def shaded_fid(run: Comparison) -> tuple[float, Protocol]:
-    """The mean, over four sides, of the FIDs of shaded views from there.
+    """The mean of the FIDs of shaded views from four sides.
 
     Raises:
         MissingDependency: torch-fidelity is not installed.
-        InceptionWeightsMissing: there are no weights; says where to get them.
+        InceptionWeightsMissing: There are no weights; the message says where to get them.
 
     Paper:
-        Zheng et al., SDF-StyleGAN, 2022: the shading-image-based FID, there of twenty views and with other shading, so
-        that its numbers cannot be compared with these.
+        Zheng et al., SDF-StyleGAN, 2022: the shading-image-based FID, with twenty views and other shading; those
+        numbers cannot be compared with these.
     """
-    extractor = InceptionFeatures(device=run.real.device)  # before anything is shaded, which takes long
+    extractor = InceptionFeatures(device=run.real.device)  # before shading, which takes long
     distances = []
     for angle in _ANGLES:
         sets = [shade(values, azimuth=angle, size=_LARGE).to(values.device) for values in (run.real, run.fake)]

@@ -33,20 +33,20 @@ from inrgan_modalities.occupancy._synthetic import SyntheticShapes3D
 from inrgan_modalities.occupancy._write import write_shape_interpolation, write_shapes
 
 _SLOPES = 256
-"""Points of each field at which the eikonal term evaluates its slope."""
+"""Number of points of each field at which the eikonal term evaluates the slope."""
 _CANDIDATES = 512
-"""Samples among which a point near the surface is searched: of 64³, some of them lie within a cell of it."""
+"""Number of samples among which a point near the surface is found; at 64³, some lie within a cell of it."""
 
 
 @dataclass(frozen=True)
 class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields):
-    """3D shapes, from meshes or volumes, as fields that are negative inside and positive outside.
+    """3D shapes from meshes or volumes, as fields that are negative inside and positive outside.
 
-    The domain is the cube [−1, 1]³; y is up. Meshes are centred by their bounding box and scaled so that its longest
-    side fills the cube less a margin.
+    The domain is the cube [−1, 1]³ with y up. The bounding box of a mesh is centered and scaled so that its longest
+    side fills the cube up to a margin.
 
     Raises:
-        ConfigError: a number that is out of range, or an unknown choice.
+        ConfigError: A number is out of range, or a choice is unknown.
 
     Example:
         >>> OccupancyModality(resolution=32).domain.shape(32)
@@ -60,24 +60,23 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
     field_suffixes: ClassVar[tuple[str, ...]] = MESHES
 
     resolution: int = 32
-    """Samples along each axis in training; rendering and mesh extraction are free of it."""
+    """Samples along each axis in training; rendering and mesh extraction may use any other number."""
     signal: Literal["distance", "occupancy"] = "distance"
-    """Values of fields: signed distances cut off at the truncation, or fractions of cells, both from -1 inside to 1."""
+    """Values of fields, from -1 inside to 1 outside: truncated signed distances, or fractions of cells."""
     truncation: float = 0.2
-    """Distance from the surface at which the signal is 1, in coordinate units."""
+    """Distance from the surface at which the signal reaches 1, in coordinate units."""
     margin: float = 0.1
-    """Margin around meshes, as a share of the cube's half side."""
+    """Margin around meshes, as a fraction of half the side of the cube."""
     up: Literal["x", "y", "z", "-x", "-y", "-z"] = "y"
-    """Axis of the files that points up."""
+    """Axis of the mesh files that points up."""
     mirror: bool = False
-    """Flip reals left to right (x) with probability 1/2: for data without a handedness."""
+    """Flip reals left to right (x) with probability 1/2; for data that mirrors leave plausible."""
     turns: Literal["quarter", "any"] = "quarter"
-    """Angles by which augmentation turns shapes about the vertical axis: right angles, or any, which takes several
-    times as long."""
+    """Augmentation angles about the vertical axis: quarter turns, or any, which takes several times as long."""
     normals: bool = True
-    """Whether critics see the field's normalized gradient beside the field."""
+    """Whether critics see the normalized gradient in addition to the field."""
     eikonal: float = 0.0
-    """Weight in the generator's loss of the eikonal term, for slopes of distances near the surface; 0 for none."""
+    """Weight of the eikonal term in the generator loss, which favors distances near the surface; 0 for off."""
     faces: int = 0
     """Approximate number of triangles to keep for each shape in mesh files; 0 for all."""
 
@@ -126,7 +125,7 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
 
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B 1 *S"]:
         lower, upper = self.domain.lower, self.domain.upper
-        if view.batch > 1 and view.axes is not None:  # a patch of each item, which reaches little of it
+        if view.batch > 1 and view.axes is not None:  # one patch of each item, which covers a small part of it
             parts = [resample(item[None], view.row(i), lower=lower, upper=upper) for i, item in enumerate(items)]
             return torch.cat(parts)
         out = torch.empty(len(items), 1, *view.shape)
@@ -142,7 +141,7 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
 
     @property
     def _soft(self) -> float:
-        """Half the slope of a distance's signal: normals fade below it."""
+        """Half the slope of a distance signal, below which normals fade."""
         return 0.5 / Signal(self.signal, truncation=self.truncation).reach(self.domain.spacing(self.resolution))
 
     def critic(self, sizes: CriticSizes) -> ShapeCritic:
@@ -164,7 +163,7 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
         sizes = super().generator_sizes(preset, backbone=backbone)
         if not sizes.lattices:
             return sizes
-        # A cube has many more samples than its lattice has nodes; what is narrow at the samples makes it affordable.
+        # A cube has many more samples than its lattice has nodes; narrow layers at the samples limit the cost.
         fine = min(32, max(4, 3 * self.resolution // 8))
         widths, depth = {"tiny": ((128, 64, 24), 2), "base": ((384, 192, 64), 3)}.get(preset, ((512, 256, 96), 3))
         return replace(
@@ -175,8 +174,8 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
         return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
-        # Up stays up. Shifts stay within the margin, so that no shape is cut; beyond the cube there is nothing, as at
-        # its border, where a mirror would show the shape's other side.
+        # The vertical axis is kept. Shifts stay within the margin, so that no shape is cut. Padding is empty, since
+        # reflection at the border would show the other side of the shape.
         box = self.domain
         turn = QuarterTurn(box, plane=(0, 2))
         if self.turns == "any":
@@ -188,7 +187,7 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
     def regions_of_interest(
         self, item: Tensor, *, count: int, generator: torch.Generator
     ) -> Float[Tensor, "K 3"] | None:
-        """Points near the surface: a point in the cell of the sample nearest to 0 among many random ones."""
+        """Points near the surface: one in the cell of the sample nearest to 0 among many random samples."""
         shape = item.shape[1:]
         index = torch.randint(item[0].numel(), (count, _CANDIDATES), generator=generator)
         values, best = item.flatten()[index].abs().min(dim=1)

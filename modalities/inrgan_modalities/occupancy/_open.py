@@ -1,4 +1,4 @@
-"""Open files of shapes; signals that are not cached yet are computed by several processes."""
+"""Opening of shapes; missing signals are computed by several processes and cached."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ from inrgan_modalities.occupancy._reading import SUFFIXES, Reading, cache_folder
 from inrgan_modalities.occupancy._signal import Signal
 
 _WORTH = 48
-"""Files below which starting processes costs more than it saves."""
+"""Number of files below which starting processes costs more than it saves."""
 
 
 def open_shapes(
@@ -31,24 +31,24 @@ def open_shapes(
     seed: int = 0,
     workers: int | None = None,
 ) -> AbstractSource:
-    """A folder, zip or stream of meshes and volumes as signals (1, n, n, n).
+    """Open a folder, zip or stream of meshes and volumes as signals (1, n, n, n).
 
-    Meshes whose signals are not kept yet are computed now, by several processes where there are many; what is finished
-    stays when the program is stopped. A mesh that cannot be read or signed is named, skipped and counted.
+    Signals that are not in the cache are computed now, by several processes if there are many. Finished signals stay in
+    the cache when the program is stopped. A mesh that cannot be read or signed is logged, skipped and counted.
 
     Args:
-        data: the path.
-        signal: what is made of distances.
-        resolution: n, for meshes.
-        margin: share of the cube's half side that meshes leave free.
-        up: which axis of the files points up.
+        data: Path of the data.
+        signal: Conversion of distances to signals.
+        resolution: Number of samples along each axis, n, for meshes.
+        margin: Margin around meshes, as a fraction of half the side of the cube.
+        up: Axis of the files that points up.
         labels: As for ``Modality.source``.
-        seed: Seed of a stream's order; its meshes are computed as they come.
-        workers: processes; as many as there are cores where None, and none at all for 1.
+        seed: Seed of the order of a stream, whose meshes are computed when they are read.
+        workers: Number of processes; None for the number of cores, 1 for the current process.
 
     Raises:
-        DataError: missing, empty or unreadable data.
-        MissingDependency: a library is not installed.
+        DataError: The data are missing, empty or unreadable.
+        MissingDependency: A library is not installed.
 
     Example:
         >>> open_shapes("chairs.zip", signal=Signal("distance", 0.2), resolution=64, margin=0.1, up="z")[0].shape
@@ -65,19 +65,19 @@ def open_shapes(
 
 
 def prepare(archive: AbstractArchive, reading: Reading, *, workers: int, least: int = _WORTH) -> int:
-    """Compute the signals of an archive's meshes that are not kept yet; returns how many.
+    """Compute the signals of an archive that are not in the cache, and return their number.
 
     Args:
         archive: Archive of the files.
-        reading: what to do with them.
-        workers: processes.
-        least: With fewer files to compute, nothing is done; they are computed on first use.
+        reading: Reader of the files.
+        workers: Number of processes.
+        least: Number of missing signals below which they are computed on first use instead.
     """
     missing = [name for name in archive.names if _wanting(archive, reading, name)]
     if len(missing) < least or reading.cache is None:
         return 0
-    logging.getLogger("inrgan").info("Signed distances of %d meshes by %d processes.", len(missing), workers)
-    # Started afresh: a forked copy of a process with threads may hang.
+    logging.getLogger("inrgan").info("Signed distances of %d meshes with %d processes.", len(missing), workers)
+    # Spawned, because a forked copy of a process with threads may hang.
     with (
         ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
         tqdm(total=len(missing), unit="mesh", disable=None) as bar,
@@ -85,7 +85,7 @@ def prepare(archive: AbstractArchive, reading: Reading, *, workers: int, least: 
         names, pending = iter(missing), set[Future[None]]()
         try:
             while True:
-                # A few at a time, so that a large archive is never all in memory.
+                # A few at a time, so that a large archive is never completely in memory.
                 while len(pending) < 4 * workers and (name := next(names, None)) is not None:
                     pending.add(pool.submit(_compute, replace(reading), name, archive.read(name)))
                 if not pending:
@@ -99,12 +99,12 @@ def prepare(archive: AbstractArchive, reading: Reading, *, workers: int, least: 
 
 
 def _wanting(archive: AbstractArchive, reading: Reading, name: str) -> bool:
-    if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:  # of which clouds are computed when asked for
+    if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:  # point clouds among these are computed on first use
         return False
     try:
         kept = reading.kept_at(archive.read(name))
     except InrganError:
-        return False  # said, and counted, when the file is asked for
+        return False  # reported and counted when the file is read
     return kept is not None and not kept.exists()
 
 

@@ -1,4 +1,4 @@
-"""Distances of surface points, and scores of two sets of shapes under such a distance."""
+"""Distances of surface points, and metrics of two sets of shapes under such a distance."""
 
 from dataclasses import dataclass
 from typing import final
@@ -15,9 +15,9 @@ from inrgan_modalities.occupancy._extract import Mesh
 
 
 def surface_points(mesh: Mesh, count: int, *, generator: torch.Generator) -> Float[np.ndarray, "N 3"]:
-    """Points evenly by area: one in each of ``count`` equal shares of it, at a random place of its triangle.
+    """Points that are stratified by area: one in each of ``count`` equal parts, at a random position in its triangle.
 
-    A mesh without a face gives the middle of the cube that often, so that an empty shape is far from every other.
+    A mesh without faces gives ``count`` copies of the center of the cube, which is far from every other shape.
 
     Example:
         >>> surface_points(extract(Ball(radius=0.5).distance, 16), 100, generator=torch.Generator()).shape
@@ -36,10 +36,10 @@ def surface_points(mesh: Mesh, count: int, *, generator: torch.Generator) -> Flo
 
 
 def chamfer(a: list[np.ndarray], b: list[np.ndarray]) -> Float[Tensor, "N M"]:
-    """Chamfer distances between all of two lists of point sets (n, 3).
+    """Chamfer distances between all pairs of two lists of point sets (n, 3).
 
-    The mean over one set of the squared distance to the nearest point of the other, and the same the other way round,
-    added (Fan et al. 2017, eq. 1, with means for sums; Achlioptas et al. 2018).
+    The distance is the mean over one set of the squared distance to the nearest point of the other set, plus the same
+    with the sets exchanged (Fan et al. 2017, eq. 1, with means for sums; Achlioptas et al. 2018).
 
     Example:
         >>> chamfer([np.zeros((1, 3))], [np.array([[0.0, 0, 2]])]).item()
@@ -55,12 +55,12 @@ def chamfer(a: list[np.ndarray], b: list[np.ndarray]) -> Float[Tensor, "N M"]:
 
 
 def earth_mover(a: list[np.ndarray], b: list[np.ndarray]) -> Float[Tensor, "N M"]:
-    """Earth mover's distances between all of two lists of point sets of one size: exact, by optimal assignment.
+    """Exact earth mover's distances between all pairs of two lists of point sets of one size.
 
-    The least mean distance over all ways to pair the points (Rubner et al. 2000); scipy's solver, cubic in the points.
+    The distance is the smallest mean distance over all pairings (Rubner et al. 2000), found in cubic time by scipy.
 
     Raises:
-        ShapeError: the sets are not of one size.
+        ShapeError: The sets differ in size.
 
     Example:
         >>> earth_mover([np.zeros((1, 3))], [np.array([[0.0, 0, 2]])]).item()
@@ -79,13 +79,13 @@ def earth_mover(a: list[np.ndarray], b: list[np.ndarray]) -> Float[Tensor, "N M"
 @final
 @dataclass(frozen=True)
 class SetScores:
-    """How near a set of fakes is to a set of reals.
+    """Metrics of a set of fakes relative to a set of reals.
 
     Attributes:
-        mmd: minimum matching distance: the mean over reals of the distance to the nearest fake.
-        coverage: share of the reals that are the nearest of some fake.
-        accuracy: Accuracy of telling reals from fakes by the nearest other item; 0.5 is ideal.
-        error: standard error of ``accuracy`` where it is ½, as if items were independent.
+        mmd: Minimum matching distance: the mean over reals of the distance to the nearest fake.
+        coverage: Fraction of reals that are the nearest real of some fake.
+        accuracy: Accuracy of a classifier of reals and fakes by the nearest other item; 0.5 is ideal.
+        error: Standard error of ``accuracy`` at ½ for independent items.
     """
 
     mmd: float
@@ -98,12 +98,12 @@ def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fak
     """MMD and COV (Achlioptas et al. 2018, sec. 5), and 1-NNA (Lopez-Paz & Oquab 2017; Yang et al. 2019, eq. 19).
 
     Args:
-        across: distances of every real to every fake.
-        reals: among reals.
-        fakes: among fakes.
+        across: Distances of every real to every fake.
+        reals: Distances among reals.
+        fakes: Distances among fakes.
 
     Raises:
-        ShapeError: the matrices do not fit, or a set has less than two items.
+        ShapeError: The matrices do not match, or a set has fewer than two items.
 
     Example:
         >>> set_scores(torch.eye(3), reals=torch.ones(3, 3), fakes=torch.ones(3, 3)).mmd
@@ -116,7 +116,7 @@ def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fak
             "(N, M), (N, N) and (M, M), of two or more"
         )
     own, other = (x + torch.diag(torch.full((len(x),), torch.inf, dtype=x.dtype)) for x in (reals, fakes))
-    # Of equally near neighbours half count for each side, so that duplicates do not decide.
+    # Ties count half for each side, so that duplicates do not decide.
     right = _same(own.amin(dim=1), across.amin(dim=1)).sum() + _same(other.amin(dim=1), across.amin(dim=0)).sum()
     return SetScores(
         mmd=float(across.amin(dim=1).mean()),

@@ -1,4 +1,4 @@
-"""Files of shapes to signals on a grid, with a cache on disk."""
+"""Conversion of shape files to signals on a grid, with a cache on disk."""
 
 import hashlib
 import io
@@ -25,11 +25,11 @@ from inrgan_modalities.occupancy._signal import Signal
 
 SUFFIXES = (*_mesh_read.SUFFIXES, *_cloud_read.SUFFIXES, *_volume.SUFFIXES)
 _VERSION = 1
-"""Version of the cached files on disk: another number recomputes all of them."""
+"""Version of the cached files; a new number recomputes all of them."""
 
 
 def cache_folder() -> Path:
-    """Where signals of files are kept: ``$INRGAN_CACHE``, or ``inrgan`` in the user's folder of caches.
+    """The cache folder: ``$INRGAN_CACHE``, or ``inrgan`` in the cache folder of the user.
 
     Example:
         >>> cache_folder().name
@@ -43,20 +43,19 @@ def cache_folder() -> Path:
 @final
 @dataclass(frozen=True)
 class Reading:
-    """How a file becomes a signal (1, n, n, n).
+    """Conversion of files to signals (1, n, n, n).
 
-    Meshes and points with normals are turned upright and brought into the cube, and their signed distances computed;
-    that takes from tenths of a second to seconds, so the result is kept on disk, by a hash of the file's bytes and of
-    everything here. Volumes
-    fill the cube as they are: whole numbers and booleans are voxels, inside where not 0; floating-point numbers are the
-    signal itself, from −1 inside to 1 outside, as inrgan writes them.
+    Meshes and oriented points are normalized to the cube, and their signed distances are computed. This takes from
+    tenths of a second to seconds, so the result is cached on disk by a hash of the file content and of all options.
+    Volumes fill the cube unchanged: integers and booleans are voxels, inside if not 0; floating-point numbers are the
+    signal itself, from −1 inside to 1 outside, as inrgan writes it.
 
     Args:
-        signal: what is made of distances.
-        resolution: n, for meshes.
-        margin: share of the cube's half side that meshes leave free.
-        up: which axis of meshes points up.
-        cache: folder of what is kept; None keeps nothing.
+        signal: Conversion of distances to signals.
+        resolution: Number of samples along each axis, n, for meshes.
+        margin: Margin around meshes, as a fraction of half the side of the cube.
+        up: Axis of meshes that points up.
+        cache: Cache folder; None for no cache.
     """
 
     signal: Signal
@@ -69,8 +68,8 @@ class Reading:
         """Decode one file.
 
         Raises:
-            DataError: the file cannot be read, or is no closed shape.
-            NonFiniteError: it holds NaN or infinity.
+            DataError: The file cannot be read, or is not a closed shape.
+            NonFiniteError: The file holds NaN or infinity.
         """
         if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES and not _cloud_read.is_cloud(data):
             return self._volume(name, data)
@@ -79,18 +78,18 @@ class Reading:
         if found is None:
             cloud = self.cloud(name, data)
             values, signs = self._mesh(name, data) if cloud is None else self._points(cloud)
-            # In 16 bits whether kept or not, so that a resumed run sees what the first one saw.
+            # In 16 bits whether cached or not, so that a resumed run gets the same signals.
             packed = (values * 32767).round().numpy().astype(np.int16)
             if kept is not None:
                 _keep(kept, packed, signs)
             found = _unpacked(packed), signs
         values, signs = found
         if signs not in ("closed", "points"):
-            logging.getLogger("inrgan").warning("%s is not closed; its signs are by %s.", name, signs)
+            logging.getLogger("inrgan").warning("%s is not closed; its signs come from %s.", name, signs)
         return values
 
     def kept_at(self, data: bytes) -> Path | None:
-        """Where the signal of a mesh's bytes is kept."""
+        """Path of the cached signal of a mesh."""
         if self.cache is None:
             return None
         settings = {**asdict(self), "cache": "", "version": _VERSION}
@@ -98,14 +97,14 @@ class Reading:
         return self.cache / key[:2] / f"{key[2:]}.npz"
 
     def cloud(self, name: str, data: bytes) -> Cloud | None:
-        """A file's points as they lie in the cube; None where it holds something else."""
+        """The points of a file, normalized to the cube; None if the file holds something else."""
         cloud = _cloud_read.read_cloud(name, data)
         if cloud is None:
             return None
         return Cloud(to_cube(cloud.points, up=self.up, margin=self.margin), cloud.normals @ rotation(self.up).T)
 
     def mesh(self, name: str, data: bytes) -> Mesh:
-        """A file's mesh as it lies in the cube."""
+        """The mesh of a file, normalized to the cube."""
         mesh = _mesh_read.read_mesh(name, data)
         used = np.unique(mesh.faces)
         if not len(used):
@@ -118,12 +117,12 @@ class Reading:
         return self.signal.of(signed_cloud(cloud, self.resolution)), "points"
 
     def _mesh(self, name: str, data: bytes) -> tuple[Tensor, str]:
-        """The signal, and how its signs were found."""
+        """The signal and the method that found its signs."""
         reach = self.signal.reach(2 / self.resolution)
         found = signed_grid(self.mesh(name, data), self.resolution, truncation=reach)
         signs = {
-            "closed": "closed", "turned": "turning faces round",
-            "winding": f"generalised winding number, {found.holes:.1%} of the surface closing holes",
+            "closed": "closed", "turned": "reorienting faces",
+            "winding": f"generalized winding number, {found.holes:.1%} of the surface closing holes",
         }[found.method]  # fmt: skip
         return self.signal.of(found.distances), signs
 
@@ -141,7 +140,7 @@ class Reading:
 
 
 def _turn(array: np.ndarray, up: str) -> np.ndarray:
-    """An array (z, y, x) turned as meshes are: rotations of the cube move axes and flip them."""
+    """An array (z, y, x) rotated like a mesh, by permuting and flipping axes."""
     matrix = np.rint(rotation(up)).astype(int)[::-1, ::-1]
     order = np.abs(matrix).argmax(axis=1)
     turned = array.transpose(order)
@@ -149,12 +148,12 @@ def _turn(array: np.ndarray, up: str) -> np.ndarray:
 
 
 def _load(path: Path) -> tuple[Tensor, str] | None:
-    """What is kept, or None where it is not there or damaged."""
+    """The cached signal; None if it is missing or damaged."""
     try:
-        # From memory: of a damaged file numpy would leave the handle open.
+        # From memory, because numpy would leave the handle of a damaged file open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return _unpacked(file["signal"]), str(file["signs"])
-    except Exception:  # a damaged zip fails in as many ways as zipfile has lines; what is kept can be made anew
+    except Exception:  # a damaged zip raises all kinds of errors; the signal is computed again
         return None
 
 
@@ -167,4 +166,4 @@ def _keep(path: Path, packed: np.ndarray, signs: str) -> None:
         with replacing(path, flush=False) as temporary:
             np.savez_compressed(temporary, signal=packed, signs=np.array(signs))
     except WriteError as error:
-        logging.getLogger("inrgan").warning("Signals of meshes are not kept: %s", error)
+        logging.getLogger("inrgan").warning("Signals of meshes cannot be cached: %s", error)

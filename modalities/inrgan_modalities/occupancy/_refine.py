@@ -1,4 +1,4 @@
-"""Values of a field on a fine grid, evaluated only near its surface."""
+"""Adaptive refinement: values of a field on a fine grid, evaluated only near its surface."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,26 @@ import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
 Function = Callable[[np.ndarray], np.ndarray]
-"""Points (N, 3), x first, to values (N,), negative inside."""
+"""Map from points (N, 3), x first, to values (N,), negative inside."""
 
 _DENSE = 1 << 18
-"""Points of the coarse grid that are evaluated at once."""
+"""Number of points of the coarse grid that are evaluated at a time."""
 
 
 @final
 @dataclass(frozen=True)
 class Levels:
-    """Grids of [−1, 1]³ of which each has twice the samples of the one before, along every axis.
+    """Grids of [−1, 1]³, each with twice as many samples per axis as the one before.
 
-    The coarsest grid is evaluated whole. On every finer one a sample is evaluated where the cell of the coarser grid
-    that it lies in, or one within ``reach`` of it, meets a neighbour of another sign; elsewhere it takes that cell's
-    value. What a sample's value is depends on its place alone, not on the window that is asked for, and so windows fit
-    together.
+    The coarsest grid is evaluated completely. On every finer grid, a sample is evaluated if its cell of the coarser
+    grid, or one within ``reach`` of it, has a neighbor of another sign; otherwise it takes the value of its cell. The
+    value of a sample depends on its position alone, not on the requested window, so that windows fit together.
 
     Args:
-        coarse: values on the coarsest grid, (z, y, x).
-        function: the field.
-        doublings: how often the grid gets finer.
-        reach: cells of the coarser grid around a change of sign that are looked into.
+        coarse: Values on the coarsest grid (z, y, x).
+        function: Field to refine.
+        doublings: Number of refinements.
+        reach: Number of coarser cells around a sign change that are refined too.
     """
 
     coarse: np.ndarray
@@ -38,11 +37,11 @@ class Levels:
 
     @property
     def resolution(self) -> int:
-        """Samples along each axis of the finest grid."""
+        """Number of samples along each axis of the finest grid."""
         return self.coarse.shape[0] << self.doublings
 
     def window(self, low: Sequence[int], high: Sequence[int]) -> np.ndarray:
-        """Values of the finest grid from ``low`` up to ``high``, (z, y, x); 1 outside of the cube."""
+        """Values of the finest grid from ``low`` up to ``high`` (z, y, x); 1 outside the cube."""
         return self._window(self.doublings, tuple(low), tuple(high))
 
     def touched(self, low: Sequence[int], high: Sequence[int]) -> bool:
@@ -63,7 +62,7 @@ class Levels:
         if level == 0:
             out[place] = self.coarse[tuple(slice(a, b) for a, b in inner)]
             return out
-        # A margin of the coarser grid, so that whether a cell is near a change of sign does not depend on the window.
+        # A margin of coarser cells, so that the result near a sign change does not depend on the window.
         margin = 1 + self.reach
         corner = [a // 2 - margin for a, _ in inner]
         parent = self._window(level - 1, corner, [(b - 1) // 2 + 1 + margin for _, b in inner])
@@ -82,7 +81,7 @@ class Levels:
 
 
 def coarse_values(function: Function, n: int) -> np.ndarray:
-    """The field on the whole grid of n³ cells of [−1, 1]³, (z, y, x).
+    """The field on the full grid (z, y, x) of n³ cells of [−1, 1]³.
 
     Example:
         >>> coarse_values(lambda p: p[:, 0], 4).shape
@@ -98,7 +97,7 @@ def coarse_values(function: Function, n: int) -> np.ndarray:
 
 
 def array_function(values: np.ndarray) -> Function:
-    """Values at the samples of an array (z, y, x) themselves.
+    """A function with the values of an array (z, y, x) at its samples.
 
     Example:
         >>> array_function(np.zeros((4, 4, 4)))(np.zeros((7, 3))).shape

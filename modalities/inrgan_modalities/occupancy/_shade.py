@@ -1,4 +1,4 @@
-"""Shaded views of shapes: rays through a grid of values, on any machine, without a window or a GPU."""
+"""Shaded images of shapes by ray casting through a grid of values, without a window or a GPU."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.images import tile
 
 _HALF_WIDTH = 1.3
-"""Side of the image, in coordinate units: that of a ball with the unit cube's half diagonal, less its corners."""
+"""Side of the image in coordinate units, slightly less than the diagonal of the cube."""
 _COLOUR = (0.62, 0.72, 0.86)
 _AMBIENT = 0.25
 
@@ -21,27 +21,27 @@ _AMBIENT = 0.25
 def shade(
     values: Float[Tensor, "..."], *, azimuth: float = 35.0, elevation: float = 25.0, size: int = 96
 ) -> Float[Tensor, "B 3 S S"]:
-    """Shapes as seen from one side, in parallel projection, y up, on white.
+    """Shapes from one side in orthographic projection, y up, on a white background.
 
-    Along every pixel's ray the first sample inside is found and the crossing before it taken on a straight line; the
-    colour goes by the angle between the field's gradient there and a light beside the camera.
+    The ray of every pixel stops at the first sample inside, and the crossing is interpolated linearly. The color
+    depends on the angle between the gradient of the field and a light next to the camera.
 
     Args:
-        values: (B, 1, D, H, W), negative inside, on the cell-centred grid of [−1, 1]³; nothing lies outside of it.
-        azimuth: where the camera is, in degrees about y: 0 looks along −z, 90 along −x.
-        elevation: how high, in degrees.
-        size: S, pixels along a side.
+        values: Shapes (B, 1, D, H, W), negative inside, on the cell-centered grid of [−1, 1]³, which contains them.
+        azimuth: Azimuth of the camera, in degrees about y: 0 looks along −z, 90 along −x.
+        elevation: Elevation of the camera, in degrees.
+        size: Number of pixels along a side, S.
 
     Raises:
-        ShapeError: other than one channel, or no samples.
-        NonFiniteError: a value is NaN or infinite.
+        ShapeError: There is not exactly one channel, or there are no samples.
+        NonFiniteError: A value is NaN or infinite.
 
     Example:
         >>> shade(torch.ones(2, 1, 8, 8, 8), size=32).shape
         torch.Size([2, 3, 32, 32])
     """
     if values.ndim != 5 or values.shape[1] != 1 or min(values.shape) < 1:
-        raise ShapeError(f"an array of shape {tuple(values.shape)} was to be shown; expected (B, 1, D, H, W), none 0")
+        raise ShapeError(f"an array of shape {tuple(values.shape)} cannot be shown; expected (B, 1, D, H, W), none 0")
     if not torch.isfinite(values).all():
         raise NonFiniteError("the shapes to show hold NaN or infinity; expected -1 to 1. Check the model.")
     right, up, forward = _camera(azimuth, elevation)
@@ -66,7 +66,7 @@ def _camera(azimuth: float, elevation: float) -> tuple[Tensor, Tensor, Tensor]:
 def _shaded(
     item: Float[Tensor, "1 1 D H W"], points: Float[Tensor, "T S S 3"], light: Tensor
 ) -> Float[Tensor, "3 S S"]:
-    inside = 1 - item  # zero, which is what lies beyond the grid, is outside
+    inside = 1 - item  # zero, the padding beyond the grid, is outside
 
     def look(where: Tensor) -> Tensor:
         flat = where.reshape(1, -1, 1, 1, 3)
@@ -93,7 +93,7 @@ def _shaded(
 
 
 def sheet(values: Float[Tensor, "B 1 D H W"], *, size: int = 96, angles: Sequence[float] = (35.0,)) -> Tensor:
-    """A contact sheet: every shape from one side or several, beside each other.
+    """A contact sheet of all shapes, each from one or several sides.
 
     Example:
         >>> sheet(torch.ones(4, 1, 8, 8, 8), size=32, angles=(0, 90)).shape
@@ -104,7 +104,7 @@ def sheet(values: Float[Tensor, "B 1 D H W"], *, size: int = 96, angles: Sequenc
 
 
 def turntable(values: Float[Tensor, "B 1 D H W"], *, frames: int, size: int) -> Float[Tensor, "T 3 H2 W2"]:
-    """Shapes that turn once about the vertical axis, side by side.
+    """Frames of shapes that rotate once about the vertical axis, side by side.
 
     Example:
         >>> turntable(torch.ones(1, 1, 8, 8, 8), frames=5, size=32).shape

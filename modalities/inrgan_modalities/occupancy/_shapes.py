@@ -1,4 +1,4 @@
-"""Shapes in closed form: their signed distances, negative inside."""
+"""Shapes in closed form, as signed distances that are negative inside."""
 
 import abc
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class AbstractShape(abc.ABC):
-    """A shape whose signed distance is known at any point."""
+    """A shape with a signed distance at any point."""
 
     @abc.abstractmethod
     def distance(self, points: np.ndarray) -> np.ndarray:
@@ -20,7 +20,7 @@ class AbstractShape(abc.ABC):
 @final
 @dataclass(frozen=True)
 class Ball(AbstractShape):
-    """All points nearer to ``center`` than ``radius``.
+    """A ball with ``center`` and ``radius``.
 
     Example:
         >>> float(Ball(radius=0.5).distance(np.zeros((1, 3)))[0])
@@ -60,7 +60,7 @@ class Cuboid(AbstractShape):
 @final
 @dataclass(frozen=True)
 class Torus(AbstractShape):
-    """A ring about the y axis: ``ring`` from the axis to the middle of the tube, ``tube`` the tube's radius.
+    """A torus about the y axis: ``ring`` is the distance from the axis to the center of the tube, ``tube`` its radius.
 
     Example:
         >>> float(Torus(ring=0.5, tube=0.25).distance(np.array([[0.5, 0.0, 0.0]]))[0])
@@ -79,10 +79,10 @@ class Torus(AbstractShape):
 @final
 @dataclass(frozen=True)
 class Union(AbstractShape):
-    """Several shapes as one.
+    """The union of several shapes.
 
-    Outside and at the surface the distance is exact; inside it is that to the surface of the part which reaches
-    deepest, no more than the true one.
+    The distance is exact outside and at the surface. Inside, it is the largest depth in any part, which is at most the
+    true depth.
 
     Example:
         >>> float(Union((Ball(radius=0.5), Ball(radius=0.2))).distance(np.array([[1.0, 0.0, 0.0]]))[0])
@@ -96,15 +96,15 @@ class Union(AbstractShape):
 
 
 def chair(*, width: float, depth: float, seat: float, back: float, leg: float, thick: float) -> Union:
-    """A seat on four legs with a back; y is up, and the back is at −z.
+    """A chair: a seat on four legs with a back at −z; y is up.
 
     Args:
-        width: half the seat's, along x.
-        depth: half the seat's, along z.
-        seat: height of its middle.
-        back: height of the back's upper edge.
-        leg: half the thickness of a leg.
-        thick: half the thickness of seat and back.
+        width: Half the width of the seat, along x.
+        depth: Half the depth of the seat, along z.
+        seat: Height of the center of the seat.
+        back: Height of the upper edge of the back.
+        leg: Half the thickness of a leg.
+        thick: Half the thickness of seat and back.
 
     Example:
         >>> chair(width=0.5, depth=0.5, seat=-0.1, back=0.8, leg=0.08, thick=0.08).distance(np.zeros((2, 3))).shape
@@ -122,7 +122,7 @@ def chair(*, width: float, depth: float, seat: float, back: float, leg: float, t
 
 
 def sample_grid(shape: AbstractShape, n: int) -> np.ndarray:
-    """Signed distances at the centres of n³ cells of [−1, 1]³, as an array (z, y, x).
+    """Signed distances at the centers of n³ cells of [−1, 1]³, as an array (z, y, x).
 
     Example:
         >>> sample_grid(Ball(radius=0.5), 8).shape
@@ -132,7 +132,7 @@ def sample_grid(shape: AbstractShape, n: int) -> np.ndarray:
 
 
 def grid_points(n: int) -> np.ndarray:
-    """The centres of n³ cells of [−1, 1]³, (n³, 3), x first and x fastest.
+    """The centers of n³ cells of [−1, 1]³, (n³, 3), x first and x fastest.
 
     Example:
         >>> grid_points(2)[1]

@@ -1,4 +1,4 @@
-"""Signed distances of meshes on a grid, whatever state the meshes are in."""
+"""Signed distances of meshes on a grid, including meshes that are not closed."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, final
@@ -20,13 +20,13 @@ _PROBES = 2048
 @final
 @dataclass(frozen=True)
 class SignedGrid:
-    """Distances of a mesh and how their signs were found.
+    """Distances of a mesh and the method that found their signs.
 
     Attributes:
-        distances: (n, n, n), z first, negative inside; exact where they are no more than the truncation.
-        method: ``closed``: the mesh bounds a closed shape as it is; ``turned``: it does after faces were turned round;
-            ``winding``: it has holes, and inside is where the surface winds round a point by more than half.
-        holes: share of the surface of the shape that closes holes.
+        distances: Distances (n, n, n), z first, negative inside; exact up to the truncation.
+        method: ``closed`` if the mesh bounds a closed shape; ``turned`` if it does after faces were reoriented;
+            ``winding`` if it has holes, and inside is where the winding number exceeds a half.
+        holes: Fraction of the surface of the shape that closes holes.
     """
 
     distances: np.ndarray
@@ -35,10 +35,10 @@ class SignedGrid:
 
 
 def load_igl() -> Any:
-    """The library libigl.
+    """The libigl library.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: libigl is not installed.
     """
     try:
         import igl
@@ -48,21 +48,21 @@ def load_igl() -> Any:
 
 
 def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
-    """Signed distances at the centres of n³ cells of [−1, 1]³.
+    """Signed distances at the centers of n³ cells of [−1, 1]³.
 
-    Distances are those to the triangles. A closed mesh is signed by its winding number, which is whole then, whichever
-    way its faces look (nonzero is inside). A mesh that is not closed has its faces turned to agree with their
-    neighbours first. If it stays open, inside is where the generalised winding number (Jacobson et al. 2013; evaluated
-    as in Barill et al. 2018) is beyond a half, and distances know of the surface that closes the holes, to half a cell.
+    Distances are those to the triangles. The sign of a closed mesh follows from its winding number, which is an integer
+    (nonzero is inside). The faces of a mesh that is not closed are first reoriented to agree with their neighbors. If
+    it is still open, inside is where the generalized winding number (Jacobson et al. 2013; evaluated as in Barill et
+    al. 2018) exceeds a half; distances then include the surface that closes the holes, up to half a cell.
 
     Args:
         mesh: Mesh in the cube.
-        n: samples along each axis.
-        truncation: distances beyond need not be exact.
+        n: Number of samples along each axis.
+        truncation: Distance up to which distances are exact.
 
     Raises:
-        DataError: nothing is inside; or most of the mesh has both of its sides outside or inside, or more than a
-            quarter of the shape's surface would be invented.
+        DataError: Nothing is inside; or most of the mesh has both sides outside or inside, or more than a quarter of
+            the surface of the shape would close holes.
         MissingDependency: libigl or trimesh is not installed.
 
     Example:
@@ -78,7 +78,7 @@ def signed_grid(mesh: Mesh, n: int, *, truncation: float) -> SignedGrid:
 
 
 def _closed(mesh: Mesh, n: int, *, truncation: float) -> np.ndarray:
-    """Far from the surface all is known from a coarse grid."""
+    """Signed distances, from a coarse grid far from the surface and from the fine grid near it."""
     points, middles = grid_points(n), grid_points(_COARSE)
     cells = np.minimum(((points + 1) / 2 * _COARSE).astype(np.int64), _COARSE - 1)
     coarse = cells[:, 0] + _COARSE * (cells[:, 1] + _COARSE * cells[:, 2])
@@ -99,7 +99,7 @@ def _open(mesh: Mesh, n: int) -> SignedGrid:
             "the mesh is open and encloses nothing; expected a closed shape. Close it, or give thin sheets volume"
         )
     seen = _seen(mesh)
-    # A change of sign between neighbours that no triangle lies between is where a hole is closed.
+    # A sign change between neighbors without a triangle between them closes a hole.
     step, changes, leaks, at = 2 / n, 0, 0, np.zeros((n, n, n), bool)
     for axis in range(3):
         a, b = (tuple(slice(o, n - 1 + o) if d == axis else slice(None) for d in range(3)) for o in (0, 1))
@@ -111,8 +111,8 @@ def _open(mesh: Mesh, n: int) -> SignedGrid:
     holes = leaks / max(changes, 1)
     if holes > _MOST_OPEN or seen < _LEAST_SEEN:
         raise DataError(
-            f"the mesh cannot be signed: {holes:.0%} of the surface of what it encloses would be invented, and "
-            f"{seen:.0%} of its own lies between inside and outside; expected at most {_MOST_OPEN:.0%} and at least "
+            f"the signs of the mesh are ambiguous: {holes:.0%} of the enclosing surface would close holes, and "
+            f"{seen:.0%} of the mesh lies between inside and outside; expected at most {_MOST_OPEN:.0%} and at least "
             f"{_LEAST_SEEN:.0%}. Close its holes, or give thin sheets volume"
         )
     if leaks:
@@ -135,7 +135,7 @@ def _signs(mesh: Mesh, points: np.ndarray) -> np.ndarray:
 
 
 def _turned(mesh: Mesh) -> Mesh:
-    """Faces that agree with their neighbours, each connected part looking outwards."""
+    """Faces that agree with their neighbors, with every connected part oriented outward."""
     trimesh = load_trimesh(why="Signing meshes")
     whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     trimesh.repair.fix_normals(whole, multibody=True)
@@ -143,11 +143,11 @@ def _turned(mesh: Mesh) -> Mesh:
 
 
 def _seen(mesh: Mesh) -> float:
-    """Share of the mesh's area that has inside on one side and outside on the other."""
+    """Fraction of the area of the mesh that has inside on one side and outside on the other."""
     corners = mesh.vertices[mesh.faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normal, axis=1)
-    # Evenly over the area, without chance: the middle of the triangle that each share falls into.
+    # Evenly over the area and deterministic: the center of the triangle of each equal part.
     reached = (np.arange(_PROBES) + 0.5) / _PROBES * area.sum()
     picked = np.searchsorted(area.cumsum(), reached).clip(max=len(area) - 1)
     middle, out = corners[picked].mean(axis=1), normal[picked] / area[picked, None].clip(1e-300)

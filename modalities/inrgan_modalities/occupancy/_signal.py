@@ -1,4 +1,4 @@
-"""Signed distances as the signal that critics see."""
+"""Conversion of signed distances to signals."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,13 +11,12 @@ Kind = Literal["distance", "occupancy"]
 
 @dataclass(frozen=True)
 class Signal:
-    """What a field of shapes holds: −1 inside, 1 outside, 0 at the surface, and straight between.
+    """Signals of shapes: −1 inside, 1 outside, 0 at the surface, and linear between.
 
     Args:
-        kind: ``distance``, the signed distance cut off at ``truncation``; or ``occupancy``, the share of a cell that
-            is outside less the share that is inside, which a straight line over one cell gives for surfaces that are
-            flat there.
-        truncation: distance from the surface at which the signal is ±1, in coordinate units.
+        kind: ``distance``, the signed distance truncated at ``truncation``; or ``occupancy``, the fraction of a cell
+            that is outside minus the fraction that is inside, approximated by a linear ramp over one cell.
+        truncation: Distance from the surface at which the signal is ±1, in coordinate units.
 
     Example:
         >>> Signal("distance", truncation=0.2).of(np.zeros((4, 4, 4))).shape

@@ -1,4 +1,4 @@
-"""The built-in shapes: balls, blocks, rings and chairs, made from numbers alone."""
+"""The built-in data set: balls, blocks, rings and chairs, drawn from random factors."""
 
 import math
 from typing import final
@@ -16,18 +16,18 @@ _KINDS = ("ball", "block", "ring", "chair")
 
 @final
 class SyntheticShapes3D(AbstractSyntheticSource):
-    """Shapes of four kinds with closed forms, upright (y is up) and near the middle.
+    """Shapes of four kinds in closed form, upright (y is up) and near the center.
 
-    Shape i depends on ``seed`` and i alone: another ``size`` samples the same one at other points.
+    Shape i depends on ``seed`` and i alone: another ``size`` samples the same shape at other points.
 
     Args:
-        count: number of shapes.
-        size: samples along each axis.
-        signal: what is made of the distances; cut off at 0.2 when None.
+        count: Number of shapes.
+        size: Number of samples along each axis.
+        signal: Conversion of distances to signals; truncated at 0.2 by default.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticShapes3D(100, size=16)[7].shape
@@ -43,14 +43,14 @@ class SyntheticShapes3D(AbstractSyntheticSource):
         self._signal = Signal("distance", truncation=0.2) if signal is None else signal
 
     def __getitem__(self, i: int) -> Float[Tensor, "1 D H W"]:
-        """Return the signal of shape i on the grid."""
+        """The signal of shape i on the grid."""
         return self._signal.of(sample_grid(self.shape(i), self._size))
 
     def label(self, i: int) -> int:
         return min(int(4 * self._draw(i)[0]), 3)
 
     def shape(self, i: int) -> AbstractShape:
-        """Return shape i in closed form.
+        """Shape i in closed form.
 
         Example:
             >>> SyntheticShapes3D().shape(0).distance(np.zeros((5, 3))).shape

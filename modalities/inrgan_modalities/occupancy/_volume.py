@@ -1,4 +1,4 @@
-"""Volumes from numpy files."""
+"""Reading of volumes from numpy files."""
 
 import io
 import zipfile
@@ -17,11 +17,11 @@ _RATIO_COUNTS_FROM = 64 << 20
 
 
 def read_volume(name: str, data: bytes) -> np.ndarray:
-    """A cubic array (n, n, n) of a file, z first, as it is stored; a leading axis of 1 is dropped.
+    """A cubic array (n, n, n) of a file, z first, as stored; a leading axis of size 1 is dropped.
 
     Raises:
-        DataError: the bytes are no plain numpy file, or hold something else than one cube.
-        NonFiniteError: a number is NaN or infinite.
+        DataError: The file is not a plain numpy file, or does not hold exactly one cube.
+        NonFiniteError: A value is NaN or infinite.
 
     Example:
         >>> read_volume("ball.npy", Path("ball.npy").read_bytes()).shape
@@ -52,27 +52,27 @@ def read_volume(name: str, data: bytes) -> np.ndarray:
 
 
 def refuse_bomb(name: str, data: bytes) -> None:
-    """Look at what an npz file unpacks to before anything is unpacked.
+    """Check the unpacked size of an npz file before it is unpacked.
 
     Raises:
-        DataError: it is no zip file, or unpacks to more than 4 GiB, or to more than 64 MiB and 1000 times its size.
+        DataError: The file is not a zip, or unpacks to over 4 GiB, or to over 64 MiB and 1000 times its size.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             size = sum(info.file_size for info in file.infolist())
-    except Exception as error:  # a damaged zip fails in as many ways as zipfile has lines
+    except Exception as error:  # a damaged zip raises all kinds of errors
         raise DataError(f"{name} cannot be read as a numpy file ({error}); expected plain arrays") from error
     if size > _MOST_BYTES or (size > _RATIO_COUNTS_FROM and size > _MOST_RATIO * len(data)):
-        raise DataError(f"{name} unpacks from {len(data)} to {size} bytes: a decompression bomb? Remove it.")
+        raise DataError(f"{name} unpacks from {len(data)} to {size} bytes, like a decompression bomb. Remove it.")
 
 
 def voxel_distances(name: str, voxels: np.ndarray) -> np.ndarray:
-    """Signed distances (n, n, n) of voxels that are inside where they are not 0, in a cube [−1, 1]³.
+    """Signed distances (n, n, n) of voxels in the cube [−1, 1]³, where nonzero voxels are inside.
 
-    Distances between centres of voxels, less half a voxel: exact for faces along the axes.
+    They are distances between centers of voxels minus half a voxel, which is exact for faces along the axes.
 
     Raises:
-        DataError: all voxels are inside, or none is.
+        DataError: All voxels or no voxels are inside.
 
     Example:
         >>> voxel_distances("one", np.eye(3)[:, None, :] * np.ones((3, 3, 1))).shape

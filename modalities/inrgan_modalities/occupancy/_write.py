@@ -1,4 +1,4 @@
-"""Shapes to files, from values on a grid."""
+"""Writing of shapes from values on a grid."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from inrgan_modalities.occupancy._shade import shade, sheet, turntable
 
 IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
 _SECONDS = 2
-"""Frames of a turn."""
+"""Number of frames of a rotation."""
 
 
 def grid_mesh(values: Float[Tensor, "1 D H W"]) -> Mesh:
-    """The zero level of one shape's values on a cubic grid of [−1, 1]³; closed at the cube's sides.
+    """The zero level of one shape on a cubic grid of [−1, 1]³, closed at the faces of the cube.
 
     Raises:
-        ShapeError: the grid is no cube.
+        ShapeError: The grid is not a cube.
 
     Example:
         >>> len(grid_mesh(torch.ones(1, 8, 8, 8)).faces)
@@ -32,28 +32,28 @@ def grid_mesh(values: Float[Tensor, "1 D H W"]) -> Mesh:
     """
     array = values[0].detach().float().cpu().numpy()
     if len(set(array.shape)) != 1:
-        raise ShapeError(f"a surface of a grid of shape {array.shape} was asked for; expected as many along every axis")
+        raise ShapeError(f"the grid has shape {array.shape}; expected as many samples along every axis")
     n = array.shape[0]
     return extract(array_function(array), n, adaptive=False, block=n + 1)
 
 
 def write_shapes(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces: int = 0) -> None:
-    """Write one or several shapes to one file, by its suffix.
+    """Write one or several shapes to one file; the suffix decides the format.
 
-    ``.glb``, ``.obj``, ``.ply``, ``.stl`` and ``.off`` hold their surfaces side by side; images a sheet of shaded
-    views; ``.gif`` and ``.mp4`` the shapes as they turn; ``.npy`` the numbers of all, as float32.
+    ``.glb``, ``.obj``, ``.ply``, ``.stl`` and ``.off`` hold the surfaces side by side; images are sheets of shaded
+    views; ``.gif`` and ``.mp4`` show rotating shapes; ``.npy`` holds all values as float32.
 
     Args:
-        values: negative inside.
-        path: the file.
+        values: Shapes (B, 1, D, H, W), negative inside.
+        path: Path of the file.
         faces: Approximate number of triangles to keep for each shape in mesh files; 0 for all.
 
     Raises:
-        ConfigError: the suffix cannot be written, or there is no surface.
+        ConfigError: The suffix cannot be written, or there is no surface.
         ShapeError: The array is empty, or has more than one channel.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
-        MissingDependency: a library is not installed.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
+        MissingDependency: A library is not installed.
 
     Example:
         >>> write_shapes(torch.ones(2, 1, 16, 16, 16), "two.png")
@@ -68,7 +68,7 @@ def write_shapes(values: Float[Tensor, "B 1 D H W"], path: str | Path, *, faces:
         with replacing(path) as temporary:
             np.save(temporary, values[0].numpy() if len(values) == 1 else values.numpy(), allow_pickle=False)
     elif suffix in ANIMATION_SUFFIXES:
-        # Many are shown small and with fewer steps: a training makes such a video at every snapshot.
+        # Many shapes are shown small and with fewer steps, because training writes such a video at every snapshot.
         size, frames = (256, 32) if len(values) == 1 else (128, 24) if len(values) <= 4 else (48, 12)
         write_animation(turntable(values, frames=frames, size=size), path, fps=frames / _SECONDS)
     else:
@@ -80,10 +80,10 @@ def write_shape_interpolation(
 ) -> None:
     """Write the steps of an interpolation: a video of shaded views, a sequence of meshes in a folder, or the numbers.
 
-    For ``walk.glb`` the steps are ``walk-0000.glb``, ``walk-0001.glb`` and so on, beside each other.
+    For ``steps.glb``, the files are ``steps-0000.glb``, ``steps-0001.glb`` and so on, in the same folder.
 
     Raises:
-        ConfigError: the suffix cannot be written, or a step has no surface.
+        ConfigError: The suffix cannot be written, or a step has no surface.
     """
     path = Path(path)
     suffix = known_suffix(path, (*ANIMATION_SUFFIXES, *MESHES, ".npy"))
@@ -94,7 +94,7 @@ def write_shape_interpolation(
         meshes = [grid_mesh(v) for v in values]
         for i, mesh in enumerate(meshes):
             if not len(mesh.faces):
-                raise ConfigError(f"step {i} of the walk has no surface to write to {path.name}; choose other seeds")
+                raise ConfigError(f"step {i} of the interpolation has no surface for {path.name}; choose other seeds")
         for i, mesh in enumerate(meshes):
             write_meshes(
                 [simplify(mesh, faces=faces) if faces else mesh], path.with_name(f"{path.stem}-{i:04d}{path.suffix}")
@@ -104,9 +104,9 @@ def write_shape_interpolation(
 
 
 def checked(values: Tensor) -> Tensor:
-    """Values to write, in single precision on the CPU; refuses what cannot be written."""
+    """Values to write, in single precision on the CPU, after checks of shape and finiteness."""
     if values.numel() == 0 or values.ndim != 5 or values.shape[1] != 1:
-        raise ShapeError(f"an array of shape {tuple(values.shape)} was to be written; expected (B, 1, D, H, W), none 0")
+        raise ShapeError(f"an array of shape {tuple(values.shape)} cannot be written; expected (B, 1, D, H, W), none 0")
     if not torch.isfinite(values).all():
         raise NonFiniteError("The values to write hold NaN or infinity; expected -1 to 1. Check the model.")
     return values.detach().float().cpu()

@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance over patches that lie anywhere on the sphere with equal chance."""
+"""Sliced Wasserstein distance over patches that are uniform on the sphere."""
 
 import math
 
@@ -25,26 +25,26 @@ def area_sliced_wasserstein(
     patches_per_item: int = 64,
     projections: int = 128,
 ) -> SlicedWasserstein:
-    """Compares local structure at every scale, each part of the sphere by its area and in its true shape.
+    """Sliced Wasserstein distance of local structure at every scale, with undistorted patches that are uniform by area.
 
-    The distance of ``inrgan.metrics.sliced_wasserstein`` with its two steps made spherical. The pyramid is one of
-    degrees: level k is what ``smoothed`` to degrees below H / 2^k keeps (level 0: all) less what it keeps below half
-    of that; the last level keeps all below. Patches are 7 x 7 samples on tangent planes at centres drawn uniformly by
-    area, turned by a uniform angle, π / H · 2^k radians apart, read by Lanczos-3. Item i of both sets is looked at
-    from the same places. Patches of each set are normalised per channel, projected and sorted as there.
+    It is ``inrgan.metrics.sliced_wasserstein`` with a spherical pyramid and spherical patches. The pyramid is in
+    degrees of spherical harmonics: level k is the signal ``smoothed`` to degrees below H / 2^k (level 0: all degrees)
+    minus the signal below half of that; the last level keeps all lower degrees. Patches are 7 x 7 samples on tangent
+    planes with uniform centers (by area) and uniform angles, π / H · 2^k radians apart, sampled by Lanczos-3. Item i
+    of both sets has the same patches. Patches of each set are normalized per channel, projected and sorted.
 
     Args:
-        real: on the canonical grid, in [-1, 1].
-        fake: likewise.
-        generator: draws places and directions.
-        patches_per_item: patches per item and level.
-        projections: random directions per level.
+        real: Reals on the canonical grid, in [-1, 1].
+        fake: Fakes on the canonical grid, in [-1, 1].
+        generator: Generator of patch positions and directions.
+        patches_per_item: Number of patches per item and level.
+        projections: Number of random directions per level.
 
     Returns:
         Distances per level, finest first, and their mean, times 1000; 0 is best.
 
     Raises:
-        ShapeError: sets that do not fit, or are not the whole sphere.
+        ShapeError: The sets differ in shape, or are not full spheres.
 
     Example:
         >>> same = torch.rand(4, 3, 32, 64)
@@ -67,7 +67,7 @@ def area_sliced_wasserstein(
         cut = []
         for smooth in kept:
             band = smooth[k] if k == levels - 1 else smooth[k] - smooth[k + 1]
-            # The same seed: item i of both sets is seen from the same places.
+            # The same seed: item i of both sets has the same patches.
             places = torch.Generator().manual_seed(int(seeds))
             cut.append(_normalised(_patches(band, spacing, count=patches_per_item, generator=places)).flatten(1))
         distances.append(1000 * sliced_distance(*cut, generator=generator, projections=projections))
@@ -81,7 +81,7 @@ def _patches(
     for part in values.split(_ITEMS_AT_ONCE):
         n = len(part)
         view = sphere.patches(_PATCH, torch.full((n * count,), spacing), generator=generator)
-        # One list of points an item: a view per patch would need a copy of the item for each.
+        # One list of points per item: a view per patch would need a copy of the item for each.
         points = scattered(view.coords.reshape(n, -1, 3)).to(values.device)
         out.append(sphere.carry(part, points).unflatten(2, (count, -1)).transpose(1, 2).flatten(0, 1))
     return torch.cat(out)

@@ -1,4 +1,4 @@
-"""What a list of latitudes or longitudes says about a grid, or why it does not say enough."""
+"""Parsing of lists of latitudes and longitudes."""
 
 from dataclasses import dataclass
 from typing import final
@@ -15,12 +15,12 @@ _SLACK = 1e-3
 @final
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Latitudes as they are stored, understood.
+    """Parsed latitudes.
 
     Attributes:
-        colatitudes: degrees from the north pole, ascending, whatever the order of the file.
-        reverse: the file's first row is the southernmost.
-        widest: largest distance between neighbours, in degrees.
+        colatitudes: Degrees from the north pole, ascending, regardless of the order in the file.
+        reverse: Whether the first row of the file is the southernmost.
+        widest: Largest distance between neighbors, in degrees.
     """
 
     colatitudes: np.ndarray
@@ -41,13 +41,13 @@ class Rows:
 @final
 @dataclass(frozen=True)
 class Columns:
-    """Longitudes as they are stored, understood.
+    """Parsed longitudes.
 
     Attributes:
-        count: columns around the sphere, without a repeated one.
-        first: longitude of the first column of an eastward order, in degrees.
-        reverse: the file's columns run westward.
-        repeated: the last column is the first once more.
+        count: Number of columns around the sphere, without a repeated one.
+        first: Longitude of the first column in eastward order, in degrees.
+        reverse: Whether the columns of the file run westward.
+        repeated: Whether the last column repeats the first.
     """
 
     count: int
@@ -57,10 +57,10 @@ class Columns:
 
 
 def read_rows(latitudes: np.ndarray, *, where: str) -> Rows:
-    """Understand a list of latitudes: any order and spacing, pole rows or none.
+    """Parse a list of latitudes of any order and spacing, with or without rows at the poles.
 
     Raises:
-        DataError: it is no list of degrees that runs from pole to pole; the message says what to change.
+        DataError: The list does not hold degrees from pole to pole; the message says what to change.
 
     Example:
         >>> read_rows(np.linspace(-90, 90, 19), where="lat.npy").reverse
@@ -71,7 +71,7 @@ def read_rows(latitudes: np.ndarray, *, where: str) -> Rows:
     if not ((steps > 0).all() or (steps < 0).all()):
         at = int(np.argmax(steps * np.sign(steps[0]) <= 0))
         raise DataError(
-            f"the latitudes of {where} turn round or repeat after row {at} ({lat[at]:g}, {lat[at + 1]:g}); expected "
+            f"the latitudes of {where} change direction or repeat at row {at} ({lat[at]:g}, {lat[at + 1]:g}); expected "
             "one order from pole to pole. Sort the rows, with the field, or drop the repeated one."
         )
     low, high = float(lat.min()), float(lat.max())
@@ -101,17 +101,17 @@ def read_rows(latitudes: np.ndarray, *, where: str) -> Rows:
 
 
 def read_columns(longitudes: np.ndarray, *, where: str) -> Columns:
-    """Understand a list of longitudes: any start, 0 to 360 or ±180, either direction, with or without a repeated end.
+    """Parse a list of longitudes with any start, from 0 to 360 or ±180, in either direction, with or without a repeat.
 
     Raises:
-        DataError: it is no equally spaced list of degrees around the sphere; the message says what to change.
+        DataError: The list does not hold equally spaced degrees around the sphere; the message says what to change.
 
     Example:
         >>> read_columns(np.arange(0.0, 361.0, 5.0), where="lon.npy").count
         72
     """
     lon = _checked(longitudes, fewest=_FEWEST_COLUMNS, what="longitudes", where=where)
-    # Where the list jumps from 360 to 0 or from 180 to -180, the step is still the short way round.
+    # Where the list jumps from 360 to 0 or from 180 to -180, the step is taken the short way around.
     steps = (np.diff(lon) + 180) % 360 - 180
     step = float(steps.mean())
     if step == 0 or float(np.abs(steps - step).max()) > 0.01 * abs(step):
@@ -142,7 +142,7 @@ def _checked(values: np.ndarray, *, fewest: int, what: str, where: str) -> np.nd
             "regridded to latitudes and longitudes first."
         )
     if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        raise DataError(f"the {what} of {where} are not all finite numbers; mend the list.")
+        raise DataError(f"the {what} of {where} are not all finite numbers; fix the list.")
     if len(values) < fewest:
         raise DataError(f"{where} has {len(values)} {what}; expected at least {fewest}.")
     return values.astype(np.float64)

@@ -1,4 +1,4 @@
-"""The six faces of a cube: features and a critic on them."""
+"""Cube faces: features and a critic."""
 
 import math
 from typing import final
@@ -31,11 +31,11 @@ def cube_faces(values: Float[Tensor, "N C H W"], *, side: int | None = None) -> 
     """Six views of 90 degrees: front, right, back, left, up, down.
 
     Args:
-        values: on the canonical grid.
-        side: samples along a face; unset, as many as lie as close in the middle of a face as rows do: 2H / π.
+        values: Signals on the canonical grid.
+        side: Samples along a face; by default 2H / π, which gives the middle of a face the spacing of the rows.
 
     Raises:
-        ShapeError: not the whole sphere.
+        ShapeError: The signals are not full spheres.
 
     Example:
         >>> cube_faces(torch.zeros(2, 3, 32, 64)).shape
@@ -50,13 +50,13 @@ def cube_faces(values: Float[Tensor, "N C H W"], *, side: int | None = None) -> 
 
 @final
 class CubeFeatures(AbstractFeatures):
-    """Random convolutional features of the six faces: their mean over the faces, then those of each face.
+    """Random convolutional features of the six faces: the mean over the faces, then the features of each face.
 
-    On the equirectangular array itself a feature would see the poles stretched, and many times as often as their area
-    is worth.
+    Features of the equirectangular array itself would see the poles stretched, and far more often than their area
+    justifies.
 
     Args:
-        channels: C.
+        channels: Number of channels, C.
 
     Example:
         >>> CubeFeatures(3)(torch.zeros(5, 3, 32, 64)).shape
@@ -88,8 +88,8 @@ def omnifid(run: Comparison) -> tuple[float, Protocol]:
 
     Raises:
         MissingDependency: torch-fidelity is not installed.
-        InceptionWeightsMissing: there are no weights; says where to get them.
-        ShapeError: other than 3 channels, or not the whole sphere.
+        InceptionWeightsMissing: There are no weights; the message says where to get them.
+        ShapeError: The signals do not have 3 channels, or are not full spheres.
 
     Paper:
         Christensen et al., Geometry Fidelity for Spherical Images, 2024, section 4.1.
@@ -110,17 +110,16 @@ def omnifid(run: Comparison) -> tuple[float, Protocol]:
 
 @final
 class CubeCritic(AbstractCritic):
-    """The equirectangular signal is carried to six faces, whose convolutions go on over the edges.
+    """Critic that resamples the equirectangular signal to six faces, with convolutions that continue across edges.
 
-    One trunk is shared by all faces, so that what it learns holds for any of them; which face is which enters where
-    their features come together.
+    All faces share one trunk. The identity of a face enters where the features of the faces are combined.
 
     Args:
-        channels: C.
-        resolution: nominal number of rows.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
+        channels: Number of channels, C.
+        resolution: Nominal number of rows.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the number of channels.
+        classes: Number of labels; 0 without labels.
 
     Example:
         >>> critic = CubeCritic(3, resolution=16, width=8, max_width=32)

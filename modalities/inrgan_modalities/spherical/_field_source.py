@@ -1,4 +1,4 @@
-"""Files of fields as a source: regridded and scaled as they are read."""
+"""Source of fields, which are regridded and scaled when they are read."""
 
 import logging
 import re
@@ -19,15 +19,15 @@ from inrgan_modalities.spherical._units import AbstractFieldFile, Units, check_v
 class FieldSource(AbstractSource):
     """Items (C, H, 2H) in [-1, 1] on the canonical grid, regridded when they are read.
 
-    All values are read once at the start, to know that none is missing and how many leave the range.
+    All values are read once at the start, to check that none is missing and to count those outside the range.
 
     Args:
-        file: the fields.
-        units: the range that becomes [-1, 1]; None has the error say which range was measured.
+        file: File of the fields.
+        units: Range that is mapped to [-1, 1]; with None, the error states the measured range.
 
     Raises:
-        DataError: the grid or the values cannot be used; the message says what to change.
-        NonFiniteError: values are missing.
+        DataError: The grid or the values cannot be used; the message says what to change.
+        NonFiniteError: Values are missing.
 
     Example:
         >>> FieldSource(file, units=Units(low=230, high=310))[0].shape
@@ -52,7 +52,7 @@ class FieldSource(AbstractSource):
 
     @property
     def resolution(self) -> int:
-        """H of the items."""
+        """Number of rows of the items, H."""
         return self._regrid.resolution
 
     def __len__(self) -> int:

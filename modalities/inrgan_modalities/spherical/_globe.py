@@ -1,4 +1,4 @@
-"""The sphere from outside: a globe at rest, and one that turns."""
+"""Globes: the sphere from outside, as an image and as a rotating video."""
 
 import math
 from collections.abc import Callable
@@ -17,24 +17,24 @@ from inrgan.views import View, scattered
 from inrgan_modalities.spherical._colours import as_images
 
 _MARGIN = 1.04
-"""Half the image's side, in radii of the globe."""
+"""Half the side of the image, in radii of the globe."""
 _FLATTEST = 0.2
-"""Towards the edge, samples lie farther and farther apart; here the band limit stops following."""
+"""Largest foreshortening that the band limit follows; samples get sparser without bound toward the edge."""
 _TILT = 25.0
 
 
 def globe_view(size: int, *, center: tuple[float, float], device: torch.device | str = "cpu") -> View:
     """The sphere seen from far outside (orthographic), north up.
 
-    Points beside the globe have the weight 0, and lie on its edge, nearest to where they are asked for.
+    Points beside the globe have weight 0 and are replaced by the nearest points of its edge.
 
     Args:
-        size: samples along both sides.
-        center: longitude and latitude, in degrees, that face the viewer.
+        size: Number of samples along both sides.
+        center: Longitude and latitude that face the viewer, in degrees.
         device: Device of the view.
 
     Raises:
-        ConfigError: a size below 2, or a place that is none.
+        ConfigError: The size is below 2, or the center is not on the sphere.
 
     Example:
         >>> globe_view(64, center=(15, 50)).shape
@@ -43,7 +43,7 @@ def globe_view(size: int, *, center: tuple[float, float], device: torch.device |
     longitude, latitude = center
     if size < 2 or not all(math.isfinite(v) for v in center) or abs(latitude) > 90:
         raise ConfigError(
-            f"a globe of {size} samples about longitude {longitude:g}, latitude {latitude:g} was asked for; expected 2 "
+            f"the globe has {size} samples about longitude {longitude:g}, latitude {latitude:g}; expected 2 "
             "or more samples and a latitude from -90 to 90 degrees"
         )
     lon, lat = math.radians(longitude), math.radians(latitude)
@@ -76,21 +76,21 @@ def globe_video(
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:
-    """Write a video of a globe that turns once, as the Earth does, while each pole nods into view; it loops.
+    """Write a looping video of a globe that rotates once, eastward, and shows both poles.
 
-    The latitude that faces the viewer swings between 25 degrees north and south. Several fields stand in a grid.
+    The latitude that faces the viewer varies between 25 degrees north and south. Several fields are laid out in a grid.
 
     Args:
-        field: Sampled field; it is evaluated anew for every frame.
-        path: ends in .gif or .mp4.
-        size: samples along each globe's side.
-        seconds: length of the turn.
-        rate: frames per second.
-        start: longitude that faces the viewer first.
-        diverging: show one channel in colours.
+        field: Sampled field, which is evaluated for every frame.
+        path: Path that ends in .gif or .mp4.
+        size: Number of samples along the side of each globe.
+        seconds: Duration of the rotation.
+        rate: Frames per second.
+        start: Longitude that faces the viewer in the first frame, in degrees.
+        diverging: Whether fields of one channel are color mapped.
 
     Raises:
-        ConfigError: another suffix, or a number out of its range.
+        ConfigError: The suffix is not supported, or a number is out of range.
         MissingDependency: Pillow (.gif) or PyAV (.mp4) is not installed.
 
     Example:
@@ -113,17 +113,17 @@ def write_globe(
     start: float = 0.0,
     diverging: bool = False,
 ) -> None:
-    """As ``globe_video``, for any function of a view.
+    """Write a video like that of ``globe_video``, for any function of a view.
 
     Raises:
-        ConfigError: as for ``globe_video``.
+        ConfigError: As for ``globe_video``.
 
     Example:
         >>> write_globe(lambda view: Sphere().carry(values, view), "globe.gif", size=128)
     """
     known_suffix(Path(path), ANIMATION_SUFFIXES)  # before minutes of work
     if not (0 < seconds < 3600 and 0 < rate <= 1000):
-        raise ConfigError(f"a turn of {seconds:g} s at {rate:g} frames per second; expected positive numbers")
+        raise ConfigError(f"a rotation of {seconds:g} s at {rate:g} frames per second; expected positive numbers")
     count = max(2, round(seconds * rate))
     cover = _cover(size)
     frames = []
@@ -132,13 +132,13 @@ def write_globe(
         # West to east: longitudes come into view from the left.
         view = globe_view(size, center=(start - math.degrees(turn), _TILT * math.cos(turn)))
         seen = as_images(look(view), field=diverging)
-        # The edge is drawn by how much of a sample the globe covers; beside it is white.
+        # The edge is antialiased by the fraction of a sample that the globe covers; the background is white.
         frames.append(tile(seen * cover + (1 - cover), gap=2 if len(seen) > 1 else 0))
     write_animation(torch.stack(frames), path, fps=rate)
 
 
 def _plane(size: int) -> tuple[Tensor, Tensor]:
-    """Distances to the right and up, in radii of the globe, in the order of an array."""
+    """Distances to the right and up, in radii of the globe, in array order."""
     across = ((2 * torch.arange(size) + 1) / size - 1) * _MARGIN
     up, right = torch.meshgrid(-across, across, indexing="ij")
     return right.flatten(), up.flatten()

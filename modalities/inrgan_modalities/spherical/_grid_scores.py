@@ -1,4 +1,4 @@
-"""Scores of rows and columns of the canonical grid: zonal moments, the date line, the poles."""
+"""Metrics of rows and columns of the canonical grid: zonal moments, date line, poles."""
 
 import math
 
@@ -9,12 +9,12 @@ from torch import Tensor
 from inrgan.views import View
 
 _INTERIOR = 60.0
-"""Degrees of latitude within which a gradient counts as the interior's."""
+"""Latitude in degrees up to which gradients count as interior."""
 _TINY = 1e-12
 
 
 def row_shares(values: Float[Tensor, "N C H W"], view: View | None) -> Float[Tensor, "H"]:
-    """Share of the sphere's area of each row, with sum 1: that of the view where it is known.
+    """Fraction of the area of the sphere in each row, with sum 1, from the view if it is known.
 
     Example:
         >>> row_shares(torch.zeros(1, 1, 2, 4), None).tolist()
@@ -32,7 +32,7 @@ def row_shares(values: Float[Tensor, "N C H W"], view: View | None) -> Float[Ten
 def zonal_mean_error(
     real: Float[Tensor, "N C H W"], fake: Float[Tensor, "M C H W"], *, shares: Float[Tensor, "H"]
 ) -> float:
-    """Root mean square difference, by area and over channels, of the two sets' means along circles of latitude.
+    """Area-weighted root mean square difference of the means of two sets along circles of latitude, over channels.
 
     Example:
         >>> zonal_mean_error(torch.zeros(1, 1, 8, 16), torch.ones(1, 1, 8, 16), shares=torch.full((8,), 0.125))
@@ -45,11 +45,11 @@ def zonal_mean_error(
 def zonal_variance_error(
     real: Float[Tensor, "N C H W"], fake: Float[Tensor, "M C H W"], *, shares: Float[Tensor, "H"]
 ) -> float:
-    """How far the two sets' variances along circles of latitude differ, relative to the reals' variance.
+    """Difference of the variances of two sets along circles of latitude, relative to the variance of the reals.
 
-    The variance of a row is that over longitudes and items about the set's mean of the row. The score is the mean
-    absolute difference by area over that of the reals; averaged over channels. 0 is perfect; a set of constants
-    scores 1.
+    The variance of a row is taken over longitudes and items about the mean of the set in that row. The metric is the
+    area-weighted mean absolute difference divided by the area-weighted variance of the reals, averaged over channels.
+    0 is perfect; a set of constants gives 1.
 
     Example:
         >>> zonal_variance_error(torch.randn(4, 1, 8, 16), torch.zeros(4, 1, 8, 16), shares=torch.full((8,), 0.125))
@@ -62,10 +62,10 @@ def zonal_variance_error(
 
 
 def seam_score(values: Float[Tensor, "N C H W"], *, shares: Float[Tensor, "H"]) -> float:
-    """The mean absolute jump over the date line relative to that between other neighbouring columns.
+    """Mean absolute difference across the date line, relative to that between other neighboring columns.
 
-    Both are means over items and channels, and over rows by area. 1 is perfect: the line is like any other. Above,
-    there is a seam; sets of constants score 1.
+    Both are means over items and channels, and over rows by area. 1 is perfect; larger values indicate a seam. Sets of
+    constants give 1.
 
     Example:
         >>> seam_score(torch.arange(8.0).expand(1, 1, 8, 8), shares=torch.full((8,), 0.125))
@@ -79,18 +79,18 @@ def seam_score(values: Float[Tensor, "N C H W"], *, shares: Float[Tensor, "H"]) 
 
 
 def pole_score(values: Float[Tensor, "N C H W"]) -> float:
-    """How much the rows nearest the poles vary along longitude, relative to what a smooth field explains.
+    """Variation along longitude in the rows nearest the poles, relative to that of a smooth field.
 
-    About a pole a smooth field is a plane of some slope g: along a circle of radius r it has the standard deviation
-    g r / √2. The score is s / (g r / √2) with
+    Near a pole a smooth field is a plane of some slope g: along a circle of radius r it has the standard deviation
+    g r / √2. The metric is s / (g r / √2) with
 
-    - s: root mean variance over longitude of the first and the last row, over items and channels;
+    - s: root of the mean variance over longitude of the first and the last row, over items and channels;
     - r = sin(π / 2H), the radius of these rows;
     - g: root mean square slope by area between latitudes -60° and 60°, by central differences along both axes.
 
-    About 1 for smooth fields whose slopes are alike everywhere; data with steeper or flatter poles have another value
-    of their own, which is what to compare with. Columns that end at a pole without knowing of each other score
-    several times more, by the factor 1 / r where they vary slowly. 0 where nothing varies.
+    The value is about 1 for smooth fields with the same slope everywhere. Data with steeper or flatter poles have
+    another value, to which generated signals should be compared. Columns that do not meet at a pole have a value that
+    is several times larger, up to a factor of 1 / r. The value is 0 for constant fields.
 
     Example:
         >>> round(pole_score(Sphere().grid((64, 128)).coords[0, :, 0].reshape(1, 1, 64, 128)), 2)

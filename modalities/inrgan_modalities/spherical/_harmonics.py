@@ -16,18 +16,18 @@ _ITEMS_AT_ONCE = 64
 def analyse(values: Float[Tensor, "N C H W"], degree: int) -> Complex[Tensor, "N C L M"]:
     """Coefficients of the orthonormal spherical harmonics below a degree: a_lm of orders m >= 0, row l, column m.
 
-    Exact for fields without degrees from H - ``degree`` + 1 on; finer ones are folded in. Longitude counts from the
-    first column, which changes phases and no power.
+    They are exact for fields without degrees from H - ``degree`` + 1 on; higher degrees alias. Longitude is measured
+    from the first column, which affects phases but not power.
 
     Args:
-        values: on the canonical grid.
-        degree: L; at most H / 2.
+        values: Signals on the canonical grid.
+        degree: Exclusive upper bound of the degrees, L; at most H / 2.
 
     Returns:
-        Complex in double precision, zero where m > l. The coefficients of -m follow by symmetry.
+        Complex coefficients in double precision, zero for m > l. Those of -m follow by symmetry.
 
     Raises:
-        ShapeError: another shape of grid, or a degree above H / 2.
+        ShapeError: The grid is not canonical, or the degree exceeds H / 2.
 
     Example:
         >>> analyse(torch.zeros(2, 3, 16, 32), 8).shape
@@ -35,7 +35,7 @@ def analyse(values: Float[Tensor, "N C H W"], degree: int) -> Complex[Tensor, "N
     """
     height, width = check_grid(values)
     if not 1 <= degree <= height // 2:
-        raise ShapeError(f"degrees below {degree} were asked of {height} rows; expected 1 to {height // 2}")
+        raise ShapeError(f"the degree is {degree} for {height} rows; expected 1 to {height // 2}")
     weights = (2 * math.pi * fejer_weights(height)).to(values.device)
     waves = torch.fft.rfft(values.double(), dim=-1)[..., :degree] / width
     out = waves.new_zeros(*values.shape[:2], degree, degree)
@@ -46,7 +46,7 @@ def analyse(values: Float[Tensor, "N C H W"], degree: int) -> Complex[Tensor, "N
 
 
 def synthesise(coefficients: Complex[Tensor, "N C L M"], height: int) -> Float[Tensor, "N C H W"]:
-    """The field of coefficients, as ``analyse`` gives them, on the canonical grid, in double precision.
+    """The field on the canonical grid, in double precision, from the coefficients that ``analyse`` returns.
 
     Example:
         >>> synthesise(torch.zeros(2, 3, 8, 8, dtype=torch.complex128), 16).shape
@@ -60,7 +60,7 @@ def synthesise(coefficients: Complex[Tensor, "N C L M"], height: int) -> Float[T
 
 
 def smoothed(values: Float[Tensor, "N C H W"], degree: int) -> Float[Tensor, "N C H W"]:
-    """A field without the degrees from ``degree`` on; those below fade out as cos²(π l / 2 L). The same everywhere.
+    """A field without the degrees from L = ``degree`` on; lower ones are scaled by cos²(π l / 2 L), isotropically.
 
     Example:
         >>> smoothed(torch.zeros(2, 3, 16, 32), 8).shape
@@ -78,7 +78,7 @@ def angular_power(values: Float[Tensor, "N C H W"]) -> Float[Tensor, "L"]:
     The variance over the sphere is the sum of (2 l + 1) C_l / 4π over l >= 1.
 
     Returns:
-        In double precision on the CPU.
+        Spectrum (H / 2,) in double precision on the CPU.
 
     Example:
         >>> angular_power(torch.zeros(2, 3, 16, 32)).shape
@@ -97,21 +97,21 @@ def check_grid(values: Float[Tensor, "N C *S"]) -> tuple[int, int]:
     """Height and width of a set on the canonical grid.
 
     Raises:
-        ShapeError: it is not twice as wide as high, or has fewer than 8 rows.
+        ShapeError: The grid is not twice as wide as high, or has fewer than 8 rows.
     """
     spatial = tuple(values.shape[2:])
     if len(spatial) != 2 or spatial[1] != 2 * spatial[0] or spatial[0] < 8:
         raise ShapeError(
-            f"spherical scores were asked of items of size {spatial}; expected the whole sphere, (rows, 2 x rows) "
+            f"spherical metrics of items of size {spatial}; expected the full sphere, (rows, 2 x rows) "
             "with 8 rows or more"
         )
     return spatial
 
 
 def _legendre(degree: int, height: int) -> Iterator[tuple[int, Float[Tensor, "L H"]]]:
-    """Per order m, the orthonormal associated Legendre functions of degrees m to ``degree`` - 1 at the rows.
+    """Orthonormal associated Legendre functions at the rows, for each order m, of degrees m to ``degree`` - 1.
 
-    The usual recurrence in l, which is stable upwards; what underflows at high m near a pole is zero there.
+    They follow the usual recurrence in l, which is stable upward; values that underflow near a pole are zero.
     """
     theta = (torch.arange(height, dtype=torch.float64) + 0.5) * (math.pi / height)
     z, radius = torch.cos(theta), torch.sin(theta)

@@ -1,4 +1,4 @@
-"""Scores that know of areas, poles and the date line."""
+"""Metrics that respect areas, poles and the date line."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ _FLOOR = 1e-10
 
 
 def spherical_metrics() -> Mapping[str, Metric]:
-    """The scores of spherical signals by name; "swd" and "spectrum" replace those of flat arrays.
+    """Metrics of spherical signals by name; "swd" and "spectrum" replace those of flat arrays.
 
     Example:
         >>> sorted(spherical_metrics())

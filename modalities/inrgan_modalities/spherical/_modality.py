@@ -39,13 +39,13 @@ from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, 
 
 @dataclass(frozen=True)
 class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
-    """Panoramas, maps of planets, and fields on the whole sphere.
+    """Panoramas, maps of planets, and fields on the full sphere.
 
     Arrays are equirectangular: rows of latitude from north to south, twice as many columns from longitude −180° to
-    180°, samples at the middles of cells.
+    180°, with samples at cell centers.
 
     Raises:
-        ConfigError: a size out of range, an unknown choice, or one of ``low`` and ``high`` without the other.
+        ConfigError: A size is out of range, a choice is unknown, or only one of ``low`` and ``high`` is given.
 
     Example:
         >>> SphericalModality(resolution=64).domain.shape(64)
@@ -59,21 +59,21 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
 
     resolution: int = 64
-    """Rows from pole to pole in training; rendering is free of it."""
+    """Number of rows from pole to pole in training; rendering may use any other number."""
     channels: int = 3
-    """1 for grayscale or a scalar field, 3 for color, 4 with alpha; any number from files of fields."""
+    """Number of channels: 1 for grayscale or a scalar field, 3 for color, 4 with alpha; any number from field files."""
     rotate: Literal["none", "axis", "any"] = "none"
-    """Random rotations of reals: none, about the axis of the poles, or any."""
+    """Random rotations of reals: none, about the polar axis, or any."""
     critic_kind: Literal["equirectangular", "cube"] = "equirectangular"
-    """Grid of the full-domain critic: rows and columns, padded across seam and poles, or six cube faces."""
+    """Grid of the full-domain critic: rows and columns with padding across seam and poles, or six cube faces."""
     low: float | None = None
-    """Value of fields that is mapped to −1."""
+    """Field value that is mapped to −1."""
     high: float | None = None
-    """Value of fields that is mapped to 1."""
+    """Field value that is mapped to 1."""
     variable: str = ""
-    """Variable of NetCDF files; several, separated by commas, are the channels."""
+    """Variable of NetCDF files; several variables, separated by commas, become the channels."""
     unit: str = ""
-    """Unit of the values of fields that .nc files state."""
+    """Unit of field values, as stated in .nc files."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -96,7 +96,7 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
 
     @property
     def units(self) -> Units | None:
-        """The physical values of −1 and 1; None for images."""
+        """Physical values of −1 and 1; None for images."""
         return given_units(self.low, self.high)
 
     @property
@@ -126,7 +126,7 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
         return max(math.pi / item.shape[1], 2 * math.pi / item.shape[2])
 
     def encoding(self, spacing: float) -> AbstractEncoding:
-        # Harmonics say where on the sphere a point is; detail is left to oblique waves, as in the plane.
+        # Harmonics encode the position on the sphere; detail comes from oblique waves, as in the plane.
         parts = [
             SphericalHarmonics(8, spacing=spacing, decay=1.0),
             FourierEncoding(

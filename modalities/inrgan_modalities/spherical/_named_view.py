@@ -1,4 +1,4 @@
-"""Views by name."""
+"""Named views of the sphere."""
 
 from dataclasses import replace
 
@@ -19,14 +19,14 @@ _KNOWN = (
 def spherical_view(text: str, *, resolution: int) -> View:
     """The view of a name: ``tangent:LON,LAT,FOV[,ROLL]``, ``globe:LON,LAT``, ``cube`` or ``cross``; all in degrees.
 
-    Points beside the sphere have the weight 0.
+    Points beside the sphere have weight 0.
 
     Args:
-        text: the name.
-        resolution: samples along the shorter side; of a cross, about so many.
+        text: Name of the view.
+        resolution: Samples along the shorter side; approximate for a cross.
 
     Raises:
-        ConfigError: another name, or numbers that do not fit it.
+        ConfigError: The name is unknown, or its numbers are invalid.
 
     Example:
         >>> spherical_view("tangent:0,90,60", resolution=32).shape
@@ -51,12 +51,12 @@ def spherical_view(text: str, *, resolution: int) -> View:
 
 
 def cross_view(side: int) -> View:
-    """The faces of a cube laid out unfolded, three rows of four: left, front, right, back; up and down at the front.
+    """The unfolded cube in three rows of four: left, front, right, back, with up and down above and below the front.
 
-    The cells between have the weight 0, and the points of the front.
+    Empty cells have weight 0 and the points of the front.
 
     Raises:
-        ConfigError: the side is below 1.
+        ConfigError: The side is below 1.
 
     Example:
         >>> cross_view(16).shape
@@ -68,7 +68,7 @@ def cross_view(side: int) -> View:
     filled = torch.tensor([[0.0, 1, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0]])
 
     def lay(x: torch.Tensor) -> torch.Tensor:
-        """The faces of (1, N, ...) as cells of the cross."""
+        """Face values (1, N, ...) arranged in the cells of the cross."""
         faces = x[0].unflatten(0, (6, side, side))[number]
         return rearrange(faces, "row column h w ... -> 1 (row h column w) ...")
 

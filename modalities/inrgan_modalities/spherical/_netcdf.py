@@ -1,4 +1,4 @@
-"""Fields in NetCDF files, read and written."""
+"""Reading and writing of fields in NetCDF files."""
 
 import contextlib
 import importlib
@@ -15,26 +15,26 @@ from inrgan.errors import ConfigError, DataError, InrganError, MissingDependency
 from inrgan.files import replacing
 from inrgan_modalities.spherical._units import AbstractFieldFile
 
-# Of the CF conventions: units, standard name; then names in use.
+# Units and standard names of the CF conventions, then other common names.
 _LATITUDE = ({"degrees_north", "degree_north", "degree_n", "degrees_n"}, "latitude", {"lat", "latitude", "nlat"})
 _LONGITUDE = ({"degrees_east", "degree_east", "degree_e", "degrees_e"}, "longitude", {"lon", "longitude", "nlon"})
 
 
 @final
 class NetcdfFile(AbstractFieldFile):
-    """One variable, or one a channel, over latitude and longitude; further dimensions are laid out as items.
+    """One variable, or one per channel, over latitude and longitude; all other dimensions become items.
 
-    Scale, offset and missing values are applied as the file states them.
+    Scale, offset and missing values are applied as stated in the file.
 
     Args:
         path: Path of the file.
-        variable: the variable's name; several, separated by commas, are the channels. Where empty, the only one with
-            latitude and longitude is taken.
-        channels: C.
+        variable: Name of the variable; several names, separated by commas, are the channels. If empty, the file must
+            have exactly one variable with latitude and longitude.
+        channels: Number of channels, C.
 
     Raises:
-        DataError: no NetCDF file, or it does not say which variable and axes are meant.
-        ConfigError: the variables are not as many as the channels.
+        DataError: The file is not NetCDF, or its variable or axes are ambiguous.
+        ConfigError: The numbers of variables and channels differ.
         MissingDependency: netCDF4 is not installed.
 
     Example:
@@ -61,7 +61,7 @@ class NetcdfFile(AbstractFieldFile):
         return np.stack(parts)
 
     def _describe(self, dataset: Any, variable: str, channels: int) -> None:
-        """Find the variables and the axes that are meant."""
+        """Find the variables and the axes."""
         path = self._path
         latitude, longitude = (_dimensions(dataset, *kind) for kind in (_LATITUDE, _LONGITUDE))
         candidates = {
@@ -110,19 +110,19 @@ class NetcdfFile(AbstractFieldFile):
 
 @contextlib.contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """Turn what the library says into an error of inrgan's own: on damaged files it raises anything."""
+    """Convert errors of the library, which raises all kinds on damaged files, to ``DataError``."""
     try:
         yield
     except InrganError:
         raise
     except Exception as error:
         raise DataError(
-            f"{what} cannot be read as NetCDF ({type(error).__name__}: {error}); copy or make it again"
+            f"{what} cannot be read as NetCDF ({type(error).__name__}: {error}); copy or create it again"
         ) from error
 
 
 def _dimensions(dataset: Any, units: set[str], standard: str, names: set[str]) -> dict[str, str]:
-    """Dimensions of one kind, and the variable that holds the degrees of each."""
+    """Dimensions of one kind, and the variable with the degrees of each."""
     found = {}
     for name, v in dataset.variables.items():
         said = {str(getattr(v, key, "")).lower() for key in ("units", "standard_name")}
@@ -146,12 +146,12 @@ def _chosen(path: Path, variable: str, candidates: dict[str, tuple[str, ...]], *
         )
     if not names:
         if len(candidates) > 1:
-            raise DataError(f"{path} has several fields: {listed}; which one is meant? Add --variable NAME.")
+            raise DataError(f"{path} has several fields: {listed}. Choose one with --variable NAME.")
         names = list(candidates)
     if len(names) != channels:
         raise ConfigError(
             f"the fields {', '.join(names)} of {path} are {len(names)} channel{'s' * (len(names) > 1)}, but {channels} "
-            f"were asked for; add --channels {len(names)}, or name {channels} of {listed} with --variable"
+            f"are expected; add --channels {len(names)}, or name {channels} of {listed} with --variable"
         )
     return names
 
@@ -162,18 +162,18 @@ def _numbers(variable: Any) -> np.ndarray:
 
 
 def write_netcdf(values: Float[np.ndarray, "B C H W"], path: Path, *, variable: str, unit: str) -> None:
-    """Write fields on the canonical grid, one variable a channel, with CF attributes for latitude and longitude.
+    """Write fields on the canonical grid, one variable per channel, with CF attributes for latitude and longitude.
 
     Args:
         values: Values in the unit to be written.
         path: Path of the file.
-        variable: names of the channels, separated by commas; ``value``, or ``value_1`` and so on, where they do not
-            fit.
-        unit: Unit of the values; none is stated where empty.
+        variable: Names of the channels, separated by commas; ``value``, or ``value_1`` and so on, if their number does
+            not fit.
+        unit: Unit of the values; not stated if empty.
 
     Raises:
         MissingDependency: netCDF4 is not installed.
-        WriteError: the path cannot be written.
+        WriteError: The path cannot be written.
 
     Example:
         >>> write_netcdf(np.zeros((1, 1, 64, 128)), Path("t.nc"), variable="t2m", unit="K")

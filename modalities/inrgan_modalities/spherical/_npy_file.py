@@ -1,4 +1,4 @@
-"""FIELD.npy with lat.npy and lon.npy beside it."""
+"""Fields in FIELD.npy, with lat.npy and lon.npy in the same folder."""
 
 from pathlib import Path
 from typing import Any, final
@@ -14,14 +14,14 @@ _AXES = ("lat.npy", "lon.npy")
 
 @final
 class NpyFile(AbstractFieldFile):
-    """An array (items, [channels,] lat, lon) that stays on disk, and the two lists that say where its values lie.
+    """An array (items, [channels,] lat, lon) that stays on disk, with its latitudes and longitudes.
 
     Args:
         path: Path of the array.
-        channels: C; only with one channel may the axis be left out.
+        channels: Number of channels, C; the axis may be missing for one channel.
 
     Raises:
-        DataError: a file is missing or damaged, or the shapes do not fit each other.
+        DataError: A file is missing or damaged, or the shapes do not match.
 
     Example:
         >>> NpyFile(Path("t2m.npy"), channels=1).shape
@@ -38,7 +38,7 @@ class NpyFile(AbstractFieldFile):
         if array.ndim not in (2, 3, 4) or array.shape[-2:] != (rows, columns):
             swapped = array.ndim >= 2 and array.shape[-2:] == (columns, rows)
             raise DataError(
-                f"{path} has shape {array.shape}, with {rows} latitudes and {columns} longitudes beside it; expected "
+                f"{path} has shape {array.shape}, with {rows} latitudes and {columns} longitudes; expected "
                 f"(items, {rows}, {columns}) or (items, channels, {rows}, {columns}). "
                 + ("Swap its last two axes." if swapped else "Are lat.npy and lon.npy those of this field?")
             )
@@ -46,7 +46,7 @@ class NpyFile(AbstractFieldFile):
         if own != channels:
             raise DataError(
                 f"{path} has shape {array.shape}, which is {own} channel{'s' * (own > 1)}, but {channels} "
-                f"were asked for. Add --channels {own}."
+                f"are expected. Add --channels {own}."
             )
         items = 1 if array.ndim == 2 else array.shape[0]
         if items == 0:
@@ -57,27 +57,27 @@ class NpyFile(AbstractFieldFile):
     def read(self, i: int) -> np.ndarray:
         if self._array is None:
             self._array = self._open()
-        array = self._array.reshape(self.shape)  # of a memory map, too, only a change of strides
+        array = self._array.reshape(self.shape)  # only a change of strides, for a memory map too
         return np.asarray(array[i], dtype=np.promote_types(array.dtype, np.float32).newbyteorder("="))
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy of a memory map would be the whole array.
+        # Copying a memory map would load the full array.
         return {**vars(self), "_array": None}
 
     def _open(self) -> np.ndarray:
         try:
             return np.lib.format.open_memmap(self._path, mode="r")
-        except Exception as error:  # of headers, numpy's parser raises many kinds
+        except Exception as error:  # numpy's parser raises many kinds of errors for bad headers
             raise DataError(
-                f"{self._path} is not a whole .npy file ({error}); expected one from numpy.save."
+                f"{self._path} is not a complete .npy file ({error}); expected one from numpy.save."
             ) from error
 
 
 def find_npy(path: Path) -> Path | None:
-    """The field of a folder that holds lat.npy and lon.npy; None for a folder that holds neither.
+    """The path of the field in a folder with lat.npy and lon.npy; None for a folder with neither.
 
     Raises:
-        DataError: one of the two is missing, or there is no field or more than one.
+        DataError: One of the two is missing, or there is no field or more than one.
     """
     there = [name for name in _AXES if (path / name).is_file()]
     if not there:
@@ -98,7 +98,7 @@ def _axis(path: Path, name: str) -> np.ndarray:
         data = place.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path} is a field, so that {name} is needed beside it ({error.strerror or error}); where do its values "
-            "lie? Save the degrees of its last two axes as lat.npy and lon.npy."
+            f"{path} is a field, which needs {name} in the same folder ({error.strerror or error}). "
+            "Save the degrees of its last two axes as lat.npy and lon.npy."
         ) from error
     return load_npy(str(place), data)

@@ -1,4 +1,4 @@
-"""Pick the reader that fits a path."""
+"""Choice of the reader for a path."""
 
 from pathlib import Path
 
@@ -29,27 +29,27 @@ def open_spherical(
     labels: bool | str = False,
     seed: int = 0,
 ) -> AbstractSource:
-    """Open signals on the whole sphere: items (C, H, 2H) on the canonical equirectangular grid.
+    """Open signals on the full sphere: items (C, H, 2H) on the canonical equirectangular grid.
 
-    A folder, zip or stream of equirectangular images; a .npy file of fields with lat.npy and lon.npy beside it, or a
-    folder with these three; a NetCDF file (.nc, .nc4), or a folder with one.
+    The data are a folder, zip or stream of equirectangular images; a .npy file of fields with lat.npy and lon.npy in
+    the same folder, or that folder; or a NetCDF file (.nc, .nc4), or a folder with one.
 
     Args:
-        data: the path.
-        channels: C.
-        low: Value of fields that is mapped to -1.
-        high: Value of fields that is mapped to 1.
-        variable: Variable of NetCDF files; several, separated by commas, are the channels.
-        labels: label images with the folder that they lie in.
+        data: Path of the data.
+        channels: Number of channels, C.
+        low: Field value that is mapped to -1.
+        high: Field value that is mapped to 1.
+        variable: Variable of NetCDF files; several variables, separated by commas, become the channels.
+        labels: Whether the folder of an image is its label.
         seed: Seed of the order of a stream of images.
 
     Returns:
-        Images as uint8 as stored, or floats in [-1, 1]; fields as floats in [-1, 1].
+        Source of images (uint8 as stored, or floats in [-1, 1]) or fields (floats in [-1, 1]).
 
     Raises:
-        DataError: missing, unreadable or ambiguous data; the message asks what it needs to know.
-        NonFiniteError: a field with missing values.
-        ConfigError: options that do not go with the data.
+        DataError: The data are missing, unreadable or ambiguous; the message says what is needed.
+        NonFiniteError: A field has missing values.
+        ConfigError: An option does not apply to the data.
         MissingDependency: Pillow or netCDF4 is not installed.
 
     Example:
@@ -61,19 +61,19 @@ def open_spherical(
     field = None if is_stream(data) else _field_path(path)
     if field is None:
         if units is not None or variable:
-            raise ConfigError(f"--low, --high and --variable speak of fields, but {data} holds images; leave them out")
+            raise ConfigError(f"--low, --high and --variable apply to fields, but {data} holds images; leave them out")
         return open_source(data, suffixes=SUFFIXES, decode=_Panoramas(channels), labels=labels, seed=seed)
     if labels:
-        raise ConfigError(f"--labels was asked for, but the fields of {field} have none; leave it out")
+        raise ConfigError(f"--labels needs labeled data, but the fields of {field} have none; leave it out")
     if field.suffix.lower() in _NETCDF:
         return FieldSource(NetcdfFile(field, variable=variable, channels=channels), units=units)
     if variable:
-        raise ConfigError(f"--variable {variable} speaks of NetCDF files, but {field} is none; leave it out")
+        raise ConfigError(f"--variable {variable} applies to NetCDF files, but {field} is not one; leave it out")
     return FieldSource(NpyFile(field, channels=channels), units=units)
 
 
 def _field_path(path: Path) -> Path | None:
-    """The file of fields that a path means; None where it means images."""
+    """The file of fields at a path; None for images."""
     if path.is_file() and path.suffix.lower() in (".npy", *_NETCDF):
         return path
     if not path.is_dir():
@@ -84,12 +84,12 @@ def _field_path(path: Path) -> Path | None:
     several = sorted(p for p in path.iterdir() if p.suffix.lower() in _NETCDF and not p.name.startswith("."))
     if len(several) > 1:
         listed = ", ".join(p.name for p in several[:8])
-        raise DataError(f"{path} holds {len(several)} NetCDF files ({listed}); which one is meant? Give its path.")
+        raise DataError(f"{path} holds {len(several)} NetCDF files ({listed}). Give the path of one of them.")
     return several[0] if several else None
 
 
 class _Panoramas:
-    """Decodes equirectangular images; a class, so that a source can be sent to another process."""
+    """Decoder of equirectangular images; a class, so that a source can be sent to another process."""
 
     def __init__(self, channels: int):
         self._channels = channels
@@ -104,6 +104,6 @@ class _Panoramas:
             )
         if width == 2 * height:
             return image
-        # Nearly 2:1, from a careless resize: the pixels of both axes are made equally large.
+        # Nearly 2:1, from an inexact resize: the pixels of both axes are made equally large.
         view = Box(2, aspect=(2.0, 1.0)).grid((rows := min(height, width // 2), 2 * rows))
         return resample(image[None], view, lower=(-2.0, -1.0), upper=(2.0, 1.0))[0].clamp(-1, 1)

@@ -11,9 +11,9 @@ from inrgan.domains import Sphere
 
 
 def pad_equirectangular(x: Float[Tensor, "B C H W"], count: int) -> Float[Tensor, "B C H2 W2"]:
-    """Columns go on round the circle, rows over the poles: the same rows from there, half a turn on.
+    """Padding that wraps columns around the circle and continues rows across the poles, shifted by half a turn.
 
-    Of an odd number of columns half a turn falls between two, and their mean is taken.
+    With an odd number of columns, half a turn falls between two columns, whose mean is used.
 
     Example:
         >>> pad_equirectangular(torch.zeros(1, 2, 8, 16), 1).shape
@@ -30,9 +30,9 @@ def pad_equirectangular(x: Float[Tensor, "B C H W"], count: int) -> Float[Tensor
 
 
 def pad_cube(x: Float[Tensor, "B C S S"], count: int) -> Float[Tensor, "B C S2 S2"]:
-    """Faces of a cube, six after six as of ``Sphere().cube``, go on where their planes leave them.
+    """Padding of cube faces, in groups of six as in ``Sphere().cube``, with the samples of adjacent faces.
 
-    Each sample beyond an edge, or a corner, is the one of the other faces that lies nearest to its direction.
+    Each sample beyond an edge or a corner is the nearest sample of the other faces by direction.
 
     Example:
         >>> pad_cube(torch.zeros(12, 2, 8, 8), 1).shape
@@ -44,7 +44,7 @@ def pad_cube(x: Float[Tensor, "B C S S"], count: int) -> Float[Tensor, "B C S2 S
 
 
 def _beyond(side: int, count: int) -> Int[Tensor, "6 P P"]:
-    """For every sample of six padded faces, the number of the sample of the six faces that it repeats."""
+    """Index of the face sample that each sample of the six padded faces repeats."""
     wide = side + 2 * count
     # The frames of the faces: right, up and forward.
     middle, right, up = (
@@ -66,7 +66,7 @@ def _beyond(side: int, count: int) -> Int[Tensor, "6 P P"]:
 
 
 def face_side(rows: int) -> int:
-    """Samples along the face of a cube that lie about as close as rows of latitude; an even number.
+    """Even number of samples along a cube face that gives about the spacing of the rows of latitude.
 
     Example:
         >>> face_side(64)

@@ -1,4 +1,4 @@
-"""From any latitude-longitude grid to the canonical one: cell centres, north first, from longitude -180 on."""
+"""Regridding from any latitude-longitude grid to the canonical one: cell centers, north first, from longitude -180."""
 
 from typing import final
 
@@ -7,29 +7,29 @@ import numpy as np
 from inrgan.errors import DataError
 from inrgan_modalities.spherical._axes import read_columns, read_rows
 
-# Lagrange interpolation through so many rows: exact for polynomials of the degree below.
+# Number of rows of the Lagrange interpolation, exact for polynomials of one degree less.
 _NODES = 6
 
 
 @final
 class Regridder:
-    """Carries fields from one grid to the canonical equirectangular array (..., H, 2H).
+    """Regridding of fields from one grid to the canonical equirectangular array (..., H, 2H).
 
     Longitudes are shifted and, where W = 2H is smaller, band-limited in Fourier space, which is exact below the
     Nyquist frequency. Latitudes are interpolated along meridians by polynomials of degree 5 through the six nearest
-    rows; beyond a pole a meridian goes on at longitude + 180, so that rows next to a pole have neighbours on both
-    sides. Rows that lie at a pole count with their mean over longitude. Each component is taken for a scalar.
+    rows; beyond a pole a meridian continues at longitude + 180, so that rows next to a pole have neighbors on both
+    sides. Rows at a pole are replaced by their mean over longitude. Each component is treated as a scalar.
 
-    H is the finest that both axes carry: never more than half the columns, nor finer than the widest gap between rows.
+    H is the finest that both axes support: at most half the columns, and no finer than the widest gap between rows.
     Where columns limit it, rows are band-limited along great circles.
 
     Args:
         latitudes: Latitudes of the rows, in degrees.
         longitudes: Longitudes of the columns, in degrees.
-        where: what messages call the grid.
+        where: Name of the grid in messages.
 
     Raises:
-        DataError: the grid is not understood or does not cover the sphere.
+        DataError: The grid is invalid or does not cover the sphere.
 
     Example:
         >>> Regridder(np.linspace(90, -90, 73), np.arange(0, 360, 2.5), where="t.nc")(np.zeros((73, 144))).shape
@@ -47,16 +47,16 @@ class Regridder:
         self._nodes, self._shares, self._before, self._after = self._plan()
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Regrid.
+        """Regridded fields.
 
         Args:
-            values: (..., rows, columns) as they are stored.
+            values: Fields (..., rows, columns) as stored.
 
         Returns:
-            (..., H, 2H), float64.
+            Fields (..., H, 2H), float64.
 
         Raises:
-            DataError: a repeated last column differs from the first.
+            DataError: A repeated last column differs from the first.
         """
         rows, columns = self._rows, self._columns
         values = values.astype(np.float64)
@@ -66,7 +66,7 @@ class Regridder:
             if off > 1e-4 * max(float(np.ptp(values)), 1e-30):
                 raise DataError(
                     f"the last longitude of {self._where} repeats the first, but its values differ by up to {off:g}; "
-                    "which is right? Drop one of the two columns."
+                    "drop one of the two columns."
                 )
             values = values[..., :-1]
         if columns.reverse:
@@ -80,14 +80,14 @@ class Regridder:
         return values if self._own <= self.resolution else _coarser(values, self.resolution)
 
     def _plan(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """For every target row: its nodes among the extended rows, their weights; and the rows beyond either pole."""
+        """Nodes among the extended rows and weights of every target row, and the rows beyond either pole."""
         rows, reach = self._rows, _NODES // 2
         c, n = rows.colatitudes, len(rows.colatitudes)
         before = np.arange(reach)[::-1] + rows.north_pole
         after = n - 1 - np.arange(reach) - rows.south_pole
         extended = np.concatenate([-c[before], c, 360 - c[after]])
         targets = (np.arange(max(self._own, self.resolution)) + 0.5) * 180 / max(self._own, self.resolution)
-        # A target that equals a node up to rounding is that node: the grid that is canonical already stays as it is.
+        # A target that equals a node up to rounding is that node, so that a canonical grid stays unchanged.
         near = np.abs(extended[:, None] - targets).argmin(0)
         targets = np.where(np.abs(extended[near] - targets) < 1e-4 * rows.widest, extended[near], targets)
         first = np.searchsorted(extended, targets) - reach
@@ -116,7 +116,7 @@ class Regridder:
 
 
 def _resample(values: np.ndarray, count: int, *, start: float) -> np.ndarray:
-    """Periodic samples (..., n), the first at 0 of a period of 1, at ``start`` + k / count instead; count <= n."""
+    """Periodic samples (..., n) of a period of 1 from 0, resampled at ``start`` + k / count with count <= n."""
     n = values.shape[-1]
     if count == n and abs(start * n - round(start * n)) < 1e-3:
         return np.roll(values, -round(start * n), axis=-1)
@@ -124,12 +124,12 @@ def _resample(values: np.ndarray, count: int, *, start: float) -> np.ndarray:
     waves = np.arange(spectrum.shape[-1])
     spectrum = spectrum * np.exp(2j * np.pi * waves * start)
     if count < n and count % 2 == 0:
-        spectrum[..., -1] = 0  # the new Nyquist frequency, at which two waves would meet
+        spectrum[..., -1] = 0  # the new Nyquist frequency, at which two waves would coincide
     return np.fft.irfft(spectrum, count, axis=-1)
 
 
 def _coarser(values: np.ndarray, resolution: int) -> np.ndarray:
-    """Fewer rows: every two opposite meridians are one great circle, which is periodic."""
+    """Fields with fewer rows; two opposite meridians form a great circle, which is periodic."""
     rows, half = values.shape[-2], values.shape[-1] // 2
     circles = np.concatenate([values[..., :half], values[..., ::-1, half:]], axis=-2).swapaxes(-1, -2)
     start = 0.25 / resolution - 0.25 / rows

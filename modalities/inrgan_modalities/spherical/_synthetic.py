@@ -1,4 +1,4 @@
-"""The built-in data set: coloured suns in skies that change from pole to pole, made from numbers alone."""
+"""The built-in data set: colored discs on skies that change from pole to pole, drawn from random factors."""
 
 import colorsys
 import math
@@ -17,15 +17,14 @@ _COUNT = ("one sun", "two suns")
 
 @final
 class SyntheticSkies(AbstractSyntheticSource):
-    """Spheres with one disc or two, anywhere, on a background that depends on latitude alone.
+    """Spheres with one or two discs on a background that depends on latitude alone.
 
-    Discs lie uniformly by area, over the poles and the date line as over anything; the background is the same in
-    every direction of the compass. Item i depends on ``seed`` and i alone: another ``size`` samples the same sphere
-    at other points. Edges are ramps as wide as a row.
+    Discs are uniform by area and may cover the poles and the date line. Item i depends on ``seed`` and i alone:
+    another ``size`` samples the same sphere at other points. Edges are ramps as wide as a row.
 
     Args:
         count: Number of spheres.
-        size: Rows; there are twice as many columns.
+        size: Number of rows; there are twice as many columns.
         channels: 3 for RGB or 1 for its mean.
         seed: Seed of all factors.
 
@@ -47,7 +46,7 @@ class SyntheticSkies(AbstractSyntheticSource):
         self._size, self._channels = size, channels
 
     def __getitem__(self, i: int) -> UInt8[Tensor, "C H W"]:
-        """Return sphere i, uint8 in 0 to 255, of shape (C, size, 2 size)."""
+        """Sphere i, uint8 in 0 to 255, of shape (C, size, 2 size)."""
         latitude = math.pi * (0.5 - (np.arange(self._size) + 0.5) / self._size)
         longitude = math.pi * ((np.arange(2 * self._size) + 0.5) / self._size - 1)
         across, x, y = np.cos(latitude)[:, None], np.cos(longitude), np.sin(longitude)
@@ -63,7 +62,7 @@ class SyntheticSkies(AbstractSyntheticSource):
         return int(self._draw(i)[0] < 0.5)
 
     def colours(self, i: int, points: np.ndarray, *, ramp: float) -> np.ndarray:
-        """Colours (..., 3) in 0 to 1 of sphere i at unit vectors (..., 3), with edges ``ramp`` radians wide."""
+        """Colors (..., 3) in 0 to 1 of sphere i at unit vectors (..., 3), with edges ``ramp`` radians wide."""
         u = self._draw(i)
         nadir = np.array(colorsys.hsv_to_rgb(u[1], 0.7, 0.15))
         zenith = np.array(colorsys.hsv_to_rgb((u[1] + 0.3 * (u[2] - 0.5)) % 1, 0.5, 0.65))
@@ -75,7 +74,7 @@ class SyntheticSkies(AbstractSyntheticSource):
             radius = math.radians(25 + 20 * size)
             distance = np.arccos(np.clip(points @ centre, -1, 1))
             cover = np.clip(0.5 + (radius - distance) / ramp, 0, 1)[..., None]
-            # At least a quarter of the colour circle from the sky.
+            # At least a quarter of the color circle away from the sky.
             out = out + (np.array(colorsys.hsv_to_rgb((u[1] + 0.25 + 0.5 * colour) % 1, 0.85, 1.0)) - out) * cover
         return out
 

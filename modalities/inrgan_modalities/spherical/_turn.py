@@ -1,4 +1,4 @@
-"""Rotations of the sphere."""
+"""Random rotations of the sphere."""
 
 import math
 from dataclasses import replace
@@ -14,12 +14,12 @@ from inrgan.views import View
 
 @final
 class Turn(AbstractTransform):
-    """A random rotation, uniform about the axis of the poles or over all rotations.
+    """A random rotation, uniform about the polar axis or over all rotations.
 
-    Parameters are rotation vectors: along the axis, as long as the angle.
+    Parameters are rotation vectors: their direction is the axis, their length the angle.
 
     Args:
-        about: ``axis`` of the poles, or ``any``.
+        about: ``axis`` for rotations about the polar axis, or ``any``.
 
     Example:
         >>> Turn("any").look(Sphere().grid((8, 16)), torch.ones(4, 3)).points.shape
@@ -35,14 +35,14 @@ class Turn(AbstractTransform):
         if self.about == "axis":
             angle = 2 * math.pi * torch.rand(batch, generator=generator, dtype=torch.float64)
             return torch.stack([torch.zeros_like(angle), torch.zeros_like(angle), angle], dim=-1)
-        # Normal quaternions are uniform over all rotations; one and its negative are the same.
+        # Normal quaternions are uniform over all rotations; q and -q are the same rotation.
         quaternion = torch.randn(batch, 4, generator=generator, dtype=torch.float64)
         real, vector = quaternion[:, :1], quaternion[:, 1:]
         length = vector.norm(dim=-1, keepdim=True)
         return vector / length * (2 * torch.atan2(length, real))
 
     def look(self, view: View, drawn: Float[Tensor, "B 3"]) -> View:
-        # Rows times R, not R times columns: where the sphere that was turned by R has been before.
+        # Rows times R, not R times columns: the points of the sphere before its rotation by R.
         turned = rotations(drawn)
         points, center = view.coords.double() @ turned, (view.center.double()[:, None] @ turned)[:, 0]
         return replace(view, points=points.to(view.coords), axes=None, center=center.to(view.center))

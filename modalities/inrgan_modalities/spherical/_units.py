@@ -1,4 +1,4 @@
-"""Physical units to [-1, 1] and back."""
+"""Conversion of physical units to [-1, 1] and back."""
 
 import abc
 import math
@@ -14,10 +14,10 @@ class AbstractFieldFile(abc.ABC):
     """Fields on one latitude-longitude grid, read one at a time."""
 
     where: str
-    """What messages call it."""
+    """Name of the file in messages."""
 
     shape: tuple[int, int, int, int]
-    """(items, channels, rows, columns)."""
+    """Shape (items, channels, rows, columns)."""
 
     latitudes: np.ndarray
     """Latitudes of the rows, in degrees, as stored."""
@@ -27,7 +27,7 @@ class AbstractFieldFile(abc.ABC):
 
     @abc.abstractmethod
     def read(self, i: int) -> np.ndarray:
-        """Item i, (channels, rows, columns), in floating point; missing values are NaN."""
+        """Item i (channels, rows, columns) in floating point; missing values are NaN."""
 
 
 _MOST_OUTSIDE = 0.01
@@ -36,10 +36,10 @@ _MOST_OUTSIDE = 0.01
 @final
 @dataclass(frozen=True)
 class Units:
-    """The linear map that takes ``low`` to -1 and ``high`` to 1.
+    """The linear map from ``low`` to -1 and from ``high`` to 1.
 
     Raises:
-        ConfigError: one of the two is missing, not finite, or not below the other.
+        ConfigError: A bound is not finite, or ``low`` is not below ``high``.
 
     Example:
         >>> Units(low=230.0, high=310.0).to_signal(np.array([270.0]))
@@ -54,19 +54,19 @@ class Units:
             raise ConfigError(f"low is {self.low} and high is {self.high}; expected two numbers, low below high")
 
     def to_signal(self, values: np.ndarray) -> np.ndarray:
-        """Physical values to [-1, 1]; what lies outside is clipped."""
+        """Physical values mapped to [-1, 1]; values outside the range are clipped."""
         return np.clip((values - self.low) * (2 / (self.high - self.low)) - 1, -1, 1)
 
     def to_physical(self, values: np.ndarray) -> np.ndarray:
-        """[-1, 1] to physical values; NaN stays."""
+        """Values in [-1, 1] mapped to physical values; NaN stays."""
         return self.low + (np.clip(values, -1, 1) + 1) * ((self.high - self.low) / 2)
 
 
 def given_units(low: float | None, high: float | None) -> Units | None:
-    """Units of two optional numbers: both or neither.
+    """Units from two optional bounds, of which both or neither are given.
 
     Raises:
-        ConfigError: only one of them is given, or they make no range.
+        ConfigError: Only one bound is given, or the range is invalid.
     """
     if low is None and high is None:
         return None
@@ -76,18 +76,18 @@ def given_units(low: float | None, high: float | None) -> Units | None:
 
 
 def check_values(file: AbstractFieldFile, units: Units | None) -> int:
-    """Read a field once, from the first item to the last, and say what is wrong with its values.
+    """Read all items of a field once and check its values.
 
     Args:
-        file: the field.
-        units: the range to map to [-1, 1], where it was given.
+        file: File of the fields.
+        units: Range that is mapped to [-1, 1], if given.
 
     Returns:
-        How many values lie outside the range, and will be clipped.
+        Number of values outside the range, which will be clipped.
 
     Raises:
-        NonFiniteError: values are missing, NaN or infinite: how many, and where the first is.
-        DataError: no range was given, or over 1% of the values lie outside of it: with the range that was measured.
+        NonFiniteError: Values are missing, NaN or infinite; the message gives their number and the first position.
+        DataError: No range was given, or over 1% of the values lie outside; the message gives the measured range.
     """
     count, missing, outside, first = 0, 0, 0, None
     least, most = math.inf, -math.inf
@@ -111,10 +111,10 @@ def check_values(file: AbstractFieldFile, units: Units | None) -> int:
             "in, or leave those items out."
         )
     if least == most:
-        raise DataError(f"all values of {file.where} are {least:g}; there is nothing to learn from them")
+        raise DataError(f"all values of {file.where} are {least:g}; expected values that vary")
     if units is None:
         raise DataError(
-            f"the values of {file.where} run from {least:g} to {most:g}; which range is to become -1 to 1? "
+            f"the values of {file.where} run from {least:g} to {most:g}, and the range to map to -1 to 1 is missing. "
             f"Add {_flags(least, most)}."
         )
     if outside > _MOST_OUTSIDE * count:
@@ -126,6 +126,6 @@ def check_values(file: AbstractFieldFile, units: Units | None) -> int:
 
 
 def _flags(least: float, most: float) -> str:
-    """The range as flags, rounded outwards to a hundredth or so of it."""
+    """The range as flags, rounded outward by about a hundredth of it."""
     step = 10.0 ** (math.floor(math.log10(most - least)) - 1)
     return f"--low {math.floor(least / step) * step:.6g} --high {math.ceil(most / step) * step:.6g}"

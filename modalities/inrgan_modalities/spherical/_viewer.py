@@ -1,4 +1,4 @@
-"""A page that shows the sphere from its middle, in any browser, without a server or a network."""
+"""A page that shows the sphere from its center, in any browser, without a server or a network."""
 
 import base64
 import html
@@ -45,16 +45,16 @@ _MOST = 64
 
 
 def viewer_page(values: Float[Tensor, "B C H W"], *, title: str) -> str:
-    """A page with one panorama, or several to choose from; drag to look around, wheel to zoom.
+    """An HTML page with one panorama or several to choose from; drag to look around, scroll to zoom.
 
-    Pannellum (MIT) and the images, as JPEG, are inside the page.
+    Pannellum (MIT) and the images, as JPEG, are embedded in the page.
 
     Args:
-        values: images in [-1, 1] of the whole sphere, of 1 or 3 channels.
+        values: Images in [-1, 1] of the full sphere, with 1 or 3 channels.
         title: Title of the page.
 
     Raises:
-        ConfigError: over 64 panoramas.
+        ConfigError: There are over 64 panoramas.
         MissingDependency: Pillow is not installed.
 
     Example:
@@ -62,7 +62,7 @@ def viewer_page(values: Float[Tensor, "B C H W"], *, title: str) -> str:
         '<!DOCTYPE html>'
     """
     if len(values) > _MOST:
-        raise ConfigError(f"a page with {len(values)} panoramas was asked for; expected at most {_MOST}")
+        raise ConfigError(f"the page has {len(values)} panoramas; expected at most {_MOST}")
     scenes = {
         str(i): {"type": "equirectangular", "panorama": _data_uri(image), "title": f"{i + 1} of {len(values)}"}
         for i, image in enumerate(values)

@@ -1,4 +1,4 @@
-"""Spherical signals to files, by suffix."""
+"""Writing of spherical signals."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from inrgan_modalities.spherical._viewer import viewer_page
 _IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 _NETCDF = (".nc", ".nc4")
 WHOLE_SUFFIXES = (*_NETCDF, ".html", *ANIMATION_SUFFIXES)
-"""Suffixes of files that hold the whole sphere."""
+"""Suffixes of files that hold the full sphere."""
 _GLOBE, _SMALL_GLOBE = 256, 128
 
 
@@ -32,26 +32,26 @@ def write_spherical(
     variable: str = "",
     unit: str = "",
 ) -> None:
-    """Write what was seen of one or several spheres.
+    """Write views of one or several spheres; the suffix decides the format.
 
-    Images (.png, .jpg, .tif, .webp) are laid out in a grid, fields of one channel in colours from blue to red.
-    .npy holds (B, C, H, W) in single precision, in physical units where there are any; NaN beside a globe. These take
-    any view. The rest takes the whole sphere, (H, 2H): .nc, in physical units; .html, a page to look around in;
-    .gif and .mp4, a globe that turns.
+    Images (.png, .jpg, .tif, .webp) are laid out in a grid, with fields of one channel in colors from blue to red.
+    .npy holds (B, C, H, W) in single precision, in physical units if there are any, with NaN beside a globe. These
+    formats take any view. The others take the full sphere, (H, 2H): .nc, in physical units; .html, an interactive
+    page; .gif and .mp4, a rotating globe.
 
     Args:
-        values: Values in [-1, 1]; +inf where a view has no point on the sphere.
+        values: Values in [-1, 1]; +inf for points that are not on the sphere.
         path: Path of the file.
         units: Units of fields; None for images.
-        variable: names of the channels in .nc.
-        unit: name of the unit in .nc.
+        variable: Names of the channels in .nc.
+        unit: Name of the unit in .nc.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: a suffix that takes the whole sphere got something else, or channels that it cannot hold.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
-        MissingDependency: a library for the suffix is not installed.
+        ConfigError: The suffix is not supported.
+        ShapeError: The format needs the full sphere or cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
+        MissingDependency: A library for the suffix is not installed.
 
     Example:
         >>> write_spherical(torch.zeros(2, 3, 64, 128), "two.png")
@@ -66,7 +66,7 @@ def write_spherical(
     whole = values.shape[3] == 2 * values.shape[2] and bool(torch.isfinite(values).all())
     if suffix in WHOLE_SUFFIXES and not whole:
         raise ShapeError(
-            f"{path.name} was to hold signals of shape {tuple(values.shape[2:])}; {suffix} holds whole spheres, twice "
+            f"{path.name} cannot hold signals of shape {tuple(values.shape[2:])}; {suffix} holds full spheres, twice "
             "as wide as high. Write images or .npy, or leave out the view."
         )
     field = units is not None
@@ -95,12 +95,12 @@ def write_spherical_interpolation(
     """Write an interpolation as an equirectangular video, .gif or .mp4.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: channels that no video can hold.
-        NonFiniteError: a value is NaN or infinite.
+        ConfigError: The suffix is not supported.
+        ShapeError: A video cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
 
     Example:
-        >>> write_spherical_interpolation(torch.zeros(8, 3, 64, 128), "walk.gif", rate=24)
+        >>> write_spherical_interpolation(torch.zeros(8, 3, 64, 128), "interpolation.gif", rate=24)
     """
     known_suffix(Path(path), ANIMATION_SUFFIXES)
     write_animation(as_images(values.detach().float().cpu(), field=units is not None), path, fps=rate)

@@ -1,4 +1,4 @@
-"""A surface seen from outside: which place on it every pixel shows, and how it is lit."""
+"""Ray casting of a surface from outside: the visible point of every pixel, and its shading."""
 
 import math
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from inrgan.errors import ConfigError
 
 _MARGIN = 1.06
 _SMOOTH = 0.8
-"""Cosine between a triangle's normal and that of its vertices up to which the surface counts as rounded there."""
+"""Smallest cosine between the normals of a triangle and its vertices for smooth shading."""
 _AMBIENT = 0.4
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What a camera sees."""
+    """The visible part of a surface."""
 
     hit: Bool[Tensor, "H W"]
-    """Pixels that show the surface."""
+    """Mask of pixels that show the surface."""
     face: Int[Tensor, "N"]
-    """Triangles of these pixels."""
+    """Triangles at these pixels."""
     inside: Float[Tensor, "N 3"]
-    """Positions in the triangles."""
+    """Barycentric coordinates in the triangles."""
     light: Float[Tensor, "N"]
     """Brightness of the surface, 0 to 1."""
     slant: Float[Tensor, "N"]
@@ -35,16 +35,16 @@ class Sight:
 
 
 def look_at(mesh: TriangleMesh, size: int, *, azimuth: float, elevation: float) -> Sight:
-    """The surface from far outside (orthographic), z up, by a depth buffer.
+    """The surface in orthographic projection, z up, by a depth buffer.
 
     Args:
-        mesh: all of it fits into the image, from wherever it is seen.
-        size: pixels along both sides.
-        azimuth: where the camera stands, in degrees from the x axis towards the y axis.
-        elevation: how high it stands, in degrees.
+        mesh: Mesh, which fits into the image from every direction.
+        size: Number of pixels along both sides.
+        azimuth: Azimuth of the camera, in degrees from the x axis toward the y axis.
+        elevation: Elevation of the camera, in degrees.
 
     Raises:
-        ConfigError: a size below 2, or angles that are none.
+        ConfigError: The size is below 2, or an angle is invalid.
 
     Example:
         >>> look_at(mesh, 64, azimuth=30, elevation=40).hit.shape
@@ -52,7 +52,7 @@ def look_at(mesh: TriangleMesh, size: int, *, azimuth: float, elevation: float) 
     """
     if size < 2 or not math.isfinite(azimuth) or not -90 <= elevation <= 90:
         raise ConfigError(
-            f"an image of {size} pixels from azimuth {azimuth:g}, elevation {elevation:g} was asked for; expected 2 "
+            f"the image has {size} pixels, from azimuth {azimuth:g}, elevation {elevation:g}; expected 2 "
             "or more pixels and an elevation from -90 to 90 degrees"
         )
     a, e = math.radians(azimuth), math.radians(elevation)
@@ -80,7 +80,7 @@ def look_at(mesh: TriangleMesh, size: int, *, azimuth: float, elevation: float) 
 def _buffer(
     column: Float[Tensor, "F 3"], row: Float[Tensor, "F 3"], depth: Float[Tensor, "F 3"], size: int
 ) -> tuple[Int[Tensor, "S S"], Float[Tensor, "S S 3"]]:
-    """Per pixel the nearest triangle that covers its middle, −1 where there is none, and where in the triangle."""
+    """The nearest triangle that covers the center of each pixel (−1 for none), and the position in the triangle."""
     low = torch.stack([row.amin(dim=1), column.amin(dim=1)], dim=1).ceil().long().clamp(0, size)
     high = torch.stack([row.amax(dim=1), column.amax(dim=1)], dim=1).floor().long().clamp(-1, size - 1)
     span = (high - low + 1).clamp(min=0)
@@ -89,7 +89,7 @@ def _buffer(
     within = torch.arange(len(face)) - (count.cumsum(0) - count).repeat_interleave(count)
     wide = span[face, 1].clamp(min=1)
     r, c = low[face, 0] + torch.div(within, wide, rounding_mode="floor"), low[face, 1] + within % wide
-    # Barycentric coordinates are straight functions of the pixel: value at the box's corner, and slopes.
+    # Barycentric coordinates are linear functions of the pixel: a value at the corner of the box, and slopes.
     x, y = column - low[:, 1:], row - low[:, :1]
     ahead, behind = (1, 2, 0), (2, 0, 1)
     doubled = ((x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0]))[:, None]
@@ -97,21 +97,21 @@ def _buffer(
     along, down = (y[:, ahead] - y[:, behind]) / doubled, (x[:, behind] - x[:, ahead]) / doubled
     steps = (c - low[face, 1])[:, None], (r - low[face, 0])[:, None]
     inside = start.float()[face] + along.float()[face] * steps[0] + down.float()[face] * steps[1]
-    covers = (inside >= -1e-4).all(dim=1)  # false for a triangle seen edge-on, whose parts are NaN
+    covers = (inside >= -1e-4).all(dim=1)  # false for a triangle seen edge-on, whose coordinates are NaN
     face, r, c, inside = face[covers], r[covers], c[covers], inside[covers]
     place, far = r * size + c, (inside * depth.float()[face]).sum(dim=1)
     nearest = torch.full((size * size,), -torch.inf, dtype=far.dtype).scatter_reduce(0, place, far, "amax")
     first = (far == nearest[place]).nonzero()[:, 0]
     which = torch.full((size * size,), -1, dtype=torch.long).index_put((place[first],), face[first])
     where = torch.zeros(size * size, 3, dtype=inside.dtype)
-    # Of two triangles at one depth, the one that was taken.
+    # With two triangles at the same depth, the winner of the depth test.
     first = first[which[place[first]] == face[first]]
     where[place[first]] = inside[first]
     return which.reshape(size, size), where.reshape(size, size, 3).clamp(0, 1)
 
 
 def _normals(mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
-    """Normals, rounded over edges that are not sharp."""
+    """Normals, interpolated across edges that are not sharp."""
     own = mesh.normals[face]
     by_vertex = torch.zeros_like(mesh.vertices).index_add(
         0, mesh.joined[mesh.faces].flatten(), (mesh.normals * mesh.areas[:, None]).repeat_interleave(3, dim=0)

@@ -1,4 +1,4 @@
-"""A mesh as text, so that a checkpoint holds the surface on which it was trained."""
+"""Meshes as text, so that a checkpoint contains the surface on which it was trained."""
 
 import base64
 import binascii
@@ -18,19 +18,19 @@ from inrgan.errors import ConfigError, DataError, NonFiniteError, ShapeError
 _KIND = "mesh:"
 _BUILT_IN = ("torus",)
 _MOST = 500_000
-"""Triangles; the text of so many has about 10 MB."""
+"""Largest number of triangles, whose text takes about 10 MB."""
 _ROUND, _ACROSS, _RADIUS = 112, 50, 0.45
 
 
 def mesh_text(mesh: str) -> str:
-    """What a checkpoint stores of a mesh: the name of a built-in one, or all vertices and triangles as text.
+    """The text of a mesh in a checkpoint: the name of a built-in mesh, or all vertices and triangles.
 
     Args:
-        mesh: a name, the path of a file, or such a text already.
+        mesh: Name of a built-in mesh, path of a file, or text of a mesh.
 
     Raises:
-        DataError: the file is missing, damaged or no mesh, or has vertices at NaN or no area.
-        ConfigError: too many triangles, or a text that is cut short or damaged.
+        DataError: The file is missing, damaged or not a mesh, or has NaN vertices or no area.
+        ConfigError: There are too many triangles, or the text is truncated or damaged.
 
     Example:
         >>> mesh_text("torus")
@@ -55,10 +55,10 @@ def mesh_text(mesh: str) -> str:
 
 @functools.lru_cache(maxsize=4)
 def surface_of(text: str, charts: int) -> Surface:
-    """The surface of a mesh's text. The last few are remembered, since they remember their views.
+    """The surface of the text of a mesh; the last few are cached, because surfaces cache their views.
 
     Raises:
-        ConfigError: a text that is cut short or damaged.
+        ConfigError: The text is truncated or damaged.
 
     Example:
         >>> surface_of("torus", 8).grid_dim
@@ -68,7 +68,7 @@ def surface_of(text: str, charts: int) -> Surface:
 
 
 def torus() -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:
-    """The built-in mesh: a ring of radius 1 about the z axis, of a tube of radius 0.45.
+    """The built-in mesh: a torus about the z axis, with a ring of radius 1 and a tube of radius 0.45.
 
     Example:
         >>> torus()[0].shape
@@ -93,11 +93,11 @@ def _from_text(text: str) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:
         size = 12 * (count + triangles)
         data = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
         if len(data) != size:
-            raise ValueError(f"{len(data)} bytes in the place of {size}")
+            raise ValueError(f"{len(data)} bytes instead of {size}")
     except (ValueError, binascii.Error, zlib.error) as error:
         raise ConfigError(
-            f"the mesh in the arguments is cut short or damaged ({error}); expected the text that inrgan wrote. Copy "
-            "the checkpoint anew"
+            f"the mesh in the arguments is truncated or damaged ({error}); expected the text that inrgan wrote. Copy "
+            "the checkpoint again"
         ) from None
     points = np.frombuffer(data, "<f4", 3 * count).reshape(-1, 3)
     corners = np.frombuffer(data, "<u4", offset=12 * count).reshape(-1, 3)

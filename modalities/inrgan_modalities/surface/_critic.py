@@ -1,4 +1,4 @@
-"""A critic of the charts of a surface."""
+"""Critic of the charts of a surface."""
 
 from typing import final
 
@@ -14,18 +14,18 @@ from inrgan.views import View
 
 @final
 class ChartCritic(AbstractCritic):
-    """One trunk is shared by all charts; which chart is which enters where their features come together.
+    """Critic with one trunk for all charts; the identity of a chart enters where their features are combined.
 
-    Samples count by the area that they stand for wherever features are averaged, so that what lies in two charts does
-    not count twice.
+    Averages of features weight samples by the area that they represent, so that the overlap of charts does not count
+    twice.
 
     Args:
-        surface: where signals live.
-        channels: C.
-        resolution: nominal.
-        width: channels at full resolution; doubled at each halving.
-        max_width: upper bound on the channels.
-        classes: number of labels; 0 for none.
+        surface: Surface of the signals.
+        channels: Number of channels, C.
+        resolution: Nominal resolution.
+        width: Channels at full resolution; doubled at each halving.
+        max_width: Upper bound on the number of channels.
+        classes: Number of labels; 0 without labels.
 
     Example:
         >>> critic = ChartCritic(surface, 3, resolution=32, width=8, max_width=32)
@@ -63,7 +63,7 @@ class ChartCritic(AbstractCritic):
 
 
 def as_charts(values: Float[Tensor, "B C H W"], *, count: int) -> Float[Tensor, "B K C n n"]:
-    """Signals seen through charts that stand one below the other, chart by chart.
+    """Signals on stacked charts (K n, n), split into charts.
 
     Example:
         >>> as_charts(torch.zeros(2, 3, 20, 5), count=4).shape

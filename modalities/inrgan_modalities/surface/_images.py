@@ -1,4 +1,4 @@
-"""Shaded images of signals on a surface, carried to the vertices of a finer mesh."""
+"""Shaded images of signals on a surface, and signals at the vertices of a finer mesh."""
 
 import functools
 import math
@@ -22,17 +22,17 @@ def shaded(
     surface: Surface, values: Float[Tensor, "B C *S"], *, size: int, azimuth: float = AZIMUTH,
     elevation: float = ELEVATION,
 ) -> Float[Tensor, "B C S S"]:  # fmt: skip
-    """Images from outside on white, in [−1, 1]; each pixel is the mean of four rays.
+    """Images from outside on a white background, in [−1, 1]; each pixel is the mean of four rays.
 
     Args:
-        surface: where the signals live.
-        values: on all charts, or at the vertices.
-        size: pixels along both sides.
-        azimuth: where the camera stands, in degrees from the x axis towards the y axis.
-        elevation: how high, in degrees.
+        surface: Surface of the signals.
+        values: Signals on all charts, or at the vertices.
+        size: Number of pixels along both sides.
+        azimuth: Azimuth of the camera, in degrees from the x axis toward the y axis.
+        elevation: Elevation of the camera, in degrees.
 
     Raises:
-        ShapeError: values of another shape, or channels that no image has.
+        ShapeError: The values have another shape, or an image cannot hold the channels.
 
     Example:
         >>> shaded(surface, torch.zeros(2, 3, *surface.shape(16)), size=64).shape
@@ -45,7 +45,7 @@ def shaded(
 def turntable(
     surface: Surface, values: Float[Tensor, "B C *S"], *, size: int, azimuths: Sequence[float]
 ) -> list[Float[Tensor, "B C S S"]]:
-    """Images from one height all round, one entry per azimuth.
+    """Images from all around at one elevation, one entry per azimuth.
 
     Example:
         >>> len(turntable(surface, torch.zeros(1, 3, *surface.shape(16)), size=32, azimuths=(0, 120, 240)))
@@ -59,7 +59,7 @@ def _shaded(
     mesh: TriangleMesh, values: Float[Tensor, "B C V"], *, size: int, azimuth: float, elevation: float
 ) -> Float[Tensor, "B C S S"]:
     if values.shape[1] not in (1, 3, 4):
-        raise ShapeError(f"an image was to show {values.shape[1]} channels; it has 1, 3 or 4. Write .npy")
+        raise ShapeError(f"an image cannot show {values.shape[1]} channels; expected 1, 3 or 4. Write .npy")
     sight = look_at(mesh, _FINER * size, azimuth=azimuth, elevation=elevation)
     seen = vertex_values(values, mesh, sight.face, sight.inside)
     B, C, _ = seen.shape
@@ -72,12 +72,12 @@ def _shaded(
 def on_mesh(
     surface: Surface, values: Float[Tensor, "B C *S"], *, most: int = 1_000_000
 ) -> tuple[TriangleMesh, Float[Tensor, "B C V"]]:
-    """Signals as values at the vertices of a mesh whose triangles are as small as the samples lie close.
+    """Signals as values at the vertices of a mesh with triangles as small as the spacing of the samples.
 
     Args:
-        surface: where the signals live.
-        values: on all charts; or at the vertices, which are taken as they are.
-        most: triangles; signals that would need more lose detail.
+        surface: Surface of the signals.
+        values: Signals on all charts, or at the vertices, which are returned unchanged.
+        most: Largest number of triangles; signals that need more lose detail.
 
     Example:
         >>> mesh, values = on_mesh(surface, torch.zeros(2, 3, *surface.shape(64)))

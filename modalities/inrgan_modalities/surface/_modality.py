@@ -27,11 +27,11 @@ from inrgan_modalities.surface._write import WHOLE_SUFFIXES, write_surface, writ
 
 @dataclass(frozen=True)
 class SurfaceModality(Modality, HasNamedViews, HasTransforms):
-    """Colours, or other values, on a mesh of triangles.
+    """Colors or other values on a triangle mesh.
 
     Raises:
-        ConfigError: a size out of range, or a damaged mesh in the arguments of a checkpoint.
-        DataError: the file of the mesh is missing or cannot be read.
+        ConfigError: A size is out of range, or the mesh in a checkpoint is damaged.
+        DataError: The mesh file is missing or cannot be read.
 
     Example:
         >>> SurfaceModality(resolution=32).domain.grid_dim
@@ -44,14 +44,14 @@ class SurfaceModality(Modality, HasNamedViews, HasTransforms):
     whole_suffixes: ClassVar[tuple[str, ...]] = WHOLE_SUFFIXES
 
     resolution: int = 64
-    """Samples along the square root of the area in training, R² for the whole surface; rendering is free of it."""
+    """Samples along the square root of the area in training, R² for the full surface; rendering may use any other."""
     channels: int = 3
-    """1 for grayscale or a scalar, 3 for color, 4 with alpha; any number from arrays."""
+    """Number of channels: 1 for grayscale or a scalar, 3 for color, 4 with alpha; any number from arrays."""
     mesh: str = field(default="torus", repr=False)
-    """``torus``, or a file: glb, obj, ply, stl, off. A file is read at once, and what it holds takes the place of its
-    path, so that a checkpoint needs the file no more."""
+    """Mesh: ``torus``, or a glb, obj, ply, stl or off file. Its content is stored in checkpoints, which do not need the
+    file."""
     charts: int = 8
-    """Least number of square charts of the full-domain critic; fewer charts are larger, and more distorted."""
+    """Smallest number of square charts of the full-domain critic; fewer charts are larger and more distorted."""
 
     def __post_init__(self):
         if self.resolution < 8:

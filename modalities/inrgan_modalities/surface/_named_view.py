@@ -1,4 +1,4 @@
-"""Views by name."""
+"""Named views of a surface."""
 
 from dataclasses import replace
 
@@ -10,25 +10,25 @@ from inrgan.views import View, scattered
 from inrgan_modalities.surface._camera import look_at
 
 _KNOWN = (
-    "camera:AZIMUTH,ELEVATION (from outside), patch:X,Y,Z,SIDE or patch:X,Y,Z,SIDE,ROLL (about the nearest place, "
+    "camera:AZIMUTH,ELEVATION (from outside), patch:X,Y,Z,SIDE or patch:X,Y,Z,SIDE,ROLL (about the nearest point, "
     "flattened), chart:NUMBER, vertices"
 )
 _FLATTEST = 0.2
-"""Towards the outline, pixels lie farther and farther apart on the surface; here the band limit stops following."""
+"""Largest foreshortening that the band limit follows; pixels get sparser without bound toward the outline."""
 
 
 def surface_view(surface: Surface, text: str, *, resolution: int) -> View:
     """The view of a name: ``camera:AZIMUTH,ELEVATION``, ``patch:X,Y,Z,SIDE[,ROLL]``, ``chart:NUMBER`` or ``vertices``.
 
-    Angles are in degrees, places and lengths in units of the mesh. Points beside the surface have the weight 0.
+    Angles are in degrees, positions and lengths in units of the mesh. Points beside the surface have weight 0.
 
     Args:
-        surface: where.
-        text: the name.
-        resolution: samples along the shorter side; of vertices, those to whose spacing signals are band-limited.
+        surface: Surface of the view.
+        text: Name of the view.
+        resolution: Samples along the shorter side; for vertices, the resolution to which signals are band-limited.
 
     Raises:
-        ConfigError: another name, or numbers that do not fit it.
+        ConfigError: The name is unknown, or its numbers are invalid.
 
     Example:
         >>> surface_view(surface, "patch:1,0,0,0.5", resolution=32).shape
@@ -53,14 +53,14 @@ def surface_view(surface: Surface, text: str, *, resolution: int) -> View:
 
 
 def camera_view(surface: Surface, size: int, *, azimuth: float, elevation: float) -> View:
-    """What a camera far outside sees, a sample a pixel; see ``look_at``.
+    """The view of a distant camera, with one sample per pixel; see ``look_at``.
 
     Example:
         >>> camera_view(surface, 64, azimuth=30, elevation=40).shape
         (64, 64)
     """
     sight = look_at(surface.mesh, size, azimuth=azimuth, elevation=elevation)
-    points = surface.mesh.corners[0, 0].expand(size, size, 3).clone()  # somewhere, with the weight 0
+    points = surface.mesh.corners[0, 0].expand(size, size, 3).clone()  # any point, with weight 0
     points[sight.hit] = surface.mesh.positions(sight.face, sight.inside)
     spacing = torch.full((size, size), sight.pixel, dtype=torch.float64)
     spacing[sight.hit] = sight.pixel / sight.slant.clamp(min=_FLATTEST)
@@ -70,16 +70,16 @@ def camera_view(surface: Surface, size: int, *, azimuth: float, elevation: float
 
 
 def chart_view(surface: Surface, size: int, *, number: float) -> View:
-    """One of the charts.
+    """The view of one chart.
 
     Raises:
-        ConfigError: there is no chart of that number.
+        ConfigError: There is no chart with that number.
 
     Example:
         >>> chart_view(surface, 16, number=0).shape
         (16, 16)
     """
     if not 0 <= number < surface.chart_count or number != int(number):
-        raise ConfigError(f"chart {number:g} was asked for; expected 0 to {surface.chart_count - 1}")
+        raise ConfigError(f"the chart is {number:g}; expected 0 to {surface.chart_count - 1}")
     whole = surface.grid((surface.chart_count * size, size))
     return whole.window((slice(int(number) * size, (int(number) + 1) * size), slice(0, size)))

@@ -1,4 +1,4 @@
-"""Values at vertices, from arrays and from coloured meshes."""
+"""Reading of values at vertices, from arrays and from colored meshes."""
 
 import io
 from pathlib import Path
@@ -20,22 +20,22 @@ MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
 def open_surface(
     data: str | Path, surface: Surface, *, channels: int, labels: bool | str = False, seed: int = 0
 ) -> AbstractSource:
-    """Open signals on a surface: items (C, V), one value at each vertex of the mesh.
+    """Open signals on a surface: items (C, V) with values at the V vertices of the mesh.
 
-    An array (items, V[, C]) in a .npy file; or a folder, zip or stream of .npy files (V[, C]), or of meshes with
-    coloured vertices, .glb, .ply, .obj or .off, that have the same vertices in the same order.
+    The data are an array (items, V[, C]) in a .npy file; or a folder, zip or stream of .npy files (V[, C]) or of
+    meshes (.glb, .ply, .obj or .off) with colored vertices, which must be the same vertices in the same order.
 
     Args:
-        data: the path.
-        surface: the mesh.
+        data: Path of the data.
+        surface: Surface of the mesh.
         channels: C.
-        labels: label files with the folder that they lie in, or by a pattern of their names.
+        labels: Whether the folder of a file is its label, or a pattern of file names.
         seed: Seed of a stream's order.
 
     Raises:
-        DataError: missing or unreadable data, or data of another mesh.
-        NonFiniteError: a value is NaN or infinite.
-        ConfigError: labels are asked of one array.
+        DataError: The data are missing or unreadable, or belong to another mesh.
+        NonFiniteError: A value is NaN or infinite.
+        ConfigError: Labels are requested for a single array.
         MissingDependency: trimesh is not installed.
 
     Example:
@@ -45,7 +45,7 @@ def open_surface(
     path = Path(data).expanduser()
     if not is_stream(data) and path.is_file() and path.suffix.lower() == ".npy":
         if labels:
-            raise ConfigError(f"--labels was asked for, but the items of {path} have none; leave it out")
+            raise ConfigError(f"--labels needs labeled data, but the items of {path} have none; leave it out")
         return VertexArray(path, vertices=len(surface.mesh.vertices), channels=channels)
     decode = _Decode(len(surface.mesh.vertices), channels)
     return open_source(data, suffixes=(".npy", *MESH_SUFFIXES), decode=decode, labels=labels, seed=seed)
@@ -53,15 +53,15 @@ def open_surface(
 
 @final
 class VertexArray(AbstractSource):
-    """The items of one array (items, V[, C]), read where it lies on disk.
+    """The items of one array (items, V[, C]), read from disk on demand.
 
     Args:
         path: Path of the .npy file; uint8, or floats in [−1, 1].
-        vertices: V.
-        channels: C; only with one channel may the axis be left out.
+        vertices: Number of vertices, V.
+        channels: Number of channels, C; the axis may be missing for one channel.
 
     Raises:
-        DataError: the file is damaged or of another shape.
+        DataError: The file is damaged or has another shape.
 
     Example:
         >>> VertexArray(Path("textures.npy"), vertices=5600, channels=3)[0].shape
@@ -72,13 +72,13 @@ class VertexArray(AbstractSource):
         self._path = path
         try:
             self._array = np.lib.format.open_memmap(path, mode="r")
-        except Exception as error:  # of headers, numpy's parser raises many kinds
-            raise DataError(f"{path} is not a whole .npy file ({error}); expected one from numpy.save.") from error
+        except Exception as error:  # numpy's parser raises many kinds of errors for bad headers
+            raise DataError(f"{path} is not a complete .npy file ({error}); expected one from numpy.save.") from error
         shape, plain = self._array.shape, len(self._array.shape) == 2 and channels == 1
         if (not plain and (len(shape) != 3 or shape[2] != channels)) or shape[1] != vertices or shape[0] == 0:
             raise DataError(
                 f"{path} has shape {shape}; expected (items, {vertices}, {channels}) for the {vertices} vertices of "
-                "the mesh. Is --mesh the one of these data, and --channels right?"
+                "the mesh. Check --mesh and --channels."
             )
 
     @property
@@ -89,7 +89,7 @@ class VertexArray(AbstractSource):
         return len(self._array)
 
     def __getitem__(self, i: int) -> Float[Tensor, "C V"]:
-        """Return item i; raises DataError or NonFiniteError for values that are no signal."""
+        """Item i; raises DataError or NonFiniteError for values that are not a signal."""
         array = np.asarray(self._array[self._checked(i)])
         return _signal(self.name(i), array.reshape(array.shape[0], -1))
 
@@ -113,7 +113,7 @@ def _signal(name: str, array: np.ndarray) -> Float[Tensor, "C V"]:
 
 
 class _Decode:
-    """Decodes one file; a class, so that a source can be sent to another process."""
+    """Decoder of one file; a class, so that a source can be sent to another process."""
 
     def __init__(self, vertices: int, channels: int):
         self._vertices, self._channels = vertices, channels
@@ -125,8 +125,8 @@ class _Decode:
             array = array[:, None]
         if array.ndim != 2 or array.shape != (self._vertices, self._channels):
             raise DataError(
-                f"{name} holds values of shape {array.shape}; expected ({self._vertices}, {self._channels}), one row a "
-                "vertex of the mesh. Is --mesh the one of these data?"
+                f"{name} holds values of shape {array.shape}; expected ({self._vertices}, {self._channels}), one per "
+                "vertex of the mesh. Check --mesh."
             )
         return _signal(name, array)
 
@@ -139,10 +139,10 @@ class _Decode:
             found: Any = trimesh.load(io.BytesIO(data), file_type=suffix[1:], force="mesh", process=False)
             kind = found.visual.kind
             colours = np.asarray(found.visual.vertex_colors) if kind == "vertex" else None
-        except Exception as error:  # a parser of untrusted files raises anything
+        except Exception as error:  # parsers of untrusted files raise all kinds of errors
             raise DataError(f"{name} cannot be read as a mesh ({type(error).__name__}: {error}).") from error
         if colours is None:
-            raise DataError(f"{name} has no coloured vertices (its colours are of kind {kind}).")
+            raise DataError(f"{name} has no colored vertices (its colors are of kind {kind}).")
         if self._channels == 1:
             return np.round(colours[:, :3].mean(axis=1, keepdims=True)).astype(np.uint8)
         return np.ascontiguousarray(colours[:, : self._channels])

@@ -1,4 +1,4 @@
-"""The built-in data set: spots and bands on any surface, made as functions of the point."""
+"""The built-in data set: spots and bands on any surface, as functions of the point."""
 
 import colorsys
 import math
@@ -18,20 +18,20 @@ _KINDS = ("bands", "spots")
 
 @final
 class SyntheticTextures(AbstractSyntheticSource):
-    """Textures of bands across a random direction, or of spots at random places, in two colours each.
+    """Textures of bands across a random direction, or of spots at random positions, in two colors each.
 
-    Item i depends on ``seed``, i and the surface alone: another ``resolution`` makes only its edges sharper. Spots lie
-    uniformly by area; sizes are relative to the root of the area.
+    Item i depends on ``seed``, i and the surface alone; ``resolution`` affects only the sharpness of edges. Spots are
+    uniform by area; sizes are relative to the square root of the area.
 
     Args:
-        surface: where they live.
-        count: number of textures.
-        resolution: Resolution of the finest views that they serve.
+        surface: Surface of the textures.
+        count: Number of textures.
+        resolution: Resolution of the finest views.
         channels: 3 for RGB or 1 for its mean.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticTextures(surface, 100)[7].spacing < surface.spacing(64)
@@ -49,7 +49,7 @@ class SyntheticTextures(AbstractSyntheticSource):
         self._ramp = surface.spacing(resolution) * 0.999
 
     def __getitem__(self, i: int) -> "SyntheticTexture":
-        """Return texture i."""
+        """Texture i."""
         rng = self._rng(i)
         spots = bool(rng.random() < 0.5)
         hue, contrast, light = rng.random(3)
@@ -73,11 +73,11 @@ class SyntheticTextures(AbstractSyntheticSource):
 
 @final
 class SyntheticTexture(AbstractItem, AbstractSurfaceSignal):
-    """Two colours, and where on the surface which of them is; edges are ramps of one spacing.
+    """A texture of two colors as a function of the point; edges are ramps of one spacing.
 
     Args:
         colours: Colors of the ground and of the bands or spots, in [−1, 1].
-        spacing: width of the edges.
+        spacing: Width of the edges.
         axis: Direction of bands over their period.
         phase: Phase of bands, in turns.
         middles: Centers of spots.
@@ -103,7 +103,7 @@ class SyntheticTexture(AbstractItem, AbstractSurfaceSignal):
         points = mesh.positions(face, inside)
         if self._axis is not None:
             turns = points @ self._axis + self._phase
-            # Distance from the middle of the nearest band, of which every second half period is one.
+            # Distance from the center of the nearest band; every second half period is a band.
             edge = (0.25 - (turns - turns.round()).abs()) / self._axis.norm()
         else:
             assert self._middles is not None and self._radii is not None

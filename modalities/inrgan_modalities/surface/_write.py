@@ -1,4 +1,4 @@
-"""Signals on a surface to files, by suffix."""
+"""Writing of signals on a surface."""
 
 import math
 from pathlib import Path
@@ -17,31 +17,32 @@ from inrgan_modalities.surface._images import on_mesh, shaded, turntable
 _IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 MESHES = (".glb", ".ply", ".obj")
 WHOLE_SUFFIXES = (*MESHES, *ANIMATION_SUFFIXES)
-"""Suffixes of files that hold the whole surface."""
+"""Suffixes of files that hold the full surface."""
 _SIZE, _VIDEO, _SMALL = 384, 256, 160
 _FRAMES, _RATE = 48, 16.0
 _MOST_TRIANGLES = 2_000_000
 
 
 def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface: Surface) -> None:
-    """Write what was seen of one or several signals on a surface.
+    """Write views of one or several signals on a surface; the suffix decides the format.
 
-    The whole surface, (K n, n) on its charts or (V,) at its vertices, goes to images from outside (.png, .jpg, .tif,
-    .webp; several in a grid), a turning video (.gif, .mp4), vertex-coloured meshes (.glb, .ply, .obj; several side by
-    side, with triangles as small as the samples lie close), or .npy: (B, V, C) at the vertices in single precision.
-    Other views go to images as they are and to .npy as (B, C, H, W), with NaN beside the surface.
+    The full surface, (K n, n) on its charts or (V,) at its vertices, is written as images from outside (.png, .jpg,
+    .tif, .webp; several in a grid), as a rotating video (.gif, .mp4), as meshes with colored vertices (.glb, .ply,
+    .obj; several side by side, with triangles as small as the spacing of the samples), or as .npy: (B, V, C) at the
+    vertices in single precision. Other views are written as images, or as .npy: (B, C, H, W) with NaN beside the
+    surface.
 
     Args:
-        values: Values in [-1, 1]; +inf where a view shows nothing.
+        values: Values in [-1, 1]; +inf for points that are not on the surface.
         path: Path of the file.
-        surface: where the signals live.
+        surface: Surface of the signals.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: a suffix that takes the whole surface got something else, or channels that it cannot hold.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
-        MissingDependency: a library for the suffix is not installed.
+        ConfigError: The suffix is not supported.
+        ShapeError: The format needs the full surface or cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
+        MissingDependency: A library for the suffix is not installed.
 
     Example:
         >>> write_surface(torch.zeros(2, 3, *surface.shape(64)), "two.glb", surface=surface)
@@ -56,7 +57,7 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
     whole = is_whole(values, surface=surface) and bool(torch.isfinite(values).all())
     if suffix in WHOLE_SUFFIXES and not whole:
         raise ShapeError(
-            f"{path.name} was to hold signals of shape {tuple(values.shape[2:])}; {suffix} holds the whole surface, on "
+            f"{path.name} cannot hold signals of shape {tuple(values.shape[2:])}; {suffix} holds the full surface, on "
             f"its {surface.chart_count} charts or at its vertices. Write images or .npy, or leave out the view."
         )
     if suffix == ".npy":
@@ -78,34 +79,36 @@ def write_surface(values: Float[Tensor, "B C *S"], path: str | Path, *, surface:
         elif values.ndim == 4:
             seen = values.clamp(-1, 1)
         else:
-            raise ShapeError(f"{path.name} was to show values of shape {tuple(values.shape[2:])}; expected an image")
+            raise ShapeError(f"{path.name} cannot show values of shape {tuple(values.shape[2:])}; expected an image")
         write_image(tile(seen, gap=2 if len(seen) > 1 else 0), path)
 
 
 def write_surface_interpolation(
     values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float, surface: Surface
 ) -> None:
-    """Write an interpolation as a video, .gif or .mp4, of the surface from one side.
+    """Write an interpolation as a video (.gif or .mp4) of the surface from one side.
 
     Raises:
-        ConfigError: another suffix.
-        ShapeError: not the whole surface, or channels that no video can hold.
-        NonFiniteError: a value is NaN or infinite.
+        ConfigError: The suffix is not supported.
+        ShapeError: The values are not on the full surface, or a video cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
 
     Example:
-        >>> write_surface_interpolation(torch.zeros(8, 3, *surface.shape(32)), "walk.gif", rate=24, surface=surface)
+        >>> write_surface_interpolation(torch.zeros(8, 3, *surface.shape(32)), "path.gif", rate=24, surface=surface)
     """
     known_suffix(Path(path), ANIMATION_SUFFIXES)
     values = values.detach().float().cpu()
     if not torch.isfinite(values).all():
         raise NonFiniteError(f"the values to write to {Path(path).name} hold NaN or infinity; check the model")
     if not is_whole(values, surface=surface):
-        raise ShapeError(f"a walk of shape {tuple(values.shape[2:])} was to be written; expected the whole surface")
+        raise ShapeError(
+            f"an interpolation of shape {tuple(values.shape[2:])} cannot be written; expected the full surface"
+        )
     write_animation(shaded(surface, values, size=_SIZE), path, fps=rate)
 
 
 def is_whole(values: Float[Tensor, "B C *S"], *, surface: Surface) -> bool:
-    """Whether values are those of all charts, or of all vertices.
+    """Whether values are on all charts or at all vertices.
 
     Example:
         >>> is_whole(torch.zeros(2, 3, *surface.shape(16)), surface=surface)
@@ -117,7 +120,7 @@ def is_whole(values: Float[Tensor, "B C *S"], *, surface: Surface) -> bool:
 
 
 def at_vertices(values: Float[Tensor, "B C *S"], *, surface: Surface) -> Float[Tensor, "B C V"]:
-    """Signals on all charts at the vertices; those that are there already as they are.
+    """Signals at the vertices, from signals on all charts or at the vertices.
 
     Example:
         >>> at_vertices(torch.zeros(2, 3, *surface.shape(16)), surface=surface).shape
@@ -128,7 +131,7 @@ def at_vertices(values: Float[Tensor, "B C *S"], *, surface: Surface) -> Float[T
 
 def _write_meshes(values: Float[Tensor, "B C *S"], path: Path, surface: Surface) -> None:
     if values.shape[1] not in (1, 3, 4):
-        raise ShapeError(f"{path.name} was to hold {values.shape[1]} channels; colours have 1, 3 or 4. Write .npy")
+        raise ShapeError(f"{path.name} cannot hold {values.shape[1]} channels; expected 1, 3 or 4. Write .npy")
     try:
         import trimesh
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""One video clip: frames that can be read at any times."""
+"""One video clip, whose frames can be read at any time."""
 
 import abc
 import math
@@ -12,38 +12,38 @@ from inrgan.data import AbstractItem
 
 
 class AbstractClip(AbstractItem):
-    """A video clip of constant rate: frame k is on display from k / rate seconds until the next one."""
+    """A video clip with a constant rate; frame k is displayed from k / rate seconds until the next frame."""
 
     shape: tuple[int, int, int]
-    """(C, H, W) of a frame as it is read, which may be smaller than in the file."""
+    """Shape (C, H, W) of a frame as it is read, which may be smaller than in the file."""
     rate: float
     """Frames per second."""
     count: int
     """Number of frames."""
     position: float = 0.5
-    """Where a shorter window lies in the clip, from 0 (its start) to 1 (its end)."""
+    """Position of a shorter window in the clip, from 0 (start) to 1 (end)."""
 
     @property
     def seconds(self) -> float:
-        """Duration, each frame being shown for 1 / rate."""
+        """Duration in seconds; each frame lasts 1 / rate."""
         return self.count / self.rate
 
     @abc.abstractmethod
     def frames(self, numbers: Sequence[int]) -> torch.Tensor:
-        """Some frames in the given order, (n, C, H, W): uint8, or floats in [−1, 1].
+        """Frames (n, C, H, W) in the given order: uint8, or floats in [−1, 1].
 
         Raises:
             DataError: The frames cannot be read.
         """
 
     def on_display(self, times: Sequence[float]) -> list[int]:
-        """Numbers of the frames on display at given times; before and after the clip, those at its ends.
+        """Numbers of the frames displayed at given times; before and after the clip, the first and the last frame.
 
         Example:
             >>> Clip(torch.zeros(16, 3, 8, 8), rate=8.0).on_display([0.05, 0.13, 9.0])
             [0, 1, 15]
         """
-        # A time that is a frame's own up to rounding is not the frame before.
+        # Rounding must not assign the exact time of a frame to the frame before.
         return [min(max(0, math.floor(t * self.rate + 1e-6)), self.count - 1) for t in times]
 
 
@@ -53,7 +53,7 @@ class Clip(AbstractClip):
     """A clip in memory.
 
     Attributes:
-        pixels: (T, C, H, W), uint8 or floats in [−1, 1]; not to be changed.
+        pixels: Frames (T, C, H, W), uint8 or floats in [−1, 1]; read-only.
         rate: Frames per second.
 
     Example:
@@ -87,7 +87,7 @@ class Excerpt(AbstractClip):
 
     Args:
         clip: The clip.
-        position: Where the window lies, from 0 (the clip's start) to 1 (its end).
+        position: Position of the window in the clip, from 0 (start) to 1 (end).
 
     Example:
         >>> Excerpt(Clip(torch.zeros(16, 3, 32, 32), rate=8.0), position=0.0).seconds

@@ -1,4 +1,4 @@
-"""A process that reads videos, and is ended where it does not answer."""
+"""A separate process that reads videos and is replaced when it does not answer."""
 
 import json
 import logging
@@ -15,26 +15,26 @@ import numpy as np
 from inrgan.errors import DataError
 
 INDEX_SECONDS, READ_SECONDS = 120.0, 30.0
-"""After these a reader counts as stalled and is ended: on looking through a file, and on reading frames of it."""
+"""Time limits in seconds, for indexing a file and for reading frames, after which a reader is terminated."""
 
 _READS = 1000
-"""Answers after which the process is replaced: decoders of videos are known to hold on to memory."""
+"""Number of answers after which the process is replaced, because video decoders leak memory."""
 
 
 class _Ended(Exception):
-    """The process ended without an answer."""
+    """Error of a process that ended without an answer."""
 
 
 @final
 class Decoder:
-    """Asks a process of its own for what is in videos. It is started when first asked, once in every process.
+    """A client of a reader process, which starts with the first request; one for every process.
 
-    A reader that stalls or crashes over frames is replaced and asked once more, since a machine may be busy.
+    A reader that stalls or crashes while it reads frames is replaced and asked once more, since a machine may be busy.
 
     Args:
-        index_seconds: how long looking through a file may take.
-        read_seconds: how long reading frames may take.
-        script: what is run; for tests.
+        index_seconds: Time limit for indexing a file.
+        read_seconds: Time limit for reading frames.
+        script: Script of the process; replaced in tests.
 
     Example:
         >>> Decoder().ask({"op": "index", "path": "video.mp4", "files": []})[0]["rows"]
@@ -49,10 +49,10 @@ class Decoder:
         self._start()
 
     def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
-        """The answer, and the bytes that came with it, shaped as it says.
+        """The answer of the reader and its array.
 
         Raises:
-            DataError: the file is bad, the process stalled and was ended, or it died of the file.
+            DataError: The file is bad, or the process stalled or crashed.
         """
         tries = 2 if request["op"] == "frames" else 1
         for left in reversed(range(tries)):
@@ -89,8 +89,8 @@ class Decoder:
             if header is None or len(payload) != header["bytes"]:
                 self.close()
                 if late.is_set():
-                    raise _Ended(f"{name} kept its reader busy for {limit:g} seconds, which was then ended. Remove it.")
-                raise _Ended(f"{name} made its reader crash. Copy or make it again, or remove it.")
+                    raise _Ended(f"{name} kept its reader busy for more than {limit:g} seconds. Remove it.")
+                raise _Ended(f"{name} made its reader crash. Copy or create it again, or remove it.")
             self._count += 1
         if "error" in header:
             raise DataError(
@@ -100,7 +100,7 @@ class Decoder:
         return header, np.frombuffer(payload, dtype=np.uint8).reshape(header.get("shape", [0]))
 
     def close(self) -> None:
-        """End the process; another is started when it is needed."""
+        """End the process; the next request starts another one."""
         ended = self._processes.pop(os.getpid(), None)
         if ended is not None:
             _end(ended)
@@ -113,7 +113,7 @@ class Decoder:
         self._start()
 
     def _start(self) -> None:
-        # Keyed by process: a forked child must not talk to its parent's reader.
+        # Keyed by process: a forked child must not use the reader of its parent.
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._locks: dict[int, threading.Lock] = {}
         self._count = 0
@@ -124,14 +124,14 @@ class Decoder:
             return mine
         self.close()
         self._count = 0
-        # Decoders write their complaints to the standard error; what matters of them is in the answers.
+        # Decoders write warnings to the standard error; the answers hold the relevant ones.
         quiet = None if logging.getLogger("inrgan").isEnabledFor(logging.DEBUG) else subprocess.DEVNULL
         process = subprocess.Popen(
             [sys.executable, str(self._script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet
         )
         self._processes[os.getpid()] = process
         weakref.finalize(self, _end, process)
-        # It says that it is there: what a busy machine takes to start it is not counted as stalling.
+        # The first line reports that the process is ready: its start does not count toward the time limit.
         assert process.stdout is not None
         timer = threading.Timer(INDEX_SECONDS, process.kill)
         timer.start()

@@ -1,4 +1,4 @@
-"""Scores of videos beside the general ones."""
+"""Metrics of videos, in addition to the general ones."""
 
 import math
 from collections.abc import Callable
@@ -18,17 +18,17 @@ FVD_PROTOCOL: Protocol = {
     "features": "I3D, Kinetics-400, logits", "frames": 16, "stride": 1, "clips": 2048, "clips_per_video": 1,
     "resize": "bilinear to 224x224, no antialiasing", "range": "-1 to 1",
 }  # fmt: skip
-"""What a Fréchet video distance has to agree in to be comparable, as ``frechet_video_distance`` takes it."""
+"""Settings of ``frechet_video_distance``, in which comparable distances have to agree."""
 
 _FRAMES = 4
-"""Frames of a video that scores of single frames use."""
+"""Number of frames of a video that metrics of single frames use."""
 _FLOW_VIDEOS = 64
-"""Videos of a set whose motion is estimated."""
+"""Number of videos of a set whose motion is estimated."""
 _FLOOR = 1e-10
 
 
 def video_metrics(seconds: float) -> dict[str, Metric]:
-    """Metrics of videos of a length, by name."""
+    """Metrics of videos of a given length, by name."""
     return {
         "frame-swd": Metric("lower", _frame_swd),
         "frame-frechet": Metric("lower", _frame_frechet),
@@ -39,17 +39,17 @@ def video_metrics(seconds: float) -> dict[str, Metric]:
 
 
 def temporal_spectrum(values: torch.Tensor) -> torch.Tensor:
-    """Mean power of what pixels do over time, in dB, at 1 … T // 2 periods in the video: (T // 2,).
+    """Mean power of the pixels over time, in dB, at 1 … T // 2 periods per video: (T // 2,).
 
-    Every pixel loses its mean over time and is multiplied by a periodic Hann window; the squared magnitude of the
-    Fourier transform, divided by the sum of the squared window, is averaged over videos, channels and pixels. Motion
-    that swings shows as a peak. Powers below 10⁻¹⁰ count as that.
+    The mean over time is subtracted from every pixel, and a periodic Hann window is applied. The squared magnitude of
+    the Fourier transform, divided by the sum of the squared window, is averaged over videos, channels and pixels.
+    Periodic motion shows as a peak. Powers below 10⁻¹⁰ are raised to that.
 
     Args:
-        values: (N, C, T, H, W), T of 4 or more.
+        values: Videos (N, C, T, H, W) with T of 4 or more.
 
     Raises:
-        ShapeError: no video, or fewer frames.
+        ShapeError: There is no video, or there are fewer frames.
 
     Example:
         >>> temporal_spectrum(torch.zeros(2, 3, 16, 8, 8)).shape
@@ -69,17 +69,16 @@ def temporal_spectrum(values: torch.Tensor) -> torch.Tensor:
 
 
 def warping_error(values: torch.Tensor) -> float:
-    """How badly frames are explained by their neighbours, moved: mean absolute difference in −1 to 1.
+    """Mean absolute difference between frames and the next frames warped back by optical flow, for values in −1 to 1.
 
-    Farnebäck's optical flow (2003; OpenCV, two levels, a window of an eighth of a frame's side) from every frame to the
-    next on their luma; the next frame is sampled where the flow says and compared. Points that the flow takes out of
-    the frame do not count.
+    The flow is Farnebäck's (2003; OpenCV, two levels, a window of an eighth of a side) on luma, from every frame to the
+    next. The next frame is sampled at the displaced points and compared. Points that leave the frame are ignored.
 
     Args:
-        values: (N, C, T, H, W), T of 2 or more, C 1 or 3.
+        values: Videos (N, C, T, H, W) with T of 2 or more and C of 1 or 3.
 
     Raises:
-        ShapeError: no video, or a single frame.
+        ShapeError: There is no video, or a single frame.
         MissingDependency: OpenCV is not installed.
 
     Example:
@@ -117,14 +116,14 @@ def _warped(cv2: Any, before: np.ndarray, after: np.ndarray, grey: np.ndarray, g
 def frechet_video_distance(
     real: torch.Tensor, fake: torch.Tensor, *, embed: Callable[[torch.Tensor], torch.Tensor]
 ) -> float:
-    """Fréchet video distance with an embedding of your own, such as I3D, after Unterthiner et al. 2018.
+    """Fréchet video distance (Unterthiner et al. 2018) with an embedding that you provide, such as I3D.
 
-    A number is comparable with another only if everything in ``FVD_PROTOCOL`` agrees: state it.
+    Two numbers are comparable only if everything in ``FVD_PROTOCOL`` agrees: report it.
 
     Args:
-        real: (N, C, T, H, W).
-        fake: (M, C, T, H, W).
-        embed: videos (n, C, T, H, W) in −1 to 1 to embeddings (n, F); called with 16 at a time.
+        real: Real videos (N, C, T, H, W).
+        fake: Generated videos (M, C, T, H, W).
+        embed: Map from videos (n, C, T, H, W) in −1 to 1 to embeddings (n, F); called with 16 videos at a time.
 
     Example:
         >>> x = torch.randn(20, 1, 4, 8, 8)
@@ -136,21 +135,21 @@ def frechet_video_distance(
 
 
 def load_opencv(*, why: str) -> Any:
-    """The library that estimates motion.
+    """The OpenCV library, which estimates motion.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: OpenCV is not installed.
     """
     try:
         import cv2
     except (ImportError, OSError) as error:
         raise MissingDependency("opencv-python-headless", extra="video", why=why) from error
-    cv2.setNumThreads(1)  # frames are small; threads only wait for one another
+    cv2.setNumThreads(1)  # frames are small, and threads would only add overhead
     return cv2
 
 
 def _frames(values: torch.Tensor) -> torch.Tensor:
-    """Some frames of every video, evenly spread, as images."""
+    """Evenly spaced frames of every video, as images."""
     count = values.shape[2]
     chosen = sorted({round((i + 0.5) * count / _FRAMES - 0.5) for i in range(min(_FRAMES, count))})
     return rearrange(values[:, :, chosen], "b c t h w -> (b t) c h w")
@@ -168,7 +167,7 @@ def _frame_frechet(c: Comparison) -> tuple[float, Protocol]:
 
 
 def _spectrum_distance(c: Comparison, seconds: float) -> tuple[float, Protocol]:
-    """Root mean square difference of the temporal spectra in dB."""
+    """Root mean square difference of the temporal spectra, in dB."""
     real, fake = temporal_spectrum(c.real), temporal_spectrum(c.fake)
     value = float((real - fake).square().mean().sqrt())
     return value, {
@@ -195,7 +194,7 @@ def _no_weights(c: Comparison) -> tuple[float, Protocol]:
 
 
 def peak_prominence(decibels: torch.Tensor) -> float:
-    """By how many dB the most prominent peak of a spectrum stands out of what lies to both sides of it; 0 for none.
+    """Prominence of the highest peak of a spectrum over both sides of it, in dB; 0 without a peak.
 
     Example:
         >>> peak_prominence(torch.tensor([0.0, -6.0, -3.0, -12.0]))

@@ -30,14 +30,14 @@ from inrgan_modalities.video._write import write_interpolation, write_videos
 
 @dataclass(frozen=True)
 class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransforms, MovesAlongAxis):
-    """Videos of any size, rate and length.
+    """Videos of any size, frame rate and length.
 
-    The domain is x and y as of an image and the time from 0 to ``frames / fps`` seconds. Of longer videos training sees
-    a window that it draws anew in every step, and scores the middle; shorter ones are refused, or held on their last
-    frame with ``short="hold"``. Frames of reals are those on display at the times of the view, never blends of two.
+    The domain is x and y as in an image, and the time from 0 to ``frames / fps`` seconds. Longer videos are cropped:
+    training draws a new window in every step, and evaluation takes the middle. Shorter videos are refused, or hold
+    their last frame with ``short="hold"``. Real frames are those displayed at the times of the view, never blends.
 
     Raises:
-        ConfigError: a number that is out of range.
+        ConfigError: A number is out of range.
 
     Example:
         >>> VideoModality(resolution=32, frames=16, fps=8).domain.shape(32)
@@ -54,25 +54,25 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     renamed_fields: ClassVar[Mapping[str, str]] = {"looked_at": "frames_per_clip"}
 
     resolution: int = 32
-    """Samples along the shorter side of a frame in training; rendering is free of it."""
+    """Samples along the shorter side of a frame in training; rendering may use any other size."""
     frames: int = 16
-    """Frames of the training window; rendering is free of them."""
+    """Number of frames of the training window; rendering may use any other number."""
     fps: float = 8.0
-    """Frames per second in training; rendering is free of it."""
+    """Frames per second in training; rendering may use any other rate."""
     channels: int = 3
-    """1 for grayscale, 3 for color."""
+    """Number of channels: 1 for grayscale, 3 for color."""
     aspect: tuple[float, float] = (1.0, 1.0)
-    """Width to height."""
+    """Aspect ratio, width to height."""
     mirror: bool = False
-    """Flip reals left to right with probability 1/2, all frames of a video alike: for data without a handedness."""
+    """Flip all frames of a real left to right with probability 1/2; for data that mirrors leave plausible."""
     frames_per_clip: int = 3
-    """Frames at random times of each clip that the full-domain critic sees in a step."""
+    """Number of frames of each clip, at random times, that the full-domain critic sees in a step."""
     modulation: bool = True
-    """Whether time modulates the generated weights, beside moving their waves and shifting their layers."""
+    """Whether time modulates the generated weights, in addition to moving waves and shifting layers."""
     short: str = "refuse"
-    """Policy for videos shorter than the training window: refuse, or hold (the last frame stays)."""
+    """Policy for videos shorter than the training window: refuse, or hold (repeat the last frame)."""
     still_fps: float = 25.0
-    """Frames per second of folders of images, which do not state a rate."""
+    """Frames per second of folders of images, which have no rate of their own."""
 
     def __post_init__(self):
         if self.resolution < 8 or self.frames < 4:
@@ -83,14 +83,14 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         if not (0 < self.fps < math.inf and 0 < self.still_fps < math.inf):
             raise ConfigError(f"fps is {self.fps} and still_fps {self.still_fps}; expected positive numbers")
         if self.channels not in (1, 3):
-            raise ConfigError(f"videos of {self.channels} channels; expected 1 (grey) or 3 (colour)")
+            raise ConfigError(f"videos of {self.channels} channels; expected 1 (gray) or 3 (color)")
         if not 2 <= self.frames_per_clip <= self.frames:
             raise ConfigError(
                 f"frames_per_clip is {self.frames_per_clip}; expected 2 to {self.frames}, the frames of the window"
             )
         if self.short not in ("refuse", "hold"):
             raise ConfigError(f"short is {self.short!r}; expected refuse or hold")
-        self.domain  # noqa: B018 - refuses a bad aspect here rather than later
+        self.domain  # noqa: B018 - fails early on an invalid aspect ratio
 
     @property
     def seconds(self) -> float:
@@ -100,7 +100,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     @property
     def domain(self) -> Box:
         width, height = Box(2, aspect=self.aspect).upper
-        # Frames are as far apart as pixels are in units of x: 2 / resolution of them are 1 / fps seconds.
+        # Time is scaled so that frames and pixels have the same spacing: 2 / resolution corresponds to 1 / fps seconds.
         unit = self.resolution / (2 * self.fps)
         return Box(
             3, lower=(-width, -height, 0.0), upper=(width, height, self.seconds), units=(None, None, unit),
@@ -120,7 +120,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
 
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
-            # Four frames of the video to one of training, so that hardly any time is more than an eighth off.
+            # Four video frames per training frame, so that times are off by at most an eighth of a training frame.
             return SyntheticClips(
                 size=max(32, self.resolution),
                 seconds=self.seconds,
@@ -137,8 +137,8 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return torch.stack([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
 
     def _seen(self, clip: AbstractClip, view: View) -> torch.Tensor:
-        """One clip (C, T, H, W), placed so that its window covers the domain."""
-        assert view.axes is not None, "videos are observed at product views"
+        """One clip (C, T, H, W), positioned so that its window covers the domain."""
+        assert view.axes is not None, "videos are observed at views that are products of space and time"
         x, y, times = view.axes
         start = max(0.0, clip.seconds - self.seconds) * clip.position
         numbers = clip.on_display((times[0].double() + start).tolist())
@@ -153,7 +153,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return Excerpt(item, position=position)
 
     def _extent(self, clip: AbstractClip) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Where a frame reaches when its pixels are square and it just covers the domain."""
+        """Extent of a frame that has square pixels and just covers the domain."""
         _, rows, columns = clip.shape
         width, height, _ = self.domain.sides
         pixel = max(width / columns, height / rows)
@@ -169,7 +169,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
 
     def transforms(self) -> tuple[AbstractTransform, ...]:
-        # All frames of a video alike, and its times as they are.
+        # All frames of a video get the same transform; times are unchanged.
         box, tints = self.domain, (Tint(),) if self.channels == 3 else ()
         moves = (Flip(box, axis=0), Shift(box, most=(0.125, 0.125, 0.0)), Scale(box, scaled=(True, True, False)))
         return (*moves, Affine(), *tints)
@@ -213,7 +213,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         )  # fmt: skip
 
     def array_shape(self, text: str | None) -> tuple[int, ...]:
-        """``64`` and ``64x96`` (rows x columns) have the frames of training; ``48x64x96`` has its own."""
+        """Shape of ``64`` or ``64x96`` (rows x columns), with the training frames, or of ``48x64x96`` with its own."""
         if text is None or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", text):
             return super().array_shape(text)
         rows, *columns = (int(n) for n in text.split("x"))
@@ -230,7 +230,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         _, rows, columns = self.array_shape(resolution)
         count = max(1, round(rate * seconds))
         (x0, y0, _), (x1, y1, _) = self.domain.lower, self.domain.upper
-        # Cells are centred: those of frames at k / rate begin half a frame earlier.
+        # Samples are cell centers: the cells of frames at k / rate begin half a frame earlier.
         return (count, rows, columns), (x0, y0, -0.5 / rate, x1, y1, (count - 0.5) / rate)
 
     def over(self, shape: Sequence[int], region: Sequence[float] | None) -> "VideoModality":
@@ -247,7 +247,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         write_interpolation(values, path, rate=rate, seconds=values.shape[2] / self._rate(values))
 
     def _rate(self, values: torch.Tensor) -> float:
-        """Frames per second of an array over the window."""
+        """Frames per second of an array that covers the window."""
         if values.ndim != 5:
             raise DataError(f"videos of shape {tuple(values.shape)}; expected (B, C, T, H, W)")
         return values.shape[2] / self.seconds

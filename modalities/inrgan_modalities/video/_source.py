@@ -1,4 +1,4 @@
-"""A folder or zip of videos, as a source."""
+"""Sources of videos: folders and zip files."""
 
 import hashlib
 import json
@@ -26,23 +26,23 @@ def open_clips(
     data: str | Path, *, channels: int, side: int, seconds: float, still_fps: float, labels: bool | str,
     decoder: Decoder | None = None, progress: bool = True,
 ) -> AbstractSource:  # fmt: skip
-    """Open a folder or zip of videos, and index those that are not known yet.
+    """Open a folder or zip of videos, and index the files that are not in the cache.
 
-    Files are videos; so is every folder that holds images, in the order of the numbers in their names. What is found
-    out about them (times of frames, key frames, sizes) is kept in the user's cache folder, by path, size and date.
+    Every file is a video, and so is every folder of images, in the order of the numbers in their names. The index
+    (times of frames, key frames, sizes) is stored in the cache folder of the user, by path, size and date.
 
     Args:
-        data: folder or zip; of a zip, entries are unpacked to a temporary folder as they are needed.
-        channels: 1 or 3.
-        side: samples of the shorter side that training asks for.
-        seconds: shortest length; 0 for any.
-        still_fps: frames per second of folders of images.
+        data: Folder or zip; entries of a zip are unpacked to a temporary folder when they are needed.
+        channels: Number of channels, 1 or 3.
+        side: Samples along the shorter side in training.
+        seconds: Shortest accepted length; 0 for any.
+        still_fps: Frames per second of folders of images.
         labels: As for ``Modality.source``.
-        decoder: reads the videos.
-        progress: whether to show a progress bar.
+        decoder: Reader of the videos.
+        progress: Whether to show a progress bar.
 
     Raises:
-        DataError: there is no video, or too many are bad.
+        DataError: There is no video, or too many videos are bad.
     """
     archive = _Videos(open_archive(data, suffixes=(*VIDEO_SUFFIXES, *IMAGES)))
     reading = _Reading(
@@ -59,7 +59,7 @@ def open_clips(
 
 @final
 class _Videos(AbstractArchive):
-    """Videos by name; the blob of one is the JSON list of the paths where its files lie."""
+    """Videos by name; the blob of a video is the JSON list of the paths of its files."""
 
     def __init__(self, archive: AbstractArchive):
         self._archive = archive
@@ -95,7 +95,7 @@ class _Videos(AbstractArchive):
 
 @final
 class _Reading:
-    """Makes a video of a name and the paths of its files."""
+    """A map from a name and paths of files to a video."""
 
     def __init__(
         self, archive: _Videos, *, known: "_Known", channels: int, side: int, seconds: float, still_fps: float,
@@ -116,7 +116,7 @@ class _Reading:
         if index["lost"] > 0 and name not in self._warned:
             self._warned.add(name)
             logging.getLogger("inrgan").warning(
-                "%s ends early: its last %d frames cannot be read; the %d before are used.", name, index["lost"],
+                "%s ends early: its last %d frames cannot be read; the %d frames before are used.", name, index["lost"],
                 len(index["stamps"]),
             )  # fmt: skip
         video = VideoFile(
@@ -125,20 +125,20 @@ class _Reading:
         )  # fmt: skip
         if video.seconds < 0.999 * self._seconds:
             raise DataError(
-                f"{name} lasts {video.seconds:.3g} seconds and the training window {self._seconds:.3g}; give fewer "
+                f"{name} lasts {video.seconds:.3g} seconds, the training window {self._seconds:.3g}; give fewer "
                 "--frames, a higher --fps or --short hold, or remove it."
             )
         return video
 
 
 def _natural(name: str) -> list[Any]:
-    """Sorts frame_2 before frame_10."""
+    """Sort key that puts frame_2 before frame_10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 @final
 class _Known:
-    """What is known of the videos of a data set, in a file of the user's cache folder; lost without harm."""
+    """The index of a data set in a file of the user's cache folder; it is rebuilt if lost."""
 
     def __init__(self, data: str | Path):
         root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
@@ -163,10 +163,10 @@ class _Known:
             try:
                 write_json(self._path, self._entries)
             except InrganError as error:
-                logging.getLogger("inrgan").warning("What was found out about the videos is not kept: %s", error)
+                logging.getLogger("inrgan").warning("The index of the videos cannot be cached: %s", error)
 
     def _state(self, paths: list[str]) -> list[Any]:
-        """What changes when the files do; of entries of a zip, the zip's and their sizes."""
+        """A fingerprint that changes with the files; for zip entries, with the zip and the sizes of the entries."""
         stats = [os.stat(p) for p in paths]
         dates = [int(os.stat(self._zip).st_mtime_ns)] if self._zip else [int(s.st_mtime_ns) for s in stats]
         return [len(paths), sum(s.st_size for s in stats), max(dates)]

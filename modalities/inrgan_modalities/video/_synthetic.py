@@ -1,4 +1,4 @@
-"""The built-in data set: videos of bright shapes that drift, bounce and turn, made from numbers alone."""
+"""The built-in data set: videos of bright shapes that drift, bounce and turn, drawn from random factors."""
 
 import colorsys
 import math
@@ -19,21 +19,21 @@ _WALL = 0.95
 
 @final
 class SyntheticClips(AbstractSyntheticSource):
-    """Videos of one disc that drifts or bounces off the border, or of a square that turns, on a gradient that stays.
+    """Videos of a disc that drifts or bounces off the border, or of a turning square, on a constant gradient.
 
     Video i is a function of (x, y, t) that depends on ``seed`` and i alone: another size, rate or length samples the
-    same at other points. Edges are ramps one pixel wide. A video shows the first ``seconds``.
+    same function at other points. Edges are ramps one pixel wide. A video shows the first ``seconds``.
 
     Args:
-        count: number of videos.
-        size: pixels along each side.
-        seconds: length.
-        rate: frames per second.
+        count: Number of videos.
+        size: Pixels along each side.
+        seconds: Length of every video.
+        rate: Frames per second.
         channels: 3 for RGB or 1 for its luma.
         seed: Seed of all factors.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: A number is out of its range.
 
     Example:
         >>> SyntheticClips(100, size=32, seconds=2.0, rate=8.0)[7].frames([0, 15]).shape
@@ -55,18 +55,18 @@ class SyntheticClips(AbstractSyntheticSource):
         self._size, self._seconds, self._rate, self._channels = size, seconds, rate, channels
 
     def __getitem__(self, i: int) -> AbstractClip:
-        """Return video i."""
+        """Video i."""
         return _Scene(self.factors(i), size=self._size, seconds=self._seconds, rate=self._rate, channels=self._channels)
 
     def label(self, i: int) -> int:
         return int(self.factors(i)["kind"])
 
     def factors(self, i: int) -> dict[str, float]:
-        """Return the numbers that video i is drawn from.
+        """The factors of video i.
 
-        ``kind`` indexes ``label_names``; ``x`` and ``y`` place the centre at time 0 and ``radius`` sizes the shape, in
+        ``kind`` indexes ``label_names``; ``x`` and ``y`` are the center at time 0 and ``radius`` is the size, in
         half sides; ``vx`` and ``vy`` are its velocity in half sides and ``spin`` in radians a second; ``angle`` turns
-        the square at time 0; ``hue`` colours it. The background changes from ``background_hue`` to
+        the square at time 0; ``hue`` colors it. The background changes from ``background_hue`` to
         ``background_hue2`` along ``background_angle``.
 
         Example:
@@ -98,7 +98,7 @@ class SyntheticClips(AbstractSyntheticSource):
 
 @final
 class _Scene(AbstractClip):
-    """One video, drawn where a view needs it."""
+    """One video, drawn at the frames that a view needs."""
 
     def __init__(self, factors: dict[str, float], *, size: int, seconds: float, rate: float, channels: int):
         self._factors, self._size, self.rate = factors, size, rate
@@ -116,7 +116,7 @@ class _Scene(AbstractClip):
 
 
 def place(f: dict[str, float], t: float) -> tuple[float, float]:
-    """Where the middle of the shape is at a time: on a line, thrown back by the border where it bounces.
+    """Center of the shape at a time: on a straight line, reflected by the border if the shape bounces.
 
     Example:
         >>> place({"kind": 1, "radius": 0.45, "x": 0.0, "y": 0.0, "vx": 1.0, "vy": 0.0}, 0.75)
@@ -130,7 +130,7 @@ def place(f: dict[str, float], t: float) -> tuple[float, float]:
 
 
 def _frame(f: dict[str, float], size: int, t: float) -> np.ndarray:
-    """Return (H, W, 3) in 0 to 1."""
+    """One frame (H, W, 3) in 0 to 1."""
     line = (2 * np.arange(size) + 1) / size - 1
     x, y = line[None, :], line[:, None]
     across = x * math.cos(f["background_angle"]) + y * math.sin(f["background_angle"])

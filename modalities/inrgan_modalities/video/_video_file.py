@@ -1,4 +1,4 @@
-"""A video in a file or a folder of images, of which only the needed frames are read."""
+"""A video in a file or in a folder of images, of which only the needed frames are read."""
 
 import bisect
 from collections.abc import Sequence
@@ -12,30 +12,30 @@ from inrgan_modalities.video._clip import AbstractClip
 from inrgan_modalities.video._decoder import Decoder
 
 MAX_PIXELS, MAX_FRAMES = 50_000_000, 10_000_000
-"""Most pixels of one frame, and most frames of one video."""
+"""Largest number of pixels of a frame, and of frames of a video."""
 _MAX_KEPT = 32 << 20
-"""Largest size of a video that a cache keeps decoded as a whole."""
+"""Largest size in bytes of a video that the cache holds completely decoded."""
 
 
 @final
 class VideoFile(AbstractClip):
-    """A video known by its index: numbers of frames, their times, where key frames are.
+    """A video with its index: number of frames, times and key frames.
 
-    Videos of a variable rate are laid on a regular one, that of their shortest usual frames: a frame stays on display
-    until the next, as players show it. Frames are means over blocks, as large as leaves ``side`` twice.
+    Videos of a variable rate get a regular one, that of their shortest usual frames: a frame is displayed until the
+    next, as in a player. Frames are reduced to means over blocks that leave at least twice ``side``.
 
     Args:
         path: Path of the file or folder.
         index: Index of the file, from the decoder.
-        files: images of a folder, in order; none of a file.
-        still_rate: frames per second of images.
-        channels: 1 or 3.
-        side: samples of the shorter side that training asks for.
-        decoder: reads the frames.
-        decord: whether decord is tried before PyAV.
+        files: Images of a folder, in order; empty for a file.
+        still_rate: Frames per second of folders of images.
+        channels: Number of channels, 1 or 3.
+        side: Samples along the shorter side in training.
+        decoder: Reader of the frames.
+        decord: Whether decord is tried before PyAV.
 
     Raises:
-        DataError: it is absurdly large or has no duration.
+        DataError: The video is too large or has no duration.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class VideoFile(AbstractClip):
         self._decord, self._keep, self._frames = decord, False, None
         self._factor = max(1, min(rows, columns) // (2 * side))
         self.shape = (channels, rows // self._factor, columns // self._factor)
-        self._numbers: list[int] | None = None  # of the file's frames, one for each of a regular rate
+        self._numbers: list[int] | None = None  # the frame of the file for each frame of the regular rate
         if files:
             self.rate, self.count = still_rate, len(files)
         else:
@@ -63,7 +63,7 @@ class VideoFile(AbstractClip):
     def nbytes(self) -> int:
         channels, rows, columns = self.shape
         whole = self.count * channels * rows * columns
-        return whole if whole <= _MAX_KEPT else 0  # frames of a longer one are read each time
+        return whole if whole <= _MAX_KEPT else 0  # frames of longer videos are read each time
 
     def keep(self) -> None:
         self._keep = self.nbytes > 0
@@ -78,7 +78,7 @@ class VideoFile(AbstractClip):
         own = list(numbers) if self._numbers is None else [self._numbers[n] for n in numbers]
         stamps = [index["stamps"][n] for n in sorted(set(own))] if index["stamps"] else []
         near = []
-        if stamps:  # the key frames that may be needed, not all of a long video
+        if stamps:  # only the key frames that may be needed
             keys = index["keys"]
             near = keys[max(0, bisect.bisect_right(keys, stamps[0]) - 1) : bisect.bisect_right(keys, stamps[-1])]
             near = near or keys[:1]
@@ -94,7 +94,7 @@ class VideoFile(AbstractClip):
 
 
 def regular(times: Sequence[float]) -> tuple[float, list[int]]:
-    """A regular rate for frames at times, and which of them is on display at each of its instants.
+    """A regular rate for frames at given times, and the number of the frame displayed at each of its instants.
 
     Example:
         >>> regular([0.0, 0.1, 0.2, 0.5])
@@ -106,7 +106,7 @@ def regular(times: Sequence[float]) -> tuple[float, list[int]]:
     steps = np.diff(t)
     steps = steps[steps > 0]
     if len(steps) == 0:
-        raise DataError("all frames have the same time stamp; expected rising ones. Encode the video again.")
+        raise DataError("all frames have the same time stamp; expected rising time stamps. Encode the video again.")
     mean = (t[-1] - t[0]) / (len(t) - 1)
     if np.abs(t - t[0] - mean * np.arange(len(t))).max() < 0.25 * mean:
         return float(1 / mean), list(range(len(t)))

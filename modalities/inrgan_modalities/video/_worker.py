@@ -1,8 +1,8 @@
-"""Reads videos in a process of its own, so that a library that stalls, crashes or leaks harms nobody.
+"""Reader of videos in a separate process, which isolates libraries that stall, crash or leak memory.
 
-It is run as a script and imports nothing of inrgan. It takes one JSON object a line on its standard input and answers
-each with one JSON line on its standard output, followed by as many bytes as that line says. Bad files are answered with
-``{"error": ...}``. Before all it says that it is ready, in a line of its own.
+It runs as a script and imports nothing of inrgan. Each line of the standard input is one JSON request. The answer on
+the standard output is one JSON line, followed by the number of bytes that it states. The answer to a bad file is
+``{"error": ...}``. The first line reports that the process is ready.
 """
 
 import json
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 _OPEN = 2
-"""Readers of decord that are kept open."""
+"""Number of decord readers that stay open."""
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer requests until the input ends."""
     source = sys.stdin.buffer
-    # What libraries print must not get among the answers.
+    # Output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     readers: OrderedDict[str, Any] = OrderedDict()
@@ -36,18 +36,18 @@ def main() -> None:
                 frames, by = _frames(request, readers)
                 payload = np.ascontiguousarray(frames).tobytes()
                 header = {"shape": list(frames.shape), "by": by}
-        except Exception as error:  # libraries raise anything for a damaged file
+        except Exception as error:  # libraries raise all kinds of errors for a damaged file
             header = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
         answers.write(json.dumps({**header, "bytes": len(payload)}).encode() + b"\n" + payload)
         answers.flush()
 
 
 class Refused(Exception):
-    """A file that is read, and is not what is wanted."""
+    """Error of a file that can be read but not used."""
 
 
 def _index(path: str) -> dict[str, Any]:
-    """What is known of a video without decoding more than its last group of frames."""
+    """The index of a video, without decoding more than its last group of frames."""
     import av
     from av.error import FFmpegError
 
@@ -76,7 +76,7 @@ def _index(path: str) -> dict[str, Any]:
 
 
 def _good_end(path: str, stamps: list[int], keys: list[int]) -> tuple[int, int, int, int]:
-    """The time stamp of the last frame that can be decoded, and how frames are turned and sized."""
+    """The time stamp of the last frame that can be decoded, and the rotation and size of frames."""
     tried = ""
     for key in [k for k in reversed(keys) if k <= stamps[-1]][:8] + keys[:1]:
         last = None
@@ -92,7 +92,7 @@ def _good_end(path: str, stamps: list[int], keys: list[int]) -> tuple[int, int, 
 
 
 def _decoded(path: str, key: int) -> Any:
-    """Frames of a video from a key frame on."""
+    """Frames of a video, starting at a key frame."""
     import av
 
     with av.open(path) as container:
@@ -105,7 +105,7 @@ def _decoded(path: str, key: int) -> Any:
 
 
 def _frames(request: dict[str, Any], readers: OrderedDict[str, Any]) -> tuple[np.ndarray, str]:
-    """Frames by number, in the order asked for, (n, C, H, W), and what read them."""
+    """Frames (n, C, H, W) by number, in the requested order, and the name of the library that read them."""
     numbers = request["numbers"]
     wanted = sorted(set(numbers))
     if request["files"]:
@@ -119,7 +119,7 @@ def _frames(request: dict[str, Any], readers: OrderedDict[str, Any]) -> tuple[np
 
 
 def _from_decord(request: dict[str, Any], wanted: list[int], readers: OrderedDict[str, Any]) -> Any:
-    """By decord; None where it cannot be used or does not see the same video."""
+    """Frames read by decord; None if it cannot be used or finds a different video."""
     try:
         import decord
     except (ImportError, OSError):
@@ -130,7 +130,7 @@ def _from_decord(request: dict[str, Any], wanted: list[int], readers: OrderedDic
         if len(reader) != request["count"]:
             return None
         frames = reader.get_batch(wanted).asnumpy()
-    except Exception:  # its errors are its own, and PyAV has its turn
+    except Exception:  # whatever decord raises, PyAV is tried next
         return None
     if frames.shape[1:3] != (request["rows"], request["columns"]):
         return None
@@ -141,7 +141,7 @@ def _from_decord(request: dict[str, Any], wanted: list[int], readers: OrderedDic
 
 
 def _from_av(request: dict[str, Any], wanted: list[int]) -> Any:
-    """By PyAV: from the nearest key frame before each frame, decoding what lies between."""
+    """Frames read by PyAV, which decodes from the nearest key frame before each frame."""
     stamps, keys = request["stamps"], request["keys"]
     need: dict[int, int] = dict(zip(stamps, wanted, strict=True))
     got: dict[int, np.ndarray] = {}
@@ -165,7 +165,7 @@ def _turned(frame: np.ndarray, rotation: int) -> np.ndarray:
 
 
 def _smaller(frame: np.ndarray, factor: int, channels: int) -> np.ndarray:
-    """Means of blocks, (C, H, W); what does not fill a block is cut off at both sides alike."""
+    """Means over blocks, (C, H, W); the remainder is cut off equally at both sides."""
     if channels == 1 and frame.shape[2] == 3:
         frame = (frame.astype(np.float32) @ np.array([[0.299], [0.587], [0.114]], dtype=np.float32)).round()
     rows, columns, depth = frame.shape

@@ -1,4 +1,4 @@
-"""Videos to files: as videos, as strips of frames with x–t slices, or as numbers."""
+"""Writing of videos: as videos, as strips of frames with x–t slices, or as arrays."""
 
 import math
 from pathlib import Path
@@ -13,25 +13,25 @@ from inrgan.images import ANIMATION_SUFFIXES, WRITE_SUFFIXES, tile, write_animat
 
 _IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
 _STRIP = 8
-"""Frames of a strip."""
+"""Number of frames of a strip."""
 
 
 def write_videos(values: torch.Tensor, path: str | Path, *, rate: float) -> None:
-    """Write one or several videos to one file, by its suffix.
+    """Write one or several videos to one file; the suffix decides the format.
 
-    ``.mp4`` and ``.gif`` show them side by side at their rate, which the file states; ``.npy`` holds the numbers of
-    all, as float32; images a sheet with a row for each: a strip of frames, then an x–t slice (see ``video_sheet``).
+    ``.mp4`` and ``.gif`` show the videos side by side at their rate; ``.npy`` holds all values as float32; images are
+    sheets with a row for each video: a strip of frames, then an x–t slice (see ``video_sheet``).
 
     Args:
-        values: (B, C, T, H, W) in −1 to 1; C is 1 or 3, any for .npy.
-        path: the file.
-        rate: frames per second; at most 50 in a .gif.
+        values: Videos (B, C, T, H, W) in −1 to 1; C is 1 or 3, or any number for .npy.
+        path: The file.
+        rate: Frames per second; at most 50 in a .gif.
 
     Raises:
-        ConfigError: the suffix cannot be written, or a file of its kind does not hold the rate.
-        ShapeError: there is no frame, or the format cannot hold the channels.
-        NonFiniteError: a value is NaN or infinite.
-        WriteError: the path cannot be written.
+        ConfigError: The suffix cannot be written, or the format cannot hold the rate.
+        ShapeError: The array is empty, or the format cannot hold the channels.
+        NonFiniteError: A value is NaN or infinite.
+        WriteError: The path cannot be written.
         MissingDependency: PyAV or Pillow is not installed.
 
     Example:
@@ -50,21 +50,21 @@ def write_videos(values: torch.Tensor, path: str | Path, *, rate: float) -> None
 
 
 def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, seconds: float) -> None:
-    """Write an interpolation: step k shows its video at k / rate seconds, so that it plays while it changes.
+    """Write an interpolation that plays while it changes: step k shows its video at k / rate seconds.
 
-    After a video's last frame it is shown backwards, then forwards again, so that no step jumps.
+    After the last frame the video is played backward, then forward again, so that there is no jump.
 
     Args:
-        values: (K, C, T, H, W), one video for each step.
-        path: the file.
-        rate: steps per second.
-        seconds: length of the videos.
+        values: Videos (K, C, T, H, W), one for each step.
+        path: The file.
+        rate: Steps per second.
+        seconds: Length of the videos.
 
     Raises:
-        ConfigError: the suffix cannot be written.
+        ConfigError: The suffix cannot be written.
 
     Example:
-        >>> write_interpolation(torch.zeros(24, 3, 16, 32, 32), "walk.gif", rate=12, seconds=2.0)
+        >>> write_interpolation(torch.zeros(24, 3, 16, 32, 32), "interpolation.gif", rate=12, seconds=2.0)
     """
     path = Path(path)
     suffix = known_suffix(path, (*ANIMATION_SUFFIXES, ".npy"))
@@ -81,7 +81,7 @@ def write_interpolation(values: torch.Tensor, path: str | Path, *, rate: float, 
 
 
 def side_by_side(values: torch.Tensor) -> torch.Tensor:
-    """Videos (B, C, T, H, W) as the frames of one video, in as square a grid as possible: (T, C, H2, W2).
+    """Videos (B, C, T, H, W) as the frames of one video (T, C, H2, W2), in a grid that is as square as possible.
 
     Example:
         >>> side_by_side(torch.zeros(4, 3, 16, 32, 32)).shape
@@ -91,10 +91,10 @@ def side_by_side(values: torch.Tensor) -> torch.Tensor:
 
 
 def video_sheet(values: torch.Tensor, *, gap: int = 2) -> torch.Tensor:
-    """A row for each video (B, C, T, H, W): eight frames spread over it, then its x–t slice.
+    """A sheet with a row for each video (B, C, T, H, W): eight evenly spaced frames, then an x–t slice.
 
-    The slice is the middle row of every frame, the first on top, stretched to the frames' height: what stands still is
-    upright, what moves evenly is slanted, what swings is wavy.
+    The slice is the middle row of every frame, the first on top, stretched to the height of the frames: an object at
+    rest is upright, uniform motion is slanted, oscillation is wavy.
 
     Example:
         >>> video_sheet(torch.zeros(4, 3, 16, 32, 32)).shape
