@@ -1,4 +1,4 @@
-"""Metrics of videos. Oracles: closed forms, the periodogram of scipy, videos with known motion, the general distances."""
+"""Metrics of videos. Oracles: closed forms, the periodogram of scipy, known motion, the general distances."""
 
 import math
 
