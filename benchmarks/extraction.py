@@ -25,8 +25,8 @@ def measure(side: int, *, dense: bool, run: str | None, seed: int) -> str:
     torch.set_num_threads(1)
     asked = 0
     if run is None:
-        solid = chair(width=0.5, depth=0.5, seat=-0.1, back=0.8, leg=0.08, thick=0.08)
-        inner, coarse = solid.distance, 64
+        shape = chair(width=0.5, depth=0.5, seat=-0.1, back=0.8, leg=0.08, thick=0.08)
+        inner, coarse = shape.distance, 64
     else:
         G = Generator.from_pretrained(run)
         inner, coarse = field_function(G.sample([seed]), spacing=2 / side), 2 * G.modality.resolution

@@ -56,10 +56,10 @@ def draw_sheet(runs: list[str], path: Path) -> None:
     rows = []
     for run in runs:
         G = Generator.from_pretrained(run)
-        wholes = G.sample([0, 1, 2]).render(G.modality.domain.shape(G.modality.resolution))
-        quarter = [slice(n // 4, n // 4 + n // 2) for n in wholes.shape[2:]]
-        crops = wholes[(..., *quarter)].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        rows += [wholes, crops]
+        samples = G.sample([0, 1, 2]).render(G.modality.domain.shape(G.modality.resolution))
+        quarter = [slice(n // 4, n // 4 + n // 2) for n in samples.shape[2:]]
+        crops = samples[(..., *quarter)].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        rows += [samples, crops]
     write_image(tile(torch.cat(rows), columns=6, gap=2), path)
 
 

@@ -1,4 +1,4 @@
-"""Show a docstring's `Example:` as code: the parser knows only the plural, and makes a note of the singular."""
+"""Rendering of `Example:` in docstrings as code, because the parser knows only the plural."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ import griffe
 
 
 class DocstringExamples(griffe.Extension):
-    """Reads every `Example:` as `Examples:`."""
+    """Griffe extension that reads every `Example:` as `Examples:`."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         """Called by griffe for every module, class, function and attribute."""

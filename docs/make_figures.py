@@ -1,9 +1,9 @@
-"""Draw the figures of these pages.
+"""Draw the figures of the documentation.
 
-    python docs/make_figures.py                      # all that need no trained generator
-    python docs/make_figures.py --run RUN            # also the regions of a generator of images
-    python docs/make_figures.py --textures FOLDER    # also the extrapolation that benchmarks/extrapolation.py trains
-    python docs/make_figures.py --sphere RUN --plane RUN    # also the poles; runs of benchmarks/sphere_quality.py
+    python docs/make_figures.py                      # all figures that need no trained generator
+    python docs/make_figures.py --run RUN            # also the regions of an image generator
+    python docs/make_figures.py --textures FOLDER    # also the extrapolation of benchmarks/extrapolation.py
+    python docs/make_figures.py --sphere RUN --plane RUN    # also the poles, from runs of benchmarks/sphere_quality.py
 
 It needs matplotlib and scipy.
 """
@@ -31,7 +31,7 @@ TEAL, ORANGE = "#00796b", "#ef6c00"
 
 
 def draw_views(path: Path) -> None:
-    """Four views of one image: how each is laid out, and what the image looks like from it."""
+    """Four views of one image: the positions of samples, and the image at the view."""
     box = Box(2)
     views = [
         ("whole domain\n16 x 16", box.grid((16, 16))),
@@ -64,7 +64,7 @@ def draw_views(path: Path) -> None:
 
 
 def draw_resolutions(path: Path) -> None:
-    """One image as four steps of training with random resolutions see it."""
+    """One image at the views of four training steps with random resolutions."""
     modality, sampler = ImageModality(resolution=256), RandomResolution(8, 64)
     item, rng = modality.source(None, seed=3)[4], torch.Generator().manual_seed(5)
     figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), constrained_layout=True)
@@ -75,7 +75,7 @@ def draw_resolutions(path: Path) -> None:
 
 
 def draw_patches(path: Path) -> None:
-    """What the critic of dense patches sees of one real: the whole, two patches, and the whole carried onto them."""
+    """Inputs of the patch critic for one real: the full-domain view, two patches, and the context resampled to them."""
     modality, box = ImageModality(resolution=256), Box(2)
     item, rng = modality.source(None, seed=3)[4], torch.Generator().manual_seed(113)
     views = DensePatch(32, 256, coarsest=64).draw(box, batch=2, generator=rng)
@@ -93,7 +93,7 @@ def draw_patches(path: Path) -> None:
 
 
 def draw_growing(path: Path) -> None:
-    """One real as steps of a growing training see it, and how the resolution grows."""
+    """One real at the views of progressive growing, and the schedule of the resolution."""
     modality, options = ImageModality(resolution=128), LossOptions(grow_from=16, grow_kimg=100)
     item = modality.source(None, seed=3)[4]
     figure, axes = plt.subplots(1, 5, figsize=(13, 3.1), constrained_layout=True)
@@ -109,7 +109,7 @@ def draw_growing(path: Path) -> None:
 
 
 def draw_tiles(path: Path, G: Generator) -> None:
-    """One render of 1024 x 1024 with the borders of its blocks, and one of them evaluated alone."""
+    """One render of 1024 x 1024 with the borders of its blocks, and one block evaluated alone."""
     field, shape = G.sample([6], truncation=0.8), (1024, 1024)
     window = (slice(256, 512), slice(512, 768))
     figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.3), constrained_layout=True)
@@ -141,7 +141,7 @@ def draw_density(path: Path) -> None:
 
 
 def draw_foveated(path: Path) -> None:
-    """An eye on the figure and an eye on the sky, and the view of a training step of variable density."""
+    """Foveated points for a gaze at the figure and at the sky, and a training view of variable density."""
     field, box = SkyAndPerson(), Box(2)
     figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), constrained_layout=True)
     for axis, gaze in zip(axes, ((0.35, 0.35), (-0.6, -0.5)), strict=False):
@@ -161,7 +161,7 @@ def draw_foveated(path: Path) -> None:
 
 
 def draw_regions(path: Path, G: Generator) -> None:
-    """One field: the whole, a part of it, and what lies around it."""
+    """One field: the full domain, a part of it, and its surroundings."""
     field = G.sample([6], truncation=0.8)
     regions = [("the whole", (-1, -1, 1, 1)), ("--region=-0.5,-0.5,0.2,0.2", (-0.5, -0.5, 0.2, 0.2)),
                ("--region=-2,-2,2,2", (-2, -2, 2, 2))]  # fmt: skip
@@ -173,7 +173,7 @@ def draw_regions(path: Path, G: Generator) -> None:
 
 
 def draw_extrapolation(path: Path, fields: dict[str, Field]) -> None:
-    """The box (framed) and what lies beside it, trained without and with shifts."""
+    """The box (framed) and its surroundings, trained without and with shifts."""
     figure, axes = plt.subplots(2, 2, figsize=(11, 3.9), constrained_layout=True)
     for column, (name, field) in zip(axes.T, fields.items(), strict=True):
         for axis, values in zip(column, field.render((64, 256), region=(-4, -1, 4, 1)), strict=True):
@@ -210,7 +210,7 @@ def draw_poles(path: Path, sphere: Generator, plane: Generator) -> None:
 
 
 def draw_solids(path: Path) -> None:
-    """Two built-in solids of each kind, shaded."""
+    """Two built-in shapes of each kind, shaded."""
     source = SyntheticShapes3D(64, size=96)
     chosen = [i for kind in range(4) for i in [j for j in range(64) if source.label(j) == kind][:2]]
     write_image(tile(shade(torch.stack([source[i] for i in chosen]), size=192), columns=8), path)
@@ -230,19 +230,19 @@ def frame(view: View) -> tuple[float, float, float, float]:
 
 
 def to_pixels(values: torch.Tensor) -> torch.Tensor:
-    """(C, H, W) in [-1, 1] to (H, W, C) in [0, 1]."""
+    """Convert (C, H, W) in [-1, 1] to (H, W, C) in [0, 1]."""
     return ((values + 1) / 2).clamp(0, 1).permute(1, 2, 0)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Draw the figures of these pages.")
+    parser = argparse.ArgumentParser(description="Draw the figures of the documentation.")
     parser.add_argument("--run", help="of images")
-    parser.add_argument("--sphere", help="of maps, on the sphere")
-    parser.add_argument("--plane", help="of the same maps, as images")
-    parser.add_argument("--textures", type=Path, help="where benchmarks/extrapolation.py left its generators")
+    parser.add_argument("--sphere", help="run on maps, on the sphere")
+    parser.add_argument("--plane", help="run on the same maps, as images")
+    parser.add_argument("--textures", type=Path, help="output folder of benchmarks/extrapolation.py")
     args = parser.parse_args()
     if (args.sphere is None) != (args.plane is None):
-        parser.error("--sphere and --plane are drawn together: give both")
+        parser.error("--sphere and --plane are drawn together; give both")
     draw_views(IMAGES / "views.png")
     draw_resolutions(IMAGES / "views-resolution.png")
     draw_patches(IMAGES / "views-patches.jpg")

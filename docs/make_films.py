@@ -1,4 +1,4 @@
-"""Draw the built-in films of the page on video.
+"""Draw the built-in videos of the page on video.
 
 python docs/make_films.py
 """
@@ -13,5 +13,5 @@ if __name__ == "__main__":
     kinds = range(len(source.label_names))
     chosen = [[i for i in range(len(source)) if source.label(i) == kind][:2] for kind in kinds]
     view = modality.domain.grid(modality.domain.shape(64))
-    films = modality.observe([source[i] for pair in chosen for i in pair], view)
-    modality.write(films, Path(__file__).parent / "images" / "films.png")
+    videos = modality.observe([source[i] for pair in chosen for i in pair], view)
+    modality.write(videos, Path(__file__).parent / "images" / "films.png")

@@ -1,4 +1,4 @@
-"""Write the sounds of the page on audio: one of each built-in kind, a second long.
+"""Write the audio clips of the page on audio: one of each built-in kind, one second long.
 
 python docs/make_sounds.py
 """

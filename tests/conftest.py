@@ -38,7 +38,7 @@ def pytest_make_collect_report(collector):
 
 @pytest.fixture
 def inception(monkeypatch):
-    """Puts a stand-in in the place of torch-fidelity, whose network hands back a function of the bytes it gets."""
+    """Replaces torch-fidelity by a fake whose network returns a function of its input bytes."""
 
     def install(features):
         class Network(torch.nn.Module):

@@ -1,4 +1,4 @@
-"""Sound files for tests, written on the spot."""
+"""Audio files for tests, written on the spot."""
 
 import io
 

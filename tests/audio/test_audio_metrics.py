@@ -1,4 +1,4 @@
-"""Scores of sounds. Oracles: closed forms of tones and noise, scipy, equal sets, the protocol."""
+"""Metrics of audio. Oracles: closed forms of tones and noise, scipy, equal sets, the protocol."""
 
 import sys
 from pathlib import Path

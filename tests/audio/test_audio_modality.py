@@ -1,4 +1,4 @@
-"""The adapter of sounds. Oracles: the public contract, closed forms, scipy, the whole render, files read back."""
+"""The audio adapter. Oracles: the public contract, closed forms, scipy, the full render, files read back."""
 
 import json
 import sys
@@ -150,7 +150,7 @@ def test_symmetries_are_a_shift_below_a_sample():
 
 
 def quiet(field, factor):
-    """The same sounds with less amplitude: heads are the last linear maps, of amplitudes and then of levels."""
+    """The same clips with less amplitude: heads are the last linear maps, of amplitudes and then of levels."""
     count = field.inr.channels * field.inr.carriers.size
     weights = []
     for w, spec in zip(field.weights, field.inr.layers, strict=True):

@@ -1,4 +1,4 @@
-"""Transforms of sounds. Oracles: closed forms of tones, scipy's Fourier transform, gradgradcheck."""
+"""Transforms of audio. Oracles: closed forms of tones, scipy's Fourier transform, gradgradcheck."""
 
 import math
 

@@ -44,7 +44,7 @@ def picture(size=12, batch=2):
 
 
 def seen(values, transform, drawn, box=BOX):
-    """What is seen of pictures through a transform, at their own samples."""
+    """Images through a transform, at their own samples."""
     view = transform.look(box.grid(values.shape[2:]), torch.tensor(drawn))
     return resample(values, view, lower=box.lower, upper=box.upper)
 

@@ -1,4 +1,4 @@
-"""Walks. Oracles: closed forms, numpy's interp, a planted change of pace."""
+"""Interpolation paths. Oracles: closed forms, numpy's interp, a planted change of pace."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Long axes: banded maps, carriers, period encodings, sinc resampling, folded and spectral critics.
+"""Long axes: banded maps, harmonic bank, period encodings, sinc resampling, folded and spectral critics.
 
 Oracles: dense matrices, closed forms, scipy, other ways through the same function, finite differences.
 """

@@ -36,7 +36,7 @@ MODALITIES = {
 
 @pytest.fixture
 def quick(monkeypatch):
-    """No pictures: they are of no part of the training, and take most of its time."""
+    """No preview images, which do not affect the training and take most of its time."""
     monkeypatch.setattr(Trainer, "preview", lambda self, *, reals: [])
 
 

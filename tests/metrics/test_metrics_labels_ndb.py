@@ -1,4 +1,4 @@
-"""Label accuracy and different bins. Oracles: separable and exchanged classes, scikit-learn, counts by chance."""
+"""Label accuracy and different bins. Oracles: separable and exchanged classes, scikit-learn, random counts."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Points with normals as solids. Oracles: closed forms, the mesh that the points are of."""
+"""Points with normals as shapes. Oracles: closed forms, the mesh that the points are of."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The adapter of solids. Oracles: the public contract, closed forms, files read back, numpy's gradient."""
+"""The adapter of 3D shapes. Oracles: the public contract, closed forms, files read back, numpy's gradient."""
 
 import json
 from dataclasses import replace

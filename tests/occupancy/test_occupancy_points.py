@@ -1,4 +1,4 @@
-"""Solids at scattered points. Oracles: closed forms, held-out solids, the run's own statistics."""
+"""3D shapes at scattered points. Oracles: closed forms, held-out shapes, the statistics of the run."""
 
 import zipfile
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Files of solids. Oracles: closed forms, trimesh's writer, what was kept."""
+"""Files of 3D shapes. Oracles: closed forms, the writer of trimesh, the cache."""
 
 import io
 import math

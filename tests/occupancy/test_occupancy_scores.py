@@ -1,4 +1,4 @@
-"""Scores of sets of solids. Oracles: slow plain versions, closed forms, sets split in two."""
+"""Metrics of sets of shapes. Oracles: slow plain versions, closed forms, sets split in two."""
 
 import itertools
 import sys

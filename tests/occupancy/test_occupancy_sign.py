@@ -1,4 +1,4 @@
-"""Signed distances of meshes. Oracles: closed forms of the solids that the meshes are of."""
+"""Signed distances of meshes. Oracles: closed forms of the shapes of the meshes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Built-in solids and the signal. Oracles: closed forms, brute force, properties of distances."""
+"""Built-in shapes and the signal. Oracles: closed forms, brute force, properties of distances."""
 
 import numpy as np
 import pytest

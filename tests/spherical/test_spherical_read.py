@@ -109,7 +109,11 @@ def test_options_that_do_not_fit(tmp_path, change, says):
         (lambda f: save(f, np.array([{}])), DataError, "not a complete .npy"),
         (lambda f: save(f).write_bytes(b"") and None, DataError, "nothing at|not a complete"),
         (lambda f: (f / "lon.npy").unlink() if save(f) else None, DataError, "needs lon.npy"),
-        (lambda f: (f / "lat.npy").write_bytes(b"x" * 50) if save(f) else None, DataError, "not a (whole|complete) .npy"),
+        (
+            lambda f: (f / "lat.npy").write_bytes(b"x" * 50) if save(f) else None,
+            DataError,
+            "not a (whole|complete) .npy",
+        ),
         (lambda f: np.save(f / "u.npy", FIELD) if save(f) else None, DataError, "t.npy, u.npy.*which one"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The program of all studies. Oracles: scipy's intervals, sums, rows made by hand, the control's own pictures."""
+"""The program of all studies. Oracles: scipy's intervals, sums, rows made by hand, the images of the control."""
 
 import json
 import math

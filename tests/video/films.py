@@ -1,4 +1,4 @@
-"""Films to test with: pictures that tell which frame they are, in files made by PyAV and Pillow."""
+"""Videos for tests: frames that show their number, in files written by PyAV and Pillow."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Scores of films. Oracles: closed forms, scipy's periodogram, films whose motion is known, the general distances."""
+"""Metrics of videos. Oracles: closed forms, the periodogram of scipy, known motion, the general distances."""
 
 import math
 
@@ -25,7 +25,7 @@ def rng(seed=0):
 
 
 def textured(shifts, *, size=32, seed=0):
-    """Films of a smooth texture that is moved by ``shifts`` of x, in pixels."""
+    """Videos of a smooth texture that moves along x by ``shifts``, in pixels."""
     x = np.arange(size)
     out = np.zeros((len(shifts), size, size))
     for k, shift in enumerate(shifts):

@@ -1,4 +1,4 @@
-"""The adapter of films. Oracles: the public contract, closed forms, the whole render, files read back by PyAV."""
+"""The video adapter. Oracles: the public contract, closed forms, the full render, files read back by PyAV."""
 
 import json
 import sys
@@ -91,7 +91,7 @@ def test_built_in_films_are_functions_of_time():
 
 
 def ramp(seconds=4.0, rate=24.0, size=16):
-    """A film whose grey is its time."""
+    """A video whose gray value is its time."""
     values = torch.arange(round(seconds * rate)) / (seconds * rate) - 0.5
     return Clip(values.reshape(-1, 1, 1, 1).expand(-1, 3, size, size).contiguous(), rate=rate)
 

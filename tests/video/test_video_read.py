@@ -1,4 +1,4 @@
-"""Reading films. Oracles: the frame numbers that the pictures carry, PyAV's whole decode, numpy, a stalling script."""
+"""Reading of videos. Oracles: the frame numbers in the frames, the full decode of PyAV, numpy, a stalling script."""
 
 import sys
 import textwrap

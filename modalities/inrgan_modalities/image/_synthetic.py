@@ -27,7 +27,7 @@ class SyntheticShapes(AbstractSyntheticSource):
 
     Image i depends on ``seed`` and i alone: another ``size`` samples the same scene at other points. Sample k
     of n along an axis lies at (2k + 1) / n - 1; x points right, y down. Edges are ramps one pixel wide. Images of
-    more than 1024 pixels a side are drawn where a view needs them, and never held whole.
+    more than 1024 pixels per side are drawn in the parts that a view needs.
 
     Args:
         count: Number of images.

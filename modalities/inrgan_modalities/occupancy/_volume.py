@@ -63,7 +63,7 @@ def refuse_bomb(name: str, data: bytes) -> None:
     except Exception as error:  # a damaged zip raises all kinds of errors
         raise DataError(f"{name} cannot be read as a numpy file ({error}); expected plain arrays") from error
     if size > _MOST_BYTES or (size > _RATIO_COUNTS_FROM and size > _MOST_RATIO * len(data)):
-        raise DataError(f"{name} unpacks from {len(data)} to {size} bytes, like a decompression bomb. Remove it.")
+        raise DataError(f"{name} unpacks from {len(data)} to {size} bytes: a decompression bomb? Remove it.")
 
 
 def voxel_distances(name: str, voxels: np.ndarray) -> np.ndarray:
