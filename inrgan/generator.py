@@ -169,7 +169,7 @@ class Generator(nn.Module):
             index = None if label is None else self.label_index(label)
             labels = torch.tensor([s % len(self.labels) if index is None else index for s in seeds], device=z.device)
         elif label is not None:
-            raise ConfigError(f"label {label!r} was asked of a generator without labels; train with labels first")
+            raise ConfigError(f"label {label!r} was given to a generator without labels; train with labels first")
         return self.mapping.truncate(self.mapping(z, labels), truncation)
 
     @torch.no_grad()

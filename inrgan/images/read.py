@@ -199,7 +199,7 @@ def load_npy(name: str, data: bytes) -> np.ndarray:
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
     except Exception as error:  # the header is parsed as Python's literals, by a tokenizer with errors of its own
-        raise DataError(f"{name} is not a whole .npy file ({error}); expected one from numpy.save.") from error
+        raise DataError(f"{name} is not a complete .npy file ({error}); expected one from numpy.save.") from error
     if dtype.hasobject or dtype.itemsize == 0:
         raise DataError(f"{name} holds {dtype}; expected uint8, uint16 or floats. Save plain numbers.")
     count = math.prod(shape)

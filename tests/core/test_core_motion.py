@@ -168,9 +168,11 @@ def test_derivatives_along_a_free_axis(kind):
     points = torch.rand(1, 4, 3, generator=rng(), dtype=torch.float64).requires_grad_()
 
     def looked(p):
-        own = {2: (p[..., 2], torch.arange(4)[None])}
-        one = {"own": own, "spacing": torch.ones(1, 3)} if kind is _GatherStencil else {"spacing": torch.ones(1, 1, 3)}
-        stencil = kind(lattice, p, **one)
+        distinct = {2: (p[..., 2], torch.arange(4)[None])}
+        if kind is _GatherStencil:
+            stencil = kind(lattice, p, distinct=distinct, spacing=torch.ones(1, 3))
+        else:
+            stencil = kind(lattice, p, spacing=torch.ones(1, 1, 3))
         x = stencil.nodes.coords
         return stencil.interpolate(torch.stack([(x * x).sum(dim=-1), torch.sin(x[..., 2])], dim=-1))
 

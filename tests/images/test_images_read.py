@@ -271,9 +271,9 @@ def promise(shape):
         (npy(np.array([{"a": 1}] * 3, dtype=object)), DataError, "holds object"),
         (npy(np.zeros((3, 5, 6), np.uint8))[:-1], DataError, "cut short"),
         (promise((3, 10**6, 10**9)), DataError, "cut short"),
-        (b"Hello", DataError, "not a whole .npy file"),
-        (b"", DataError, "not a whole .npy file"),
-        (npy(np.zeros(3))[:30], DataError, "not a whole .npy file"),
+        (b"Hello", DataError, "not a complete .npy file"),
+        (b"", DataError, "not a complete .npy file"),
+        (npy(np.zeros(3))[:30], DataError, "not a complete .npy file"),
     ],
 )
 def test_wrong_npy(data, error, message):
