@@ -46,9 +46,9 @@ def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder) / f"render{args.suffix}"
         half = 1 if args.density is None else args.size / args.density
-        start, own = time.perf_counter(), time.process_time()
+        start, cpu_seconds = time.perf_counter(), time.process_time()
         render_file(G, path, seed=3, shape=(args.size, args.size), region=(-half, -half, half, half), quiet=True)
-        seconds, own = time.perf_counter() - start, time.process_time() - own
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_seconds
         files = path.parent.rglob("*")
         written = sum(p.stat().st_size for p in files if p.is_file())
     megapixels = args.size**2 / 1e6
@@ -57,7 +57,7 @@ def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
         "suffix": args.suffix,
         "size": args.size,
         "seconds_per_megapixel": round(seconds / megapixels, 3),
-        "cpu_seconds_per_megapixel": round(own / megapixels, 3),
+        "cpu_seconds_per_megapixel": round(cpu_seconds / megapixels, 3),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "file_mb": round(written / 1e6, 1),
     }

@@ -58,8 +58,8 @@ def main() -> None:
         measure(args.one, args)
         return
     for frames_per_clip in args.frames_per_clip:
-        own = ["--one", str(frames_per_clip), "--resolution", str(args.resolution), "--frames", str(args.frames)]
-        subprocess.run([sys.executable, Path(__file__), *own, "--rounds", str(args.rounds)], check=True)
+        flags = ["--one", str(frames_per_clip), "--resolution", str(args.resolution), "--frames", str(args.frames)]
+        subprocess.run([sys.executable, Path(__file__), *flags, "--rounds", str(args.rounds)], check=True)
 
 
 if __name__ == "__main__":

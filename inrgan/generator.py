@@ -136,14 +136,16 @@ class Generator(nn.Module):
         """
         z = self._drawn(seeds)
         names, width = self.modality.latent_parts, self.sizes.part_dims[0]
-        for name, own in (parts or {}).items():
+        for name, part_seeds in (parts or {}).items():
             if name not in names:
                 known = ", ".join(names) or "none"
                 raise ConfigError(f"{self.modality.name} has no part of the latent called {name!r}; it has {known}")
-            if len(own) not in (1, len(seeds)):
-                raise ConfigError(f"{len(own)} seeds of {name} for {len(seeds)} samples; expected as many, or one")
+            if len(part_seeds) not in (1, len(seeds)):
+                raise ConfigError(
+                    f"{len(part_seeds)} seeds of {name} for {len(seeds)} samples; expected as many, or one"
+                )
             start = z.shape[1] - width * (len(names) - names.index(name))
-            z[:, start : start + width] = self._drawn(own)[:, start : start + width]
+            z[:, start : start + width] = self._drawn(part_seeds)[:, start : start + width]
         return z.to(self.mapping.w_mean)  # its device and its precision
 
     def _drawn(self, seeds: Sequence[int]) -> Float[Tensor, "B Z"]:

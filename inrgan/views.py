@@ -127,10 +127,10 @@ class View:
         """
         if torch.is_inference_mode_enabled() or any(x.requires_grad for x in self._tensors()):
             return make()  # such tensors serve one computation only
-        kept = self._derived.setdefault(owner, {})
-        if name not in kept:
-            kept[name] = make()
-        return kept[name]
+        constants = self._derived.setdefault(owner, {})
+        if name not in constants:
+            constants[name] = make()
+        return constants[name]
 
     def _tensors(self) -> list[Tensor]:
         parts = (self.spacing, self.center, self.extent, self.points, *(self.axes or ()), self.weights)
@@ -149,7 +149,7 @@ class View:
             axes = [axis[:, s] for axis, s in zip(self.axes, reversed(slices), strict=True)]
             if self.spacing.shape[1] == 1:
                 return product_view(axes, spacing=self.spacing[:, 0], weights=weights)
-            spacing = [own[:, s] for own, s in zip(self.axis_spacing, reversed(slices), strict=True)]
+            spacing = [spacing_BM[:, s] for spacing_BM, s in zip(self.axis_spacing, reversed(slices), strict=True)]
             return product_view(axes, spacing=spacing, weights=weights)
         assert self.points is not None
         spacing = self.spacing if self.spacing.shape[1] == 1 else cut(self.spacing)
@@ -201,8 +201,8 @@ class View:
             axes=None if self.axes is None else tuple(a.to(device, non_blocking=True) for a in self.axes),
             weights=move(self.weights),
         )
-        for owner, kept in self._derived.items():
-            moved._derived[owner] = {name: value.to(device) for name, value in kept.items()}
+        for owner, constants in self._derived.items():
+            moved._derived[owner] = {name: value.to(device) for name, value in constants.items()}
         self._moved[device] = moved
         return moved
 
@@ -287,16 +287,16 @@ def product_view(
     """
     shape = tuple(a.shape[1] for a in reversed(axes))
     if isinstance(spacing, Tensor):
-        own, spacing_BND = spacing[:, None].unbind(-1), spacing[:, None]
+        axis_spacing, spacing_BND = spacing[:, None].unbind(-1), spacing[:, None]
     else:
-        own, spacing_BND = spacing, _combinations(spacing, shape)
-    batch = max(x.shape[0] for x in (*own, *axes))
+        axis_spacing, spacing_BND = spacing, _combinations(spacing, shape)
+    batch = max(x.shape[0] for x in (*axis_spacing, *axes))
 
     def end(parts: Sequence[Tensor], i: int) -> Tensor:
         picked = [x[:, i] if x.shape[1] else x.new_zeros(x.shape[0]) for x in parts]
         return torch.stack([x.expand(batch) for x in picked], dim=-1)
 
-    low, high, before, after = end(axes, 0), end(axes, -1), end(own, 0), end(own, -1)
+    low, high, before, after = end(axes, 0), end(axes, -1), end(axis_spacing, 0), end(axis_spacing, -1)
     return View(
         shape=shape,
         spacing=spacing_BND,

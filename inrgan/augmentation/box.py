@@ -138,8 +138,8 @@ class Scale(AbstractBoxMove):
 
     def draw(self, batch: int, *, generator: torch.Generator) -> Float[Tensor, "B D"]:
         size = self.octaves * torch.randn(batch, 1, generator=generator)
-        own = self.stretch * torch.randn(batch, self.box.coord_dim, generator=generator)
-        return (size + own) * torch.tensor(self.scaled)
+        per_axis = self.stretch * torch.randn(batch, self.box.coord_dim, generator=generator)
+        return (size + per_axis) * torch.tensor(self.scaled)
 
     def moved(self, view: View, drawn: Float[Tensor, "B D"]) -> View:
         maps = []

@@ -66,13 +66,13 @@ class AbstractLargeItem(AbstractItem):
         axes = view.axes if view.axes is not None else view.coords.unbind(-1)
         spacings = view.axis_spacing if view.axes is not None else view.spacing.unbind(-1)
         counts = list(reversed(self.shape[1:]))
-        own = [(b - a) / n for a, b, n in zip(lower, upper, counts, strict=True)]
+        cells = [(b - a) / n for a, b, n in zip(lower, upper, counts, strict=True)]
         finest = [float(s.min()) for s in spacings]
-        ratio = min(s / o for s, o in zip(finest, own, strict=True))
+        ratio = min(s / c for s, c in zip(finest, cells, strict=True))
         level = min(self.levels - 1, max(0, math.floor(math.log2(max(1.0, ratio * 1.0001)))))
         window, starts, ends = [], [], []
         for d, positions in enumerate(axes):
-            n, step = counts[d] >> level, own[d] * 2**level
+            n, step = counts[d] >> level, cells[d] * 2**level
             used = reached(positions, count=n, lower=lower[d], upper=upper[d], spacing=spacings[d])
             window.insert(0, slice(used.start, used.stop))
             starts.append(lower[d] + used.start * step)

@@ -50,8 +50,8 @@ class ArrayDensity:
         values = self.values.to(coords)
         below, parts = [], []
         for d, n in enumerate(reversed(values.shape)):
-            own = self.domain.sides[d] / n
-            at = ((coords[:, d] - self.domain.lower[d]) / own - 0.5).clamp(0, n - 1)
+            cell = self.domain.sides[d] / n
+            at = ((coords[:, d] - self.domain.lower[d]) / cell - 0.5).clamp(0, n - 1)
             below.append(at.floor().long().clamp(max=max(n - 2, 0)))
             parts.append(at - below[-1])
         total = coords.new_zeros(coords.shape[0])

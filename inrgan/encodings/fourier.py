@@ -275,8 +275,8 @@ class PeriodEncoding(AbstractEncoding):
         edges[-1] = highest
         low = torch.tensor(edges[:-1], dtype=torch.float64)
         width = torch.tensor(edges, dtype=torch.float64).diff()
-        chance = torch.rand(len(low), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        table = low + width * chance
+        uniform = torch.rand(len(low), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        table = low + width * uniform
         self.register_buffer("frequencies", table[:, None].float())
         amplitude = table**-decay
         self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())

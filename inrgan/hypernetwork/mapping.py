@@ -58,8 +58,8 @@ class MappingNetwork(nn.Module):
         for layer in self.layers:
             x = leaky_relu(layer(x))
         mapped = [x]
-        for layers, own in zip(self.parts.values(), others, strict=True):
-            x = rms_normalize(own)
+        for layers, part_latents in zip(self.parts.values(), others, strict=True):
+            x = rms_normalize(part_latents)
             for layer in layers:  # type: ignore[attr-defined]
                 x = leaky_relu(layer(x))
             mapped.append(x)

@@ -60,16 +60,18 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         for width in parts.values():
             self._ends.append(self._ends[-1] + width)
         self._names = ("", *parts)
-        self._kinds, self._sizes = [s.part for s in specs], [list(own) for own in sizes]
+        self._kinds, self._sizes = [s.part for s in specs], [list(layer_sizes) for layer_sizes in sizes]
         assert set(self._kinds) <= set(self._names), "a layer names an unknown part of the latent"
         main = self._ends[0]
-        self.head = EqualizedLinear(main, self._total(""))
+        self.head = EqualizedLinear(main, sum(self._sizes_of("")))
         self.part_heads = nn.ModuleDict(
-            {name: EqualizedLinear(main + width, self._total(name)) for name, width in parts.items()}
+            {name: EqualizedLinear(main + width, sum(self._sizes_of(name))) for name, width in parts.items()}
         )
 
-    def _total(self, part: str) -> int:
-        return sum(sum(own) for kind, own in zip(self._kinds, self._sizes, strict=True) if kind == part)
+    def _sizes_of(self, part: str) -> list[int]:
+        """Sizes of the pieces that one part of the latent makes, in the order of the layers."""
+        layers = zip(self._kinds, self._sizes, strict=True)
+        return [size for kind, layer_sizes in layers if kind == part for size in layer_sizes]
 
     def _pieces(self, w: Float[Tensor, "B W"]) -> Iterator[Tensor]:
         """Pieces of all layers, in order."""
@@ -77,16 +79,9 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         done = {"": self.head(main)}
         for name, start, stop in zip(self._names[1:], self._ends[:-1], self._ends[1:], strict=True):
             done[name] = self.part_heads[name](torch.cat([main, w[:, start:stop]], dim=1))
-        split = {
-            name: iter(
-                torch.split(
-                    x, [n for k, own in zip(self._kinds, self._sizes, strict=True) if k == name for n in own], 1
-                )
-            )
-            for name, x in done.items()
-        }
-        for kind, own in zip(self._kinds, self._sizes, strict=True):
-            for _ in own:
+        split = {name: iter(torch.split(x, self._sizes_of(name), 1)) for name, x in done.items()}
+        for kind, layer_sizes in zip(self._kinds, self._sizes, strict=True):
+            for _ in layer_sizes:
                 yield next(split[kind])
 
 
@@ -268,6 +263,6 @@ class FullHypernetwork(AbstractHypernetwork):
         pieces = self._pieces(w)
         out = []
         for spec in self.specs:
-            own = next(pieces).unflatten(-1, (spec.outputs, spec.inputs))
-            out.append(LayerWeights(demodulate(self.shared[spec.name] + own), 0.1 * next(pieces)))
+            delta = next(pieces).unflatten(-1, (spec.outputs, spec.inputs))
+            out.append(LayerWeights(demodulate(self.shared[spec.name] + delta), 0.1 * next(pieces)))
         return out

@@ -241,9 +241,9 @@ def permuted(
         True
     """
     out = []
-    for layer, own in zip(weights, units, strict=True):
+    for layer, layer_units in zip(weights, units, strict=True):
         weight, bias = layer.weight, layer.bias
-        for axis, runs in ((1, own.rows), (2, own.columns)):
+        for axis, runs in ((1, layer_units.rows), (2, layer_units.columns)):
             start = 0
             for run in runs:
                 if run.name in permutations:

@@ -89,17 +89,20 @@ class MultiScaleINR(AbstractINR):
                 layers.append(LayerSpec(name=f"stage{k}_layer{i}", inputs=inputs, outputs=width))  # type: ignore[arg-type]
             layers.append(LayerSpec(name=f"stage{k}_head", inputs=width, outputs=channels))
             before = width
-        self.paths, self._own = paths, len(layers)
+        self.paths, self._spatial_count = paths, len(layers)
         if paths is not None:
             for encoding_k in self.encodings:
                 if not isinstance(encoding_k, TravellingEncoding) or encoding_k.paths > paths.count:
                     raise ConfigError(
                         "paths move the waves of a TravellingEncoding, which needs no more paths than there are"
                     )
-            own = [("paths_rates", paths.constants, len(paths.base)), ("paths_mixture", paths.inputs, paths.count)]
+            path_specs = [
+                ("paths_rates", paths.constants, len(paths.base)),
+                ("paths_mixture", paths.inputs, paths.count),
+            ]
             each = 2 if paths.gains else 1
-            own += [(f"stage{k}_paths", paths.count, each * width) for k, width in enumerate(widths)]
-            layers += [LayerSpec(name=name, inputs=a, outputs=b, part=paths.part) for name, a, b in own]
+            path_specs += [(f"stage{k}_paths", paths.count, each * width) for k, width in enumerate(widths)]
+            layers += [LayerSpec(name=name, inputs=a, outputs=b, part=paths.part) for name, a, b in path_specs]
         self.layers = tuple(layers)
 
     def forward(
@@ -166,7 +169,7 @@ class MultiScaleINR(AbstractINR):
                 out.append(LayerUnits(rows, columns))
                 columns = before = rows
             out.append(LayerUnits((Units("", self.channels),), before))
-        for spec in self.layers[self._own :]:
+        for spec in self.layers[self._spatial_count :]:
             rows = (Units("", spec.outputs),)
             if spec.name.startswith("stage"):  # shifts, and perhaps gains, of the units of a first layer
                 k = int(spec.name.removeprefix("stage").removesuffix("_paths"))
@@ -194,7 +197,7 @@ class MultiScaleINR(AbstractINR):
             encoded = [encoding(place).to(dtype) for encoding, place in zip(self.encodings, places, strict=True)]
             return encoded, [None] * len(places), stencils
         encoded, shifts = [], []
-        rates, mixture, *through = weights[self._own :]
+        rates, mixture, *through = weights[self._spatial_count :]
         for encoding, place, layer in zip(self.encodings, places, through, strict=True):
             path = self.paths(place, (rates.weight, rates.bias), (mixture.weight, mixture.bias))
             encoded.append(encoding(place, path).to(dtype))

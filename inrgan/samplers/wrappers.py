@@ -122,15 +122,17 @@ class Slices(AbstractSampler):
         view = self.sampler.draw(domain, batch=batch, generator=generator)
         if view.axes is None or view.batch > 1 or view.spacing.shape[1] > 1 or self.axis >= view.dim:
             raise ConfigError("slices are cut from one grid of equal cells; use a sampler of the whole domain")
-        own = view.axes[self.axis]
-        if own.shape[1] < self.count:
+        positions = view.axes[self.axis]
+        if positions.shape[1] < self.count:
             raise ConfigError(
-                f"{self.count} slices were requested of a view with {own.shape[1]} along the axis; raise the "
+                f"{self.count} slices were requested of a view with {positions.shape[1]} along the axis; raise the "
                 "resolution or the rate, or request fewer"
             )
-        first, step = float(own[0, 0]), float(view.spacing[0, 0, self.axis])
-        places = _places(batch, own.shape[1], self.count, generator=generator)
-        axes = [places.mul(step).add(first).to(own.dtype) if d == self.axis else a for d, a in enumerate(view.axes)]
+        first, step = float(positions[0, 0]), float(view.spacing[0, 0, self.axis])
+        places = _places(batch, positions.shape[1], self.count, generator=generator)
+        axes = [
+            places.mul(step).add(first).to(positions.dtype) if d == self.axis else a for d, a in enumerate(view.axes)
+        ]
         return product_view(axes, spacing=view.spacing[:, 0])
 
     def reals_view(self, view: View, *, domain: AbstractDomain) -> View:

@@ -82,9 +82,9 @@ def wasserstein(a: torch.Tensor, b: torch.Tensor) -> float:
         >>> wasserstein(torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0, 2.0, 3.0]))
         2.0
     """
-    both = torch.cat([a, b]).sort().values.double()
-    steps = both.diff()
-    share = [torch.searchsorted(x.double().sort().values, both[:-1], right=True).double() / len(x) for x in (a, b)]
+    pooled = torch.cat([a, b]).sort().values.double()
+    steps = pooled.diff()
+    share = [torch.searchsorted(x.double().sort().values, pooled[:-1], right=True).double() / len(x) for x in (a, b)]
     return float(((share[0] - share[1]).abs() * steps).sum())
 
 
@@ -158,8 +158,8 @@ def _pitch(c: Comparison, seconds: float) -> tuple[float, Protocol]:
                               for name, x in zip(("real", "fake"), found, strict=True)}, **_protocol(),
     }  # fmt: skip
     if min(len(x) for x in found) == 0:
-        both = max(len(x) for x in found) == 0
-        return 0.0 if both else math.log2(HIGHEST / LOWEST), stated
+        silent = max(len(x) for x in found) == 0
+        return 0.0 if silent else math.log2(HIGHEST / LOWEST), stated
     return wasserstein(*found), stated
 
 

@@ -126,8 +126,8 @@ def volumetric_iou(a: Tensor, b: Tensor) -> Tensor:
     if a.shape != b.shape:
         raise ShapeError(f"arrays of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same")
     x, y = (a < 0).flatten(1), (b < 0).flatten(1)
-    both, either = (x & y).sum(dim=1).double(), (x | y).sum(dim=1).double()
-    return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both))
+    intersection, union = (x & y).sum(dim=1).double(), (x | y).sum(dim=1).double()
+    return torch.where(union > 0, intersection / union.clamp(min=1), torch.ones_like(intersection))
 
 
 def _one_piece(run: Comparison) -> tuple[float, Protocol]:

@@ -102,10 +102,10 @@ def _wanting(archive: AbstractArchive, reading: Reading, name: str) -> bool:
     if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES:  # point clouds among these are computed on first use
         return False
     try:
-        kept = reading.kept_at(archive.read(name))
+        cached = reading.cache_path(archive.read(name))
     except InrganError:
         return False  # reported and counted when the file is read
-    return kept is not None and not kept.exists()
+    return cached is not None and not cached.exists()
 
 
 def _compute(reading: Reading, name: str, data: bytes) -> None:

@@ -115,9 +115,9 @@ def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fak
             f"distances of shapes {tuple(across.shape)}, {tuple(reals.shape)} and {tuple(fakes.shape)}; expected "
             "(N, M), (N, N) and (M, M), of two or more"
         )
-    own, other = (x + torch.diag(torch.full((len(x),), torch.inf, dtype=x.dtype)) for x in (reals, fakes))
+    within, other = (x + torch.diag(torch.full((len(x),), torch.inf, dtype=x.dtype)) for x in (reals, fakes))
     # Ties count half for each side, so that duplicates do not decide.
-    right = _same(own.amin(dim=1), across.amin(dim=1)).sum() + _same(other.amin(dim=1), across.amin(dim=0)).sum()
+    right = _same(within.amin(dim=1), across.amin(dim=1)).sum() + _same(other.amin(dim=1), across.amin(dim=0)).sum()
     return SetScores(
         mmd=float(across.amin(dim=1).mean()),
         coverage=len(across.argmin(dim=0).unique()) / n,
@@ -126,5 +126,5 @@ def set_scores(across: Float[Tensor, "N M"], *, reals: Float[Tensor, "N N"], fak
     )
 
 
-def _same(own: Tensor, other: Tensor) -> Tensor:
-    return (own < other).double() + 0.5 * (own == other).double()
+def _same(within: Tensor, across: Tensor) -> Tensor:
+    return (within < across).double() + 0.5 * (within == across).double()

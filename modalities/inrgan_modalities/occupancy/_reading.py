@@ -73,22 +73,22 @@ class Reading:
         """
         if PurePosixPath(name).suffix.lower() in _volume.SUFFIXES and not _cloud_read.is_cloud(data):
             return self._volume(name, data)
-        kept = self.kept_at(data)
-        found = None if kept is None else _load(kept)
+        cached = self.cache_path(data)
+        found = None if cached is None else _load(cached)
         if found is None:
             cloud = self.cloud(name, data)
             values, signs = self._mesh(name, data) if cloud is None else self._points(cloud)
             # In 16 bits whether cached or not, so that a resumed run gets the same signals.
             packed = (values * 32767).round().numpy().astype(np.int16)
-            if kept is not None:
-                _keep(kept, packed, signs)
+            if cached is not None:
+                _keep(cached, packed, signs)
             found = _unpacked(packed), signs
         values, signs = found
         if signs not in ("closed", "points"):
             logging.getLogger("inrgan").warning("%s is not closed; its signs come from %s.", name, signs)
         return values
 
-    def kept_at(self, data: bytes) -> Path | None:
+    def cache_path(self, data: bytes) -> Path | None:
         """Path of the cached signal of a mesh."""
         if self.cache is None:
             return None

@@ -57,7 +57,7 @@ def area_sliced_wasserstein(
     height, _ = check_grid(real)
     check_grid(fake)
     levels = count_levels((height, 2 * height))
-    kept = [
+    pyramids = [
         [values.float(), *(smoothed(values.float(), height >> k) for k in range(1, levels))] for values in (real, fake)
     ]
     distances = []
@@ -65,8 +65,8 @@ def area_sliced_wasserstein(
         spacing = math.pi / height * 2**k
         seeds = torch.randint(2**62, (), generator=generator)
         cut = []
-        for smooth in kept:
-            band = smooth[k] if k == levels - 1 else smooth[k] - smooth[k + 1]
+        for pyramid in pyramids:
+            band = pyramid[k] if k == levels - 1 else pyramid[k] - pyramid[k + 1]
             # The same seed: item i of both sets has the same patches.
             places = torch.Generator().manual_seed(int(seeds))
             cut.append(_normalised(_patches(band, spacing, count=patches_per_item, generator=places)).flatten(1))

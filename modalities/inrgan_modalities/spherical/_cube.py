@@ -95,8 +95,8 @@ def omnifid(run: Comparison) -> tuple[float, Protocol]:
         Christensen et al., Geometry Fidelity for Spherical Images, 2024, section 4.1.
     """
     flat = Comparison(*(cube_faces(v.float()).flatten(0, 1).clamp(-1, 1) for v in (run.real, run.fake)))
-    name, *both = flat.inception
-    real, fake = (x.unflatten(0, (-1, 6)) for x in both)
+    name, *features = flat.inception
+    real, fake = (x.unflatten(0, (-1, 6)) for x in features)
     groups = [(real[:, g].flatten(0, 1), fake[:, g].flatten(0, 1)) for g in (_UP, _DOWN, _SIDES)]
     distances = [frechet_distance(*group) for group in groups]
     stated: Protocol = {

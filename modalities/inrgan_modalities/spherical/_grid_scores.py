@@ -55,9 +55,10 @@ def zonal_variance_error(
         >>> zonal_variance_error(torch.randn(4, 1, 8, 16), torch.zeros(4, 1, 8, 16), shares=torch.full((8,), 0.125))
         1.0
     """
-    own, other = (_rows(v).var(dim=(0, 3), correction=0) for v in (real, fake))
+    real_variance, fake_variance = (_rows(v).var(dim=(0, 3), correction=0) for v in (real, fake))
     weights = shares.double()
-    ratio = ((own - other).abs() * weights).sum(dim=1) / (own * weights).sum(dim=1).clamp(min=_TINY)
+    difference = ((real_variance - fake_variance).abs() * weights).sum(dim=1)
+    ratio = difference / (real_variance * weights).sum(dim=1).clamp(min=_TINY)
     return float(ratio.mean())
 
 

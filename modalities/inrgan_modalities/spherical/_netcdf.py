@@ -196,10 +196,10 @@ def write_netcdf(values: Float[np.ndarray, "B C H W"], path: Path, *, variable: 
             ("lon", "longitude", "degrees_east", longitude),
         ):
             file.createDimension(name, len(axis))
-            own = file.createVariable(name, "f8", (name,))
-            own.standard_name, own.units, own[:] = standard, units, axis
+            stored = file.createVariable(name, "f8", (name,))
+            stored.standard_name, stored.units, stored[:] = standard, units, axis
         for channel, name in enumerate(names):
-            own = file.createVariable(name, "f4", ("sample", "lat", "lon"), zlib=True)
+            stored = file.createVariable(name, "f4", ("sample", "lat", "lon"), zlib=True)
             if unit:
-                own.units = unit
-            own[:] = values[:, channel]
+                stored.units = unit
+            stored[:] = values[:, channel]

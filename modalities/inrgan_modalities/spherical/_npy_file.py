@@ -42,11 +42,11 @@ class NpyFile(AbstractFieldFile):
                 f"(items, {rows}, {columns}) or (items, channels, {rows}, {columns}). "
                 + ("Swap its last two axes." if swapped else "Are lat.npy and lon.npy those of this field?")
             )
-        own = array.shape[1] if array.ndim == 4 else 1
-        if own != channels:
+        found = array.shape[1] if array.ndim == 4 else 1
+        if found != channels:
             raise DataError(
-                f"{path} has shape {array.shape}, which is {own} channel{'s' * (own > 1)}, but {channels} "
-                f"are expected. Add --channels {own}."
+                f"{path} has shape {array.shape}, which is {found} channel{'s' * (found > 1)}, but {channels} "
+                f"are expected. Add --channels {found}."
             )
         items = 1 if array.ndim == 2 else array.shape[0]
         if items == 0:

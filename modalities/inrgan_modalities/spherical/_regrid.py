@@ -40,8 +40,8 @@ class Regridder:
         self._where, self._rows = where, read_rows(latitudes, where=where)
         self._columns = read_columns(longitudes, where=where)
         # Gaps are known to single precision only.
-        self._own = int(180 / self._rows.widest * 1.001)
-        self.resolution = min(self._own, self._columns.count // 2)
+        self._row_resolution = int(180 / self._rows.widest * 1.001)
+        self.resolution = min(self._row_resolution, self._columns.count // 2)
         if self.resolution < 8:
             raise DataError(f"{where} resolves {self.resolution} rows; expected at least 8.")
         self._nodes, self._shares, self._before, self._after = self._plan()
@@ -77,7 +77,7 @@ class Regridder:
         start = (-180 + 180 / width - columns.first) / 360
         values = _resample(values, width, start=start)
         values = self._along_meridians(values)
-        return values if self._own <= self.resolution else _coarser(values, self.resolution)
+        return values if self._row_resolution <= self.resolution else _coarser(values, self.resolution)
 
     def _plan(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Nodes among the extended rows and weights of every target row, and the rows beyond either pole."""
@@ -86,7 +86,8 @@ class Regridder:
         before = np.arange(reach)[::-1] + rows.north_pole
         after = n - 1 - np.arange(reach) - rows.south_pole
         extended = np.concatenate([-c[before], c, 360 - c[after]])
-        targets = (np.arange(max(self._own, self.resolution)) + 0.5) * 180 / max(self._own, self.resolution)
+        count = max(self._row_resolution, self.resolution)
+        targets = (np.arange(count) + 0.5) * 180 / count
         # A target that equals a node up to rounding is that node, so that a canonical grid stays unchanged.
         near = np.abs(extended[:, None] - targets).argmin(0)
         targets = np.where(np.abs(extended[near] - targets) < 1e-4 * rows.widest, extended[near], targets)

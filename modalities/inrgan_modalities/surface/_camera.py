@@ -112,13 +112,13 @@ def _buffer(
 
 def _normals(mesh: TriangleMesh, face: Int[Tensor, "N"], inside: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
     """Normals, interpolated across edges that are not sharp."""
-    own = mesh.normals[face]
+    flat = mesh.normals[face]
     by_vertex = torch.zeros_like(mesh.vertices).index_add(
         0, mesh.joined[mesh.faces].flatten(), (mesh.normals * mesh.areas[:, None]).repeat_interleave(3, dim=0)
     )
     by_vertex = by_vertex / by_vertex.norm(dim=-1, keepdim=True).clamp(min=1e-30)
     corner = by_vertex[mesh.joined[mesh.faces[face]]]
-    rounded = ((corner * own[:, None]).sum(dim=-1) > _SMOOTH).all(dim=1)
+    rounded = ((corner * flat[:, None]).sum(dim=-1) > _SMOOTH).all(dim=1)
     smooth = (corner * inside[..., None]).sum(dim=1)
-    out = torch.where(rounded[:, None], smooth, own)
+    out = torch.where(rounded[:, None], smooth, flat)
     return out / out.norm(dim=-1, keepdim=True)

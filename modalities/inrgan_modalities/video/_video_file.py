@@ -75,8 +75,8 @@ class VideoFile(AbstractClip):
 
     def _read(self, numbers: Sequence[int]) -> torch.Tensor:
         index = self._index
-        own = list(numbers) if self._numbers is None else [self._numbers[n] for n in numbers]
-        stamps = [index["stamps"][n] for n in sorted(set(own))] if index["stamps"] else []
+        frame_numbers = list(numbers) if self._numbers is None else [self._numbers[n] for n in numbers]
+        stamps = [index["stamps"][n] for n in sorted(set(frame_numbers))] if index["stamps"] else []
         near = []
         if stamps:  # only the key frames that may be needed
             keys = index["keys"]
@@ -84,7 +84,7 @@ class VideoFile(AbstractClip):
             near = near or keys[:1]
         _, array = self._decoder.ask(
             {
-                "op": "frames", "path": self._path, "files": self._files, "numbers": own, "stamps": stamps,
+                "op": "frames", "path": self._path, "files": self._files, "numbers": frame_numbers, "stamps": stamps,
                 "keys": near, "rotation": index["rotation"], "rows": index["rows"], "columns": index["columns"],
                 "count": len(index["stamps"]), "factor": self._factor, "channels": self.shape[0],
                 "decord": self._decord,

@@ -68,10 +68,10 @@ def _index(path: str) -> dict[str, Any]:
     found.sort()
     stamps, keys = [p for p, _ in found], [p for p, key in found if key] or [found[0][0]]
     good, rotation, rows, columns = _good_end(path, stamps, keys)
-    kept = [p for p in stamps if p <= good]
+    intact = [p for p in stamps if p <= good]
     return {
-        "times": [(p - kept[0]) * base for p in kept], "stamps": kept, "keys": keys, "rotation": rotation, "rows": rows,
-        "columns": columns, "lost": max(declared, len(stamps)) - len(kept),
+        "times": [(p - intact[0]) * base for p in intact], "stamps": intact, "keys": keys, "rotation": rotation,
+        "rows": rows, "columns": columns, "lost": max(declared, len(stamps)) - len(intact),
     }  # fmt: skip
 
 
