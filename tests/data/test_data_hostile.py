@@ -78,7 +78,7 @@ def test_header_that_the_tokenizer_refuses():
     np.save(buffer, np.zeros((3, 4, 4), np.float32))
     data = bytearray(buffer.getvalue())
     data[65:69] = bytes(4)
-    with pytest.raises(DataError, match="not a whole"):
+    with pytest.raises(DataError, match="not a complete"):
         read_image("x.npy", bytes(data))
 
 
