@@ -14,6 +14,7 @@ from inrgan._random import step_generator
 from inrgan.errors import NonFiniteError
 from inrgan.hypernetwork import demodulate
 from inrgan.inr import LayerWeights, Weights
+from inrgan.tensors import TensorTree
 from inrgan.views import View, at_points
 
 MAX_POINTS = 1 << 14
@@ -25,7 +26,7 @@ Pairs = Sequence[tuple[Tensor, Tensor]]
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Targets:
+class Targets(TensorTree):
     """Signals of a batch of items, all observed at one view.
 
     Attributes:
@@ -38,10 +39,7 @@ class Targets:
     values: Float[Tensor, "B C *S"]
     seen: Bool[Tensor, "*S"] | None = None
 
-    def to(self, device: torch.device | str) -> "Targets":
-        """The same on another device."""
-        seen = None if self.seen is None else self.seen.to(device)
-        return Targets(view=self.view.to(device), values=self.values.to(device), seen=seen)
+    tensor_fields = ("view", "values", "seen")
 
     @property
     def complete(self) -> bool:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,22 +12,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.errors import NonFiniteError, ShapeError
+from inrgan.tensors import TensorTree, mapped, tensors_of
 
+T = TypeVar("T", bound=Tensor | TensorTree)
 
-@runtime_checkable
-class Movable(Protocol):
-    """Something that can be copied to another device."""
-
-    def to(self, device: torch.device | str, /) -> Any:
-        """The same on another device."""
-        ...
-
-
-T = TypeVar("T", bound=Movable)
+_LARGEST = 1 << 28
+"""Bytes of a derived constant above which a view does not keep it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class View(TensorTree):
     """A batch of coordinates on a regular local grid, with their spacing and their place in the domain.
 
     Coordinates are ordered x, y, z (or x, y, seconds). Array axes have the opposite order, so that a signal at a
@@ -57,10 +51,14 @@ class View:
     points: Float[Tensor, "#B N D"] | None = None
     axes: tuple[Float[Tensor, "#B _"], ...] | None = None
     weights: Float[Tensor, "#B N"] | None = None
+    repeats: bool = field(default=False, init=False)
+    """Whether equal views come again in later steps; see ``repeating``."""
     _derived: WeakKeyDictionary[Any, dict[Hashable, Any]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
     _moved: dict[torch.device, "View"] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    tensor_fields: ClassVar[tuple[str, ...]] = ("spacing", "center", "extent", "points", "axes", "weights")
 
     def __post_init__(self):
         assert (self.points is None) != (self.axes is None), "a view has either points or axes"
@@ -111,8 +109,8 @@ class View:
     def derive(self, owner: object, name: Hashable, make: Callable[[], T]) -> T:
         """A constant that depends on the view and on its owner alone, such as a stencil: made once and kept.
 
-        It moves to other devices with the view. What is made on the host beforehand is only looked up in a training
-        step, which then never waits for data.
+        It moves to other devices with the view. What the host must read is made there beforehand; a training step on
+        the device then never waits for data. Constants above 256 MiB are made anew every time.
 
         Args:
             owner: Object that the constant belongs to; the constant is dropped with it.
@@ -125,16 +123,38 @@ class View:
             >>> view.derive(box, "density", lambda: view.log2_density).shape
             torch.Size([1, 2])
         """
-        if torch.is_inference_mode_enabled() or any(x.requires_grad for x in self._tensors()):
-            return make()  # such tensors serve one computation only
         constants = self._derived.setdefault(owner, {})
-        if name not in constants:
-            constants[name] = make()
-        return constants[name]
+        if name in constants:
+            return constants[name]
+        made = make()
+        passing = torch.is_inference_mode_enabled() or any(x.requires_grad for x in tensors_of((self._parts, made)))
+        if not passing and sum(x.nbytes for x in tensors_of(made)) <= _LARGEST:
+            constants[name] = made  # else the tensors serve one computation only
+        return made
 
-    def _tensors(self) -> list[Tensor]:
-        parts = (self.spacing, self.center, self.extent, self.points, *(self.axes or ()), self.weights)
-        return [x for x in parts if x is not None]
+    @property
+    def _parts(self) -> list[Any]:
+        return [getattr(self, name) for name in self.tensor_fields]
+
+    def repeating(self) -> "View":
+        """The same view, marked as one whose equals come again in later steps.
+
+        Samplers mark views that their shape decides. A training keeps one of each shape, with all that is derived from
+        it. Views that are made from a marked one are not marked.
+        """
+        marked = replace(self)
+        object.__setattr__(marked, "repeats", True)
+        return marked
+
+    def map(self, f: Callable[[Tensor], Tensor], *, memo: dict[int, Any] | None = None) -> "View":
+        """The same view with a function applied to every tensor, and to all constants that were derived from it."""
+        memo = {} if memo is None else memo
+        out = replace(self, **{name: mapped(getattr(self, name), f, memo=memo) for name in self.tensor_fields})
+        object.__setattr__(out, "repeats", self.repeats)
+        memo[id(self)] = out
+        for owner, constants in self._derived.items():
+            out._derived[owner] = mapped(constants, f, memo=memo)
+        return out
 
     def window(self, slices: Sequence[slice]) -> "View":
         """A block of the view, by array slices: the same points at the same spacing."""
@@ -186,25 +206,9 @@ class View:
         device = torch.device(device)
         if self.center.device == device:
             return self
-        if device in self._moved:
-            return self._moved[device]
-
-        def move(x: Tensor | None) -> Tensor | None:
-            return None if x is None else x.to(device, non_blocking=True)
-
-        moved = View(
-            shape=self.shape,
-            spacing=self.spacing.to(device, non_blocking=True),
-            center=self.center.to(device, non_blocking=True),
-            extent=self.extent.to(device, non_blocking=True),
-            points=move(self.points),
-            axes=None if self.axes is None else tuple(a.to(device, non_blocking=True) for a in self.axes),
-            weights=move(self.weights),
-        )
-        for owner, constants in self._derived.items():
-            moved._derived[owner] = {name: value.to(device) for name, value in constants.items()}
-        self._moved[device] = moved
-        return moved
+        if device not in self._moved:
+            self._moved[device] = super().to(device)
+        return self._moved[device]
 
     def unflatten(self, values: Float[Tensor, "B N C"]) -> Float[Tensor, "B C *S"]:
         """Values in the array layout of the view: channels first, x last."""

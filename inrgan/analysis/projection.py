@@ -19,6 +19,7 @@ from inrgan.fitting import MAX_POINTS, FreeWeights, Latents, Targets, fit, psnr
 from inrgan.images import load_npy
 from inrgan.inr import LayerWeights, Weights
 from inrgan.modality import Modality
+from inrgan.tensors import TensorTree
 from inrgan.views import View, scattered
 
 _MAX_BYTES = 1 << 30
@@ -28,7 +29,7 @@ _DRAWS = 256
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Observations:
+class Observations(TensorTree):
     """Values of one signal, and which of them may be used.
 
     Attributes:
@@ -41,9 +42,7 @@ class Observations:
     values: Float[Tensor, "C *S"]
     seen: Bool[Tensor, "*S"]
 
-    def to(self, device: torch.device | str) -> "Observations":
-        """The same on another device."""
-        return Observations(view=self.view.to(device), values=self.values.to(device), seen=self.seen.to(device))
+    tensor_fields = ("view", "values", "seen")
 
 
 def observe_item(

@@ -2,44 +2,33 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from inrgan.errors import ConfigError
+from inrgan.resampling import AbstractCarry
+from inrgan.tensors import TensorTree
 from inrgan.views import View
 
 
-class AbstractStencil(abc.ABC):
-    """Lattice nodes that a view needs, and the weights that interpolate from them to its points."""
+class AbstractNodeNumbers(TensorTree, abc.ABC):
+    """Lattice nodes that a view needs: how many, and which."""
 
-    @property
-    @abc.abstractmethod
-    def nodes(self) -> View:
-        """View of the lattice nodes themselves, at which their features are computed."""
+    nodes: View
+    """View of the nodes themselves, at which their features are computed."""
+
+
+class AbstractStencil(TensorTree, abc.ABC):
+    """Weights that interpolate from lattice nodes to a view's points."""
+
+    nodes: View
+    """View of the nodes."""
 
     @abc.abstractmethod
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         """Interpolate features from the nodes to the view's points; linear in the features."""
-
-    @abc.abstractmethod
-    def to(self, device: torch.device | str) -> "AbstractStencil":
-        """The same stencil on another device."""
-
-
-@runtime_checkable
-class CarryMap(Protocol):
-    """Linear map from signals on the grid of a whole domain to their values at one view."""
-
-    def __call__(self, values: Float[Tensor, "#B C *K"], /) -> Float[Tensor, "B C *S"]:
-        """Values at the view; differentiable any number of times in the signals."""
-        ...
-
-    def to(self, device: torch.device | str, /) -> "CarryMap":
-        """The same map on another device."""
-        ...
 
 
 class AbstractLattice(abc.ABC):
@@ -49,16 +38,31 @@ class AbstractLattice(abc.ABC):
     interpolated from them is a function of the coordinate alone.
     """
 
+    def __deepcopy__(self, memo: dict[int, object]) -> "AbstractLattice":
+        del memo
+        return self  # it never changes, and views keep what they derive from it
+
+    def numbers(self, view: View) -> AbstractNodeNumbers:
+        """Which nodes a view needs.
+
+        They follow from the view's coordinates, which the host reads: for a view on the CPU, before a training step
+        begins. The view stores them (``View.derive``) and brings them to other devices.
+        """
+        return view.derive(self, "numbers", lambda: self.make_numbers(view))
+
     def stencil(self, view: View) -> AbstractStencil:
         """Nodes and weights for a view; differentiable twice in the view's points.
 
-        The choice of nodes follows from the view's coordinates. It is made on the host, where a stencil is computed for
-        a view on the CPU, which stores it (``View.derive``).
+        A pure function of the coordinates and of the node numbers, which reads no data. The view stores the result.
         """
-        return view.derive(self, "stencil", lambda: self.make_stencil(view))
+        return view.derive(self, "stencil", lambda: self.make_stencil(view, self.numbers(view)))
 
     @abc.abstractmethod
-    def make_stencil(self, view: View) -> AbstractStencil:
+    def make_numbers(self, view: View) -> AbstractNodeNumbers:
+        """Compute ``numbers``, without reuse of stored ones."""
+
+    @abc.abstractmethod
+    def make_stencil(self, view: View, numbers: AbstractNodeNumbers) -> AbstractStencil:
         """Compute ``stencil``, without reuse of a stored one."""
 
 
@@ -164,11 +168,11 @@ class AbstractDomain(abc.ABC):
         """
         return self.carry_map(view, values.shape[2:])(values)
 
-    def carry_map(self, view: View, shape: Sequence[int]) -> CarryMap:
+    def carry_map(self, view: View, shape: Sequence[int]) -> AbstractCarry:
         """Map of ``carry``, from arrays of a shape to values at a view; stored by the view."""
         return view.derive(self, ("carry", tuple(shape)), lambda: self.make_carry(view, shape))
 
-    def make_carry(self, view: View, shape: Sequence[int]) -> CarryMap:
+    def make_carry(self, view: View, shape: Sequence[int]) -> AbstractCarry:
         """Compute ``carry_map``, without reuse of a stored one.
 
         Raises:

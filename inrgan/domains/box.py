@@ -10,7 +10,7 @@ from torch import Tensor
 from inrgan.domains.base import AbstractDomain
 from inrgan.domains.box_lattice import BoxLattice
 from inrgan.errors import ConfigError, ShapeError
-from inrgan.resampling import BoxCarry, box_carry
+from inrgan.resampling import AbstractCarry, box_carry
 from inrgan.views import View, product_view
 
 
@@ -219,7 +219,7 @@ class Box(AbstractDomain):
         axes = [(axis + moved[:, d, None]).to(axis.dtype) for d, axis in enumerate(view.axes)]
         return product_view(axes, spacing=view.spacing[:, 0])
 
-    def make_carry(self, view: View, shape: Sequence[int]) -> BoxCarry:
+    def make_carry(self, view: View, shape: Sequence[int]) -> AbstractCarry:
         return box_carry(view, shape, lower=self.lower, upper=self.upper, dtype=view.spacing.dtype)
 
     @property

@@ -6,17 +6,15 @@ processing", IEEE SPM 1999, eq. 3). It smooths rather than interpolates, which c
 learned through it.
 """
 
-import copy
 import math
 from collections.abc import Sequence
-from itertools import product
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.domains.base import AbstractLattice, AbstractStencil
-from inrgan.resampling.kernels import NARROW, BandedMap, DenseMap
+from inrgan.domains.base import AbstractLattice, AbstractNodeNumbers, AbstractStencil
+from inrgan.resampling.kernels import NARROW, BandedMap, DenseMap, band_width
 from inrgan.views import View, product_view, scattered
 
 
@@ -45,9 +43,9 @@ class BoxLattice(AbstractLattice):
         self.spanned = [d for d, c in enumerate(self.cell) if c > 0]
         self.free = [d for d, c in enumerate(self.cell) if c == 0]
 
-    def make_stencil(self, view: View) -> AbstractStencil:
+    def make_numbers(self, view: View) -> AbstractNodeNumbers:
         if view.axes is not None:
-            return _ProductStencil(self, view.axes, spacing=view.axis_spacing)
+            return ProductNumbers(self, view.axes, spacing=view.axis_spacing)
         points = view.coords
         distinct = {d: _distinct(points[..., d]) for d in self.free}
         span = (points.detach().amax(dim=(0, 1)) - points.detach().amin(dim=(0, 1))).tolist()
@@ -56,8 +54,16 @@ class BoxLattice(AbstractLattice):
         # Cells have one size. Where the spacing of points matters, each point has its own nodes.
         alike = not self.free or view.spacing.shape[1] == 1
         if alike and nodes <= 4 ** len(self.spanned) * points.shape[1]:
-            return _GatherStencil(self, points, distinct=distinct, spacing=view.spacing[:, 0])
-        return _LocalStencil(self, points, spacing=view.spacing)
+            return SharedNumbers(self, points, distinct=distinct, spacing=view.spacing[:, 0])
+        return OwnNumbers(self, points, spacing=view.spacing)
+
+    def make_stencil(self, view: View, numbers: AbstractNodeNumbers) -> AbstractStencil:
+        if isinstance(numbers, ProductNumbers):
+            assert view.axes is not None
+            return _ProductStencil(self, view.axes, numbers)
+        if isinstance(numbers, SharedNumbers):
+            return _GatherStencil(self, view.coords, numbers)
+        return _LocalStencil(self, view.coords, numbers)
 
     def position(self, x: Tensor, d: int) -> Tensor:
         """Coordinate in units of nodes: node j is at j."""
@@ -66,6 +72,11 @@ class BoxLattice(AbstractLattice):
     def coordinate(self, j: Tensor, d: int) -> Tensor:
         """Coordinate of node j; along a coordinate without cells, j itself."""
         return self.origin[d] + (j + 0.5) * self.cell[d] if self.cell[d] > 0 else j
+
+    def taps(self, x: Tensor, d: int) -> Float[Tensor, "*S 4"]:
+        """Numbers of the four nodes around each coordinate."""
+        floor = self.position(x.detach(), d).floor()
+        return floor[..., None] + torch.arange(-1, 3, device=x.device, dtype=x.dtype)
 
     def node_view(self, ranges: Sequence[Tensor], *, spacing: Sequence[Tensor] | None = None) -> View:
         """View of a product of node numbers, x first, each (#B, m).
@@ -91,49 +102,84 @@ def _distinct(x_BN: Tensor) -> tuple[Float[Tensor, "#B U"], Tensor]:
     return found[None], which
 
 
+_STEP = 4
+"""Numbers of nodes along an axis are multiples of this where samples have their own: views of one shape then need
+nearly always equally many, wherever they are."""
+_REACH = 2
+"""Half width of a cubic B-spline."""
+
+
+def _stepped(count: int, *, step: bool) -> int:
+    """A count, or the next multiple of the step."""
+    return math.ceil(count / _STEP) * _STEP if step else count
+
+
+class ProductNumbers(AbstractNodeNumbers):
+    """Consecutive nodes along each coordinate of a product view.
+
+    Attributes:
+        first: Number of the first node of each sample along each coordinate. None where samples are so far apart that
+            most nodes in between are unused, and each has its own four; and along coordinates without nodes.
+        counts: Number of nodes along each coordinate.
+        widths: Number of nodes that neighboring points read, along coordinates with many nodes.
+    """
+
+    tensor_fields = ("nodes", "first")
+
+    def __init__(self, lattice: BoxLattice, axes: Sequence[Tensor], *, spacing: Sequence[Tensor] | None = None):
+        ranges: list[Tensor] = []
+        self.first: list[Float[Tensor, "#B 1"] | None] = []
+        self.widths: list[int | None] = []
+        for d, x_BM in enumerate(axes):
+            self.widths.append(None)
+            if d in lattice.free:
+                ranges.append(x_BM)
+                self.first.append(None)
+                continue
+            p_BM = lattice.position(x_BM.detach(), d)
+            first_B1 = p_BM.amin(dim=1, keepdim=True).floor() - 1
+            last_B1 = p_BM.amax(dim=1, keepdim=True).floor() + 2
+            size = int((last_B1 - first_B1).max()) + 1
+            size = _stepped(size, step=len(p_BM) > 1)
+            if size <= 4 * x_BM.shape[1]:
+                ranges.append(first_B1 + torch.arange(size, device=x_BM.device, dtype=x_BM.dtype))
+                self.first.append(first_B1)
+                if size > NARROW:
+                    self.widths[-1] = _stepped(band_width(p_BM, count=size, reach=_REACH), step=len(p_BM) > 1)
+            else:
+                ranges.append(lattice.taps(x_BM, d).flatten(1))
+                self.first.append(None)
+        self.counts = tuple(r.shape[1] for r in ranges)
+        self.nodes = lattice.node_view(ranges, spacing=spacing)
+
+
 class _ProductStencil(AbstractStencil):
     """Stencil of a product grid: one small matrix per coordinate instead of 4ᴰ taps per point."""
 
-    def __init__(self, lattice: BoxLattice, axes: Sequence[Tensor], *, spacing: Sequence[Tensor] | None = None):
-        self._maps, ranges = [], []
-        for d, x_BM in enumerate(axes):
+    tensor_fields = ("nodes", "_maps")
+
+    def __init__(self, lattice: BoxLattice, axes: Sequence[Tensor], numbers: ProductNumbers):
+        self.nodes, self._maps = numbers.nodes, []
+        for d, (x_BM, first_B1) in enumerate(zip(axes, numbers.first, strict=True)):
+            count, width = numbers.counts[d], numbers.widths[d]
             if d in lattice.free:
-                ranges.append(x_BM)
                 self._maps.append(None)
                 continue
             p_BM = lattice.position(x_BM, d)
-            first_B1 = p_BM.detach().amin(dim=1, keepdim=True).floor() - 1
-            last_B1 = p_BM.detach().amax(dim=1, keepdim=True).floor() + 2
-            size = int((last_B1 - first_B1).max()) + 1
-            if size <= 4 * x_BM.shape[1]:
-                j_BL = first_B1 + torch.arange(size, device=x_BM.device, dtype=x_BM.dtype)
-                if size <= NARROW:
-                    across = DenseMap(cubic_bspline(p_BM[:, :, None] - j_BL[:, None, :]))
-                else:
-                    across = BandedMap(p_BM, first=first_B1, count=size, kernel=cubic_bspline, reach=2)
-            else:  # samples far apart, where most nodes in between are unused
-                j_BM4 = p_BM.detach().floor()[:, :, None] + torch.arange(-1, 3, device=x_BM.device, dtype=x_BM.dtype)
+            if first_B1 is None:
                 identity = torch.eye(x_BM.shape[1], device=x_BM.device, dtype=x_BM.dtype)
-                taps_BM4 = cubic_bspline(p_BM[:, :, None] - j_BM4)
+                taps_BM4 = cubic_bspline(p_BM[:, :, None] - lattice.taps(x_BM, d))
                 across = DenseMap((identity[:, :, None] * taps_BM4[:, :, None, :]).flatten(2))
-                j_BL = j_BM4.flatten(1)
-            ranges.append(j_BL)
+            elif count <= NARROW:
+                j_BL = first_B1 + torch.arange(count, device=x_BM.device, dtype=x_BM.dtype)
+                across = DenseMap(cubic_bspline(p_BM[:, :, None] - j_BL[:, None, :]))
+            else:
+                across = BandedMap(p_BM, first=first_B1, count=count, kernel=cubic_bspline, reach=_REACH, width=width)
             self._maps.append(across)
-        self._nodes = lattice.node_view(ranges, spacing=spacing)
-
-    @property
-    def nodes(self) -> View:
-        return self._nodes
-
-    def to(self, device: torch.device | str) -> "_ProductStencil":
-        moved = copy.copy(self)
-        moved._maps = [None if m is None else m.to(device) for m in self._maps]
-        moved._nodes = self._nodes.to(device)
-        return moved
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, _, C = features.shape
-        x = features.reshape(B, *self._nodes.shape, C)
+        x = features.reshape(B, *self.nodes.shape, C)
         rank = len(self._maps)
         for d, across in enumerate(self._maps):
             if across is None:
@@ -145,107 +191,120 @@ class _ProductStencil(AbstractStencil):
         return x.reshape(B, -1, C)
 
 
-class _GatherStencil(AbstractStencil):
-    """Stencil of scattered points that share the nodes of their common bounding box."""
+class SharedNumbers(AbstractNodeNumbers):
+    """Nodes of the common bounding box of scattered points, which all samples share."""
+
+    tensor_fields = ("nodes", "first", "which")
 
     def __init__(
         self, lattice: BoxLattice, points: Tensor, *, distinct: dict[int, tuple[Tensor, Tensor]] | None = None,
         spacing: Tensor | None = None,
     ):  # fmt: skip
-        ranges, taps, weights = [], [], []
+        ranges: list[Tensor] = []
+        self.first: list[Float[Tensor, ""] | None] = []
+        self.which: list[Tensor | None] = []
         for d in range(points.shape[-1]):
             if d in lattice.free:
                 assert distinct is not None
                 places, which = distinct[d]
                 ranges.append(places)
+                self.first.append(None)
+                self.which.append(which)
+                continue
+            floor_BN = lattice.position(points[..., d].detach(), d).floor()
+            first = floor_BN.amin() - 1
+            size = _stepped(int(floor_BN.amax() - first) + 3, step=True)
+            ranges.append((first + torch.arange(size, device=points.device, dtype=points.dtype))[None])
+            self.first.append(first)
+            self.which.append(None)
+        self.counts = tuple(r.shape[1] for r in ranges)
+        self.nodes = lattice.node_view(ranges, spacing=None if spacing is None else spacing.unsqueeze(1).unbind(-1))
+
+
+_AT_ONCE = 1 << 23
+"""Numbers that a gather reads at a time; it bounds the memory."""
+
+
+class _GatherStencil(AbstractStencil):
+    """Stencil of scattered points that share the nodes of their common bounding box."""
+
+    tensor_fields = ("nodes", "_index", "_weight")
+
+    def __init__(self, lattice: BoxLattice, points: Tensor, numbers: SharedNumbers):
+        taps, weights = [], []
+        for d, (first, which) in enumerate(zip(numbers.first, numbers.which, strict=True)):
+            if first is None:
+                assert which is not None
                 taps.append(which[..., None])
                 weights.append(points.new_ones(*which.shape, 1))
                 continue
-            p_BN = lattice.position(points[..., d], d)
-            floor_BN = p_BN.detach().floor()
-            first, last = int(floor_BN.min()) - 1, int(floor_BN.max()) + 2
-            ranges.append(torch.arange(first, last + 1, device=points.device, dtype=points.dtype)[None])
-            j_BN4 = floor_BN[..., None] + torch.arange(-1, 3, device=points.device, dtype=points.dtype)
+            j_BN4 = lattice.taps(points[..., d], d)
             taps.append((j_BN4 - first).long())
-            weights.append(cubic_bspline(p_BN[..., None] - j_BN4))
-        self._nodes = lattice.node_view(ranges, spacing=None if spacing is None else spacing.unsqueeze(1).unbind(-1))
-        sizes = [r.shape[1] for r in ranges]
-        self._index, self._weight = [], []
-        for offset in product(*(range(t.shape[-1]) for t in taps)):
-            index, weight, stride = 0, 1.0, 1
-            for d, o in enumerate(offset):  # x varies fastest in the flattened array
-                index = index + taps[d][..., o] * stride
-                weight = weight * weights[d][..., o]
-                stride *= sizes[d]
-            self._index.append(index)
-            self._weight.append(weight)
-
-    @property
-    def nodes(self) -> View:
-        return self._nodes
-
-    def to(self, device: torch.device | str) -> "_GatherStencil":
-        moved = copy.copy(self)
-        moved._index, moved._weight = ([x.to(device) for x in tensors] for tensors in (self._index, self._weight))
-        moved._nodes = self._nodes.to(device)
-        return moved
+            weights.append(cubic_bspline(lattice.position(points[..., d], d)[..., None] - j_BN4))
+        # All combinations of taps, as one axis; x varies fastest in the flattened array of nodes.
+        self._index, self._weight = taps[-1], weights[-1]
+        for d in reversed(range(len(taps) - 1)):
+            self._index = (self._index[..., None] * numbers.counts[d] + taps[d][..., None, :]).flatten(2)
+            self._weight = (self._weight[..., None] * weights[d][..., None, :]).flatten(2)
+        self.nodes = numbers.nodes
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, L, C = features.shape
-        total = None
-        for index_BN, weight_BN in zip(self._index, self._weight, strict=True):
-            if index_BN.shape[0] == 1:
-                picked = features[:, index_BN[0]]
-            else:
-                rows = index_BN + L * torch.arange(B, device=features.device)[:, None]
-                picked = features.reshape(B * L, C)[rows]
-            term = picked * weight_BN[..., None].to(features.dtype)
+        rows = self._index.expand(B, -1, -1) + L * torch.arange(B, device=features.device)[:, None, None]
+        table, total = features.reshape(B * L, C), None
+        together = max(1, _AT_ONCE // max(1, rows.shape[1] * B * C))
+        for index_BNK, weight_BNK in zip(rows.split(together, -1), self._weight.split(together, -1), strict=True):
+            picked = table.index_select(0, index_BNK.flatten()).reshape(*index_BNK.shape, C)
+            term = (picked * weight_BNK[..., None].to(features.dtype)).sum(dim=2)
             total = term if total is None else total + term
         assert total is not None
         return total
 
 
-class _LocalStencil(AbstractStencil):
-    """Stencil of points so far apart that most of a bounding box is unused: each point has its own 4ᴰ nodes."""
+class OwnNumbers(AbstractNodeNumbers):
+    """Nodes of points so far apart that most of a bounding box is unused: each point has its own 4ᴰ nodes."""
+
+    tensor_fields = ("nodes",)
 
     def __init__(self, lattice: BoxLattice, points: Tensor, *, spacing: Tensor | None = None):
-        columns, weights = [], []
-        taps = torch.arange(-1, 3, device=points.device, dtype=points.dtype)
-        for d in range(points.shape[-1]):
-            if d in lattice.free:
-                columns.append(points[..., d, None])
-                weights.append(torch.ones_like(columns[-1]))
-                continue
-            p_BN = lattice.position(points[..., d], d)
-            j_BN4 = p_BN.detach().floor()[..., None] + taps
-            columns.append(lattice.coordinate(j_BN4, d))
-            weights.append(cubic_bspline(p_BN[..., None] - j_BN4))
-        nodes, self._weights = [], []
-        for offset in product(*(range(c.shape[-1]) for c in columns)):
-            nodes.append(torch.stack([columns[d][..., o] for d, o in enumerate(offset)], dim=-1))
-            weight = weights[0][..., offset[0]]
-            for d in range(1, len(offset)):
-                weight = weight * weights[d][..., offset[d]]
-            self._weights.append(weight)
-        nodes_BKD = torch.stack(nodes, dim=2).flatten(1, 2)  # (B, N·4ᴰ, D)
-        cells = nodes_BKD.new_tensor(lattice.cell)[None, None]
+        columns = [
+            points[..., d, None] if d in lattice.free else lattice.coordinate(lattice.taps(points[..., d], d), d)
+            for d in range(points.shape[-1])
+        ]
+        nodes_BND = torch.stack(torch.broadcast_tensors(*_outer(columns)), dim=-1).flatten(1, -2)
+        cells = nodes_BND.new_tensor(lattice.cell)[None, None]
         if lattice.free:
             assert spacing is not None, "nodes at the positions of the points need their spacing"
-            each = spacing if spacing.shape[1] == 1 else spacing.repeat_interleave(len(nodes), dim=1)
+            each = spacing
+            if spacing.shape[1] > 1:
+                each = spacing.repeat_interleave(nodes_BND.shape[1] // points.shape[1], dim=1)
             cells = torch.where(cells > 0, cells, each)
-        self._nodes = scattered(nodes_BKD, spacing=cells)
+        self.nodes = scattered(nodes_BND, spacing=cells)
 
-    @property
-    def nodes(self) -> View:
-        return self._nodes
 
-    def to(self, device: torch.device | str) -> "_LocalStencil":
-        moved = copy.copy(self)
-        moved._weights = [x.to(device) for x in self._weights]
-        moved._nodes = self._nodes.to(device)
-        return moved
+def _outer(columns: Sequence[Float[Tensor, "B N _"]]) -> list[Tensor]:
+    """Columns of each coordinate, each along an axis of its own."""
+    rank = len(columns)
+    return [c.reshape(*c.shape[:2], *(-1 if k == d else 1 for k in range(rank))) for d, c in enumerate(columns)]
+
+
+class _LocalStencil(AbstractStencil):
+    """Stencil of points with their own 4ᴰ nodes each."""
+
+    tensor_fields = ("nodes", "_weight")
+
+    def __init__(self, lattice: BoxLattice, points: Tensor, numbers: AbstractNodeNumbers):
+        weights = []
+        for d in range(points.shape[-1]):
+            if d in lattice.free:
+                weights.append(torch.ones_like(points[..., d, None]))
+                continue
+            p_BN = lattice.position(points[..., d], d)
+            weights.append(cubic_bspline(p_BN[..., None] - lattice.taps(points[..., d], d)))
+        self._weight = math.prod(_outer(weights)[1:], start=_outer(weights)[0]).flatten(2)
+        self.nodes = numbers.nodes
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
-        weight_BNK = torch.stack(self._weights, dim=-1).to(features.dtype)
+        weight_BNK = self._weight.to(features.dtype)
         taps = features.reshape(features.shape[0], -1, weight_BNK.shape[-1], features.shape[-1])
         return (taps * weight_BNK[..., None]).sum(dim=2)

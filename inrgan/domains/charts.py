@@ -11,7 +11,7 @@ from torch import Tensor
 from inrgan.domains.mesh import TriangleMesh
 from inrgan.domains.point_lattice import longest_axis, near_pairs
 from inrgan.errors import ConfigError
-from inrgan.resampling import lanczos
+from inrgan.resampling import AbstractCarry, lanczos
 from inrgan.views import View, directions
 
 
@@ -116,7 +116,7 @@ def _taps(position: Float[Tensor, "B N"]) -> tuple[Tensor, Float[Tensor, "B N K"
 
 @final
 @dataclass(frozen=True)
-class EquirectangularCarry:
+class EquirectangularCarry(AbstractCarry):
     """Map from equirectangular arrays to their values at a view.
 
     The weights are computed in every call: tables of them would take more memory than signals.
@@ -124,13 +124,10 @@ class EquirectangularCarry:
 
     view: View
 
-    def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C *S"]:
-        """Values at the view."""
-        return carry_equirectangular(values, self.view.coords).unflatten(-1, self.view.shape)
+    tensor_fields = ("view",)
 
-    def to(self, device: torch.device | str) -> "EquirectangularCarry":
-        """The same map on another device."""
-        return EquirectangularCarry(self.view.to(device))
+    def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C *S"]:
+        return carry_equirectangular(values, self.view.coords).unflatten(-1, self.view.shape)
 
 
 _CANDIDATES = 2048

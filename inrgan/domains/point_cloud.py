@@ -10,6 +10,7 @@ from torch import Tensor
 
 from inrgan.domains.mesh import TriangleMesh
 from inrgan.domains.point_lattice import longest_axis, near_pairs
+from inrgan.resampling import AbstractCarry
 
 _SHARP, _SOFT = 2.25, 2.0
 """Radii of the kernels, in spacings."""
@@ -145,7 +146,7 @@ class PointCloud:
 
 
 @final
-class SurfaceCarry:
+class SurfaceCarry(AbstractCarry):
     """Map from signals on the charts of a surface to their values at a view.
 
     Args:
@@ -155,21 +156,17 @@ class SurfaceCarry:
         shape: Array shape of the view.
     """
 
+    tensor_fields = ("_weights",)
+
     def __init__(
         self, cloud: PointCloud, weights: tuple[Tensor, Tensor, Tensor], *, samples: int, shape: tuple[int, ...]
     ):
         self._cloud, self._weights, self._samples, self._shape = cloud, weights, samples, shape
 
     def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C *S"]:
-        """Values at the view."""
         count = math.prod(self._shape)
         seen = self._cloud.mean(values.flatten(2), self._weights, samples=self._samples, count=count)
         return seen.unflatten(-1, self._shape)
-
-    def to(self, device: torch.device | str) -> "SurfaceCarry":
-        """The same map on another device."""
-        row, node, weight = (x.to(device) for x in self._weights)
-        return SurfaceCarry(self._cloud, (row, node, weight), samples=self._samples, shape=self._shape)
 
 
 def _least(row: Tensor, node: Tensor, value: Tensor, *, count: int) -> Tensor:

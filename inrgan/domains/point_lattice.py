@@ -1,10 +1,12 @@
 """Interpolation from nodes that are scattered nearly evenly on a surface, and the search for their neighbors."""
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from inrgan.domains.base import AbstractLattice, AbstractStencil
+from inrgan.domains.base import AbstractLattice, AbstractNodeNumbers, AbstractStencil
+from inrgan.domains.sparse_map import SparsePairs
 from inrgan.views import View, directions, scattered
 
 _REACH = 2.25
@@ -51,23 +53,59 @@ class PointLattice(AbstractLattice):
         """All nodes, sorted by one coordinate, in double precision."""
         return self._nodes
 
-    def make_stencil(self, view: View) -> AbstractStencil:
+    def make_numbers(self, view: View) -> "PairNumbers":
         points = directions(view.coords) if self.unit else view.coords
+        points = points.detach()
         nodes = self._nodes.to(points.device, points.dtype)
         B, N, D = points.shape
         flat = points.reshape(B * N, D)
-        row, node = near_pairs(flat.detach(), nodes, radius=self._radius, cell=_CELL * self.spacing, along=self._along)
+        row, node = near_pairs(flat, nodes, radius=self._radius, cell=_CELL * self.spacing, along=self._along)
         squared = (flat.index_select(0, row) - nodes.index_select(0, node)).square().sum(dim=-1)
         close = (squared < self._radius**2).nonzero()[:, 0]
-        row, node, squared = row[close], node[close], squared.index_select(0, close)
-        raw = (1 - squared / self._radius**2) ** _POWER
-        if self._shares is not None:
-            raw = raw * self._shares.to(raw).index_select(0, node)
-        total = raw.new_zeros(B * N).index_add(0, row, raw)
+        row, node = row[close], node[close]
+        share = points.new_ones(len(node)) if self._shares is None else self._shares.to(points)[node]
         # The nodes that each sample needs; lists are padded with the first node, at weight 0.
         used, place = _used(torch.div(row, max(N, 1), rounding_mode="floor"), node, batch=B, count=len(nodes))
+        missing = _rounded(len(row)) - len(row) if B > 1 else 0
+        if missing:  # pairs without weight
+            row = torch.cat([row, row[-1:].expand(missing)])
+            place, share = (torch.cat([x, x.new_zeros(missing)]) for x in (place, share))
         view_of_nodes = scattered(nodes[used], spacing=points.new_full((1, 1, D), self.spacing))
-        return _PairStencil(view_of_nodes, row, place, raw / total.index_select(0, row), batch=B, count=N)
+        return PairNumbers(view_of_nodes, row, place, share, rows=B * N, columns=used.numel())
+
+    def make_stencil(self, view: View, numbers: AbstractNodeNumbers) -> "_PairStencil":
+        assert isinstance(numbers, PairNumbers)
+        points = directions(view.coords) if self.unit else view.coords
+        pairs, (B, N, D) = numbers.pairs, points.shape
+        nodes = numbers.nodes.coords.reshape(-1, D)
+        away = points.reshape(B * N, D).index_select(0, pairs.row) - nodes.index_select(0, pairs.column)
+        raw = (1 - away.square().sum(dim=-1) / self._radius**2).clamp(min=0) ** _POWER * numbers.share
+        return _PairStencil(numbers, raw / pairs.row_sums(raw).index_select(0, pairs.row), batch=B, count=N)
+
+
+class PairNumbers(AbstractNodeNumbers):
+    """Pairs of a point and a node within reach.
+
+    Args:
+        nodes: View of the nodes that each sample needs.
+        row: Point of each pair, among those of all samples.
+        column: Node of each pair, among those of all samples.
+        share: Share of the domain of each pair's node.
+        rows: Number of points of all samples.
+        columns: Number of nodes of all samples.
+    """
+
+    tensor_fields = ("nodes", "pairs", "share")
+
+    def __init__(self, nodes: View, row: Tensor, column: Tensor, share: Tensor, *, rows: int, columns: int):
+        self.nodes, self.share = nodes, share
+        self.pairs = SparsePairs(row, column, rows=rows, columns=columns)
+
+
+def _rounded(count: int) -> int:
+    """The next of eight numbers an octave: views of one shape then have nearly always equally many pairs and nodes."""
+    step = 1 << max(0, count.bit_length() - 4)
+    return -(-count // step) * step
 
 
 def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count: int) -> tuple[Tensor, Tensor]:
@@ -80,6 +118,7 @@ def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count
     sizes = torch.bincount(owner, minlength=batch)
     first = sizes.cumsum(0) - sizes
     width = max(1, int(sizes.max())) if batch else 1
+    width = _rounded(width) if batch > 1 else width
     rank = torch.arange(len(unique), device=node.device) - first[owner]
     used = torch.zeros(batch, width, dtype=torch.long, device=node.device)
     used[owner, rank] = unique - owner * count
@@ -93,38 +132,19 @@ def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count
 class _PairStencil(AbstractStencil):
     """Stencil with one weight for each pair of a point and a node."""
 
-    def __init__(self, nodes: View, row: Tensor, node: Tensor, weight: Tensor, *, batch: int, count: int):
-        self._nodes, self._row, self._node, self._weight = nodes, row, node, weight
+    tensor_fields = ("nodes", "_pairs", "_weight")
+
+    def __init__(self, numbers: PairNumbers, weight: Float[Tensor, "K"], *, batch: int, count: int):
+        self.nodes, self._pairs, self._weight = numbers.nodes, numbers.pairs, weight
         self._batch, self._count = batch, count
-
-    @property
-    def nodes(self) -> View:
-        return self._nodes
-
-    def to(self, device: torch.device | str) -> "_PairStencil":
-        row, node, weight = (x.to(device) for x in (self._row, self._node, self._weight))
-        return _PairStencil(self._nodes.to(device), row, node, weight, batch=self._batch, count=self._count)
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         B, L, C = features.shape
-        # One table for all samples: as columns where they share the points, else as rows.
-        shared = self._batch == 1
-        table = features.transpose(0, 1).reshape(L, B * C) if shared else features.reshape(B * L, C)
-        out = self._sum(table)
-        return out.reshape(self._count, B, C).transpose(0, 1).contiguous() if shared else out.reshape(B, -1, C)
-
-    def _sum(self, table: Float[Tensor, "L F"]) -> Float[Tensor, "P F"]:
-        rows = self._batch * self._count
-        if self._weight.requires_grad and torch.is_grad_enabled():
-            terms = table[self._node] * self._weight[:, None].to(table.dtype)
-            return terms.new_zeros(rows, table.shape[1]).index_add(0, self._row, terms)
-        # Several times faster; it has no second derivatives in the weights.
-        index = torch.stack([self._row, self._node])
-        matrix = torch.sparse_coo_tensor(
-            index, self._weight.detach(), (rows, table.shape[0]), check_invariants=False, is_coalesced=True
-        )
-        with torch.autocast(table.device.type, enabled=False):  # autocast would round only one of the two factors
-            return torch.sparse.mm(matrix, table.to(self._weight.dtype)).to(table.dtype)
+        if self._batch > 1:
+            return self._pairs.product(features.reshape(B * L, C), self._weight).reshape(B, -1, C)
+        # All samples share the points: their features are columns of one table.
+        table = rearrange(features, "b l c -> l (b c)")
+        return rearrange(self._pairs.product(table, self._weight), "n (b c) -> b n c", b=B)
 
 
 _AT_ONCE = 1 << 22

@@ -87,7 +87,6 @@ class AbstractINR(nn.Module, abc.ABC):
     bound: Callable[[Tensor], Tensor] = staticmethod(torch.tanh)
     """Function that bounds the values to (−1, 1)."""
 
-    @abc.abstractmethod
     def forward(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B N C"]:
@@ -98,12 +97,26 @@ class AbstractINR(nn.Module, abc.ABC):
             weights: Weights of every layer, in the order of ``layers``.
             trace: Dictionary that receives every layer's activations; None to record none.
         """
+        return self.values(view, self.features(view, weights, trace=trace), weights, trace=trace)
+
+    def features(
+        self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B L F"] | None:
+        """Features at the lattice nodes that a view needs; None, as here, for backbones without lattices."""
+        del view, weights, trace
+
+    @abc.abstractmethod
+    def values(
+        self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights, *,
+        trace: dict[str, Tensor] | None = None,
+    ) -> Float[Tensor, "B N C"]:  # fmt: skip
+        """Values at every point of a view, from the features at its nodes."""
 
     def prepare(self, view: View) -> None:
-        """Compute the stencils for a view, which stores them: on the host, for a view on the CPU.
+        """Find the lattice nodes that a view needs; the view stores their numbers (``AbstractLattice.numbers``).
 
-        ``forward`` then reads no data of the view, there or on the device that the view is moved to. Backbones without
-        lattices have no stencils.
+        On the host, for a view on the CPU. ``forward`` then reads no data of the view, there or on the device that the
+        view is moved to. Backbones without lattices have no nodes.
         """
         del view
 
@@ -132,16 +145,16 @@ def linear(
     Args:
         x: Input.
         layer: Weights.
-        gain: Factor on the input, at no cost.
+        gain: Factor on the input, applied to the weight, which is smaller.
         onto: Added to the product instead of the bias, at no cost.
 
     Example:
         >>> linear(torch.zeros(1, 5, 3), LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))).shape
         torch.Size([2, 5, 4])
     """
-    weight_BIO = layer.weight.transpose(1, 2)
+    weight = layer.weight if gain == 1 else layer.weight * gain
     start = layer.bias[:, None, :] if onto is None else onto
-    return torch.baddbmm(start, x.expand(weight_BIO.shape[0], -1, -1), weight_BIO, alpha=gain)
+    return torch.baddbmm(start, x.expand(weight.shape[0], -1, -1), weight.mT)
 
 
 def soft_clip(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:

@@ -91,21 +91,28 @@ class HarmonicBankINR(AbstractINR):
         if isinstance(self.carriers, PeriodEncoding) and self.carriers.bend > 0:
             self.layers += (LayerSpec(name="tuning", inputs=2, outputs=self.carriers.size // 2),)
 
-    def forward(
+    def features(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
-    ) -> Float[Tensor, "B N C"]:
-        stencil = self.lattice.stencil(view)
-        slow = weights[: len(self.amplitudes.layers)]
-        amplitudes, levels = self.amplitudes(stencil.nodes, slow, trace=trace).split(
+    ) -> Float[Tensor, "B L F"]:
+        """Amplitudes of all waves at the nodes."""
+        nodes, slow = self.lattice.numbers(view).nodes, weights[: len(self.amplitudes.layers)]
+        amplitudes, levels = self.amplitudes(nodes, slow, trace=trace).split(
             [self.channels * self.carriers.size, self.channels * len(self.bands)], dim=-1
         )
         gain = F.softplus(levels.unflatten(-1, (self.channels, -1)) @ self.bands.to(levels.dtype)) / _GAIN
-        amplitudes = stencil.interpolate((amplitudes.unflatten(-1, (self.channels, -1)) * gain).flatten(-2))
-        if len(weights) > len(slow):
+        return (amplitudes.unflatten(-1, (self.channels, -1)) * gain).flatten(-2)
+
+    def values(
+        self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights, *,
+        trace: dict[str, Tensor] | None = None,
+    ) -> Float[Tensor, "B N C"]:  # fmt: skip
+        assert features is not None
+        amplitudes = self.lattice.stencil(view).interpolate(features)
+        if len(weights) > len(self.amplitudes.layers):
             assert isinstance(self.carriers, PeriodEncoding)
             waves = self.carriers.tuned(view, shift=weights[-1].bias, phase=weights[-1].weight)
         else:
-            waves = self.carriers(view)
+            waves = view.derive(self.carriers, "waves", lambda: self.carriers(view))
         waves = waves.to(amplitudes.dtype)
         # Amplitudes and waves have a second moment of 1. The root preserves it for their sum, and the factor 1/4 leaves
         # the waves room to oscillate within the bound.
@@ -116,7 +123,7 @@ class HarmonicBankINR(AbstractINR):
         return signal
 
     def prepare(self, view: View) -> None:
-        self.amplitudes.prepare(self.lattice.stencil(view).nodes)
+        self.amplitudes.prepare(self.lattice.numbers(view).nodes)
 
     def units(self) -> tuple[LayerUnits, ...]:
         return (*self.amplitudes.units(), *super().units()[len(self.amplitudes.layers) :])

@@ -105,60 +105,82 @@ class MultiScaleINR(AbstractINR):
             layers += [LayerSpec(name=name, inputs=a, outputs=b, part=paths.part) for name, a, b in path_specs]
         self.layers = tuple(layers)
 
-    def forward(
+    def features(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
-    ) -> Float[Tensor, "B N C"]:
-        encodings, shifts, stencils = self._places(view, weights)
-        batch = weights[0].weight.shape[0]
-        coming = signal = None
-        for k, encoded in enumerate(encodings):
-            layers = partial(self._stage, k, weights, trace)
-            inputs = [x for x in (encoded, coming, shifts[k]) if x is not None]
-            if trace is not None:
-                outputs = layers(*inputs)
-            else:
-                outputs = by_blocks(layers, *inputs, numbers=batch * encoded.shape[1] * self.widths[k])
-            y = outputs[0] / math.sqrt(len(encodings))
-            signal = y if signal is None else signal + y
-            if k < len(self.lattices):
-                coming = stencils[k].interpolate(outputs[1])
-                signal = stencils[k].interpolate(signal)
-        assert signal is not None
+    ) -> Float[Tensor, "B L F"] | None:
+        """Output of the last lattice stage: its part of the next stage's first layer, then the signal so far."""
+        out: Tensor | None = None
+        for k, place in enumerate(self.places(view)[:-1]):
+            out = self._stage(k, place, out, weights, trace)
+        return out
+
+    def values(
+        self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights, *,
+        trace: dict[str, Tensor] | None = None,
+    ) -> Float[Tensor, "B N C"]:  # fmt: skip
+        signal = self._stage(len(self.lattices), view, features, weights, trace)
         if trace is not None:
             trace["signal"] = signal
         return signal
 
-    def _stage(
-        self, k: int, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor, *more: Tensor
-    ) -> tuple[Tensor, ...]:
-        """A stage's contribution to the signal, and its part of the next stage's first layer.
+    def places(self, view: View) -> tuple[View, ...]:
+        """Where each stage is evaluated: the nodes of every lattice, coarse to fine, and the view itself."""
+        places = [view]
+        for lattice in reversed(self.lattices):
+            places.insert(0, lattice.numbers(places[0]).nodes)
+        return tuple(places)
 
-        ``more`` has the output of the previous stage, for all but the first, and the effect of the paths, if there are
-        any.
+    def _stage(
+        self, k: int, place: View, features: Tensor | None, weights: Weights, trace: dict[str, Tensor] | None
+    ) -> Float[Tensor, "B L F"]:
+        """Output of a stage at its positions, from that of the previous stage at its nodes."""
+        encoded, *shift = self._encoded(k, place, weights)
+        inputs = [encoded, *shift]
+        if features is not None:
+            inputs.append(self._stencil(k, place).interpolate(features))
+        layers = partial(self._layers, k, weights, trace)
+        if trace is not None:
+            return layers(*inputs)[0]
+        return by_blocks(layers, *inputs, numbers=len(weights[0].bias) * encoded.shape[1] * self.widths[k])[0]
+
+    def _layers(
+        self, k: int, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor, *more: Tensor
+    ) -> tuple[Tensor]:
+        """The layers of a stage, and its head.
+
+        ``more`` has the effect of the paths, if there are any, and the interpolated output of the previous stage, for
+        all but the first.
         """
-        coming = more[0] if k > 0 else None
         first = sum(self.depths[:k]) + k  # each stage has as many layers as its depth, and a head
         spec = self.layers[first]
-        x = linear(encoded, _columns(weights[first], spec.inputs - encoded.shape[-1], spec.inputs), onto=coming)
+        before = signal = None
+        if k > 0:
+            before, signal = more[-1].split([spec.outputs, self.channels], dim=-1)
+        x = linear(encoded, _columns(weights[first], spec.inputs - encoded.shape[-1], spec.inputs), onto=before)
         if self.paths is not None:
-            shift, *gain = more[-1].split(spec.outputs, dim=-1)
+            shift, *gain = more[0].split(spec.outputs, dim=-1)
             x = torch.addcmul(x + shift, x, gain[0]) if gain else x + shift
         x = _activate(x, spec.name, trace)
         for i in range(1, self.depths[k]):
             x = linear(x, weights[first + i], gain=SILU_GAIN)
             normalized = i % NORMALIZE_EVERY == NORMALIZE_EVERY - 1
             x = _activate(x, self.layers[first + i].name, trace, normalized=normalized)
-        y = linear(x, weights[first + self.depths[k]], gain=SILU_GAIN)
+        share, head = 1 / math.sqrt(len(self.widths)), weights[first + self.depths[k]]
         if k == len(self.lattices):
-            return (y,)
-        # The part of the next stage's first layer that acts on these features. Interpolation preserves constants, so
-        # that the bias is included.
+            bias = head.bias[:, None] * share
+            return (linear(x, head, gain=SILU_GAIN * share, onto=bias if signal is None else signal + bias),)
+        # One product for the part of the next stage's first layer that acts on these features, and the head.
+        # Interpolation preserves constants, so that the biases are included.
         onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
-        return y, linear(x, onward, gain=SILU_GAIN)
+        weight = torch.cat([onward.weight, head.weight * share], dim=1)
+        bias = torch.cat([onward.bias, head.bias * share], dim=1)
+        if signal is None:
+            return (linear(x, LayerWeights(weight, bias), gain=SILU_GAIN),)
+        so_far = F.pad(signal, (onward.bias.shape[-1], 0)) + bias[:, None]
+        return (linear(x, LayerWeights(weight, bias), gain=SILU_GAIN, onto=so_far),)
 
     def prepare(self, view: View) -> None:
-        for lattice in reversed(self.lattices):
-            view = lattice.stencil(view).nodes
+        self.places(view)
 
     def units(self) -> tuple[LayerUnits, ...]:
         out, before = [], ()
@@ -178,31 +200,28 @@ class MultiScaleINR(AbstractINR):
         return tuple(out)
 
     def compile_layers(self, *, backend: str = "inductor") -> None:
-        # The number of nodes of a view depends on its data; the layers compile without it. This is no decorator of the
-        # method, which would import torch's compiler together with this file.
-        self._places = torch.compiler.disable(self._places)  # type: ignore[assignment]
+        # Views store what is derived from them in dictionaries, which the compiler cannot trace. These are no
+        # decorators of the methods, which would import torch's compiler together with this file.
+        for name in ("places", "_encoded", "_stencil"):
+            setattr(self, name, torch.compiler.disable(getattr(self, name)))
         self.compile(backend=backend)
 
-    def _places(self, view: View, weights: Weights) -> tuple[list[Tensor], list[Tensor | None], list[AbstractStencil]]:
-        """Encoded positions of every stage, the effect of the paths there, and the stencils between stages.
+    def _stencil(self, k: int, place: View) -> AbstractStencil:
+        """Stencil from the nodes of the previous stage to the positions of stage k."""
+        return self.lattices[k - 1].stencil(place)
+
+    def _encoded(self, k: int, place: View, weights: Weights) -> list[Tensor]:
+        """Encoded positions of a stage, and the effect of the paths there, if there are any.
 
         Coordinates may have a higher precision than weights.
         """
-        dtype = weights[0].weight.dtype
-        stencils, places = [], [view]
-        for lattice in reversed(self.lattices):
-            stencils.insert(0, lattice.stencil(places[0]))
-            places.insert(0, stencils[0].nodes)
+        encoding, dtype = self.encodings[k], weights[0].weight.dtype
         if self.paths is None:
-            encoded = [encoding(place).to(dtype) for encoding, place in zip(self.encodings, places, strict=True)]
-            return encoded, [None] * len(places), stencils
-        encoded, shifts = [], []
+            return [place.derive(encoding, dtype, lambda: encoding(place).to(dtype))]
         rates, mixture, *through = weights[self._spatial_count :]
-        for encoding, place, layer in zip(self.encodings, places, through, strict=True):
-            path = self.paths(place, (rates.weight, rates.bias), (mixture.weight, mixture.bias))
-            encoded.append(encoding(place, path).to(dtype))
-            shifts.append(_spread(linear(path.values.to(dtype), layer), place, axis=self.paths.axis))
-        return encoded, shifts, stencils
+        path = self.paths(place, (rates.weight, rates.bias), (mixture.weight, mixture.bias))
+        shift = _spread(linear(path.values.to(dtype), through[k]), place, axis=self.paths.axis)
+        return [encoding(place, path).to(dtype), shift]
 
 
 def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, normalized: bool = False) -> Tensor:

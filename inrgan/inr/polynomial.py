@@ -51,10 +51,13 @@ class PolynomialINR(AbstractINR):
         layers.append(LayerSpec(name="head", inputs=width, outputs=channels))
         self.layers = tuple(layers)
 
-    def forward(
-        self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
-    ) -> Float[Tensor, "B N C"]:
-        encoded = self.encoding(view).to(weights[0].weight.dtype)
+    def values(
+        self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights, *,
+        trace: dict[str, Tensor] | None = None,
+    ) -> Float[Tensor, "B N C"]:  # fmt: skip
+        del features
+        dtype = weights[0].weight.dtype
+        encoded = view.derive(self.encoding, dtype, lambda: self.encoding(view).to(dtype))
         levels = partial(self._levels, weights, trace)
         if trace is not None:
             return levels(encoded)[0]

@@ -1,7 +1,6 @@
 """Linear maps from arrays on a box to their values at a view, and real signals resampled by them."""
 
 import abc
-import copy
 import itertools
 import math
 from collections.abc import Callable, Hashable, Sequence
@@ -13,6 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from inrgan.resampling.kernels import NARROW, BandedMap, KaiserSinc, axis_matrix, in_samples, lanczos, reached
+from inrgan.tensors import TensorTree
 from inrgan.views import View, product_view, scattered
 
 
@@ -36,7 +36,7 @@ def carry(
 
 def box_carry(
     view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
-) -> "BoxCarry":
+) -> "AbstractCarry":
     """Linear map of ``carry``. It reads the view's coordinates once, when it is made.
 
     Args:
@@ -55,24 +55,23 @@ def box_carry(
     return _points_carry(view, shape, lower=lower, upper=upper, dtype=dtype)
 
 
-class BoxCarry(abc.ABC):
-    """Linear map from arrays on a box to their values at one view."""
+class AbstractCarry(TensorTree, abc.ABC):
+    """Linear map from arrays over a whole domain to their values at one view."""
 
     @abc.abstractmethod
     def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
-        """Values at the view."""
-
-    @abc.abstractmethod
-    def to(self, device: torch.device | str) -> "BoxCarry":
-        """The same map on another device."""
+        """Values at the view; differentiable any number of times in the arrays."""
 
 
-class _ProductCarry(BoxCarry):
+class _ProductCarry(AbstractCarry):
     """One small matrix for each coordinate of a product view, over the samples within reach of its positions."""
+
+    tensor_fields = ("_across",)
 
     def __init__(self, view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float]):
         assert view.axes is not None
-        self._steps: list[tuple[int, range, Tensor | BandedMap]] = []
+        self._axes: list[tuple[int, range]] = []
+        self._across: list[Tensor | BandedMap] = []
         for d, positions in enumerate(view.axes):
             axis = len(shape) + 1 - d
             count, spacing = shape[axis - 2], view.axis_spacing[d]
@@ -85,15 +84,11 @@ class _ProductCarry(BoxCarry):
                 across = axis_matrix(
                     positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing, columns=used
                 )
-            self._steps.append((axis, used, across))
-
-    def to(self, device: torch.device | str) -> "_ProductCarry":
-        moved = copy.copy(self)
-        moved._steps = [(axis, used, across.to(device)) for axis, used, across in self._steps]
-        return moved
+            self._axes.append((axis, used))
+            self._across.append(across)
 
     def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
-        for axis, used, across in self._steps:
+        for (axis, used), across in zip(self._axes, self._across, strict=True):
             if isinstance(across, BandedMap):
                 values = across(values[:, :, used.start : used.stop, None])[..., 0]
                 continue
@@ -108,18 +103,17 @@ class _ProductCarry(BoxCarry):
         return values
 
 
-class _GroupedCarry(BoxCarry):
+class _GroupedCarry(AbstractCarry):
     """Groups of samples with one map each, merged in their original order.
 
     Args:
         groups: Indices of the samples and their map, for each group; None for all samples in order.
     """
 
-    def __init__(self, groups: Sequence[tuple[Tensor | None, BoxCarry]]):
-        self._groups = list(groups)
+    tensor_fields = ("_groups",)
 
-    def to(self, device: torch.device | str) -> "_GroupedCarry":
-        return _GroupedCarry([(None if r is None else r.to(device), across.to(device)) for r, across in self._groups])
+    def __init__(self, groups: Sequence[tuple[Tensor | None, AbstractCarry]]):
+        self._groups = list(groups)
 
     def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
         if self._groups[0][0] is None:
@@ -130,7 +124,7 @@ class _GroupedCarry(BoxCarry):
         return torch.zeros_like(out).index_copy(0, rows, out)
 
 
-def _grouped(keys: Sequence[Hashable], view: View, make: Callable[[Any, View], BoxCarry]) -> BoxCarry:
+def _grouped(keys: Sequence[Hashable], view: View, make: Callable[[Any, View], AbstractCarry]) -> AbstractCarry:
     """One map for all samples with equal keys; no sample depends on another."""
     kinds = list(dict.fromkeys(keys))
     if len(kinds) == 1:
@@ -144,10 +138,10 @@ def _grouped(keys: Sequence[Hashable], view: View, make: Callable[[Any, View], B
 
 def _points_carry(
     view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
-) -> BoxCarry:
+) -> AbstractCarry:
     """``box_carry`` of views that are no product, with the map of each sample independent of the others."""
 
-    def make(pair: tuple[int, int] | None, part: View) -> BoxCarry:
+    def make(pair: tuple[int, int] | None, part: View) -> AbstractCarry:
         if pair is None:
             return _scattered_carry(part, shape, lower=lower, upper=upper, dtype=dtype)
         return _SeparableCarry(part, shape, pair, lower=lower, upper=upper, dtype=dtype)
@@ -175,8 +169,10 @@ def _separable_axes(view: View) -> list[tuple[int, int] | None]:
     return found
 
 
-class _SeparableCarry(BoxCarry):
+class _SeparableCarry(AbstractCarry):
     """A matrix along a coordinate that varies with one array axis only, and points of the other coordinates."""
+
+    tensor_fields = ("_matrix", "_others")
 
     def __init__(
         self, view: View, shape: Sequence[int], pair: tuple[int, int], *, lower: Sequence[float],
@@ -200,11 +196,6 @@ class _SeparableCarry(BoxCarry):
             reduced, rest, lower=[lower[o] for o in others], upper=[upper[o] for o in others], dtype=dtype
         )
 
-    def to(self, device: torch.device | str) -> "_SeparableCarry":
-        moved = copy.copy(self)
-        moved._matrix, moved._others = self._matrix.to(device), self._others.to(device)
-        return moved
-
     def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
         across = values.movedim(self._source, 2)
         C, rest = across.shape[1], across.shape[3:]
@@ -214,7 +205,7 @@ class _SeparableCarry(BoxCarry):
 
 def _scattered_carry(
     view: View, shape: Sequence[int], *, lower: Sequence[float], upper: Sequence[float], dtype: torch.dtype
-) -> BoxCarry:
+) -> AbstractCarry:
     """``box_carry`` at points that are no product, of arrays that are first reduced to about the points' density.
 
     At far finer arrays each point would need hundreds of samples. The arrays are filtered at half of the spacing or
@@ -234,7 +225,7 @@ def _scattered_carry(
 
 def _fewer_samples(
     counts: Sequence[int], shape: Sequence[int], lower: Sequence[float], upper: Sequence[float], *, like: Tensor
-) -> BoxCarry | None:
+) -> AbstractCarry | None:
     """The map to arrays of a box with fewer samples along its axes, x first; None where none has fewer."""
     if list(counts) == list(reversed(shape)):
         return None
@@ -246,8 +237,10 @@ def _fewer_samples(
     return _ProductCarry(product_view(axes, spacing=like.new_tensor([spacing])), shape, lower=lower, upper=upper)
 
 
-class _ScatteredCarry(BoxCarry):
+class _ScatteredCarry(AbstractCarry):
     """Weighted samples within reach of each point's kernel, of arrays with ``counts`` samples, x first."""
+
+    tensor_fields = ("_before", "_taps", "_weights")
 
     def __init__(
         self, view: View, shape: Sequence[int], counts: Sequence[int], *, lower: Sequence[float],
@@ -265,13 +258,6 @@ class _ScatteredCarry(BoxCarry):
             weight = lanczos((j_BNT - center[..., None]) / stretch[..., None]) * ((j_BNT >= 0) & (j_BNT < count))
             self._taps.append(j_BNT.long().clamp(0, count - 1))
             self._weights.append((weight / weight.sum(dim=-1, keepdim=True)).to(dtype))
-
-    def to(self, device: torch.device | str) -> "_ScatteredCarry":
-        moved = copy.copy(self)
-        moved._before = None if self._before is None else self._before.to(device)
-        moved._taps = [x.to(device) for x in self._taps]
-        moved._weights = [x.to(device) for x in self._weights]
-        return moved
 
     def __call__(self, values: Float[Tensor, "#B C *K"]) -> Float[Tensor, "B C *S"]:
         values = values if self._before is None else self._before(values)

@@ -1,7 +1,6 @@
 """Band-limiting kernels, and linear maps along one axis."""
 
 import abc
-import copy
 import functools
 import math
 from collections.abc import Callable
@@ -11,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from inrgan.tensors import TensorTree
+
 NARROW = 128
 """Number of columns up to which one dense matrix is faster than bands."""
 
@@ -18,16 +19,12 @@ _PER_SEGMENT = 8
 """Number of columns that the rows of one segment span."""
 
 
-class AxisMap(abc.ABC):
+class AxisMap(TensorTree, abc.ABC):
     """Linear map along one axis of an array."""
 
     @abc.abstractmethod
     def __call__(self, x: Float[Tensor, "B before K after"]) -> Float[Tensor, "B before M after"]:
         """Apply the map to the third axis."""
-
-    @abc.abstractmethod
-    def to(self, device: torch.device | str) -> "AxisMap":
-        """The same map on another device."""
 
 
 class DenseMap(AxisMap):
@@ -37,11 +34,10 @@ class DenseMap(AxisMap):
         matrix: Matrix of the map; rows are outputs.
     """
 
+    tensor_fields = ("matrix",)
+
     def __init__(self, matrix: Float[Tensor, "#B M K"]):
         self.matrix = matrix
-
-    def to(self, device: torch.device | str) -> "DenseMap":
-        return DenseMap(self.matrix.to(device))
 
     def __call__(self, x: Float[Tensor, "B before K after"]) -> Float[Tensor, "B before M after"]:
         return self.matrix.to(x.dtype)[:, None] @ x
@@ -59,7 +55,8 @@ class BandedMap(AxisMap):
         kernel: Kernel, the weight of a column at a distance from a row; 0 from ``reach`` on.
         reach: Half width of the kernel, in columns.
         stretch: Factor on each row's kernel width; 1 where None. ``reach`` is that of the widest.
-        normalized: Whether the weights of every row are divided by their sum.
+        normalised: Whether the weights of every row are divided by their sum.
+        width: Number of columns that a segment reads, from ``band_width``; computed from the positions where None.
 
     Example:
         >>> p = torch.linspace(0, 499, 1000)[None]
@@ -67,6 +64,8 @@ class BandedMap(AxisMap):
         >>> BandedMap(p, first=torch.zeros(1, 1) - 1, count=502, kernel=hat, reach=1)(torch.zeros(2, 1, 502, 3)).shape
         torch.Size([2, 1, 1000, 3])
     """
+
+    tensor_fields = ("matrix", "index")
 
     def __init__(
         self,
@@ -78,13 +77,13 @@ class BandedMap(AxisMap):
         reach: int,
         stretch: Float[Tensor, "#B M"] | None = None,
         normalised: bool = False,
+        width: int | None = None,
     ):
         self.rows = positions.shape[1]
-        side = math.ceil(self.rows / max(1, count // _PER_SEGMENT))
+        width = band_width(positions, count=count, reach=reach) if width is None else width
+        side = _segment_rows(self.rows, count)
         p_BSR = _segments(positions, side)
         low_BS1 = p_BSR.detach().amin(dim=2, keepdim=True).floor() - (reach - 1)
-        high_BS1 = p_BSR.detach().amax(dim=2, keepdim=True).floor() + reach
-        width = int((high_BS1 - low_BS1).max()) + 1
         j_BSW = low_BS1 + torch.arange(width, device=positions.device, dtype=positions.dtype)
         away = p_BSR[..., None] - j_BSW[:, :, None, :]
         self.matrix = kernel(away if stretch is None else away / _segments(stretch, side)[..., None])
@@ -94,11 +93,6 @@ class BandedMap(AxisMap):
             self.matrix = self.matrix / self.matrix.sum(dim=-1, keepdim=True)
         # Columns past a segment's last have weight 0, so any column can be read there.
         self.index = (j_BSW - first[..., None]).long().clamp(0, count - 1)
-
-    def to(self, device: torch.device | str) -> "BandedMap":
-        moved = copy.copy(self)
-        moved.matrix, moved.index = self.matrix.to(device), self.index.to(device)
-        return moved
 
     def __call__(self, x: Float[Tensor, "B before K after"]) -> Float[Tensor, "B before M after"]:
         B, before, _, after = x.shape
@@ -110,6 +104,21 @@ class BandedMap(AxisMap):
         windows = windows.reshape(B, before, segments, width, after)
         mapped = self.matrix.to(x.dtype)[:, None] @ windows
         return mapped.reshape(B, before, -1, after)[:, :, : self.rows]
+
+
+def band_width(positions: Float[Tensor, "#B M"], *, count: int, reach: int) -> int:
+    """Number of columns that each segment of a ``BandedMap`` reads; it reads the positions.
+
+    Example:
+        >>> band_width(torch.linspace(0, 499, 1000)[None], count=502, reach=1)
+        10
+    """
+    p_BSR = _segments(positions.detach(), _segment_rows(positions.shape[1], count))
+    return int((p_BSR.amax(dim=2).floor() - p_BSR.amin(dim=2).floor()).max()) + 2 * reach
+
+
+def _segment_rows(rows: int, count: int) -> int:
+    return math.ceil(rows / max(1, count // _PER_SEGMENT))
 
 
 def _segments(x: Float[Tensor, "#B M"], side: int) -> Float[Tensor, "#B S side"]:

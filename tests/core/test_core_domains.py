@@ -11,7 +11,14 @@ from scipy.interpolate import BSpline
 
 from inrgan import AbstractDomain, Box, Field, View
 from inrgan.domains import BoxLattice, cubic_bspline
-from inrgan.domains.box_lattice import _GatherStencil, _LocalStencil, _ProductStencil
+from inrgan.domains.box_lattice import (
+    OwnNumbers,
+    ProductNumbers,
+    SharedNumbers,
+    _GatherStencil,
+    _LocalStencil,
+    _ProductStencil,
+)
 from inrgan.encodings import FourierEncoding
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.hypernetwork import FactorizedHypernetwork
@@ -215,6 +222,14 @@ def interpolated(stencil):
     return stencil.interpolate(torch.from_numpy(feature(stencil.nodes.coords.numpy())))
 
 
+def gather_stencil(lattice, points):
+    return _GatherStencil(lattice, points, SharedNumbers(lattice, points))
+
+
+def local_stencil(lattice, points):
+    return _LocalStencil(lattice, points, OwnNumbers(lattice, points))
+
+
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("outside", [False, True])
 def test_stencils_against_an_explicit_sum(dim, outside):
@@ -224,9 +239,9 @@ def test_stencils_against_an_explicit_sum(dim, outside):
     view = box.grid([5, 4, 3][:dim], region=region, dtype=torch.float64)
     expected = explicit_sum(lattice, view.coords[0], feature)
     for stencil in (
-        _ProductStencil(lattice, view.axes),
-        _GatherStencil(lattice, view.coords),
-        _LocalStencil(lattice, view.coords),
+        _ProductStencil(lattice, view.axes, ProductNumbers(lattice, view.axes)),
+        gather_stencil(lattice, view.coords),
+        local_stencil(lattice, view.coords),
     ):
         np.testing.assert_allclose(interpolated(stencil)[0].numpy(), expected, atol=1e-12)
 
@@ -235,21 +250,21 @@ def test_stencils_take_coordinates_of_each_sample():
     lattice = Box(2).lattice(5)
     points = torch.rand(3, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3 - 1.5
     expected = np.stack([explicit_sum(lattice, p, feature) for p in points])
-    gather, local = _GatherStencil(lattice, points), _LocalStencil(lattice, points)
+    gather, local = gather_stencil(lattice, points), local_stencil(lattice, points)
     nodes = torch.from_numpy(feature(gather.nodes.coords.numpy())).expand(3, -1, -1)
     np.testing.assert_allclose(gather.interpolate(nodes).numpy(), expected, atol=1e-12)
     np.testing.assert_allclose(interpolated(local).numpy(), expected, atol=1e-12)
     axes = (points[:, :, 0].sort(dim=1).values, points[:, :4, 1].sort(dim=1).values)
     view = View(shape=(4, 6), spacing=torch.ones(1, 1, 2), center=torch.zeros(3, 2), extent=torch.ones(3, 2), axes=axes)
     expected = np.stack([explicit_sum(lattice, p, feature) for p in view.coords])
-    np.testing.assert_allclose(interpolated(_ProductStencil(lattice, axes)).numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(interpolated(_ProductStencil(lattice, axes, ProductNumbers(lattice, axes))).numpy(), expected, atol=1e-12)
 
 
 def test_features_of_a_batch_stay_apart():
     # Oracle: samples interpolated one by one, with gather indices of their own.
     rng = torch.Generator().manual_seed(1)
     points = torch.rand(2, 5, 2, dtype=torch.float64, generator=rng)
-    stencil = _GatherStencil(Box(2).lattice(4), points)
+    stencil = gather_stencil(Box(2).lattice(4), points)
     features = torch.rand(2, stencil.nodes.count, 3, dtype=torch.float64, generator=rng)
     together = stencil.interpolate(features)
     for b in range(2):
@@ -270,7 +285,7 @@ def test_partition_of_unity(count, kind):
     torch.testing.assert_close(ones, torch.ones(1, count, 1), rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("kind", [_GatherStencil, _LocalStencil])
+@pytest.mark.parametrize("kind", [gather_stencil, local_stencil])
 def test_stencils_are_twice_differentiable(kind):
     lattice = Box(2).lattice(4)
     points = torch.rand(1, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()

@@ -15,7 +15,7 @@ from inrgan import Box, Generator
 from inrgan.data import FolderArchive, open_archive
 from inrgan.discriminators import SlicesCritic
 from inrgan.discriminators.parts import _groups
-from inrgan.domains.box_lattice import _GatherStencil, _LocalStencil, _ProductStencil
+from inrgan.domains.box_lattice import OwnNumbers, SharedNumbers, _GatherStencil, _LocalStencil, _ProductStencil
 from inrgan.encodings import AxisPaths, FourierEncoding, Path, TravellingEncoding
 from inrgan.errors import ConfigError, DataError, ShapeError
 from inrgan.losses import LossOptions, gradient_penalty, terms
@@ -170,9 +170,9 @@ def test_derivatives_along_a_free_axis(kind):
     def looked(p):
         distinct = {2: (p[..., 2], torch.arange(4)[None])}
         if kind is _GatherStencil:
-            stencil = kind(lattice, p, distinct=distinct, spacing=torch.ones(1, 3))
+            stencil = kind(lattice, p, SharedNumbers(lattice, p, distinct=distinct, spacing=torch.ones(1, 3)))
         else:
-            stencil = kind(lattice, p, spacing=torch.ones(1, 1, 3))
+            stencil = kind(lattice, p, OwnNumbers(lattice, p, spacing=torch.ones(1, 1, 3)))
         x = stencil.nodes.coords
         return stencil.interpolate(torch.stack([(x * x).sum(dim=-1), torch.sin(x[..., 2])], dim=-1))
 

@@ -1,0 +1,90 @@
+"""Trees of tensors: objects whose tensors are moved, pinned or copied together."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+class TensorTree:
+    """Object made of tensors.
+
+    A subclass names the attributes that hold them; other attributes are shared by all copies.
+
+    Example:
+        >>> class Pair(TensorTree):
+        ...     tensor_fields = ("both",)
+        ...     def __init__(self, a, b):
+        ...         self.both = [a, b]
+        >>> Pair(torch.zeros(2), torch.ones(3)).to("meta").both[1].shape
+        torch.Size([3])
+    """
+
+    tensor_fields: ClassVar[tuple[str, ...]] = ()
+    """Names of the attributes with tensors, trees, None, or tuples, lists and dictionaries of them."""
+
+    def map(self: T, f: Callable[[Tensor], Tensor], *, memo: dict[int, Any] | None = None) -> T:
+        """The same object with a function applied to every tensor.
+
+        Args:
+            f: Function of a tensor.
+            memo: Results for objects that are shared, by their id; what several attributes share stays shared.
+        """
+        memo = {} if memo is None else memo
+        out = copy.copy(self)
+        for name in self.tensor_fields:  # type: ignore[attr-defined]
+            object.__setattr__(out, name, mapped(getattr(self, name), f, memo=memo))
+        return out
+
+    def to(self: T, device: torch.device | str) -> T:
+        """The same on another device; copies from pinned memory run asynchronously."""
+        return self.map(lambda x: x.to(device, non_blocking=True))  # type: ignore[attr-defined]
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors, in a fixed order; shared ones once."""
+        return tensors_of(self)
+
+
+def mapped(value: T, f: Callable[[Tensor], Tensor], *, memo: dict[int, Any] | None = None) -> T:
+    """A tensor, a tree, or a nest of them, with a function applied to every tensor; see ``TensorTree.map``.
+
+    Example:
+        >>> mapped((torch.zeros(2), None), lambda x: x + 1)
+        (tensor([1., 1.]), None)
+    """
+    memo = {} if memo is None else memo
+    if id(value) in memo:
+        return memo[id(value)]
+    result: Any = value
+    if isinstance(value, Tensor):
+        result = f(value)
+    elif isinstance(value, TensorTree):
+        result = value.map(f, memo=memo)
+    elif isinstance(value, (tuple, list)):
+        result = type(value)(mapped(x, f, memo=memo) for x in value)
+    elif isinstance(value, dict):
+        result = {key: mapped(x, f, memo=memo) for key, x in value.items()}
+    if isinstance(value, (Tensor, TensorTree)):
+        memo[id(value)] = result
+    return result
+
+
+def tensors_of(value: Any, *, memo: dict[int, Any] | None = None) -> list[Tensor]:
+    """All tensors of a tree or a nest of trees, in a fixed order; shared ones once.
+
+    Example:
+        >>> len(tensors_of([torch.zeros(2), (torch.ones(1), None)]))
+        2
+    """
+    found: list[Tensor] = []
+
+    def note(x: Tensor) -> Tensor:
+        found.append(x)
+        return x
+
+    mapped(value, note, memo=memo)
+    return found
