@@ -37,7 +37,10 @@ class EqualizedLinear(nn.Module):
         self.scale, self.rate = gain * rate / math.sqrt(inputs), rate
 
     def forward(self, x: Float[Tensor, "*B I"]) -> Float[Tensor, "*B O"]:
-        return F.linear(x, self.weight * self.scale, self.bias * self.rate)
+        bias = self.bias if self.rate == 1 else self.bias * self.rate
+        if x.numel() < self.weight.numel():  # scale the smaller of the two factors
+            return F.linear(x * self.scale, self.weight, bias)
+        return F.linear(x, self.weight * self.scale, bias)
 
 
 def rms_normalize(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:

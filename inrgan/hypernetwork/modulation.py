@@ -1,12 +1,13 @@
 """Hypernetworks: factorized and style modulation of shared weights, and full weights."""
 
 import abc
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from inrgan.errors import ConfigError
@@ -15,22 +16,91 @@ from inrgan.layers import EqualizedLinear
 
 
 class AbstractHypernetwork(nn.Module, abc.ABC):
-    """Network from w to the weights of every layer of a backbone."""
+    """Network from w to the weights of every layer of a backbone.
+
+    One product gives all numbers that depend on w. Layers of equal shape are then modulated and normalized together.
+    A subclass says which pieces of numbers a layer needs, and how they modulate its shared weight.
+    """
 
     shared: nn.ParameterDict
     """Shared weights that each sample modulates, at scale 1, by layer name."""
 
-    @abc.abstractmethod
-    def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
-        """Weights for every sample, one entry per layer of the backbone."""
+    biases: nn.ParameterDict | None = None
+    """Shared biases, by layer name; None where biases depend on w alone."""
+
+    demodulated: bool = True
+    """Whether rows are normalized to unit length."""
+
+    _order: Int[Tensor, "R"]
+    _factors: Float[Tensor, "R"]
+
+    def __init__(
+        self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int, parts: Mapping[str, int] | None,
+        factors: Sequence[float],
+    ):  # fmt: skip
+        """Make the shared weights, and one linear head for each part of the latent.
+
+        Args:
+            specs: The backbone's layers.
+            sizes: For each layer, the sizes of the pieces of numbers that modulate it; the last one is its bias.
+            w_dim: Size of w, W.
+            parts: Width of each further part of w, its last entries, by name. A layer with a part depends on it and on
+                the main part.
+            factors: Factor on each piece but the bias.
+        """
+        super().__init__()
+        self.specs, parts = tuple(specs), parts or {}
+        self.shared = nn.ParameterDict({s.name: nn.Parameter(torch.randn(s.outputs, s.inputs)) for s in specs})
+        self._ends = list(itertools.accumulate(parts.values(), initial=w_dim - sum(parts.values())))
+        self._names, self._kinds = ("", *parts), [s.part for s in specs]
+        self._sizes = [list(layer_sizes) for layer_sizes in sizes]
+        assert set(self._kinds) <= set(self._names), "a layer names an unknown part of the latent"
+        main = self._ends[0]
+        self.head = EqualizedLinear(main, self._count(""))
+        self.part_heads = nn.ModuleDict(
+            {name: EqualizedLinear(main + width, self._count(name)) for name, width in parts.items()}
+        )
+        shapes = dict.fromkeys((s.outputs, s.inputs) for s in specs)
+        self._groups = [[i for i, s in enumerate(specs) if (s.outputs, s.inputs) == shape] for shape in shapes]
+        self._arrange(factors)
 
     @abc.abstractmethod
+    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
+        """Weights of layers of equal shape, from their shared weights and their pieces, before normalization."""
+
+    def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
+        """Weights for every sample, one entry per layer of the backbone."""
+        blocks = iter(self._numbers(w).split(self._block_sizes, dim=1))
+        out: list[Any] = [None] * len(self.specs)
+        for group in self._groups:
+            pieces = [next(blocks).unflatten(1, (len(group), -1)) for _ in self._sizes[group[0]][:-1]]
+            shared = [self.shared[self.specs[i].name] for i in group]
+            weight = self._modulated(torch.stack(shared) if len(group) > 1 else shared[0][None], *pieces)
+            weight = demodulate(weight) if self.demodulated else weight / math.sqrt(weight.shape[-1])
+            for i, layer_weight in zip(group, weight.unbind(1), strict=True):
+                out[i] = layer_weight
+        bias = next(blocks)
+        if self.biases is not None:
+            bias = bias + torch.cat([self.biases[s.name] for s in self.specs])
+        biases = bias.split([s.outputs for s in self.specs], dim=1)
+        return [LayerWeights(*pair) for pair in zip(out, biases, strict=True)]
+
+    @torch.no_grad()
     def set_base(self, weights: Weights) -> None:
         """Replace the shared weights, which a new network gives for w = 0.
 
         Args:
             weights: Weights of one function.
         """
+        for spec, layer in zip(self.specs, weights, strict=True):
+            self.shared[spec.name].copy_(layer.weight[0] * math.sqrt(spec.inputs))
+        self._set_biases([layer.bias[0] for layer in weights])
+
+    def _set_biases(self, biases: Sequence[Float[Tensor, "O"]]) -> None:
+        """Replace the biases that a new network gives for w = 0."""
+        assert self.biases is not None
+        for spec, bias in zip(self.specs, biases, strict=True):
+            self.biases[spec.name].copy_(bias)
 
     @torch.no_grad()
     def rescale(self, factors: Sequence[tuple[float, float]]) -> None:
@@ -48,44 +118,73 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
                 heads[kind].weight[rows] *= factor
                 starts[kind] += count
 
-    def _make_heads(
-        self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int, parts: Mapping[str, int]
-    ) -> None:
-        """Make one linear layer for all that depends on the main part of w alone, and one for each other part.
-
-        ``sizes`` has the sizes of the pieces that each layer of the backbone needs. The parts are the last entries of
-        w, in their order.
-        """
-        self._ends = [w_dim - sum(parts.values())]
-        for width in parts.values():
-            self._ends.append(self._ends[-1] + width)
-        self._names = ("", *parts)
-        self._kinds, self._sizes = [s.part for s in specs], [list(layer_sizes) for layer_sizes in sizes]
-        assert set(self._kinds) <= set(self._names), "a layer names an unknown part of the latent"
-        main = self._ends[0]
-        self.head = EqualizedLinear(main, sum(self._sizes_of("")))
-        self.part_heads = nn.ModuleDict(
-            {name: EqualizedLinear(main + width, sum(self._sizes_of(name))) for name, width in parts.items()}
-        )
-
-    def _sizes_of(self, part: str) -> list[int]:
-        """Sizes of the pieces that one part of the latent makes, in the order of the layers."""
+    def _count(self, part: str) -> int:
+        """Numbers that one part of the latent makes."""
         layers = zip(self._kinds, self._sizes, strict=True)
-        return [size for kind, layer_sizes in layers if kind == part for size in layer_sizes]
+        return sum(sum(layer_sizes) for kind, layer_sizes in layers if kind == part)
 
-    def _pieces(self, w: Float[Tensor, "B W"]) -> Iterator[Tensor]:
-        """Pieces of all layers, in order."""
-        main = w[:, : self._ends[0]]
-        done = {"": self.head(main)}
-        for name, start, stop in zip(self._names[1:], self._ends[:-1], self._ends[1:], strict=True):
-            done[name] = self.part_heads[name](torch.cat([main, w[:, start:stop]], dim=1))
-        split = {name: iter(torch.split(x, self._sizes_of(name), 1)) for name, x in done.items()}
+    def _arrange(self, factors: Sequence[float]) -> None:
+        """Order of the heads' numbers in which the pieces of a group of layers are neighbors, and all biases are last.
+
+        The heads themselves keep the order of the layers, which checkpoints have.
+        """
+        starts, where, total = dict.fromkeys(self._names, 0), [], 0
+        for name in self._names:
+            starts[name] = total
+            total += self._count(name)
         for kind, layer_sizes in zip(self._kinds, self._sizes, strict=True):
-            for _ in layer_sizes:
-                yield next(split[kind])
+            ends = list(itertools.accumulate(layer_sizes, initial=starts[kind]))
+            where.append([range(*pair) for pair in itertools.pairwise(ends)])
+            starts[kind] = ends[-1]
+        order, scales, self._block_sizes = [], [], []
+        for group in self._groups:
+            for piece, factor in enumerate(factors):
+                rows = [r for i in group for r in where[i][piece]]
+                order, scales = order + rows, scales + [factor] * len(rows)
+                self._block_sizes.append(len(rows))
+        biases = [r for pieces in where for r in pieces[-1]]
+        self._block_sizes.append(len(biases))
+        self.register_buffer("_order", torch.tensor(order + biases), persistent=False)
+        self.register_buffer("_factors", torch.tensor(scales + [0.1] * len(biases)), persistent=False)
+
+    def _numbers(self, w: Float[Tensor, "B W"]) -> Float[Tensor, "B R"]:
+        """Numbers of all layers, by ``_arrange``."""
+        main = w[:, : self._ends[0]]
+        heads = [self.head(main)]
+        for name, (start, stop) in zip(self._names[1:], itertools.pairwise(self._ends), strict=True):
+            heads.append(self.part_heads[name](torch.cat([main, w[:, start:stop]], dim=1)))
+        numbers = torch.cat(heads, dim=1) if len(heads) > 1 else heads[0]
+        return numbers.index_select(1, self._order) * self._factors
 
 
-def demodulate(weight: Float[Tensor, "B O I"]) -> Float[Tensor, "B O I"]:
+class _UnitRows(torch.autograd.Function):
+    """Rows at unit length, and their lengths: half as many passes as by torch's own operators.
+
+    With u = v/n: du = (dv − u⟨u, dv⟩)/n, and dn = ⟨u, dv⟩.
+    """
+
+    @staticmethod
+    def forward(v: Tensor) -> tuple[Tensor, Tensor]:
+        length = torch.linalg.vector_norm(v, dim=-1, keepdim=True).clamp(min=1e-6)
+        return v / length, length
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        del inputs
+        ctx.save_for_backward(*output)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, unit_grad: Tensor | None, length_grad: Tensor | None) -> Tensor | None:  # type: ignore[override]
+        unit, length = ctx.saved_tensors
+        if unit_grad is None:
+            return None if length_grad is None else length_grad * unit
+        along = (unit_grad * unit).sum(dim=-1, keepdim=True)
+        grad = torch.addcmul(unit_grad, unit, along, value=-1) / length
+        return grad if length_grad is None else torch.addcmul(grad, length_grad, unit)
+
+
+def demodulate(weight: Float[Tensor, "*B O I"]) -> Float[Tensor, "*B O I"]:
     """Scale every row to unit length, so that a layer preserves the scale of its input.
 
     Without this the output magnitude of a generated layer is proportional to that of the latent, and grows from layer
@@ -95,19 +194,11 @@ def demodulate(weight: Float[Tensor, "B O I"]) -> Float[Tensor, "B O I"]:
         >>> demodulate(torch.ones(1, 2, 4))[0, 0].norm().item()
         1.0
     """
-    return weight * torch.rsqrt(weight.square().sum(dim=-1, keepdim=True) + 1e-12)
+    return _UnitRows.apply(weight)[0]  # type: ignore[index]
 
 
-@torch.no_grad()
-def put(shared: nn.ParameterDict, specs: Sequence[LayerSpec], weights: Weights) -> None:
-    """Copy the weights of one function to a template, at scale 1."""
-    for spec, layer in zip(specs, weights, strict=True):
-        shared[spec.name].copy_(layer.weight[0] * math.sqrt(spec.inputs))
-
-
-def template(specs: Sequence[LayerSpec]) -> nn.ParameterDict:
-    """Weights that all samples share, at scale 1, by layer name."""
-    return nn.ParameterDict({s.name: nn.Parameter(torch.randn(s.outputs, s.inputs)) for s in specs})
+def _zero_biases(specs: Sequence[LayerSpec]) -> nn.ParameterDict:
+    return nn.ParameterDict({s.name: nn.Parameter(torch.zeros(s.outputs)) for s in specs})
 
 
 Modulation = Literal["linear", "plain", "tanh", "sigmoid"]
@@ -142,40 +233,25 @@ class FactorizedHypernetwork(AbstractHypernetwork):
         modulation: Modulation = "linear",
         demodulated: bool = True,
     ):
-        super().__init__()
         if rank < 1:
             raise ConfigError(f"the rank of the modulation is {rank}; expected 1 or more")
         if modulation not in ("linear", "plain", "tanh", "sigmoid"):
             raise ConfigError(f"unknown modulation {modulation!r}; expected linear, plain, tanh or sigmoid")
-        self.specs, self.rank, self.demodulated = tuple(specs), rank, demodulated
-        self.modulation: Modulation = modulation
-        self.shared = template(specs)
         sizes = [(s.outputs * rank, s.inputs * rank, s.outputs) for s in specs]
-        self._make_heads(specs, sizes, w_dim=w_dim, parts=parts or {})
-        self.biases = nn.ParameterDict({s.name: nn.Parameter(torch.zeros(s.outputs)) for s in specs})
+        super().__init__(specs, sizes, w_dim=w_dim, parts=parts, factors=(1 / math.sqrt(rank), 1.0))
+        self.rank, self.demodulated = rank, demodulated
+        self.modulation: Modulation = modulation
+        self.biases = _zero_biases(specs)
 
-    @torch.no_grad()
-    def set_base(self, weights: Weights) -> None:
-        put(self.shared, self.specs, weights)
-        for spec, layer in zip(self.specs, weights, strict=True):
-            self.biases[spec.name].copy_(layer.bias[0])
-
-    def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
-        pieces = self._pieces(w)
-        out = []
-        for spec in self.specs:
-            a = next(pieces).unflatten(-1, (spec.outputs, self.rank))
-            b = next(pieces).unflatten(-1, (self.rank, spec.inputs))
-            pattern = a @ b / math.sqrt(self.rank)
-            weight = self.shared[spec.name] * _modulate(pattern, self.modulation)
-            weight = demodulate(weight) if self.demodulated else weight / math.sqrt(spec.inputs)
-            out.append(LayerWeights(weight, self.biases[spec.name] + 0.1 * next(pieces)))
-        return out
+    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
+        a, b = (x.unflatten(-1, sizes) for x, sizes in zip(pieces, ((-1, self.rank), (self.rank, -1)), strict=True))
+        pattern = a @ b
+        if self.modulation == "linear":
+            return torch.addcmul(shared, shared, pattern)
+        return shared * _modulate(pattern, self.modulation)
 
 
 def _modulate(x: Tensor, kind: Modulation) -> Tensor:
-    if kind == "linear":
-        return 1 + x
     if kind == "tanh":
         return 1 + torch.tanh(x)
     if kind == "sigmoid":
@@ -196,25 +272,11 @@ class StyleHypernetwork(AbstractHypernetwork):
     """
 
     def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int, parts: Mapping[str, int] | None = None):
-        super().__init__()
-        self.specs = tuple(specs)
-        self.shared = template(specs)
-        self._make_heads(specs, [(s.inputs, s.outputs) for s in specs], w_dim=w_dim, parts=parts or {})
-        self.biases = nn.ParameterDict({s.name: nn.Parameter(torch.zeros(s.outputs)) for s in specs})
+        super().__init__(specs, [(s.inputs, s.outputs) for s in specs], w_dim=w_dim, parts=parts, factors=(1.0,))
+        self.biases = _zero_biases(specs)
 
-    @torch.no_grad()
-    def set_base(self, weights: Weights) -> None:
-        put(self.shared, self.specs, weights)
-        for spec, layer in zip(self.specs, weights, strict=True):
-            self.biases[spec.name].copy_(layer.bias[0])
-
-    def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
-        pieces = self._pieces(w)
-        out = []
-        for spec in self.specs:
-            weight = demodulate(self.shared[spec.name] * (1 + next(pieces))[:, None, :])
-            out.append(LayerWeights(weight, self.biases[spec.name] + 0.1 * next(pieces)))
-        return out
+    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
+        return torch.addcmul(shared, shared, pieces[0][:, :, None])
 
 
 _LIMIT = 500_000_000
@@ -238,8 +300,6 @@ class FullHypernetwork(AbstractHypernetwork):
     """
 
     def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int, parts: Mapping[str, int] | None = None):
-        super().__init__()
-        self.specs = tuple(specs)
         sizes = [(s.outputs * s.inputs, s.outputs) for s in specs]
         entries = sum(map(sum, sizes)) * w_dim
         if entries > _LIMIT:
@@ -247,22 +307,14 @@ class FullHypernetwork(AbstractHypernetwork):
                 f"a full hypernetwork for this backbone needs {entries / 1e6:,.0f} million parameters (limit "
                 f"{_LIMIT / 1e6:,.0f} million); choose hypernetwork='factorized' or 'style', or a narrower backbone"
             )
-        self.shared = template(specs)
-        self._make_heads(specs, sizes, w_dim=w_dim, parts=parts or {})
+        super().__init__(specs, sizes, w_dim=w_dim, parts=parts, factors=(1.0,))
 
-    @torch.no_grad()
-    def set_base(self, weights: Weights) -> None:
-        put(self.shared, self.specs, weights)
+    def _set_biases(self, biases: Sequence[Float[Tensor, "O"]]) -> None:
         heads, starts = {"": self.head, **self.part_heads}, dict.fromkeys(self._names, 0)
-        for spec, layer in zip(self.specs, weights, strict=True):
+        for spec, bias in zip(self.specs, biases, strict=True):
             start = starts[spec.part] + spec.outputs * spec.inputs
             starts[spec.part] = start + spec.outputs
-            heads[spec.part].bias[start : starts[spec.part]] = 10 * layer.bias[0]
+            heads[spec.part].bias[start : starts[spec.part]] = 10 * bias
 
-    def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
-        pieces = self._pieces(w)
-        out = []
-        for spec in self.specs:
-            delta = next(pieces).unflatten(-1, (spec.outputs, spec.inputs))
-            out.append(LayerWeights(demodulate(self.shared[spec.name] + delta), 0.1 * next(pieces)))
-        return out
+    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
+        return shared + pieces[0].unflatten(-1, shared.shape[1:])
