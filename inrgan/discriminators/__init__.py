@@ -1,6 +1,15 @@
 """Critics, and the parts that adapters build critics from."""
 
-from inrgan.discriminators.base import AbstractCritic, EqualizedConv, Padding, fold, halve, pool_to, slope_channels
+from inrgan.discriminators.base import (
+    AbstractCritic,
+    EqualizedConv,
+    Padding,
+    fold,
+    halve,
+    pool_to,
+    scaled_once,
+    slope_channels,
+)
 from inrgan.discriminators.parts import PeriodTrunk, SlicesCritic, SpectrumTrunk, complex_spectrogram, log_bands
 from inrgan.discriminators.patch import AbstractPatchCritic, PatchCritic
 from inrgan.discriminators.residual import ResidualBlock, ResidualCritic, ResidualTrunk, label_score
@@ -32,5 +41,6 @@ __all__ = [
     "leaky_relu",
     "log_bands",
     "pool_to",
+    "scaled_once",
     "slope_channels",
 ]

@@ -1,13 +1,18 @@
 """Base class of critics, and common parts: convolutions, folds and slope channels."""
 
 import abc
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+# One operation for all tensors instead of one per tensor.
+from torch import _foreach_mul as _multiply  # pyright: ignore[reportPrivateImportUsage]
 from torch.nn import functional as F
 
 from inrgan.views import View
@@ -86,12 +91,60 @@ class EqualizedConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.scale = gain / math.sqrt(inputs * kernel**dims)
         self.dims, self.reach, self.padding = dims, kernel // 2, padding
+        self.scaled: Tensor | None = None
+        """Weight times its scale, while ``scaled_once`` provides it."""
 
     def forward(self, x: Float[Tensor, "B I *S"]) -> Float[Tensor, "B O *S"]:
         pad = self.reach
         if self.padding is not None and self.reach:
             x, pad = self.padding(x, self.reach), 0
-        return _CONV[self.dims](x, self.weight * self.scale, self.bias, padding=pad)
+        weight = self.weight * self.scale if self.scaled is None else self.scaled
+        return _CONV[self.dims](x, weight, self.bias, padding=pad)
+
+
+class _Scaled(torch.autograd.Function):
+    """Tensors times one number each, as one operation forward and one backward."""
+
+    @staticmethod
+    def forward(factors: Sequence[float], *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(_multiply(tensors, factors))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        del output
+        ctx.factors = inputs[0]
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        known = [(g, f) for g, f in zip(grads, ctx.factors, strict=True) if g is not None]
+        scaled = iter(_Scaled.apply([f for _, f in known], *(g for g, _ in known)))
+        return None, *(None if g is None else next(scaled) for g in grads)
+
+
+@contextlib.contextmanager
+def scaled_once(network: nn.Module) -> Iterator[None]:
+    """Scale the weights of all convolutions once for all evaluations in the block, instead of in each of them.
+
+    Example:
+        >>> conv = EqualizedConv(1, 2, 4, kernel=3)
+        >>> with scaled_once(conv):
+        ...     conv(torch.zeros(1, 2, 5)).shape
+        torch.Size([1, 4, 5])
+    """
+    layers = [m for m in network.modules() if isinstance(m, EqualizedConv)]
+    if not layers:
+        yield
+        return
+    for layer, weight in zip(
+        layers, _Scaled.apply([x.scale for x in layers], *(x.weight for x in layers)), strict=True
+    ):
+        layer.scaled = weight
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.scaled = None
 
 
 def halve(x: Float[Tensor, "B C *S"], *, least: int = 2, stride: int = 2) -> Float[Tensor, "B C *T"]:

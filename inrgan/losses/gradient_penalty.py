@@ -34,22 +34,52 @@ def gradient_penalty(
         >>> gradient_penalty(lambda x: x.mean(dim=(1, 2)), torch.zeros(2, 1, 8), Box(1).grid((8,))).item()
         1.0
     """
+    return scores_and_penalties(critic, values, view, functional=functional)[1].mean()
+
+
+def scores_and_penalties(
+    critic: Callable[..., Float[Tensor, "B"]],
+    values: Float[Tensor, "B C *S"] | Sequence[Float[Tensor, "B C *_"]],
+    view: View | Sequence[View],
+    *,
+    functional: bool = False,
+) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+    """The critic's scores, and the penalty of each sample, from one evaluation of the critic.
+
+    Args:
+        critic: As for ``gradient_penalty``.
+        values: As for ``gradient_penalty``.
+        view: As for ``gradient_penalty``.
+        functional: As for ``gradient_penalty``.
+
+    Example:
+        >>> scores, penalties = scores_and_penalties(
+        ...     lambda x: x.mean(dim=(1, 2)), torch.ones(2, 1, 8), Box(1).grid((8,))
+        ... )
+        >>> scores.tolist(), penalties.tolist()
+        ([1.0, 1.0], [1.0, 1.0])
+    """
     parts = [v.detach() for v in ([values] if isinstance(values, Tensor) else values)]
     views = [view] if isinstance(view, View) else view
     gradients: Sequence[Tensor | None]
     if functional:
-        every = tuple(range(len(parts)))
-        gradients = torch.func.grad(lambda *x: critic(*x).sum(), argnums=every)(*parts)
+
+        def total(*x: Tensor) -> tuple[Tensor, Tensor]:
+            scores = critic(*x)
+            return scores.sum(), scores
+
+        gradients, scores = torch.func.grad(total, argnums=tuple(range(len(parts))), has_aux=True)(*parts)
     else:
         parts = [v.requires_grad_(True) for v in parts]
+        scores = critic(*parts)
         # A critic may use one of its arguments only.
-        gradients = torch.autograd.grad(critic(*parts).sum(), parts, create_graph=True, allow_unused=True)
-    total = parts[0].new_zeros((), dtype=torch.float32)
+        gradients = torch.autograd.grad(scores.sum(), parts, create_graph=True, allow_unused=True)
+    penalties = torch.zeros_like(scores, dtype=torch.float32, requires_grad=False)
     for gradient, v in zip(gradients, views, strict=True):
         if gradient is not None:
             squared = gradient.float().square().sum(dim=1).flatten(1)
             if v.weights is not None:
                 # Points of weight 0 do not enter the critic.
                 squared = torch.where(v.weights > 0, squared / v.weights.clamp(min=1e-12), torch.zeros_like(squared))
-            total = total + squared.sum(dim=1).mean() * v.count
-    return total
+            penalties = penalties + squared.sum(dim=1) * v.count
+    return scores, penalties

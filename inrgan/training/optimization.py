@@ -10,21 +10,26 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 # One operation for all tensors instead of one per tensor.
+from torch import _foreach_add_ as _add_  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_copy_ as _copy_  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_lerp as _lerp  # pyright: ignore[reportPrivateImportUsage]
-from torch import _foreach_lerp_ as _lerp_  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_mul_ as _multiply_  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_norm as _norms  # pyright: ignore[reportPrivateImportUsage]
 from torch import _foreach_sub as _subtract  # pyright: ignore[reportPrivateImportUsage]
 
 from inrgan.training.distribution import Ranks
+
+Gradients = Sequence[Tensor | None]
+"""One gradient for each parameter of a network; None where the loss does not depend on it."""
 
 
 @final
 class Optimizer:
     """Adam for one network, with gradients summed over processes, non-finite updates skipped and large ones clipped.
 
-    Nothing is read back to the host. An update whose loss or gradient is not finite is skipped on the device, through
-    the flag ``found_inf`` of fused optimizers.
+    Nothing is read back to the host, and nothing that changes from step to step is a number of the host: the learning
+    rate on a GPU is a tensor, and an update whose loss or gradient is not finite is skipped on the device, through the
+    flag ``found_inf`` of fused optimizers. A step can therefore be captured.
 
     Args:
         network: Trained network.
@@ -39,69 +44,67 @@ class Optimizer:
         self, network: nn.Module, *, rate: float, betas: tuple[float, float], ranks: Ranks, max_update: float = 0.0
     ):
         self.rate, self.ranks, self.max_update = rate, ranks, max_update
-        self.adam = torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)
         self.parameters = list(network.parameters())
+        on_gpu = any(p.is_cuda for p in self.parameters)
+        self._rate = torch.full((), rate, device=self.parameters[0].device) if on_gpu else rate
+        self.adam = torch.optim.Adam(self.parameters, lr=self._rate, betas=betas, fused=True, capturable=on_gpu)
         self._floors = [p.new_full((), math.sqrt(p.numel())).detach() for p in self.parameters]
-        self._updated: list[nn.Parameter] = []
-        self._remaining: Float[Tensor, "P"] = torch.ones(0)
+        self._before: list[Tensor] = [torch.empty_like(p) for p in self.parameters] if max_update else []
+        self._remaining = [torch.ones_like(f) for f in self._floors]
 
     @property
     def remaining(self) -> dict[nn.Parameter, Float[Tensor, ""]]:
         """Fraction of each parameter's last update that remained after clipping."""
-        return dict(zip(self._updated, self._remaining, strict=True))
-
-    def zero_grad(self) -> None:
-        """Discard the gradients of the previous step."""
-        self.adam.zero_grad(set_to_none=True)
+        return dict(zip(self.parameters, self._remaining, strict=True))
 
     def step(
-        self, loss: Float[Tensor, ""], *, reduce: Float[Tensor, "N"]
+        self, gradients: Gradients, *, loss: Float[Tensor, ""], reduce: Float[Tensor, "N"]
     ) -> tuple[Bool[Tensor, ""], Float[Tensor, "N"], dict[str, Tensor]]:
-        """Update the parameters by the gradients of ``backward``, unless one or the loss is not finite.
+        """Update the parameters, unless a gradient or the loss is not finite.
 
         Args:
+            gradients: This process's part of the gradient of every parameter.
             loss: This process's part of the loss.
             reduce: Numbers to sum over processes together with the gradients.
 
         Returns:
             Whether the update was made; the summed numbers; and this process's part of the statistics.
         """
-        parameters = [p for p in self.parameters if p.grad is not None]
-        gradients = [p.grad for p in parameters if p.grad is not None]
+        used = [i for i, g in enumerate(gradients) if g is not None]
+        parameters, given = [self.parameters[i] for i in used], [g for g in gradients if g is not None]
         more = torch.cat([loss.detach().float()[None], reduce.float()])
         if self.ranks.world > 1:
             # One message for all: the gradients of a network of millions of weights fill a few messages only.
-            flat = torch.cat([g.flatten() for g in gradients] + [more])
+            flat = torch.cat([g.flatten() for g in given] + [more])
             self.ranks.sum(flat)
-            *parts, more = flat.split([g.numel() for g in gradients] + [len(more)])
-            for p, part in zip(parameters, parts, strict=True):
-                p.grad = part.view_as(p)
-            gradients = list(parts)
-        norm = torch.nn.utils.get_total_norm(gradients)
+            *parts, more = flat.split([g.numel() for g in given] + [len(more)])
+            given = [part.view_as(p) for p, part in zip(parameters, parts, strict=True)]
+        for p in self.parameters:
+            p.grad = None
+        for p, g in zip(parameters, given, strict=True):
+            p.grad = g
+        norm = torch.nn.utils.get_total_norm(given)
         finite = torch.isfinite(more[0]) & torch.isfinite(norm)
-        before = copies(parameters) if self.max_update else []
+        before = [self._before[i] for i in used] if self.max_update else []
+        if self.max_update:
+            with torch.no_grad():
+                _copy_(before, parameters)
         self.adam.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self.adam.step()
         stats = {"gradient": norm / self.ranks.world}
         if self.max_update:
-            floors = [floor for p, floor in zip(self.parameters, self._floors, strict=True) if p.grad is not None]
-            self._remaining = clip_updates(parameters, before=before, max_update=self.max_update, floors=floors)
-            self._updated = parameters
-            stats["update_clip_fraction"] = (self._remaining < 1).float().mean() / self.ranks.world
+            floors = [self._floors[i] for i in used]
+            remaining = clip_updates(parameters, before=before, max_update=self.max_update, floors=floors)
+            _copy_([self._remaining[i] for i in used], list(remaining.unbind()))
+            stats["update_clip_fraction"] = (remaining < 1).float().mean() / self.ranks.world
         return finite, more[1:], stats
 
     def scale_rate(self, factor: float) -> None:
         """Set the learning rate to a fraction of the initial one."""
-        for group in self.adam.param_groups:
-            group["lr"] = factor * self.rate
-
-
-@torch.no_grad()
-def copies(weights: Sequence[Tensor]) -> list[Tensor]:
-    """Copies of weights before an update."""
-    before = [torch.empty_like(p) for p in weights]
-    _copy_(before, list(weights))
-    return before
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(factor * self.rate)
+        for group in self.adam.param_groups:  # after a state was loaded, this is another object
+            group["lr"] = self._rate if isinstance(self._rate, Tensor) else factor * self.rate
 
 
 @torch.no_grad()
@@ -167,22 +170,37 @@ def last_updates(networks: Mapping[str, tuple[nn.Module, Optimizer]]) -> dict[st
     return found
 
 
-@torch.no_grad()
-def update_ema(average: nn.Module, current: nn.Module, *, images: int, batch: int, half_life: int) -> None:
-    """Move an exponential moving average toward the current weights.
+def ema_weight(*, images: int, batch: int, half_life: int) -> float:
+    """Weight of the current network in an exponential moving average of the weights.
 
     The half-life grows with training up to its final value, so that the average forgets the initialization. (Karras et
     al. 2018, sec. 5; ramp as in later practice, 5% of the images seen.)
 
     Args:
-        average: Averaged network, updated in place; its buffers are copied.
-        current: Trained network.
         images: Reals shown so far.
         batch: Reals of one step.
         half_life: Half-life in images.
+
+    Example:
+        >>> ema_weight(images=100_000, batch=1000, half_life=1000)
+        0.5
     """
-    decay = 0.5 ** (batch / max(min(half_life, 0.05 * images), 1e-8))
-    _lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
+    return 1 - 0.5 ** (batch / max(min(half_life, 0.05 * images), 1e-8))
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, current: nn.Module, *, weight: float | Float[Tensor, ""]) -> None:
+    """Move an exponential moving average toward the current weights.
+
+    Args:
+        average: Averaged network, updated in place; its buffers are copied.
+        current: Trained network.
+        weight: Weight of the current network.
+    """
+    averaged = list(average.parameters())
+    moves = _subtract(list(current.parameters()), averaged)
+    _multiply_(moves, weight)
+    _add_(averaged, moves)
     buffers = list(average.buffers())
     if buffers:
         _copy_(buffers, list(current.buffers()))

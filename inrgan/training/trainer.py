@@ -110,8 +110,8 @@ class Trainer:
         self.step, self.health = 0, Health()
         self.batch: list[MicroBatch] = []
         """Micro-batches of the last step."""
-        self._unread: list[tuple[Tensor, dict[str, Tensor]]] = []
-        """Results of steps that the host has not read yet: whether they were finite, and their statistics."""
+        self._unread: list[StepResult] = []
+        """Results of steps that the host has not read yet."""
         self._stats: list[dict[str, Tensor]] = []
         """Statistics of finite steps since the last line of the log."""
         self.logger: AbstractLogger = NullLogger()
@@ -227,17 +227,17 @@ class Trainer:
         self.batch = self.batches.at(self.step, probability=self.strength.probability)
         result = self.training_step(self.batch, step=self.step)
         self.step += 1
-        self._unread.append((result.finite, result.stats))
+        self._unread.append(result)
         self.strength.update(result.real_fake_sign, items=self.config.batch)
         return result
 
     def read_results(self) -> None:
         """Read the results of the steps since the last call from the device: finite or not, and statistics."""
-        finite = torch.stack([finite for finite, _ in self._unread]).tolist() if self._unread else []
-        for good, (_, stats) in zip(finite, self._unread, strict=True):
+        finite = torch.stack([result.finite for result in self._unread]).tolist() if self._unread else []
+        for good, result in zip(finite, self._unread, strict=True):
             self.health.note(good)
             if good:
-                self._stats.append(stats)
+                self._stats.append(result.stats)
         self._unread = []
 
     def snapshot(self) -> list[Path]:
