@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrgan.discriminators.base import AbstractCritic, EqualizedConv, Padding, constant, halve, pool_to
+from inrgan.discriminators.base import AbstractCritic, EqualizedConv, Padding, channels_last, constant, halve, pool_to
 from inrgan.errors import ShapeError
 from inrgan.layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
 from inrgan.views import View
@@ -125,13 +125,18 @@ class ResidualTrunk(nn.Module):
                 f"the critic got values of shape {shape}; expected (B, {self.channels}, and {self.dims} sizes of "
                 f"{self.smallest} or more)"
             )
-        x = F.leaky_relu(self.enter(values) + self.facts(facts).unflatten(-1, (-1, *[1] * self.dims)), SLOPE)
-        share = None if share is None else share[:, None].to(x.dtype)
+        # A padding of one axis does not know images of one row.
+        laid_out = channels_last if self.dims > 1 or self.last.padding is None else lambda x: x
+        x = laid_out(self.enter(laid_out(values)))
+        known = self.facts(facts)
+        x = F.leaky_relu(x + known.reshape(*known.shape, *[1] * (x.ndim - 2)), SLOPE)
+        share = None if share is None else laid_out(share[:, None].to(x.dtype))
         for block in self.blocks:
             x = block(x, share)
             share = None if share is None else block.shorter(share)  # type: ignore[operator]
         x = F.leaky_relu(self.last(x), SLOPE)
         x = x if share is None else x * share
+        x = x.squeeze(2) if x.ndim > self.dims + 2 else x
         return leaky_relu(self.flat(pool_to(x, 4).flatten(1)))
 
 

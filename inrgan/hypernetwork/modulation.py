@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from inrgan.errors import ConfigError
 from inrgan.inr import LayerSpec, LayerWeights, Weights
-from inrgan.layers import EqualizedLinear
+from inrgan.layers import EqualizedLinear, unit_rows
 
 
 class AbstractHypernetwork(nn.Module, abc.ABC):
@@ -35,8 +35,8 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
     _factors: Float[Tensor, "R"]
 
     def __init__(
-        self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int, parts: Mapping[str, int] | None,
-        factors: Sequence[float],
+        self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int,
+        parts: Mapping[str, int] | None, factors: Sequence[float],
     ):  # fmt: skip
         """Make the shared weights, and one linear head for each part of the latent.
 
@@ -157,33 +157,6 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         return numbers.index_select(1, self._order) * self._factors
 
 
-class _UnitRows(torch.autograd.Function):
-    """Rows at unit length, and their lengths: half as many passes as by torch's own operators.
-
-    With u = v/n: du = (dv − u⟨u, dv⟩)/n, and dn = ⟨u, dv⟩.
-    """
-
-    @staticmethod
-    def forward(v: Tensor) -> tuple[Tensor, Tensor]:
-        length = torch.linalg.vector_norm(v, dim=-1, keepdim=True).clamp(min=1e-6)
-        return v / length, length
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
-        del inputs
-        ctx.save_for_backward(*output)
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx: Any, unit_grad: Tensor | None, length_grad: Tensor | None) -> Tensor | None:  # type: ignore[override]
-        unit, length = ctx.saved_tensors
-        if unit_grad is None:
-            return None if length_grad is None else length_grad * unit
-        along = (unit_grad * unit).sum(dim=-1, keepdim=True)
-        grad = torch.addcmul(unit_grad, unit, along, value=-1) / length
-        return grad if length_grad is None else torch.addcmul(grad, length_grad, unit)
-
-
 def demodulate(weight: Float[Tensor, "*B O I"]) -> Float[Tensor, "*B O I"]:
     """Scale every row to unit length, so that a layer preserves the scale of its input.
 
@@ -194,7 +167,7 @@ def demodulate(weight: Float[Tensor, "*B O I"]) -> Float[Tensor, "*B O I"]:
         >>> demodulate(torch.ones(1, 2, 4))[0, 0].norm().item()
         1.0
     """
-    return _UnitRows.apply(weight)[0]  # type: ignore[index]
+    return unit_rows(weight)
 
 
 def _zero_biases(specs: Sequence[LayerSpec]) -> nn.ParameterDict:

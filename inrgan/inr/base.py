@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from inrgan.layers import rms_normalize
+from inrgan.layers import unit_rows
 from inrgan.views import View
 
 SILU_GAIN = 1.6766
@@ -172,19 +172,19 @@ def soft_clip(x: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
     return x / scale * ((1 / scale) ** 8 + (x / scale) ** 8) ** -0.125
 
 
-def normalize(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
-    """Scale each point's features to the second moment that SiLU gives a unit normal.
+def normalize(x: Float[Tensor, "*B F"]) -> tuple[Float[Tensor, "*B F"], float]:
+    """Features of each point at unit length, and the gain with which they have a second moment of 1.
 
-    The gain alone preserves the scale over a few layers only. SiLU bends from x/2 to x: near scale 1 the second moment
-    of its output grows as that of its input to the power of 1.17, so that after sixteen layers a deviation is
+    The gain of SiLU alone preserves the scale over a few layers only. SiLU bends from x/2 to x: near scale 1 the second
+    moment of its output grows as that of its input to the power of 1.17, so that after sixteen layers a deviation is
     1.17¹⁶ = 12 times as large (in the logarithm). The norm is over the features of one point, and a field stays a
     function of the coordinate.
 
     Example:
-        >>> normalize(torch.full((2, 8), 3.0)).square().mean().item() * SILU_GAIN**2
-        1.0
+        >>> normalize(torch.full((2, 9), 3.0))[1]
+        3.0
     """
-    return rms_normalize(x) * (1 / SILU_GAIN)
+    return unit_rows(x), math.sqrt(x.shape[-1])
 
 
 def by_blocks(

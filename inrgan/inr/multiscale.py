@@ -158,26 +158,26 @@ class MultiScaleINR(AbstractINR):
             before, signal = more[-1].split([spec.outputs, self.channels], dim=-1)
         x = linear(encoded, _columns(weights[first], spec.inputs - encoded.shape[-1], spec.inputs), onto=before)
         if self.paths is not None:
-            shift, *gain = more[0].split(spec.outputs, dim=-1)
-            x = torch.addcmul(x + shift, x, gain[0]) if gain else x + shift
-        x = _activate(x, spec.name, trace)
+            shift, *scale = more[0].split(spec.outputs, dim=-1)
+            x = torch.addcmul(x + shift, x, scale[0]) if scale else x + shift
+        x, gain = _activate(x, spec.name, trace)
         for i in range(1, self.depths[k]):
-            x = linear(x, weights[first + i], gain=SILU_GAIN)
+            x = linear(x, weights[first + i], gain=gain)
             normalized = i % NORMALIZE_EVERY == NORMALIZE_EVERY - 1
-            x = _activate(x, self.layers[first + i].name, trace, normalized=normalized)
+            x, gain = _activate(x, self.layers[first + i].name, trace, normalized=normalized)
         share, head = 1 / math.sqrt(len(self.widths)), weights[first + self.depths[k]]
         if k == len(self.lattices):
             bias = head.bias[:, None] * share
-            return (linear(x, head, gain=SILU_GAIN * share, onto=bias if signal is None else signal + bias),)
+            return (linear(x, head, gain=gain * share, onto=bias if signal is None else signal + bias),)
         # One product for the part of the next stage's first layer that acts on these features, and the head.
         # Interpolation preserves constants, so that the biases are included.
         onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
         weight = torch.cat([onward.weight, head.weight * share], dim=1)
         bias = torch.cat([onward.bias, head.bias * share], dim=1)
         if signal is None:
-            return (linear(x, LayerWeights(weight, bias), gain=SILU_GAIN),)
+            return (linear(x, LayerWeights(weight, bias), gain=gain),)
         so_far = F.pad(signal, (onward.bias.shape[-1], 0)) + bias[:, None]
-        return (linear(x, LayerWeights(weight, bias), gain=SILU_GAIN, onto=so_far),)
+        return (linear(x, LayerWeights(weight, bias), gain=gain, onto=so_far),)
 
     def prepare(self, view: View) -> None:
         self.places(view)
@@ -224,12 +224,19 @@ class MultiScaleINR(AbstractINR):
         return [encoding(place, path).to(dtype), shift]
 
 
-def _activate(x: Tensor, name: str, trace: dict[str, Tensor] | None, *, normalized: bool = False) -> Tensor:
-    """SiLU: smooth, so that fields have derivatives of every order."""
-    x = normalize(F.silu(x)) if normalized else F.silu(x)
+def _activate(
+    x: Tensor, name: str, trace: dict[str, Tensor] | None, *, normalized: bool = False
+) -> tuple[Tensor, float]:
+    """SiLU, and the gain with which the result has a second moment of 1; the next product applies it to its weight.
+
+    SiLU is smooth, so that fields have derivatives of every order.
+    """
+    x, gain = F.silu(x), SILU_GAIN
+    if normalized:
+        x, gain = normalize(x)
     if trace is not None:
-        trace[name] = x * SILU_GAIN
-    return x
+        trace[name] = x * gain
+    return x, gain
 
 
 def _spread(x: Tensor, view: View, *, axis: int) -> Tensor:

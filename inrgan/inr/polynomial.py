@@ -79,17 +79,17 @@ class PolynomialINR(AbstractINR):
         self.compile(backend=backend)
 
     def _levels(self, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor) -> tuple[Tensor]:
-        x = F.silu(linear(encoded, weights[0]))
+        x, gain = F.silu(linear(encoded, weights[0])), SILU_GAIN
         if trace is not None:
-            trace["level0"] = x * SILU_GAIN
+            trace["level0"] = x * gain
         for k in range(1, self.depth):
             factor = 1 + linear(encoded, weights[2 * k - 1])
-            x = F.silu(linear(x * factor, weights[2 * k], gain=SILU_GAIN / math.sqrt(2)))
+            x, gain = F.silu(linear(x * factor, weights[2 * k], gain=gain / math.sqrt(2))), SILU_GAIN
             if k % 2 == 1:  # a product of two factors varies more than a layer's output
-                x = normalize(x)
+                x, gain = normalize(x)
             if trace is not None:
-                trace[f"level{k}"] = x * SILU_GAIN
-        signal = linear(x, weights[-1], gain=SILU_GAIN)
+                trace[f"level{k}"] = x * gain
+        signal = linear(x, weights[-1], gain=gain)
         if trace is not None:
             trace["signal"] = signal
         return (signal,)
