@@ -95,6 +95,11 @@ class TrainConfig:
     """Adaptive augmentation: target of the critic's real/fake sign, from 0 (random guess) to 1 (no error)."""
     augment_kimg: float = 100.0
     """Adaptive augmentation: thousands of items in which the probability can go from 0 to 1."""
+    tf32: bool = True
+    """fp32 products on a GPU with the inputs rounded to TF32, several times as fast; penalties as well."""
+    graphs: Literal["auto", "on", "off"] = "auto"
+    """Capture training steps as CUDA graphs, each launched as one. auto: for one process on a GPU, without compile;
+    steps that cannot be captured run eagerly. on: a step that cannot be captured is an error."""
     compile: bool = False
     """Compile generator, critic and gradient penalties with torch.compile."""
     ahead: int | None = None

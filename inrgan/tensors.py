@@ -1,7 +1,7 @@
 """Trees of tensors: objects whose tensors are moved, pinned or copied together."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -44,9 +44,15 @@ class TensorTree:
         """The same on another device; copies from pinned memory run asynchronously."""
         return self.map(lambda x: x.to(device, non_blocking=True))  # type: ignore[attr-defined]
 
-    def tensors(self) -> list[Tensor]:
-        """All tensors, in a fixed order; shared ones once."""
-        return tensors_of(self)
+    def layout(self, *, memo: dict[int, int]) -> Hashable:
+        """What decides how a computation on the object proceeds, apart from the numbers in its tensors.
+
+        Args:
+            memo: Numbers of the trees that were described before, by their id.
+        """
+        held = {name: value for name, value in vars(self).items() if name not in self.tensor_fields}
+        tensors = ((name, layout_of(getattr(self, name), memo=memo)) for name in self.tensor_fields)
+        return type(self), tuple((k, layout_of(v, memo=memo)) for k, v in held.items()), tuple(tensors)
 
 
 def mapped(value: T, f: Callable[[Tensor], Tensor], *, memo: dict[int, Any] | None = None) -> T:
@@ -71,6 +77,39 @@ def mapped(value: T, f: Callable[[Tensor], Tensor], *, memo: dict[int, Any] | No
     if isinstance(value, (Tensor, TensorTree)):
         memo[id(value)] = result
     return result
+
+
+def layout_of(value: Any, *, memo: dict[int, int] | None = None) -> Hashable:
+    """Shapes and types of all tensors of a tree or a nest of trees, and all other values in it.
+
+    Computations on two objects of equal layout are the same operations on tensors of the same shapes. Objects that are
+    no tensors, trees, numbers, names or nests of them count by their identity.
+
+    Args:
+        value: Tree, or nest of trees.
+        memo: Numbers of the trees that were described before, by their id; an object that comes again counts by its
+            number.
+
+    Example:
+        >>> layout_of([torch.zeros(2)]) == layout_of([torch.ones(2)])
+        True
+    """
+    memo = {} if memo is None else memo
+    if isinstance(value, Tensor):
+        return tuple(value.shape), value.dtype, value.device
+    if isinstance(value, TensorTree):
+        if id(value) in memo:
+            return "again", memo[id(value)]
+        memo[id(value)] = len(memo)
+        return value.layout(memo=memo)
+    if isinstance(value, (tuple, list)):
+        return tuple(layout_of(x, memo=memo) for x in value)
+    if isinstance(value, Mapping):
+        return tuple((layout_of(k), layout_of(x, memo=memo)) for k, x in value.items())
+    if isinstance(value, slice):
+        return value.start, value.stop, value.step
+    known = (bool, int, float, str, range, torch.dtype, torch.device)
+    return value if value is None or isinstance(value, known) else id(value)
 
 
 def tensors_of(value: Any, *, memo: dict[int, Any] | None = None) -> list[Tensor]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.errors import NonFiniteError, ShapeError
-from inrgan.tensors import TensorTree, mapped, tensors_of
+from inrgan.tensors import TensorTree, layout_of, mapped, tensors_of
 
 T = TypeVar("T", bound=Tensor | TensorTree)
 
@@ -155,6 +155,12 @@ class View(TensorTree):
         for owner, constants in self._derived.items():
             out._derived[owner] = mapped(constants, f, memo=memo)
         return out
+
+    def layout(self, *, memo: dict[int, int]) -> Hashable:
+        if self.repeats:
+            return id(self)
+        parts = (layout_of(x, memo=memo) for x in (self.shape, self._parts))
+        return *parts, tuple((id(owner), layout_of(made, memo=memo)) for owner, made in self._derived.items())
 
     def window(self, slices: Sequence[slice]) -> "View":
         """A block of the view, by array slices: the same points at the same spacing."""

@@ -30,6 +30,11 @@ class AbstractStencil(TensorTree, abc.ABC):
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         """Interpolate features from the nodes to the view's points; linear in the features."""
 
+    def dot(self, features: Float[Tensor, "B L C F"], factors: Float[Tensor, "#B N F"]) -> Float[Tensor, "B N C"]:
+        """Dot products of interpolated features with factors at the points: Σ over F."""
+        shape = features.shape[2:]
+        return (self.interpolate(features.flatten(2)).unflatten(2, shape) * factors[:, :, None]).sum(dim=-1)
+
 
 class AbstractLattice(abc.ABC):
     """Coarse, regular set of nodes over a domain, unbounded where the domain is.

@@ -190,6 +190,12 @@ class _ProductStencil(AbstractStencil):
             x = x.reshape(B, *before, x.shape[2], *after)
         return x.reshape(B, -1, C)
 
+    def dot(self, features: Float[Tensor, "B L C F"], factors: Float[Tensor, "#B N F"]) -> Float[Tensor, "B N C"]:
+        across = self._maps[0]
+        if len(self._maps) == 1 and isinstance(across, BandedMap) and len(across.index) == len(factors) == 1:
+            return across.dot(features, factors[0])
+        return super().dot(features, factors)
+
 
 class SharedNumbers(AbstractNodeNumbers):
     """Nodes of the common bounding box of scattered points, which all samples share."""

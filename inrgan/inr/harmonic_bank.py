@@ -107,16 +107,15 @@ class HarmonicBankINR(AbstractINR):
         trace: dict[str, Tensor] | None = None,
     ) -> Float[Tensor, "B N C"]:  # fmt: skip
         assert features is not None
-        amplitudes = self.lattice.stencil(view).interpolate(features)
         if len(weights) > len(self.amplitudes.layers):
             assert isinstance(self.carriers, PeriodEncoding)
             waves = self.carriers.tuned(view, shift=weights[-1].bias, phase=weights[-1].weight)
         else:
             waves = view.derive(self.carriers, "waves", lambda: self.carriers(view))
-        waves = waves.to(amplitudes.dtype)
         # Amplitudes and waves have a second moment of 1. The root preserves it for their sum, and the factor 1/4 leaves
         # the waves room to oscillate within the bound.
-        signal = (amplitudes.unflatten(-1, (self.channels, -1)) * waves[:, :, None]).sum(dim=-1)
+        amplitudes = features.unflatten(-1, (self.channels, -1))
+        signal = self.lattice.stencil(view).dot(amplitudes, waves.to(features.dtype))
         signal = signal * (_LEVEL / math.sqrt(self.carriers.size))
         if trace is not None:
             trace["signal"] = signal

@@ -64,7 +64,7 @@ class DensePatchTerm(AbstractTerm):
         self, domain: AbstractDomain, *, batch: int, generator: torch.Generator, resolution: int
     ) -> tuple[View, ...]:
         patch = self.sampler.at_most(resolution).draw(domain, batch=batch, generator=generator)
-        return (patch, domain.grid(domain.shape(self.whole))) if self.context else (patch,)
+        return (patch, domain.grid(domain.shape(self.whole)).repeating()) if self.context else (patch,)
 
     def toward(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -104,6 +105,19 @@ class BandedMap(AxisMap):
         windows = windows.reshape(B, before, segments, width, after)
         mapped = self.matrix.to(x.dtype)[:, None] @ windows
         return mapped.reshape(B, before, -1, after)[:, :, : self.rows]
+
+    def dot(self, x: Float[Tensor, "B K C F"], factors: Float[Tensor, "M F"]) -> Float[Tensor, "B M C"]:
+        """Dot products over F of mapped arrays with factors of each row, for a map that all samples share.
+
+        Products with the few columns that a row reads come first: the mapped arrays would be many times larger.
+        """
+        (B, _, C, _), (_, segments, width) = x.shape, self.index.shape
+        windows = rearrange(x.index_select(1, self.index.flatten()), "b (s w) c f -> s f (w b c)", s=segments)
+        missing = segments * self.matrix.shape[2] - self.rows
+        padded = torch.cat([factors, factors[-1:].expand(missing, -1)]).unflatten(0, (segments, -1))
+        products = (padded.to(x.dtype) @ windows).unflatten(2, (width, B * C))
+        summed = (products * self.matrix[0, ..., None].to(x.dtype)).sum(dim=2)
+        return rearrange(summed, "s r (b c) -> b (s r) c", b=B)[:, : self.rows]
 
 
 def band_width(positions: Float[Tensor, "#B M"], *, count: int, reach: int) -> int:

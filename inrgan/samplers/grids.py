@@ -66,7 +66,7 @@ class FullGrid(AbstractSampler):
 
     def draw(self, domain: AbstractDomain, *, batch: int, generator: torch.Generator) -> View:
         del batch, generator
-        return domain.grid(domain.shape(self.resolution))
+        return domain.grid(domain.shape(self.resolution)).repeating()
 
 
 class RandomResolution(AbstractSampler):
@@ -128,7 +128,7 @@ class RandomResolution(AbstractSampler):
             floor = min(self.lowest, *shape)
             shape = tuple(max(floor, round(n * f / self.multiple) * self.multiple)
                           for n, f in zip(shape, factors, strict=True))  # fmt: skip
-        return domain.grid(shape)
+        return domain.grid(shape).repeating()
 
 
 @final

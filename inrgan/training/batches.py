@@ -6,11 +6,11 @@ data.
 """
 
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +21,7 @@ from inrgan.augmentation import AbstractTransform, Augmentation
 from inrgan.capabilities import HasFieldLoss, HasPartialObservations
 from inrgan.config import TrainConfig
 from inrgan.losses import AbstractTerm
+from inrgan.tensors import TensorTree
 from inrgan.training.reals import Reals
 from inrgan.views import View
 
@@ -28,13 +29,15 @@ Drawn = tuple[tuple[AbstractTransform, Float[Tensor, "B _"]], ...]
 """Transforms that change at least one sample of a batch, with their parameters for each sample."""
 
 
+_KEPT_VIEWS = 32
+"""Number of views that come again, of which the least recently used one is dropped."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class TermBatch:
+class TermBatch(TensorTree):
     """One term's part of a micro-batch: inputs of its critic."""
 
     term: AbstractTerm
-    weight: float
-    """Factor on the term's losses at this step."""
     share: float
     """Fraction of the step's batch, over all processes, that is in this micro-batch."""
     views: tuple[View, ...]
@@ -51,24 +54,18 @@ class TermBatch:
     field_view: View | None = None
     """Points of the modality's loss of fields; None where the term or the modality has none."""
 
+    tensor_fields: ClassVar[tuple[str, ...]] = (
+        "views", "fake_views", "reals", "z", "labels", "transforms", "path_noise", "field_view"
+    )  # fmt: skip
+
     def transformed(self, values: Float[Tensor, "B C *S"], view: View) -> Float[Tensor, "B C *S"]:
         """Values of fakes at one of the views, as input of critics."""
         return _changed(values, view, self.transforms)
 
-    def to(self, device: torch.device) -> "TermBatch":
-        """The same on another device; copies from pinned memory run asynchronously."""
-        noise, points = self.path_noise, self.field_view
-        return replace(
-            self,
-            views=tuple(v.to(device) for v in self.views),
-            fake_views=tuple(v.to(device) for v in self.fake_views),
-            reals=tuple(x.to(device, non_blocking=True) for x in self.reals),
-            z=self.z.to(device, non_blocking=True),
-            labels=None if self.labels is None else self.labels.to(device, non_blocking=True),
-            transforms=tuple((t, x.to(device, non_blocking=True)) for t, x in self.transforms),
-            path_noise=None if noise is None else noise.to(device, non_blocking=True),
-            field_view=None if points is None else points.to(device),
-        )
+    def to(self, device: torch.device | str) -> "TermBatch":
+        # A view that comes again is on the device already, with all that was derived from it there.
+        views = {id(v): v.to(device) for v in (*self.views, *self.fake_views)}
+        return self.map(lambda x: x.to(device, non_blocking=True), memo=views)
 
     def head(self, count: int) -> "TermBatch":
         """The first items alone."""
@@ -129,7 +126,7 @@ class Batches:
         """Seconds of waiting for a step's data since then."""
         self._thread: ThreadPoolExecutor | None = None
         self._coming: dict[tuple[int, float], Future[tuple[list[MicroBatch], Counter[str], Counter[str]]]] = {}
-        self._fixed: dict[str, tuple[View, ...]] = {}
+        self._repeating: OrderedDict[tuple[str, tuple[int, ...]], View] = OrderedDict()
 
     def at(self, step: int, *, probability: float) -> list[MicroBatch]:
         """This process's micro-batches of a step, on the device.
@@ -186,8 +183,7 @@ class Batches:
         )
         batch: list[list[TermBatch]] = [[] for _ in self.positions]
         for term in self.terms:
-            weight = term.strength(kimg)
-            if weight == 0:
+            if term.strength(kimg) == 0:
                 continue
             views = self._views(term, step)
             real_moves, fake_moves = (drawn_reals, drawn_fakes) if term.sees_signals else ((), ())
@@ -205,7 +201,7 @@ class Batches:
                     )
                     reals = self._changed(reals, views, real_moves, items)
                 part = TermBatch(
-                    term=term, weight=weight, share=len(items) / config.batch, reals=reals,
+                    term=term, share=len(items) / config.batch, reals=reals,
                     views=tuple(v.rows(items) for v in views), fake_views=tuple(v.rows(items) for v in fake_views),
                     z=z[list(items)], labels=labels if config.labels else None,
                     transforms=self._active(fake_moves, items),
@@ -231,13 +227,16 @@ class Batches:
             views = term.toward(views, points, domain=domain, generator=rng)
         if isinstance(config.modality, HasPartialObservations):
             return tuple(self.reals.observation_view(step, v) for v in views)
-        if not term.fixed:
-            return views
-        cached = self._fixed.get(term.name)
-        # Progressive growing changes the shape.
-        if cached is None or [v.shape for v in cached] != [v.shape for v in views]:
-            cached = self._fixed[term.name] = views
-        return cached
+        return tuple(self._kept(term, v) if v.repeats else v for v in views)
+
+    def _kept(self, term: AbstractTerm, view: View) -> View:
+        """The view of the same term and shape that came first, with all that was derived from it."""
+        key = term.name, view.shape
+        if key not in self._repeating and len(self._repeating) >= _KEPT_VIEWS:
+            self._repeating.popitem(last=False)
+        kept = self._repeating.setdefault(key, view)
+        self._repeating.move_to_end(key)
+        return kept
 
     def _regularized(self, micro: MicroBatch, *, step: int, positions: range) -> MicroBatch:
         """A micro-batch with the random draws of path-length regularization and of the modality's loss of fields."""

@@ -1,9 +1,9 @@
 """Networks of a training, their optimizers, and checks of the loss terms against them."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, Protocol, cast, final
 
 import torch
 from jaxtyping import Float, Int
@@ -120,9 +120,14 @@ class Networks:
         if views:
             self.D[term.critic].prepare(*views)  # type: ignore[operator]
 
+    @property
+    def optimizers(self) -> tuple[Optimizer, Optimizer]:
+        """Optimizers of the generator and of the critics."""
+        return self.generator_optimizer, self.critic_optimizer
+
     def scale_rates(self, factor: float) -> None:
         """Set the learning rates to a fraction of the initial ones."""
-        for optimizer in (self.generator_optimizer, self.critic_optimizer):
+        for optimizer in self.optimizers:
             optimizer.scale_rate(factor)
 
     def check_finite(self, *, advice: str) -> None:
@@ -139,8 +144,20 @@ class Networks:
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Context in which networks run, by the precision of the training."""
         if self.config.precision == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+            # A cache of rounded weights would outlive a captured step.
+            return torch.autocast(self.device.type, dtype=torch.bfloat16, cache_enabled=False)
         return contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def rounding(self) -> Iterator[None]:
+        """Context with the precision of fp32 products on a GPU that the configuration asks for."""
+        matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
+        before = matmul.allow_tf32, cudnn.allow_tf32
+        matmul.allow_tf32 = cudnn.allow_tf32 = self.config.tf32
+        try:
+            yield
+        finally:
+            matmul.allow_tf32, cudnn.allow_tf32 = before
 
     def eager(self) -> contextlib.AbstractContextManager[Any]:
         """Context in which compiled networks run uncompiled, and are not compiled again for it."""

@@ -88,7 +88,7 @@ class Optimizer:
         before = [self._before[i] for i in used] if self.max_update else []
         if self.max_update:
             with torch.no_grad():
-                _copy_(before, parameters)
+                _copy_(before, list[Tensor](parameters))
         self.adam.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self.adam.step()
         stats = {"gradient": norm / self.ranks.world}
@@ -197,8 +197,9 @@ def update_ema(average: nn.Module, current: nn.Module, *, weight: float | Float[
         current: Trained network.
         weight: Weight of the current network.
     """
-    averaged = list(average.parameters())
-    moves = _subtract(list(current.parameters()), averaged)
+    averaged: list[Tensor] = list(average.parameters())
+    trained: list[Tensor] = list(current.parameters())
+    moves = list(_subtract(trained, averaged))
     _multiply_(moves, weight)
     _add_(averaged, moves)
     buffers = list(average.buffers())

@@ -87,9 +87,12 @@ class TrainingStep:
             step: Number of the step; it decides whether the step is regularized.
         """
         self.fill(batch, step=step)
-        return self.compute(
-            batch, penalize=step % self.config.penalty_every == 0 and self.config.gamma > 0, path=self.path.due(step)
-        )
+        return self.compute(batch, **self.options(step))
+
+    def options(self, step: int) -> dict[str, bool]:
+        """Options of ``compute`` at a step."""
+        penalize = step % self.config.penalty_every == 0 and self.config.gamma > 0
+        return {"penalize": penalize, "path": self.path.due(step)}
 
     def fill(self, batch: Sequence[MicroBatch], *, step: int) -> None:
         """Set the numbers that change from step to step: the weights of the terms and of the moving average."""
@@ -100,18 +103,24 @@ class TrainingStep:
         for part in batch[0]:
             if part.term.name not in self._term_weights:
                 self._term_weights[part.term.name] = torch.zeros((), device=self.networks.device)
-            self._term_weights[part.term.name].fill_(part.weight)
+            self._term_weights[part.term.name].fill_(part.term.strength(step * config.batch / 1000))
 
     def compute(self, batch: Sequence[MicroBatch], *, penalize: bool, path: bool) -> StepResult:
         """The computation of a step, all of it on the device.
-
-        Fakes of a single micro-batch serve both updates: the generator does not change in between. Fakes of several
-        micro-batches are generated twice, so that only one micro-batch is in memory at a time.
 
         Args:
             batch: This process's micro-batches.
             penalize: Whether the critics' gradients are penalized.
             path: Whether the generator's path lengths are regularized.
+        """
+        with self.networks.rounding():
+            return self._compute(batch, penalize=penalize, path=path)
+
+    def _compute(self, batch: Sequence[MicroBatch], *, penalize: bool, path: bool) -> StepResult:
+        """``compute`` in the precision at hand.
+
+        Fakes of a single micro-batch serve both updates: the generator does not change in between. Fakes of several
+        micro-batches are generated twice, so that only one micro-batch is in memory at a time.
         """
         networks = self.networks
         stats: list[Stats] = [{} for _ in batch]
@@ -302,9 +311,10 @@ def _gradients(loss: Float[Tensor, ""], parameters: Sequence[Tensor], *, onto: G
     found = torch.autograd.grad(loss, list(parameters), allow_unused=True)
     if onto is None:
         return found
-    both = [i for i, (a, b) in enumerate(zip(onto, found, strict=True)) if a is not None and b is not None]
+    both = {i: (a, b) for i, (a, b) in enumerate(zip(onto, found, strict=True)) if a is not None and b is not None}
     out = [b if a is None else a for a, b in zip(onto, found, strict=True)]
-    for i, total in zip(both, _add([onto[i] for i in both], [found[i] for i in both]), strict=True):
+    totals = _add([a for a, _ in both.values()], [b for _, b in both.values()])
+    for i, total in zip(both, totals, strict=True):
         out[i] = total
     return out
 

@@ -20,6 +20,7 @@ from inrgan.losses import PathLengthRegularizer, terms
 from inrgan.process import StopRequest
 from inrgan.training.batches import Batches, MicroBatch
 from inrgan.training.distribution import Ranks
+from inrgan.training.graphs import step_runner
 from inrgan.training.logging import AbstractLogger, Logger, NullLogger, memory, statistics, write_preview
 from inrgan.training.monitoring import IN_A_ROW, Health, diagnose, layer_histograms, layer_measures
 from inrgan.training.networks import Networks, check_term, extra_terms, pick_device
@@ -107,6 +108,7 @@ class Trainer:
             device=self.device, ahead=ahead,
         )  # fmt: skip
         self.training_step = TrainingStep(config, self.networks, path=self.path)
+        self.run_step = step_runner(config, self.training_step, self.networks, ranks=self.ranks)
         self.step, self.health = 0, Health()
         self.batch: list[MicroBatch] = []
         """Micro-batches of the last step."""
@@ -177,6 +179,8 @@ class Trainer:
         tick = saved = began
         next_snapshot, tick_step, snapshot_step = self._next_snapshot(), self.step, -1
         stopped, over = False, max_minutes <= 0
+        if self.device.type == "cuda" and self.config.precision == "fp32" and self.config.tf32:
+            self.logger.say("fp32 products with inputs rounded to TF32; --no-tf32 for full precision")
         if self.step == 0:
             self.logger.media(self.preview(reals=True), kimg=0)
             self.logger.media(self.snapshot(), kimg=0)
@@ -225,7 +229,7 @@ class Trainer:
             Outcome of the step, on the device.
         """
         self.batch = self.batches.at(self.step, probability=self.strength.probability)
-        result = self.training_step(self.batch, step=self.step)
+        result = self.run_step(self.batch, step=self.step)
         self.step += 1
         self._unread.append(result)
         self.strength.update(result.real_fake_sign, items=self.config.batch)

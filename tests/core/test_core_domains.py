@@ -257,7 +257,9 @@ def test_stencils_take_coordinates_of_each_sample():
     axes = (points[:, :, 0].sort(dim=1).values, points[:, :4, 1].sort(dim=1).values)
     view = View(shape=(4, 6), spacing=torch.ones(1, 1, 2), center=torch.zeros(3, 2), extent=torch.ones(3, 2), axes=axes)
     expected = np.stack([explicit_sum(lattice, p, feature) for p in view.coords])
-    np.testing.assert_allclose(interpolated(_ProductStencil(lattice, axes, ProductNumbers(lattice, axes))).numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        interpolated(_ProductStencil(lattice, axes, ProductNumbers(lattice, axes))).numpy(), expected, atol=1e-12
+    )
 
 
 def test_features_of_a_batch_stay_apart():
