@@ -11,6 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from inrgan._tensors import map_tensors
 from inrgan.errors import NonFiniteError, ShapeError
 
 
@@ -202,7 +203,7 @@ class View:
             weights=move(self.weights),
         )
         for owner, constants in self._derived.items():
-            moved._derived[owner] = {name: value.to(device) for name, value in constants.items()}
+            moved._derived[owner] = map_tensors(constants, lambda x: x.to(device, non_blocking=True))
         self._moved[device] = moved
         return moved
 

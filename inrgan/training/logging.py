@@ -195,7 +195,7 @@ def statistics(steps: Sequence[Mapping[str, Tensor]], *, batches: Batches, bad: 
         for name, value in step.items():
             parts.setdefault(name, []).append(value)
     means = {name: float(torch.stack(values).mean()) for name, values in parts.items()}
-    counts, waited = (batches.used.copy(), batches.skipped.copy()), batches.waited
+    counts, waited = (batches.counts.used.copy(), batches.counts.skipped.copy()), batches.waited
     batches.clear_counts()
     found: dict[str, float] = {}
     used, skipped, total, longest = Counter[str](), Counter[str](), 0, 0.0

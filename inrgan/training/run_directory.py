@@ -280,7 +280,9 @@ class RunDirectory:
         self._folder.release()
 
 
-_FREE = {"kimg", "snapshot_kimg", "device", "precision", "compile", "data", "batch_gpu", "ahead", "watch_every"}
+_FREE = {
+    "kimg", "snapshot_kimg", "device", "precision", "compile", "data", "batch_gpu", "ahead", "workers", "watch_every",
+}  # fmt: skip
 """Settings that may change when a run is resumed; any other would change the run."""
 
 
