@@ -318,7 +318,14 @@ def resample(
         torch.Size([2, 3, 4, 4])
     """
     values = items.float() / 127.5 - 1 if items.dtype == torch.uint8 else items.float()
-    return carry(values, view, lower=lower, upper=upper).clamp(-1, 1)
+
+    def make() -> BoxCarry:
+        return box_carry(view, values.shape[2:], lower=lower, upper=upper, dtype=values.dtype)
+
+    # Many items of one size have a common view, which stores their map.
+    shared = view.batch == 1 and view.axes is not None
+    across = view.derive(resample, (*values.shape[2:], *lower, *upper), make) if shared else make()
+    return across(values).clamp(-1, 1)
 
 
 def resample_long(

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -90,7 +90,8 @@ class Reals:
         self.cache = ItemCache(0) if source.endless else ItemCache() if cache is None else cache
         self._fixed_only = True
         """Whether all draws so far were at the fixed view."""
-        self._fixed_shape: tuple[int, ...] = ()
+        self._fixed_view: View | None = None
+        """A copy of that view, which stores the maps that observing needs."""
         self._observed: Tensor | None = None
         """Values at the fixed view, in one array: many small allocations would fragment the memory."""
         self._rows: dict[int, tuple[int, int, int]] = {}
@@ -138,6 +139,8 @@ class Reals:
         if fixed and len(views) == 1 and moved[0] is views[0] and excerpts is None:
             return self._at_fixed_view(wanted, views[0], finest[0], name, counts)
         self._fixed_only = False
+        # Copies, since maps that observing stores in a common view are not needed on the device.
+        moved = [replace(v) for v in moved]
 
         def observed(rows: range) -> tuple[tuple[Tensor, ...], list[tuple[int, int]]]:
             served = [self._serving(wanted[r], finest[r]) for r in rows]
@@ -189,9 +192,10 @@ class Reals:
         self, wanted: Sequence[int], view: View, finest: float, name: str, counts: ItemCounts
     ) -> tuple[tuple[Tensor], Tensor]:
         """Values of items at a constant view, and their labels."""
-        if view.shape != self._fixed_shape:  # a finer view, in progressive growing
+        if self._fixed_view is None or view.shape != self._fixed_view.shape:  # a finer view, in progressive growing
             self.cache.drop(lambda key: key == _OBSERVED)
-            self._observed, self._rows, self._fixed_shape = None, {}, view.shape
+            self._observed, self._rows, self._fixed_view = None, {}, replace(view)
+        view = self._fixed_view
         missing, keep = [i for i in dict.fromkeys(wanted) if i not in self._rows], not self._fixed_only
 
         def observed(rows: range) -> tuple[Tensor, list[tuple[Any, int, int]]]:

@@ -231,7 +231,7 @@ def resident(decoder):
     import os
 
     total = 0
-    for pid in (os.getpid(), decoder._processes[os.getpid()].pid):
+    for pid in (os.getpid(), decoder._idle[os.getpid()][0].process.pid):
         total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return total / 2**20
 
