@@ -137,7 +137,8 @@ def _weighted(values: Float[Tensor, "B C H W"], rows: Iterable[tuple[Tensor, Ten
     B, C = values.shape[:2]
     flat, total = values.flatten(2), values.new_zeros(())
     for index, weights in rows:
-        if index.shape[0] == 1:
+        # Gathering is the faster one, and its derivative on GPUs is a sum in any order.
+        if index.shape[0] == 1 and values.requires_grad:
             picked = flat[:, :, index[0]]
         else:
             picked = flat.gather(2, index[:, None].expand(B, C, -1))

@@ -370,7 +370,8 @@ def resample_long(
     def weight(t: Tensor) -> Tensor:
         return kernel(t.float())  # positions need double precision; weights need single precision only
 
-    rounding = torch.finfo(view.axes[0].dtype).eps * float(view.axes[0].abs().max()) / cell
+    # Coordinates of views are rounded to single precision, even where they were shifted in double precision since.
+    rounding = torch.finfo(torch.float32).eps * float(view.axes[0].abs().max()) / cell
     even = even_positions(place_1M[0], rounding=rounding) if view.axis_spacing[0].shape[1] == 1 else None
     if even is not None and 2 * even[1].denominator <= place_1M.shape[1]:
         seen = polyphase(

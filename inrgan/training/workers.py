@@ -126,6 +126,7 @@ def _threads(count: int, *, name: str) -> ThreadPoolExecutor:
     running = threading.Barrier(count + 1)
 
     def begin() -> None:
+        torch.get_num_threads()  # a thread takes the default when torch first needs it, which must not be later
         torch.set_num_threads(1)
         running.wait()
 
