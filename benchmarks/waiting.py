@@ -2,14 +2,14 @@
 
 For every modality, on its built-in set and on files (give their paths), the benchmark measures two things:
 
-- ``items_per_second`` of the preparation alone, with 1, 2, ... workers, in the first epoch (``first``, where items are
-  decoded or drawn) and in a later one (``later``, where caches are filled). The device is a stand-in that takes no time.
-  Every step has the views, symmetries and excerpts of a training.
-- ``waiting_fraction`` of a training of the preset on this machine, from its first step on.
+- Items per second of the preparation alone, with 1, 2, ... workers, in the first epoch (``first``, where items are
+  decoded or drawn) and in a later one (``later``, where caches are filled). The device is a stand-in that takes no
+  time. Every step has the views, symmetries and excerpts of a training.
+- The waiting fraction of a training of the preset on this machine, from its first step on.
 
-Every case runs in a process of its own. For a machine with more cores, ``steps_per_second_limit`` is a derivation, not a
-measurement: items per second of one worker, times the workers of that machine, over the batch. Training there waits for
-data if its steps are faster.
+Every case runs in a process of its own. The last entry is derived, not measured: the items per second of one worker in
+the slower epoch, times the workers of a machine with 16 cores, over the batch. Training there waits for data if its
+steps are faster than that. It is an upper bound, since threads of Python wait for each other.
 
     python benchmarks/waiting.py --modalities image,audio --workers 1,2
     python benchmarks/waiting.py --modalities audio --data digits.zip --arguments '{"rate": 8000, "resolution": 8192}'
@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-
 
 from inrgan import TrainConfig, Trainer
 from inrgan.process import usable_cores

@@ -311,7 +311,9 @@ class Trainer:
 
     def _write_stats(self, *, seconds: float, steps: int) -> None:
         """Write the statistics of the steps since the last line."""
-        line = statistics(self._stats, batches=self.batches, bad=self.source.bad, ranks=self.ranks)
+        line = statistics(
+            self._stats, batches=self.batches, bad=self.source.bad, ranks=self.ranks, seconds=seconds
+        )  # fmt: skip
         line |= {f"health/{name}": value for name, value in self.health.to_plain().items()}
         if self.config.augment != "none":
             line["augment/probability"] = self.strength.probability
