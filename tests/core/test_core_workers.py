@@ -1,5 +1,6 @@
 """Data prepared by threads. Oracle: one thread, or none in advance, and the same values bit for bit."""
 
+import json
 import os
 import threading
 import time
@@ -13,6 +14,8 @@ from inrgan import AudioModality, ImageModality, Trainer
 from inrgan.errors import ConfigError, DataError
 from inrgan.losses import LossOptions
 from inrgan.process import usable_cores
+from inrgan.training import Ranks
+from inrgan.training.logging import statistics
 from inrgan.training.reals import Reals
 from inrgan.training.workers import Prefetcher, Workers, default_workers
 
@@ -175,4 +178,18 @@ def test_fitting_leaves_no_thread(tmp_path):
     trainer = Trainer(config(workers=2, ahead=1), outdir=tmp_path, quiet=True)
     trainer.fit()
     assert not data_threads()
+    trainer.close()
+
+
+def test_the_fraction_of_waiting(tmp_path):
+    # Oracle: seconds of waiting over seconds; never more than all of the time.
+    trainer = Trainer(config(workers=1), outdir=tmp_path, quiet=True)
+    for waited, seconds, expected in ((3.0, 10.0, 0.3), (3.0, 2.0, 1.0), (0.0, 0.0, 0.0)):
+        trainer.batches.waited = waited
+        found = statistics([], batches=trainer.batches, bad=0, ranks=Ranks(), seconds=seconds)
+        assert found["time/waiting_fraction"] == pytest.approx(expected)
+        assert found["time/waiting_for_data_seconds"] == waited and trainer.batches.waited == 0
+    trainer.fit(kimg=0.008)
+    lines = [json.loads(line) for line in (trainer.run.path / "stats.jsonl").read_text().splitlines()]
+    assert lines and all(0 < line["time/waiting_fraction"] <= 1 for line in lines)
     trainer.close()
