@@ -103,7 +103,10 @@ class TrainConfig:
     compile: bool = False
     """Compile generator, critic and gradient penalties with torch.compile."""
     ahead: int | None = None
-    """Steps whose data a background thread prepares in advance. Default: 2 with a GPU, otherwise 0."""
+    """Steps whose data are prepared in advance, while others train. Default: 2 with a GPU, otherwise 0."""
+    workers: int | None = None
+    """Threads of a process that decode and resample data. Default: the cores that it may use, with a GPU all but
+    one."""
     watch_every: int = 100
     """Steps between records of every layer's activations and gradients; 0 for none."""
 
@@ -119,6 +122,8 @@ class TrainConfig:
         counted = {"gamma": self.gamma, "seed": self.seed, "batch_gpu": self.batch_gpu, "ahead": self.ahead or 0,
                    "watch_every": self.watch_every, "max_update": self.max_update,
                    "path_length": self.path_length}  # fmt: skip
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"workers is {self.workers}; expected 1 or more threads")
         for name, value in counted.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}; expected 0 or more")

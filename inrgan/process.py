@@ -1,6 +1,7 @@
 """Process settings of a program: progress bar, memory, and the signals that stop it."""
 
 import ctypes
+import os
 import platform
 import shutil
 import signal
@@ -12,6 +13,18 @@ from tqdm import tqdm
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _LARGEST = (1 << 31) - 1
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may use, which may be fewer than the machine has.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:

@@ -253,19 +253,24 @@ class ZipArchive(AbstractArchive):
         """The bytes of one entry; raises DataError when it is not there, damaged or too large."""
         if name not in self._entry_names:
             raise DataError(f"{self._path} lists no entry {name!r}. Use one of the archive's names.")
-        with self._locked() as file:
-            try:
+        try:
+            with self._locked() as file:
                 info = file.getinfo(self._entry_names[name])
                 self._check_size(info)
-                return file.read(info)
-            except DataError:
-                raise
-            # zipfile passes on whatever the decompressor says: zlib.error, LZMAError, EOFError, KeyError, ...
-            except Exception as error:
-                raise DataError(
-                    f"Entry {name!r} of {self._path} cannot be read ({type(error).__name__}: {error}). "
-                    "Download or make the zip file again."
-                ) from error
+                entry = file.open(info)
+            try:
+                return entry.read()  # several threads unpack at a time; zipfile locks what they share
+            finally:
+                with self._locked():
+                    entry.close()
+        except DataError:
+            raise
+        # zipfile passes on whatever the decompressor says: zlib.error, LZMAError, EOFError, KeyError, ...
+        except Exception as error:
+            raise DataError(
+                f"Entry {name!r} of {self._path} cannot be read ({type(error).__name__}: {error}). "
+                "Download or make the zip file again."
+            ) from error
 
     def close(self) -> None:
         """Close this process's handle; a later ``read`` opens the file again."""

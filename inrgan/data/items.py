@@ -240,6 +240,9 @@ class BadFiles:
             decoded[i] = good
 
     def _warn(self, name: str, error: Exception) -> None:
-        if name not in self._names and len(self._names) < _MAX_NAMED:
-            self._names[name] = None
+        with self._lock:
+            new = name not in self._names and len(self._names) < _MAX_NAMED
+            if new:
+                self._names[name] = None
+        if new:
             logging.getLogger("inrgan").warning("Skipping %s: %s", name, error)

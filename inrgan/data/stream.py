@@ -1,5 +1,6 @@
 """Streams of items from shards, in an order that is a function of the seed."""
 
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -76,6 +77,7 @@ class ShardStream:
         self._reader: Generator[Blob, None, None] | None = None
         self._reader_at: tuple[int, int] | None = None
         """Shard, and number of its items that were read."""
+        self._lock = threading.Lock()
 
     def buffer(self, position: int) -> Buffer:
         """The buffer that holds a position.
@@ -83,17 +85,18 @@ class ShardStream:
         Raises:
             DataError: A shard cannot be read or has changed, or no shard has a wanted item.
         """
-        for buffer in self._buffers:
-            if position in buffer:
-                return buffer
-        begin = self.position_before(position)
-        while True:
-            buffer = self._load(begin)
-            self._remember(buffer.end)
-            if position in buffer:
-                self._buffers = [*self._buffers[-1:], buffer]  # a batch may end in one and begin in the next
-                return buffer
-            begin = buffer.end
+        with self._lock:  # several threads decode the items of a batch
+            for buffer in self._buffers:
+                if position in buffer:
+                    return buffer
+            begin = self.position_before(position)
+            while True:
+                buffer = self._load(begin)
+                self._remember(buffer.end)
+                if position in buffer:
+                    self._buffers = [*self._buffers[-1:], buffer]  # a batch may end in one and begin in the next
+                    return buffer
+                begin = buffer.end
 
     def position_before(self, position: int) -> StreamPosition:
         """The last remembered start of a buffer at or before a position."""

@@ -1,6 +1,7 @@
 """Charts: maps between the plane and the sphere, and charts that cover the surface of a mesh."""
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -84,7 +85,34 @@ def carry_equirectangular(values: Float[Tensor, "B C H W"], points: Float[Tensor
         >>> carry_equirectangular(torch.zeros(2, 3, 8, 16), torch.ones(1, 5, 3)).shape
         torch.Size([2, 3, 5])
     """
-    B, C, H, W = values.shape
+    return _weighted(values, _row_taps(points, values.shape[2:]))
+
+
+@final
+class EquirectangularTable(AbstractCarry):
+    """Map of ``carry_equirectangular`` at some points, with its indices and weights: 36 of each for a point.
+
+    Args:
+        points: Points, as for ``carry_equirectangular``.
+        shape: Shape (H, W) of the arrays.
+
+    Example:
+        >>> EquirectangularTable(torch.ones(1, 5, 3), (8, 16))(torch.zeros(2, 3, 8, 16)).shape
+        torch.Size([2, 3, 5])
+    """
+
+    tensor_fields = ("_rows",)
+
+    def __init__(self, points: Float[Tensor, "#B N D"], shape: Sequence[int]):
+        self._rows = [(index, weights.float()) for index, weights in _row_taps(points, shape)]
+
+    def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C N"]:
+        return _weighted(values, self._rows)
+
+
+def _row_taps(points: Float[Tensor, "#B N D"], shape: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indices (#B, 6 N) and weights (#B, N, 6) of the samples of each row around the points."""
+    H, W = shape
     x, y, z = directions(points.detach().double()).unbind(-1)
     row = (0.5 - torch.atan2(z, torch.hypot(x, y)) / math.pi) * H - 0.5
     column = (0.5 + torch.atan2(y, x) / (2 * math.pi)) * W - 0.5
@@ -92,13 +120,19 @@ def carry_equirectangular(values: Float[Tensor, "B C H W"], points: Float[Tensor
     over = (rows < 0) | (rows >= H)
     rows = torch.where(rows < 0, -1 - rows, torch.where(rows >= H, 2 * H - 1 - rows, rows)).clamp(0, H - 1)
     straight, turned = _taps(column), _taps(column + W / 2)
-    flat, total = values.flatten(2), values.new_zeros(())
     for k in range(rows.shape[-1]):
         beyond = over[..., k, None]
         columns = torch.where(beyond, turned[0], straight[0]) % W
         weights = torch.where(beyond, turned[1], straight[1]) * row_weights[..., k, None]
-        index = (rows[..., k, None] * W + columns).flatten(1)
-        if index.shape[0] == 1:
+        yield (rows[..., k, None] * W + columns).flatten(1), weights
+
+
+def _weighted(values: Float[Tensor, "B C H W"], rows: Iterable[tuple[Tensor, Tensor]]) -> Float[Tensor, "B C N"]:
+    B, C = values.shape[:2]
+    flat, total = values.flatten(2), values.new_zeros(())
+    for index, weights in rows:
+        # Gathering is the faster one, and its derivative on GPUs is a sum in any order.
+        if index.shape[0] == 1 and values.requires_grad:
             picked = flat[:, :, index[0]]
         else:
             picked = flat.gather(2, index[:, None].expand(B, C, -1))

@@ -138,7 +138,10 @@ class TriangleMesh:
 
     def positions(self, face: Int[Tensor, "*S"], inside: Float[Tensor, "*S 3"]) -> Float[Tensor, "*S 3"]:
         """Positions of barycentric coordinates in triangles."""
-        return (inside[..., None] * self.corners[face]).sum(dim=-2)
+        corners = self.corners[face]
+        # In this order, since sums over an axis of length 3 are slow.
+        a, b, c = (inside[..., k, None] * corners[..., k, :] for k in range(3))
+        return a + b + c
 
     def even(self, count: int, *, seed: int = 0) -> tuple[Int[Tensor, "N"], Float[Tensor, "N 3"]]:
         """Triangles and barycentric coordinates of evenly spread points, which represent equal areas.

@@ -254,7 +254,8 @@ class SurfaceCloud:
             return self._cloud.seen(values, points, spacing=spacing)
         if key not in self._cache:
             weights = self._cloud.weights(points, spacing=spacing)
-            if sum(len(w[0]) for w in self._cache.values()) + len(weights[0]) > _CACHED_PAIRS:
+            # A copy of the values, since another thread may add to them.
+            if sum(len(w[0]) for w in tuple(self._cache.values())) + len(weights[0]) > _CACHED_PAIRS:
                 return self._cloud.apply(values, weights, count=points.shape[1])
             self._cache[key] = weights
         return self._cloud.apply(values, self._cache[key], count=points.shape[1])

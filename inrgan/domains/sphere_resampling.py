@@ -2,12 +2,13 @@
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from inrgan.domains.charts import carry_equirectangular
+from inrgan.domains.charts import EquirectangularTable, carry_equirectangular
 from inrgan.errors import ConfigError
 from inrgan.resampling import fade, lanczos
 from inrgan.views import View, directions
@@ -15,6 +16,8 @@ from inrgan.views import View, directions
 _DEGREES = 160
 """Largest degree of exact band limits; the tables of harmonics grow as its cube. Finer band limits are kernels along
 rows and columns."""
+_TABLE = 1 << 16
+"""Largest number of points for which a view stores a table of weights."""
 
 
 def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor, "B C *S"]:
@@ -47,8 +50,16 @@ def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor
     spacing, points = spacing.expand(B if view.batch > 1 else 1), points.expand(view.batch, -1, -1)
     # Spacings are grouped by octaves, so that an item does not depend on the others of a batch.
     octave = (spacing / array_spacing).log2().add(1e-4).floor().long()
-    if len(octave) == 1:
-        out = _observed(values, points, spacing, finest=array_spacing * 2 ** int(octave[0]))
+
+    def across(values: Tensor) -> Tensor:
+        """Values at a common view, which stores the map for the next items."""
+        shape = values.shape[2:]
+        if view.count > _TABLE:
+            return carry_equirectangular(values, points)
+        return view.derive(observe_sphere, tuple(shape), lambda: EquirectangularTable(points, shape))(values)
+
+    if len(octave) == 1 and view.batch == 1:
+        out = _observed(values, points, spacing, finest=array_spacing * 2 ** int(octave[0]), across=across)
     else:
         out = values.new_empty(B, C, view.count)
         for k in octave.unique().tolist():
@@ -58,15 +69,17 @@ def observe_sphere(items: Shaped[Tensor, "B C H W"], view: View) -> Float[Tensor
 
 
 def _observed(
-    values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N 3"], spacing: Float[Tensor, "#B"], *, finest: float
-) -> Float[Tensor, "B C N"]:
+    values: Float[Tensor, "B C H W"], points: Float[Tensor, "#B N 3"], spacing: Float[Tensor, "#B"], *, finest: float,
+    across: Callable[[Tensor], Tensor] | None = None,
+) -> Float[Tensor, "B C N"]:  # fmt: skip
     exact = math.pi / finest <= _DEGREES
     # Blocks stay at most half as wide as the spacing where their remaining aliases can still be removed exactly.
     while values.shape[2] * finest / math.pi * 1.0001 >= (4 if exact else 2) and _even(values):
         values = halved(values)
     if not exact:
         return gather_smooth(values, points, spacing)
-    return carry_equirectangular(band_limited(values, spacing, finest=finest), points)
+    limited = band_limited(values, spacing, finest=finest)
+    return carry_equirectangular(limited, points) if across is None else across(limited)
 
 
 def _even(values: Float[Tensor, "B C H W"]) -> bool:

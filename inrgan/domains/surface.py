@@ -329,7 +329,8 @@ class Surface(AbstractDomain):
     def _cloud(self, octave: int, *, group: int) -> SurfaceCloud:
         if (octave, group) not in self._reals:
             spacing = math.sqrt(self.mesh.area) / 2 ** ((octave + 1) / 2)
-            self._reals[octave, group] = SurfaceCloud(self.mesh, spacing=spacing, group=group)
+            # Of several threads that make it, all use that of the first.
+            self._reals.setdefault((octave, group), SurfaceCloud(self.mesh, spacing=spacing, group=group))
         return self._reals[octave, group]
 
     @property

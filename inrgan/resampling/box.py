@@ -12,6 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from inrgan.resampling.kernels import NARROW, BandedMap, KaiserSinc, axis_matrix, in_samples, lanczos, reached
+from inrgan.resampling.polyphase import even_positions, polyphase
 from inrgan.tensors import TensorTree
 from inrgan.views import View, product_view, scattered
 
@@ -305,7 +306,14 @@ def resample(
         torch.Size([2, 3, 4, 4])
     """
     values = items.float() / 127.5 - 1 if items.dtype == torch.uint8 else items.float()
-    return carry(values, view, lower=lower, upper=upper).clamp(-1, 1)
+
+    def make() -> AbstractCarry:
+        return box_carry(view, values.shape[2:], lower=lower, upper=upper, dtype=values.dtype)
+
+    # Many items of one size have a common view, which stores their map.
+    shared = view.batch == 1 and view.axes is not None
+    across = view.derive(resample, (*values.shape[2:], *lower, *upper), make) if shared else make()
+    return across(values).clamp(-1, 1)
 
 
 def resample_long(
@@ -346,9 +354,21 @@ def resample_long(
     before = min(max(0, -first), last + 1 - first)
     after = last + 1 - first - before - inside.shape[1]
     part = torch.nn.functional.pad(inside, (before, after))
+
+    def weight(t: Tensor) -> Tensor:
+        return kernel(t.float())  # positions need double precision; weights need single precision only
+
+    # Coordinates of views are rounded to single precision, even where they were shifted in double precision since.
+    rounding = torch.finfo(torch.float32).eps * float(view.axes[0].abs().max()) / cell
+    even = even_positions(place_1M[0], rounding=rounding) if view.axis_spacing[0].shape[1] == 1 else None
+    if even is not None and 2 * even[1].denominator <= place_1M.shape[1]:
+        seen = polyphase(
+            part, start=even[0] - first, step=even[1], count=place_1M.shape[1], kernel=weight, reach=reach,
+            stretch=float(stretch_1M[0, 0]),
+        )  # fmt: skip
+        return seen[None].clamp(-1, 1)
     across = BandedMap(
         place_1M, first=place_1M.new_full((1, 1), first), count=part.shape[1], reach=reach, stretch=stretch_1M,
-        # Positions need double precision; weights need single precision only.
-        kernel=lambda t: kernel(t.float()), normalised=True,
+        kernel=weight, normalised=True,
     )  # fmt: skip
     return across(part[None, :, :, None])[..., 0].clamp(-1, 1)

@@ -6,89 +6,27 @@ data.
 """
 
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, final
+from dataclasses import replace
+from typing import final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from inrgan._random import step_generator
-from inrgan.augmentation import AbstractTransform, Augmentation
+from inrgan.augmentation import Augmentation
 from inrgan.capabilities import HasFieldLoss, HasPartialObservations
 from inrgan.config import TrainConfig
 from inrgan.losses import AbstractTerm
-from inrgan.tensors import TensorTree
-from inrgan.training.reals import Reals
+from inrgan.training.reals import ItemCounts, Reals
+from inrgan.training.term_batch import Drawn, MicroBatch, TermBatch, changed
+from inrgan.training.workers import Prefetcher
 from inrgan.views import View
-
-Drawn = tuple[tuple[AbstractTransform, Float[Tensor, "B _"]], ...]
-"""Transforms that change at least one sample of a batch, with their parameters for each sample."""
-
 
 _KEPT_VIEWS = 32
 """Number of views that come again, of which the least recently used one is dropped."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TermBatch(TensorTree):
-    """One term's part of a micro-batch: inputs of its critic."""
-
-    term: AbstractTerm
-    share: float
-    """Fraction of the step's batch, over all processes, that is in this micro-batch."""
-    views: tuple[View, ...]
-    """Views passed to the critic."""
-    fake_views: tuple[View, ...]
-    """Views at which generated fields are evaluated: ``views``, moved by augmentation."""
-    reals: tuple[Float[Tensor, "B _ ..."], ...]
-    z: Float[Tensor, "B Z"]
-    labels: Int[Tensor, "B"] | None
-    transforms: Drawn
-    """Augmentation of the fakes' values."""
-    path_noise: Float[Tensor, "B C *S"] | None = None
-    """Noise of the path-length regularization; None where the term or the step has none."""
-    field_view: View | None = None
-    """Points of the modality's loss of fields; None where the term or the modality has none."""
-
-    tensor_fields: ClassVar[tuple[str, ...]] = (
-        "views", "fake_views", "reals", "z", "labels", "transforms", "path_noise", "field_view"
-    )  # fmt: skip
-
-    def transformed(self, values: Float[Tensor, "B C *S"], view: View) -> Float[Tensor, "B C *S"]:
-        """Values of fakes at one of the views, as input of critics."""
-        return _changed(values, view, self.transforms)
-
-    def to(self, device: torch.device | str) -> "TermBatch":
-        # A view that comes again is on the device already, with all that was derived from it there.
-        views = {id(v): v.to(device) for v in (*self.views, *self.fake_views)}
-        return self.map(lambda x: x.to(device, non_blocking=True), memo=views)
-
-    def head(self, count: int) -> "TermBatch":
-        """The first items alone."""
-        rows = range(min(count, len(self.z)))
-        return replace(
-            self,
-            views=tuple(v.rows(rows) for v in self.views),
-            fake_views=tuple(v.rows(rows) for v in self.fake_views),
-            reals=tuple(x[: len(rows)] for x in self.reals),
-            z=self.z[: len(rows)],
-            labels=None if self.labels is None else self.labels[: len(rows)],
-            transforms=tuple((t, x[: len(rows)]) for t, x in self.transforms),
-            path_noise=None,
-            field_view=None,
-        )
-
-    def pinned(self) -> "TermBatch":
-        """The same in pinned memory, from which a GPU copies asynchronously."""
-        return replace(self, reals=tuple(x.pin_memory() for x in self.reals), z=self.z.pin_memory())
-
-
-MicroBatch = tuple[TermBatch, ...]
-"""Items that a process handles at once, one part for each term."""
 
 
 @final
@@ -101,7 +39,7 @@ class Batches:
     Args:
         config: Training configuration.
         terms: Terms of the loss.
-        reals: Source of the real signals.
+        reals: Source of the real signals, whose workers prepare them.
         augmentation: Transforms of reals and fakes.
         z_dim: Size of the latent, Z.
         positions: Items of the batch for each micro-batch of this process.
@@ -118,14 +56,11 @@ class Batches:
         self.config, self.terms, self.reals, self.augmentation = config, tuple(terms), reals, augmentation
         self.z_dim, self.positions, self.device, self.ahead = z_dim, tuple(positions), device, ahead
         self.prepare = prepare
-        self.used: Counter[str] = Counter()
-        """Items shown since the last ``clear_counts``, by term and octave of resolution."""
-        self.skipped: Counter[str] = Counter()
-        """Items too small for a view since then."""
+        self.counts = ItemCounts()
+        """Items shown since the last ``clear_counts``, and items too coarse for a view, by term and octave."""
         self.waited = 0.0
         """Seconds of waiting for a step's data since then."""
-        self._thread: ThreadPoolExecutor | None = None
-        self._coming: dict[tuple[int, float], Future[tuple[list[MicroBatch], Counter[str], Counter[str]]]] = {}
+        self._prefetcher = Prefetcher(self._prepare)
         self._repeating: OrderedDict[tuple[str, tuple[int, ...]], View] = OrderedDict()
 
     def at(self, step: int, *, probability: float) -> list[MicroBatch]:
@@ -139,38 +74,31 @@ class Batches:
             DataError: No item is fine enough for a view, or too many are bad.
         """
         began = time.perf_counter()
-        ready, used, skipped = (self._prepare if self.ahead == 0 else self._awaited)(step, probability)
+        if self.reals.workers is not None:
+            self.reals.workers.start()  # here, and not in a thread whose settings they would have
+        key = (step, probability)
+        if self.ahead == 0:
+            ready, counts = self._prepare(key)
+        else:
+            ready, counts = self._prefetcher.get([(s, probability) for s in range(step, step + self.ahead + 1)])
         self.waited += time.perf_counter() - began
-        self.used += used
-        self.skipped += skipped
+        self.counts.update(counts)
         return [tuple(part.to(self.device) for part in micro) for micro in ready]
 
     def clear_counts(self) -> None:
-        """Reset the counts of used and skipped items and of seconds of waiting."""
-        self.used.clear()
-        self.skipped.clear()
+        """Reset the counts of items and of seconds of waiting."""
+        self.counts.clear()
         self.waited = 0.0
 
     def close(self) -> None:
-        """Stop the thread until the next step is requested."""
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
-            self._thread, self._coming = None, {}
+        """End all threads until the next step is requested."""
+        self._prefetcher.close()
+        if self.reals.workers is not None:
+            self.reals.workers.close()
 
-    def _awaited(self, step: int, probability: float) -> tuple[list[MicroBatch], Counter[str], Counter[str]]:
-        """A step from the thread, which then prepares the next ones."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="inrgan-batches")
-        wanted = [(s, probability) for s in range(step, step + self.ahead + 1)]
-        for key in [k for k in self._coming if k not in wanted]:
-            self._coming.pop(key).cancel()
-        for key in wanted:
-            if key not in self._coming:
-                self._coming[key] = self._thread.submit(self._prepare, *key)
-        return self._coming.pop(wanted[0]).result()
-
-    def _prepare(self, step: int, probability: float) -> tuple[list[MicroBatch], Counter[str], Counter[str]]:
-        """A step's micro-batches on the CPU, and the numbers of used and skipped items of each octave."""
+    def _prepare(self, key: tuple[int, float]) -> tuple[list[MicroBatch], ItemCounts]:
+        """The micro-batches of a step and a probability, on the CPU, and the numbers of items."""
+        (step, probability), counts = key, ItemCounts()
         config = self.config
         kimg = step * config.batch / 1000
         z_rng = step_generator(config.seed, purpose="z", step=step)
@@ -197,7 +125,7 @@ class Batches:
                 labels = torch.zeros(len(items), dtype=torch.long)
                 if reals is None:
                     reals, labels = self.reals.draw(
-                        step, moved, fixed=term.fixed and still, name=term.name, positions=items
+                        step, moved, fixed=term.fixed and still, name=term.name, positions=items, counts=counts
                     )
                     reals = self._changed(reals, views, real_moves, items)
                 part = TermBatch(
@@ -207,14 +135,14 @@ class Batches:
                     transforms=self._active(fake_moves, items),
                 )  # fmt: skip
                 self.prepare(term, part.views, part.fake_views)
-                into.append(part.pinned() if self.device.type == "cuda" else part)
-        used, skipped = self.reals.used.copy(), self.reals.skipped.copy()
-        self.reals.clear_counts()
+                into.append(part)
         ready = [
             self._regularized(tuple(parts), step=step, positions=items)
             for parts, items in zip(batch, self.positions, strict=True)
         ]
-        return ready, used, skipped
+        if self.device.type == "cuda":
+            ready = [tuple(part.pinned() for part in micro) for micro in ready]
+        return ready, counts
 
     def _views(self, term: AbstractTerm, step: int) -> tuple[View, ...]:
         """A term's views of a step. Constant views are the same objects in every step."""
@@ -270,10 +198,4 @@ class Batches:
     ) -> tuple[Tensor, ...]:
         """Reals with transformed values."""
         active = self._active(drawn, positions)
-        return tuple(_changed(x, v.rows(positions), active) for x, v in zip(reals, views, strict=True))
-
-
-def _changed(values: Tensor, view: View, transforms: Sequence[tuple[Any, Tensor]]) -> Tensor:
-    for transform, parameters in transforms:
-        values = transform.change(values, view, parameters)
-    return values
+        return tuple(changed(x, v.rows(positions), active) for x, v in zip(reals, views, strict=True))

@@ -16,10 +16,10 @@ from torch import _foreach_copy_ as _copy_  # pyright: ignore[reportPrivateImpor
 from inrgan.config import TrainConfig
 from inrgan.errors import ConfigError, DeviceError
 from inrgan.tensors import layout_of, mapped, tensors_of
-from inrgan.training.batches import MicroBatch
 from inrgan.training.distribution import Ranks
 from inrgan.training.networks import Networks
 from inrgan.training.step import StepResult, TrainingStep
+from inrgan.training.term_batch import MicroBatch
 
 EAGER = 2
 """Steps of one set of shapes that run eagerly before the next one is captured: optimizers and libraries allocate in

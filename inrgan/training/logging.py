@@ -123,10 +123,12 @@ class Logger(AbstractLogger):
         self._run.append("stats.jsonl", {"kimg": kimg, **values})
         for name, value in values.items():
             self._events.add_scalar(name, value, round(kimg * 1000))
-        losses = (
+        shown = [
             f"{name.split('/')[1][0].upper()} {value:.2f}" for name, value in values.items() if name[:5] == "loss/"
-        )
-        self._bar.set_postfix_str(", ".join(losses), refresh=False)  # C for the critic's, G for the generator's
+        ]  # C for the critic's, G for the generator's
+        if "time/waiting_fraction" in values:
+            shown.append(f"waiting {values['time/waiting_fraction']:.0%}")
+        self._bar.set_postfix_str(", ".join(shown), refresh=False)
 
     def layers(self, values: dict[str, dict[str, float]], *, kimg: float) -> None:
         self._run.append("layers.jsonl", {"kimg": kimg, "layers": values})
@@ -181,7 +183,9 @@ def media_summary(path: Path, *, tag: str) -> Summary | None:
     return Summary(value=[Summary.Value(tag=tag, image=image)])
 
 
-def statistics(steps: Sequence[Mapping[str, Tensor]], *, batches: Batches, bad: int, ranks: Ranks) -> dict[str, float]:
+def statistics(
+    steps: Sequence[Mapping[str, Tensor]], *, batches: Batches, bad: int, ranks: Ranks, seconds: float
+) -> dict[str, float]:
     """Statistics of several steps over all processes: means, counts of items, and the longest wait for data.
 
     Args:
@@ -189,21 +193,23 @@ def statistics(steps: Sequence[Mapping[str, Tensor]], *, batches: Batches, bad: 
         batches: Batches with counts of items, which are reset.
         bad: Number of unreadable items in this process.
         ranks: Processes that train together.
+        seconds: Time since the last statistics.
     """
     parts: dict[str, list[Tensor]] = {}
     for step in steps:
         for name, value in step.items():
             parts.setdefault(name, []).append(value)
     means = {name: float(torch.stack(values).mean()) for name, values in parts.items()}
-    counts, waited = (batches.used.copy(), batches.skipped.copy()), batches.waited
+    counts, waited = (batches.counts.used.copy(), batches.counts.skipped.copy()), batches.waited
     batches.clear_counts()
     found: dict[str, float] = {}
     used, skipped, total, longest = Counter[str](), Counter[str](), 0, 0.0
-    for values, (more_used, more_skipped), more_bad, seconds in ranks.gather((means, counts, bad, waited)):
+    for values, (more_used, more_skipped), more_bad, waiting in ranks.gather((means, counts, bad, waited)):
         found = {k: found.get(k, 0.0) + v for k, v in values.items()}
         used, skipped, total = used + more_used, skipped + more_skipped, total + more_bad
-        longest = max(longest, seconds)
+        longest = max(longest, waiting)
     found["data/bad"], found["time/waiting_for_data_seconds"] = total, longest
+    found["time/waiting_fraction"] = min(1.0, longest / max(seconds, 1e-9))
     found |= {f"data/used/{k}": n for k, n in sorted(used.items())}
     return found | {f"data/too_small/{k}": n for k, n in sorted(skipped.items())}
 

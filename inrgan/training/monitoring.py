@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from inrgan.errors import CheckpointError
 from inrgan.field import Field
-from inrgan.training.batches import MicroBatch, TermBatch
 from inrgan.training.optimization import Optimizer, last_updates
 from inrgan.training.step import score
+from inrgan.training.term_batch import MicroBatch, TermBatch
 
 IN_A_ROW = 10
 """Consecutive skipped steps after which training rolls back to its last state."""

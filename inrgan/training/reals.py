@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -15,19 +16,57 @@ from inrgan.capabilities import HasLongItems, HasPartialObservations, HasRegions
 from inrgan.data import AbstractItem, AbstractSource, ItemCache
 from inrgan.errors import DataError
 from inrgan.modality import Modality
+from inrgan.training.workers import Workers
 from inrgan.views import View
 
 _OBSERVED = "observed"
 """Key of the values at a fixed view, in the cache of items."""
 _EXCERPTS = 4096
 """Number of positions of the window in a long item, of which training draws one."""
+_TASKS = 16
+"""Largest number of tasks that a draw is divided into. It is the same for any number of workers, and so are the values,
+whose rounding may depend on the items that are observed together."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class ItemCounts:
+    """Numbers of items, by the name of the draw and the octave of the view's resolution.
+
+    Example:
+        >>> ItemCounts().used
+        Counter()
+    """
+
+    used: Counter[str] = field(default_factory=Counter)
+    """Items that were drawn."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Items that were too coarse for a view."""
+
+    def add(self, octave: str, *, skipped: int) -> None:
+        """Count one item, and those that were skipped before it was found."""
+        self.used[octave] += 1
+        if skipped:
+            self.skipped[octave] += skipped
+
+    def update(self, other: "ItemCounts") -> None:
+        """Add the numbers of other draws."""
+        self.used.update(other.used)
+        self.skipped.update(other.skipped)
+
+    def clear(self) -> None:
+        """Reset all numbers to 0."""
+        self.used.clear()
+        self.skipped.clear()
 
 
 class Reals:
     """Batches of real signals, as a pure function of the step.
 
-    Items too coarse for a view are never upsampled: the next item that is fine enough replaces them. ``used`` and
-    ``skipped`` count both, by the name of the draw and the octave of the view's resolution, until ``clear_counts``.
+    Items too coarse for a view are never upsampled: the next item that is fine enough replaces them. Each draw counts
+    both.
 
     Decoded items are cached here, each at most once. While all draws are at one fixed view, the values at that view are
     cached instead of the items, if the values of all items fit or are smaller.
@@ -39,20 +78,20 @@ class Reals:
         seed: Seed of the order and of the random symmetries.
         augmented: Whether the random symmetries of the modality are applied.
         cache: Cache of items; one of 1 GiB when None. Items of a stream are never cached, since none repeats.
+        workers: Threads that decode and observe items; the calling thread when None.
     """
 
     def __init__(
         self, source: AbstractSource, modality: Modality, *, batch: int, seed: int, augmented: bool = True,
-        cache: ItemCache | None = None,
+        cache: ItemCache | None = None, workers: Workers | None = None,
     ):  # fmt: skip
         self.source, self.modality, self.batch, self.seed = source, modality, batch, seed
-        self.augmented = augmented
-        self.used: Counter[str] = Counter()
-        self.skipped: Counter[str] = Counter()
+        self.augmented, self.workers = augmented, workers
         self.cache = ItemCache(0) if source.endless else ItemCache() if cache is None else cache
         self._fixed_only = True
         """Whether all draws so far were at the fixed view."""
-        self._fixed_shape: tuple[int, ...] = ()
+        self._fixed_view: View | None = None
+        """A copy of that view, which stores the maps that observing needs."""
         self._observed: Tensor | None = None
         """Values at the fixed view, in one array: many small allocations would fragment the memory."""
         self._rows: dict[int, tuple[int, int, int]] = {}
@@ -66,14 +105,9 @@ class Reals:
         """
         self._serving(0, spacing, keep=False)
 
-    def clear_counts(self) -> None:
-        """Reset the counts."""
-        self.used.clear()
-        self.skipped.clear()
-
     def draw(
         self, step: int, views: Sequence[View], *, fixed: bool = False, name: str = "reals",
-        positions: range | None = None,
+        positions: range | None = None, counts: ItemCounts | None = None,
     ) -> tuple[tuple[Float[Tensor, "B C ..."], ...], Int[Tensor, "B"]]:  # fmt: skip
         """Reals of a step at each view, and their labels, on the CPU.
 
@@ -83,6 +117,7 @@ class Reals:
             fixed: Whether many steps have the same views.
             name: Name under which the items are counted.
             positions: Positions of the items in the batch; all when None.
+            counts: Counts that the items are added to.
 
         Raises:
             DataError: No item is fine enough for the view, or too many are bad.
@@ -100,17 +135,28 @@ class Reals:
         moved, views = [v.rows(positions) for v in moved], [v.rows(positions) for v in views]
         domain = self.modality.domain
         finest = torch.stack([domain.finest(v).expand(count) for v in views]).amin(dim=0).tolist()
+        counts = ItemCounts() if counts is None else counts
         if fixed and len(views) == 1 and moved[0] is views[0] and excerpts is None:
-            return self._at_fixed_view(wanted, views[0], finest[0], name)
+            return self._at_fixed_view(wanted, views[0], finest[0], name, counts)
         self._fixed_only = False
-        served = [self._serving(i, s) for i, s in zip(wanted, finest, strict=True)]
-        for (_, _, passed), s in zip(served, finest, strict=True):
-            self._count(name, s, passed)
-        items, labels = [item for item, _, _ in served], torch.tensor([label for _, label, _ in served])
-        if excerpts is not None and isinstance(self.modality, HasLongItems):
-            starts = [excerpts[p] / (_EXCERPTS - 1) for p in positions]
-            items = [self.modality.excerpt(item, start) for item, start in zip(items, starts, strict=True)]
-        return tuple(self.modality.observe(items, v) for v in moved), labels
+        # Copies, since maps that observing stores in a common view are not needed on the device.
+        moved = [replace(v) for v in moved]
+
+        def observed(rows: range) -> tuple[tuple[Tensor, ...], list[tuple[int, int]]]:
+            served = [self._serving(wanted[r], finest[r]) for r in rows]
+            items = [item for item, _, _ in served]
+            if excerpts is not None and isinstance(self.modality, HasLongItems):
+                starts = [excerpts[positions[r]] / (_EXCERPTS - 1) for r in rows]
+                items = [self.modality.excerpt(item, start) for item, start in zip(items, starts, strict=True)]
+            values = tuple(self.modality.observe(items, v.rows(rows)) for v in moved)
+            return values, [(label, passed) for _, label, passed in served]
+
+        parts = self._map(observed, _tasks(count))
+        found = [pair for _, pairs in parts for pair in pairs]
+        for (_, passed), s in zip(found, finest, strict=True):
+            self._count(counts, name, s, passed)
+        values = tuple(torch.cat(seen) for seen in zip(*(seen for seen, _ in parts), strict=True))
+        return values, torch.tensor([label for label, _ in found])
 
     def observation_view(self, step: int, view: View) -> View:
         """View at which a step's partially observed items are known; see ``HasPartialObservations``.
@@ -121,7 +167,7 @@ class Reals:
         self._fixed_only = False
         finest = self.modality.domain.finest(view).expand(self.batch).tolist()
         batch = self.source.order(batch=self.batch, step=step, seed=self.seed)
-        items = [self._serving(i, s)[0] for i, s in zip(batch, finest, strict=True)]
+        items = self._map(lambda pair: self._serving(*pair)[0], zip(batch, finest, strict=True))
         assert isinstance(self.modality, HasPartialObservations)
         return self.modality.observation_view(items, view)
 
@@ -136,27 +182,31 @@ class Reals:
         assert isinstance(self.modality, HasRegionsOfInterest)
         self._fixed_only = False
         regions = []
-        for i in self.source.order(batch=self.batch, step=step, seed=self.seed + 1):
-            points = self.modality.regions_of_interest(self._item(i), count=count, generator=generator)
+        for item in self._map(self._item, self.source.order(batch=self.batch, step=step, seed=self.seed + 1)):
+            points = self.modality.regions_of_interest(item, count=count, generator=generator)
             none = torch.full((count, self.modality.domain.coord_dim), math.nan)
             regions.append(none if points is None else points)
         return torch.stack(regions)
 
     def _at_fixed_view(
-        self, wanted: Sequence[int], view: View, finest: float, name: str
+        self, wanted: Sequence[int], view: View, finest: float, name: str, counts: ItemCounts
     ) -> tuple[tuple[Tensor], Tensor]:
         """Values of items at a constant view, and their labels."""
-        if view.shape != self._fixed_shape:  # a finer view, in progressive growing
+        if self._fixed_view is None or view.shape != self._fixed_view.shape:  # a finer view, in progressive growing
             self.cache.drop(lambda key: key == _OBSERVED)
-            self._observed, self._rows, self._fixed_shape = None, {}, view.shape
-        missing = [i for i in dict.fromkeys(wanted) if i not in self._rows]
+            self._observed, self._rows, self._fixed_view = None, {}, replace(view)
+        view = self._fixed_view
+        missing, keep = [i for i in dict.fromkeys(wanted) if i not in self._rows], not self._fixed_only
+
+        def observed(rows: range) -> tuple[Tensor, list[tuple[Any, int, int]]]:
+            served = [self._serving(missing[r], finest, keep=keep) for r in rows]
+            return self.modality.observe([item for item, _, _ in served], view), served
+
         new: dict[int, tuple[Tensor, int, int]] = {}
-        if missing:
-            served = [self._serving(i, finest, keep=not self._fixed_only) for i in missing]
-            observed = self.modality.observe([item for item, _, _ in served], view)
-            for i, value, (item, label, passed) in zip(missing, observed, served, strict=True):
-                new[i] = value, label, passed
-                self._keep_observed(i, *new[i], item=item)
+        for rows, (seen, served) in zip(_tasks(len(missing)), self._map(observed, _tasks(len(missing))), strict=True):
+            for r, value, (item, label, passed) in zip(rows, seen, served, strict=True):
+                new[missing[r]] = value, label, passed
+                self._keep_observed(missing[r], value, label, passed, item=item)
         values, labels = [], []
         for i in wanted:
             if i in new:
@@ -167,7 +217,7 @@ class Reals:
                 value = self._observed[row]
             values.append(value)
             labels.append(label)
-            self._count(name, finest, passed)
+            self._count(counts, name, finest, passed)
         return (torch.stack(values),), torch.tensor(labels)
 
     def _keep_observed(self, i: int, value: Tensor, label: int, passed: int, *, item: Tensor | AbstractItem) -> None:
@@ -208,10 +258,16 @@ class Reals:
             "upsampled)"
         )
 
-    def _count(self, name: str, finest: float, passed: int) -> None:
+    def _map(self, function: Callable[[T], R], inputs: Iterable[T]) -> list[R]:
+        return [function(x) for x in inputs] if self.workers is None else self.workers.map(function, inputs)
+
+    def _count(self, counts: ItemCounts, name: str, finest: float, passed: int) -> None:
         samples = self.modality.domain.spacing(1) / finest
         low = 2 ** math.floor(math.log2(max(1.0, samples * 1.001)))
-        octave = f"{name}/{low}-{2 * low - 1}"
-        self.used[octave] += 1
-        if passed:
-            self.skipped[octave] += passed
+        counts.add(f"{name}/{low}-{2 * low - 1}", skipped=passed)
+
+
+def _tasks(count: int) -> list[range]:
+    """Items of each task of a draw."""
+    side = max(1, -(-count // _TASKS))
+    return [range(start, min(start + side, count)) for start in range(0, count, side)]

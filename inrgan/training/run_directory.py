@@ -282,7 +282,7 @@ class RunDirectory:
 
 _FREE = {
     "kimg", "snapshot_kimg", "device", "precision", "tf32", "graphs", "compile", "data", "batch_gpu", "ahead",
-    "watch_every",
+    "workers", "watch_every",
 }  # fmt: skip
 """Settings that may change when a run is resumed; any other would change the run."""
 

@@ -25,9 +25,9 @@ from inrgan.discriminators import scaled_once
 from inrgan.field import Field
 from inrgan.losses import PathLengthRegularizer, adversarial_loss, scores_and_penalties
 from inrgan.tensors import TensorTree
-from inrgan.training.batches import MicroBatch, TermBatch
 from inrgan.training.networks import Networks
 from inrgan.training.optimization import Gradients, ema_weight, update_ema
+from inrgan.training.term_batch import MicroBatch, TermBatch
 from inrgan.views import View
 
 Values = tuple[Float[Tensor, "B _ ..."], ...]

@@ -27,6 +27,7 @@ from inrgan.training.networks import Networks, check_term, extra_terms, pick_dev
 from inrgan.training.reals import Reals
 from inrgan.training.run_directory import check_same_run, has_state, load_last_state, open_run, save_state
 from inrgan.training.step import StepResult, TrainingStep
+from inrgan.training.workers import Workers, default_workers
 
 TICK_SECONDS = 2.0
 """Time between statistics. At these times the host reads the results of steps from the device."""
@@ -90,7 +91,8 @@ class Trainer:
             config.losses, resolution=modality.resolution, smallest=self.networks.smallest,
             options=config.view_options, through=modality.whole_sampler, extra=extra,
         )  # fmt: skip
-        reals = Reals(self.source, modality, batch=config.batch, seed=config.seed)
+        workers = Workers(default_workers(self.device) if config.workers is None else config.workers)
+        reals = Reals(self.source, modality, batch=config.batch, seed=config.seed, workers=workers)
         for term in self.terms:
             if term.sees_signals:
                 reals.check(term.finest(modality.domain))
@@ -313,7 +315,9 @@ class Trainer:
 
     def _write_stats(self, *, seconds: float, steps: int) -> None:
         """Write the statistics of the steps since the last line."""
-        line = statistics(self._stats, batches=self.batches, bad=self.source.bad, ranks=self.ranks)
+        line = statistics(
+            self._stats, batches=self.batches, bad=self.source.bad, ranks=self.ranks, seconds=seconds
+        )  # fmt: skip
         line |= {f"health/{name}": value for name, value in self.health.to_plain().items()}
         if self.config.augment != "none":
             line["augment/probability"] = self.strength.probability

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 CORE, ADAPTERS = ROOT / "inrgan", ROOT / "modalities" / "inrgan_modalities"
 
 # What each part may import, beside itself and what everyone may.
-EVERYONE = {"errors", "_random", "files", "process"}
+EVERYONE = {"errors", "_random", "tensors", "files", "process"}
 ALLOWED = {
     "views": set(),
     "domains": {"views", "resampling"},

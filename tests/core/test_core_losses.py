@@ -11,7 +11,7 @@ from inrgan.discriminators import PatchCritic
 from inrgan.errors import ConfigError, DataError
 from inrgan.losses import DensePatchTerm, LossOptions, gradient_penalty, terms
 from inrgan.samplers import DensePatch, RandomResolution
-from inrgan.training.reals import Reals
+from inrgan.training.reals import ItemCounts, Reals
 from inrgan.views import product_view
 
 TOYS = [ToneModality(), BumpModality(), BlobModality()]
@@ -309,10 +309,11 @@ def test_coarse_items_serve_coarse_patches_only():
     source = Source(1, size=64, seed=0)
     reals = Reals(source, ToneModality(), batch=24, seed=0)
     spacing = torch.tensor([2 / 64, 2 / 16] * 12)
-    reals.draw(0, [Box(1).patches(8, spacing, generator=rng())], name="dense-patch")
-    assert reals.used == {"dense-patch/64-127": 12, "dense-patch/16-31": 12}
-    assert 0 < reals.skipped["dense-patch/64-127"] <= 12 and "dense-patch/16-31" not in reals.skipped
-    reals.clear_counts()
-    assert not reals.used and not reals.skipped
+    counts = ItemCounts()
+    reals.draw(0, [Box(1).patches(8, spacing, generator=rng())], name="dense-patch", counts=counts)
+    assert counts.used == {"dense-patch/64-127": 12, "dense-patch/16-31": 12}
+    assert 0 < counts.skipped["dense-patch/64-127"] <= 12 and "dense-patch/16-31" not in counts.skipped
+    counts.clear()
+    assert not counts.used and not counts.skipped
     with pytest.raises(DataError, match="128 samples"):
         reals.check(2 / 128)

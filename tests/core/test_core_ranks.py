@@ -189,7 +189,7 @@ def test_data_made_ahead_are_the_same(tmp_path):
         for _ in range(10):
             trainer.train_step()
         trainer.close()
-        runs.append((tensors(trainer), trainer.strength.probability, dict(trainer.batches.used)))
+        runs.append((tensors(trainer), trainer.strength.probability, trainer.batches.counts))
     assert runs[0][1:] == runs[1][1:] and runs[0][1] != 0.3
     assert all(torch.equal(runs[0][0][k], runs[1][0][k]) for k in runs[0][0])
 

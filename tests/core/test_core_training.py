@@ -33,7 +33,7 @@ from inrgan.files import replacing
 from inrgan.losses import LossOptions
 from inrgan.training import RunDirectory, pick_device, update_ema
 from inrgan.training import trainer as ticks
-from inrgan.training.reals import Reals
+from inrgan.training.reals import ItemCounts, Reals
 from inrgan.training.run_directory import load_state, save_state
 
 
@@ -380,8 +380,9 @@ class Mixed(ToySource):
 def test_items_too_small_are_skipped_and_counted():
     # Oracle: in one epoch each of the three even items is passed over once, and its odd successor shown instead.
     reals, view = Reals(Mixed(), ToneModality(), batch=6, seed=0), Box(1).grid((16,))
-    (values,), labels = reals.draw(0, [view], fixed=True, name="full")
-    assert reals.skipped == {"full/16-31": 3} and reals.used == {"full/16-31": 6} and labels.tolist() == [1] * 6
+    counts = ItemCounts()
+    (values,), labels = reals.draw(0, [view], fixed=True, name="full", counts=counts)
+    assert counts.skipped == {"full/16-31": 3} and counts.used == {"full/16-31": 6} and labels.tolist() == [1] * 6
     odd = ToneModality().observe([Mixed()[i] for i in (1, 3, 5)], view)
     assert all(sum(torch.allclose(v, o, atol=1e-6) for v in values) == 2 for o in odd)
     assert Reals(Mixed(), ToneModality(), batch=6, seed=0).draw(0, [Box(1).grid((8,))], fixed=True)[1].sum() == 3

@@ -8,7 +8,7 @@ import torch
 from inrgan import ImageModality
 from inrgan.data import AbstractArchive, AbstractItem, ArchiveSource, ItemCache
 from inrgan.errors import ConfigError
-from inrgan.training.reals import Reals
+from inrgan.training.reals import ItemCounts, Reals
 
 SIDE, COUNT = 16, 12
 VIEW = 3 * 8 * 8 * 4
@@ -74,12 +74,13 @@ def test_items_learn_that_they_are_kept():
 def test_at_a_fixed_view_values_take_the_place_of_items():
     reals, (fixed, _), decoded = made()
     plain, _, _ = made(cache=ItemCache(0))
+    counts, expected = ItemCounts(), ItemCounts()
     for step in range(9):  # three epochs
-        ours, labels = reals.draw(step, [fixed], fixed=True)
-        theirs, other = plain.draw(step, [fixed], fixed=True)
+        ours, labels = reals.draw(step, [fixed], fixed=True, counts=counts)
+        theirs, other = plain.draw(step, [fixed], fixed=True, counts=expected)
         assert torch.equal(ours[0], theirs[0]) and torch.equal(labels, other)
     assert len(decoded) == COUNT and reals.cache.nbytes == COUNT * VIEW
-    assert reals.used == plain.used
+    assert counts == expected and counts.used.total() == 36
 
 
 def test_items_are_decoded_once_and_kept_once():

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -54,6 +55,20 @@ def opened(data, **changes):
 
 def numbers(source, positions):
     return [int(source[i]) for i in positions]
+
+
+def test_threads_read_what_one_reads(shards):
+    # Oracle: one thread, in order. Four threads take positions of ten batches in any order.
+    positions = [[8 * b + int(k) for k in np.random.default_rng(b).permutation(8)] for b in range(10)]
+    data = f"stream:{shards}"
+    ours, its = opened(data), opened(data)
+    expected = [numbers(its, sorted(batch)) for batch in positions]
+    with ThreadPoolExecutor(4) as pool:
+        for batch, values in zip(positions, expected, strict=True):
+            found = dict(zip(batch, pool.map(lambda i: int(ours[i]), batch), strict=True))
+            assert [found[i] for i in sorted(batch)] == values
+    ours.close()
+    its.close()
 
 
 def opened_shards(monkeypatch):

@@ -93,3 +93,16 @@ def test_to_cube():
     np.testing.assert_allclose(p, [[-0.8, -0.16, 0.32], [0.8, 0.16, -0.32]])
     with pytest.raises(DataError, match="vertices are equal"):
         to_cube(np.zeros((3, 3)), up="y", margin=0.1)
+
+
+def test_distances_are_norms_of_vectors():
+    # Oracle: the same distances by vector operations along the axis of coordinates.
+    p = np.random.default_rng(0).uniform(-1, 1, (500, 3))
+    half, center, turn = (0.4, 0.3, 0.5), (0.1, 0.0, 0.2), 0.7
+    c, s = np.cos(turn), np.sin(turn)
+    beyond = np.abs((p - center) @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])) - half
+    expected = np.linalg.norm(beyond.clip(0), axis=-1) + beyond.max(axis=-1).clip(max=0)
+    np.testing.assert_allclose(Cuboid(half, center, turn=turn).distance(p), expected, atol=1e-12)
+    np.testing.assert_allclose(Ball(0.5, center).distance(p), np.linalg.norm(p - center, axis=-1) - 0.5, atol=1e-12)
+    parts = (Ball(0.5, center), Cuboid(half))
+    assert np.array_equal(Union(parts).distance(p), np.min([part.distance(p) for part in parts], axis=0))

@@ -1,6 +1,7 @@
 """Reals on the sphere. Oracles: scipy's harmonics, constants, means by area, each item alone, a brute kernel."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.special import sph_harm_y
 
 from inrgan import Sphere
 from inrgan.domains import observe_sphere
+from inrgan.domains.charts import EquirectangularTable, carry_equirectangular
 from inrgan.domains.sphere_resampling import band_limited, gather_smooth, halved
 from inrgan.encodings import fade
 from inrgan.errors import ConfigError
@@ -139,3 +141,17 @@ def test_large_arrays_agree_with_exact_ones():
 def test_arrays_that_are_no_spheres(shape):
     with pytest.raises(ConfigError, match="equirectangular"):
         observe_sphere(torch.zeros(1, 1, *shape), S.grid((4, 8)))
+
+
+def test_a_table_of_weights_equals_weights_computed_anew():
+    # Oracle: the same view for each item alone, whose rows store nothing.
+    view = Sphere().grid((16, 32))
+    items = torch.randn(3, 2, 64, 128, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+    together, again = observe_sphere(items, view), observe_sphere(items[1:2], view)
+    own = replace(view, points=view.coords.expand(3, -1, -1), axes=None)
+    assert own.batch == 3
+    torch.testing.assert_close(together, observe_sphere(items, own), atol=1e-6, rtol=0)
+    torch.testing.assert_close(together[1:2], again, atol=1e-6, rtol=0)
+    values = torch.randn(2, 2, 8, 16)
+    points = view.coords
+    assert torch.equal(EquirectangularTable(points, (8, 16))(values), carry_equirectangular(values, points))

@@ -3,6 +3,7 @@
 import sys
 import textwrap
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -217,6 +218,34 @@ def test_stalled_and_crashing_readers_are_ended(tmp_path):
     decoder.close()
 
 
+def test_each_thread_has_a_reader_of_its_own(tmp_path):
+    # Oracle: both requests are at work at the same time, since each waits for the other's file.
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import json, os, sys, time
+            print("ready", flush=True)
+            for line in sys.stdin:
+                mine, other = json.loads(line)["files"]
+                open(mine, "w").close()
+                while not os.path.exists(other):
+                    time.sleep(0.01)
+                print(json.dumps({"bytes": 0, "pid": os.getpid()}), flush=True)
+            """
+        )
+    )
+    decoder = Decoder(index_seconds=20.0, script=script)
+    names = [str(tmp_path / name) for name in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(lambda f: decoder.ask({"op": "index", "path": "x.mp4", "files": f})[0], [names, names[::-1]])
+        )
+    assert len({answer["pid"] for answer in answers}) == 2
+    assert decoder.ask({"op": "index", "path": "x.mp4", "files": names})[0]["pid"] in {a["pid"] for a in answers}
+    decoder.close()
+
+
 def test_short_films_are_refused_or_held(folder, caplog):
     refused = VideoModality(resolution=16, frames=8, fps=4).source(folder)
     assert refused.bad == 5 and "b.mov lasts 0.48 seconds" in caplog.text
@@ -231,7 +260,7 @@ def resident(decoder):
     import os
 
     total = 0
-    for pid in (os.getpid(), decoder._processes[os.getpid()].pid):
+    for pid in (os.getpid(), decoder._idle[os.getpid()][0].process.pid):
         total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return total / 2**20
 

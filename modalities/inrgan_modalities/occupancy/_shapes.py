@@ -1,6 +1,7 @@
 """Shapes in closed form, as signed distances that are negative inside."""
 
 import abc
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ class Ball(AbstractShape):
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(points - self.center, axis=-1) - self.radius
+        x, y, z = (points[..., d] - self.center[d] for d in range(3))
+        return np.sqrt(x * x + y * y + z * z) - self.radius
 
 
 @final
@@ -49,12 +51,15 @@ class Cuboid(AbstractShape):
     turn: float = 0.0
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        p = points - self.center
+        # One array for each coordinate: numpy is slow along axes of length 3.
+        x, y, z = (points[..., d] - self.center[d] for d in range(3))
         if self.turn:
             c, s = math.cos(self.turn), math.sin(self.turn)
-            p = np.stack([c * p[..., 0] - s * p[..., 2], p[..., 1], s * p[..., 0] + c * p[..., 2]], axis=-1)
-        beyond = np.abs(p) - self.half
-        return np.linalg.norm(beyond.clip(0), axis=-1) + beyond.max(axis=-1).clip(max=0)
+            x, z = c * x - s * z, s * x + c * z
+        x, y, z = (np.abs(q) - half for q, half in zip((x, y, z), self.half, strict=True))
+        inside = np.minimum(np.maximum(np.maximum(x, y), z), 0)
+        x, y, z = (np.maximum(q, 0) for q in (x, y, z))
+        return np.sqrt(x * x + y * y + z * z) + inside
 
 
 @final
@@ -72,8 +77,8 @@ class Torus(AbstractShape):
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        p = points - self.center
-        return np.hypot(np.hypot(p[..., 0], p[..., 2]) - self.ring, p[..., 1]) - self.tube
+        x, y, z = (points[..., d] - self.center[d] for d in range(3))
+        return np.hypot(np.hypot(x, z) - self.ring, y) - self.tube
 
 
 @final
@@ -92,7 +97,7 @@ class Union(AbstractShape):
     parts: Sequence[AbstractShape]
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        return np.min([part.distance(points) for part in self.parts], axis=0)
+        return functools.reduce(np.minimum, [part.distance(points) for part in self.parts])
 
 
 def chair(*, width: float, depth: float, seat: float, back: float, leg: float, thick: float) -> Union:

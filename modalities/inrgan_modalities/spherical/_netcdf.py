@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import math
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
@@ -43,7 +44,7 @@ class NetcdfFile(AbstractFieldFile):
     """
 
     def __init__(self, path: Path, *, variable: str, channels: int):
-        self._path, self._dataset = path, None
+        self._path, self._dataset, self._lock = path, None, threading.Lock()
         with _reading(str(path)):
             self._describe(self._open(), variable, channels)
 
@@ -51,11 +52,11 @@ class NetcdfFile(AbstractFieldFile):
         where = iter(np.unravel_index(i, self._leading) if self._leading else ())
         rank = len(self._leading) + 2
         index = tuple(slice(None) if d in (self._row, self._column) else int(next(where)) for d in range(rank))
-        dataset = self._open()
         parts = []
         for name in self._names:
             with _reading(f"item {i} of {self.where}"):
-                part = dataset.variables[name][index]
+                with self._lock:  # the library must not be called by two threads at a time
+                    part = self._open().variables[name][index]
                 part = np.ma.filled(np.ma.asarray(part).astype(np.promote_types(part.dtype, np.float32)), np.nan)
             parts.append(part if self._row < self._column else part.T)
         return np.stack(parts)
@@ -94,7 +95,11 @@ class NetcdfFile(AbstractFieldFile):
         self.shape = (items, channels, sizes[self._row], sizes[self._column])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_dataset": None}
+        return {name: value for name, value in vars(self).items() if name != "_lock"} | {"_dataset": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
 
     # Any, since netCDF4 is not imported when the annotations are evaluated.
     def _open(self) -> Any:

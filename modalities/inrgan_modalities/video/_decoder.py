@@ -1,4 +1,4 @@
-"""A separate process that reads videos and is replaced when it does not answer."""
+"""Separate processes that read videos and are replaced when they do not answer."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ class _Ended(Exception):
 
 @final
 class Decoder:
-    """A client of a reader process, which starts with the first request; one for every process.
+    """A client of reader processes, as many as threads ask at a time; each starts when it is needed first.
 
     A reader that stalls or crashes while it reads frames is replaced and asked once more, since a machine may be busy.
 
@@ -65,33 +65,13 @@ class Decoder:
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         name, limit = Path(request["path"]).name, self._limits[request["op"]]
-        with self._locks.setdefault(os.getpid(), threading.Lock()):
-            process = self._process()
-            late = threading.Event()
-
-            def end() -> None:
-                late.set()
-                process.kill()
-
-            timer = threading.Timer(limit, end)
-            timer.start()
-            try:
-                assert process.stdin is not None and process.stdout is not None
-                process.stdin.write(json.dumps(request).encode() + b"\n")
-                process.stdin.flush()
-                line = process.stdout.readline()
-                header = json.loads(line) if line.endswith(b"\n") else None
-                payload = b"" if header is None else process.stdout.read(header["bytes"])
-            except (OSError, ValueError):
-                header, payload = None, b""
-            finally:
-                timer.cancel()
-            if header is None or len(payload) != header["bytes"]:
-                self.close()
-                if late.is_set():
-                    raise _Ended(f"{name} kept its reader busy for more than {limit:g} seconds. Remove it.")
-                raise _Ended(f"{name} made its reader crash. Copy or create it again, or remove it.")
-            self._count += 1
+        reader = self._reader()
+        try:
+            header, payload = reader.ask(request, name=name, limit=limit)
+        except BaseException:  # an interrupt included, after which the answer would be that of the next request
+            reader.end()
+            raise
+        self._idle.setdefault(os.getpid(), []).append(reader)
         if "error" in header:
             raise DataError(
                 f"{name} cannot be read as a video: {header['error'].removeprefix('Refused: ').rstrip('.')}. Copy or "
@@ -100,10 +80,9 @@ class Decoder:
         return header, np.frombuffer(payload, dtype=np.uint8).reshape(header.get("shape", [0]))
 
     def close(self) -> None:
-        """End the process; the next request starts another one."""
-        ended = self._processes.pop(os.getpid(), None)
-        if ended is not None:
-            _end(ended)
+        """End the idle readers; the next request starts another one."""
+        for reader in self._idle.pop(os.getpid(), []):
+            reader.end()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_limits": self._limits, "_script": self._script}
@@ -113,36 +92,84 @@ class Decoder:
         self._start()
 
     def _start(self) -> None:
-        # Keyed by process: a forked child must not use the reader of its parent.
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self._locks: dict[int, threading.Lock] = {}
-        self._count = 0
+        # Keyed by process: a forked child must not use the readers of its parent.
+        self._idle: dict[int, list[_Reader]] = {}
 
-    def _process(self) -> "subprocess.Popen[bytes]":
-        mine = self._processes.get(os.getpid())
-        if mine is not None and mine.poll() is None and self._count < _READS:
-            return mine
-        self.close()
+    def _reader(self) -> "_Reader":
+        """A reader that no other thread uses."""
+        idle = self._idle.setdefault(os.getpid(), [])
+        while idle:
+            try:
+                reader = idle.pop()
+            except IndexError:  # another thread took it
+                break
+            if reader.usable:
+                return reader
+            reader.end()
+        reader = _Reader(self._script)
+        weakref.finalize(self, reader.end)
+        return reader
+
+
+@final
+class _Reader:
+    """A reader process, which answers one request at a time.
+
+    Args:
+        script: Script of the process.
+    """
+
+    def __init__(self, script: Path):
         self._count = 0
         # Decoders write warnings to the standard error; the answers hold the relevant ones.
         quiet = None if logging.getLogger("inrgan").isEnabledFor(logging.DEBUG) else subprocess.DEVNULL
-        process = subprocess.Popen(
-            [sys.executable, str(self._script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet
+        self.process = subprocess.Popen(
+            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet
         )
-        self._processes[os.getpid()] = process
-        weakref.finalize(self, _end, process)
         # The first line reports that the process is ready: its start does not count toward the time limit.
-        assert process.stdout is not None
-        timer = threading.Timer(INDEX_SECONDS, process.kill)
+        assert self.process.stdout is not None
+        timer = threading.Timer(INDEX_SECONDS, self.process.kill)
         timer.start()
-        process.stdout.readline()
+        self.process.stdout.readline()
         timer.cancel()
-        return process
 
+    @property
+    def usable(self) -> bool:
+        """Whether the process runs and has not answered too often."""
+        return self.process.poll() is None and self._count < _READS
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+    def ask(self, request: dict[str, Any], *, name: str, limit: float) -> tuple[dict[str, Any], bytes]:
+        """The answer and the bytes that follow it; raises _Ended where the process stalls or crashes."""
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self.process.kill()
+
+        timer = threading.Timer(limit, end)
+        timer.start()
+        try:
+            assert self.process.stdin is not None and self.process.stdout is not None
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+            header = json.loads(line) if line.endswith(b"\n") else None
+            payload = b"" if header is None else self.process.stdout.read(header["bytes"])
+        except (OSError, ValueError):
+            header, payload = None, b""
+        finally:
+            timer.cancel()
+        if header is None or len(payload) != header["bytes"]:
+            if late.is_set():
+                raise _Ended(f"{name} kept its reader busy for more than {limit:g} seconds. Remove it.")
+            raise _Ended(f"{name} made its reader crash. Copy or create it again, or remove it.")
+        self._count += 1
+        return header, payload
+
+    def end(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()

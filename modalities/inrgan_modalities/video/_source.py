@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import weakref
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -64,6 +65,7 @@ class _Videos(AbstractArchive):
     def __init__(self, archive: AbstractArchive):
         self._archive = archive
         self._scratch: Path | None = None
+        self._lock = threading.Lock()
         self.files: dict[str, list[str]] = {}
         folders: dict[str, list[str]] = defaultdict(list)
         for name in archive.names:
@@ -84,9 +86,10 @@ class _Videos(AbstractArchive):
         return self._archive.description
 
     def read(self, name: str) -> bytes:
-        if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="inrgan-videos-"))
-            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        with self._lock:  # several threads read
+            if self._scratch is None:
+                self._scratch = Path(tempfile.mkdtemp(prefix="inrgan-videos-"))
+                weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         return json.dumps([str(self._archive.local(n, self._scratch)) for n in self.files[name]]).encode()
 
     def close(self) -> None:
