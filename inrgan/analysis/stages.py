@@ -72,11 +72,13 @@ def stages_of(G: Generator, *, label: int | str | None = None, truncation: float
 
     def signal(weights: Weights, view: View) -> Tensor:
         field = Field(G.inr, weights, domain=G.modality.domain)
-        together = max(1, _POINTS // len(field))
-        if view.axes is not None or view.count <= together or torch.is_grad_enabled():
+        if view.axes is not None or view.count * len(field) <= _POINTS or torch.is_grad_enabled():
             return field(view)
+        if view.count <= _POINTS:  # some samples at a time: the lattices of each are evaluated once
+            rows = [range(len(field))[k : k + _POINTS // view.count] for k in range(0, len(field), _POINTS // view.count)]
+            return torch.cat([field[part.start : part.stop](view.rows(part)) for part in rows])
         # Points far apart share little: what many of them need of a lattice together can be very much.
-        parts = torch.arange(view.count).split(together)
+        parts = torch.arange(view.count).split(max(1, _POINTS // len(field)))
         return torch.cat([field(at_points(view, part)).flatten(2) for part in parts], dim=2)
 
     return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
