@@ -103,12 +103,15 @@ def _geometry(flags: Analyze) -> None:
     frames = None
     if isinstance(modality.domain, Box) and modality.domain.grid_dim == 2:
         frames = modality.domain.grid(modality.domain.shape(FLOW_SIDE)).to(G.device)
-    with progress_bar(flags.paths, unit="path", quiet=flags.quiet) as bar:
+    samples = range(flags.seed, flags.seed + max(1, flags.samples))
+    with (
+        progress_bar(len(samples), unit="sample", quiet=flags.quiet) as sampled,
+        progress_bar(flags.paths, unit="path", quiet=flags.quiet) as bar,
+    ):
         study = study_geometry(
-            stages_of(G, label=flags.label, truncation=flags.truncation), view.to(G.device),
-            z=G.latents(range(flags.seed, flags.seed + max(1, flags.samples))),
+            stages_of(G, label=flags.label, truncation=flags.truncation), view.to(G.device), z=G.latents(samples),
             ends=_ends(flags, G), steps=8 if flags.steps is None else flags.steps, frames=frames, known=known,
-            seed=flags.seed, after_path=bar.update,
+            seed=flags.seed, after_samples=sampled.update, after_path=bar.update,
         )  # fmt: skip
     study.protocol.update(_protocol(flags))
     print(study.verdict)
