@@ -1,10 +1,16 @@
-"""Process settings of a program: progress bar, memory, and the signals that stop it."""
+"""Process settings of a program: threads, memory, progress bar, and the signals that stop it.
+
+Nothing here loads torch.
+"""
 
 import ctypes
+import os
 import platform
 import shutil
 import signal
+import sys
 import threading
+import warnings
 from types import FrameType
 from typing import final
 
@@ -12,6 +18,66 @@ from tqdm import tqdm
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _LARGEST = (1 << 31) - 1
+
+_SPINS = {"GOMP_SPINCOUNT": "3000", "KMP_BLOCKTIME": "0"}
+"""Length of the spin of GNU's OpenMP library in turns, and of LLVM's and Intel's in milliseconds."""
+
+
+def tune_process() -> None:
+    """Make the settings of a program that computes with torch on a CPU, before it imports torch.
+
+    ``limit_spinning`` and ``keep_freed_memory``. They apply to the whole process, so that programs make them (the
+    command line and the examples do), and never the library.
+
+    Example:
+        >>> from inrgan.process import tune_process
+        >>> tune_process()
+        >>> import torch
+    """
+    limit_spinning()
+    keep_freed_memory()
+
+
+def limit_spinning() -> bool:
+    """Make threads of OpenMP that wait for work spin briefly and then sleep, by variables of the environment.
+
+    GNU's library spins for milliseconds and LLVM's for 200 by default, and torch starts its threads hundreds of times
+    per training step. Beside other programs, spinning takes the time that they and the working threads need. The
+    variables are ``GOMP_SPINCOUNT`` and ``KMP_BLOCKTIME``; those that the user has set stay, and with
+    ``OMP_WAIT_POLICY`` none is set. Processes that the program starts inherit them.
+
+    Returns:
+        Whether waiting threads sleep soon by these settings; not where the user's variables decide.
+
+    Warns:
+        RuntimeWarning: torch is loaded already, so that the variables come too late.
+
+    Example:
+        >>> limit_spinning()
+        True
+    """
+    if "OMP_WAIT_POLICY" in os.environ or all(name in os.environ for name in _SPINS):
+        return False
+    if "torch" in sys.modules:
+        warnings.warn(
+            "limit_spinning was called after torch was imported, which reads these settings on import; call it first",
+            RuntimeWarning, stacklevel=2,
+        )  # fmt: skip
+        return False
+    for name, value in _SPINS.items():
+        os.environ.setdefault(name, value)
+    return True
+
+
+def wait_policy() -> str:
+    """Variables that decide how long threads of OpenMP spin, as the environment has them.
+
+    Example:
+        >>> wait_policy()
+        'GOMP_SPINCOUNT=3000, KMP_BLOCKTIME=0'
+    """
+    names = (*_SPINS, "OMP_WAIT_POLICY")
+    return ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ) or "the library's default"
 
 
 def keep_freed_memory() -> bool:

@@ -239,8 +239,8 @@ def measure_motion(
     """Change in steps along a line between two mapped latents, and its residual after motion.
 
     Motion is a smooth displacement or an affine map of the coordinates, on any domain; and optical flow where
-    ``frames`` is a grid of two axes. The same is measured along the cross-fade of the line's two ends. Displacements are
-    measured at every second step where the number of steps is even: neighboring steps are alike, and more paths tell
+    ``frames`` is a grid of two axes. The same is measured along the cross-fade of the line's two ends. Where the number
+    of steps is even, displacements are measured at every second one: neighboring steps are alike, and more paths tell
     more than more steps.
 
     Args:

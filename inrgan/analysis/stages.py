@@ -75,8 +75,9 @@ def stages_of(G: Generator, *, label: int | str | None = None, truncation: float
         if view.axes is not None or view.count * len(field) <= _POINTS or torch.is_grad_enabled():
             return field(view)
         if view.count <= _POINTS:  # some samples at a time: the lattices of each are evaluated once
-            rows = [range(len(field))[k : k + _POINTS // view.count] for k in range(0, len(field), _POINTS // view.count)]
-            return torch.cat([field[part.start : part.stop](view.rows(part)) for part in rows])
+            each = _POINTS // view.count
+            parts = [range(len(field))[k : k + each] for k in range(0, len(field), each)]
+            return torch.cat([field[part.start : part.stop](view.rows(part)) for part in parts])
         # Points far apart share little: what many of them need of a lattice together can be very much.
         parts = torch.arange(view.count).split(max(1, _POINTS // len(field)))
         return torch.cat([field(at_points(view, part)).flatten(2) for part in parts], dim=2)
