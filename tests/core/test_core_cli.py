@@ -113,9 +113,11 @@ def test_a_sheet_that_cannot_be_written_costs_no_scores(run, tmp_path, capsys):
     assert lines() == before + 1
 
 
-def test_info(capsys):
+def test_info(capsys, monkeypatch):
+    monkeypatch.setenv("GOMP_SPINCOUNT", "123")
     main(["info"])
     out = capsys.readouterr().out
+    assert "wait policy: GOMP_SPINCOUNT=123" in out
     assert "torch " + torch.__version__ in out and "image" in out and "usable" in out
 
 
