@@ -86,7 +86,8 @@ def keep_freed_memory() -> bool:
 
     Large tensors otherwise come from fresh pages every time, and on a CPU clearing them takes a third of the time of a
     render and nearly a fifth of that of a training. The setting applies to the process, so that programs make it (the
-    command line does), and never the library. Peak memory does not change; between peaks the process keeps more. Allocators that replace the C library's, such as jemalloc and tcmalloc, have their own settings.
+    command line does), and never the library. Peak memory does not change; between peaks the process keeps more.
+    Allocators that replace the C library's, such as jemalloc and tcmalloc, have their own settings.
 
     Returns:
         Whether the setting was made; it needs glibc.
