@@ -15,7 +15,7 @@ from inrgan.analysis import (
     exact_factors,
     geometry_page,
     interpolation_page,
-    probe_view,
+    probe_grid,
     read_records,
     read_spreads,
     require_plots,
@@ -59,7 +59,7 @@ class Analyze(AbstractModelCommand):
     samples: int = 1024
     """geometry: number of samples to probe."""
     points: int = 1024
-    """Number of points of the domain at which signals are compared."""
+    """Number of points of the domain at which signals are compared, at most."""
     factor: float = 10.0
     """stability: growth from which a layer is reported."""
     seed: int = 0
@@ -81,7 +81,7 @@ class Analyze(AbstractModelCommand):
 
 def _interpolation(flags: Analyze) -> None:
     G = flags.generator()
-    view = probe_view(G.modality, points=flags.points, seed=flags.seed).to(G.device)
+    view = probe_grid(G.modality, points=flags.points, seed=flags.seed).to(G.device)
     stages = stages_of(G, label=flags.label, truncation=flags.truncation)
     with progress_bar(flags.paths, unit="path", quiet=flags.quiet) as bar:
         study = study_interpolation(
