@@ -22,6 +22,7 @@ from inrgan.analysis.records import (
     histogram_quantiles,
     read_records,
     read_spreads,
+    record_bytes,
 )
 from inrgan.analysis.report import Page, Plot, geometry_page, interpolation_page, require_plots, stability_page
 from inrgan.analysis.stability import Diverged, LayerHealth, StabilityStudy, first_to_diverge, study_stability
@@ -75,6 +76,7 @@ __all__ = [
     "read_observations",
     "read_records",
     "read_spreads",
+    "record_bytes",
     "require_plots",
     "sketch",
     "some_points",

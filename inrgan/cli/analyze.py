@@ -18,6 +18,7 @@ from inrgan.analysis import (
     probe_grid,
     read_records,
     read_spreads,
+    record_bytes,
     require_plots,
     some_points,
     stability_page,
@@ -124,7 +125,9 @@ def _geometry(flags: Analyze) -> None:
 
 def _stability(flags: Analyze) -> None:
     run = Path(flags.model)
-    study = study_stability(read_records(run), spreads=read_spreads(run), factor=flags.factor)
+    with progress_bar(record_bytes(run), unit="B", quiet=flags.quiet) as bar:
+        records, spreads = read_records(run, after=bar.update), read_spreads(run, after=bar.update)
+    study = study_stability(records, spreads=spreads, factor=flags.factor)
     study.protocol["run"] = run.name
     print(study.verdict)
     for kind, layers in study.layers.items():
