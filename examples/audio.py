@@ -12,6 +12,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from inrgan.process import tune_process
+
+tune_process()  # before torch is loaded: threads that wait sleep soon, and freed memory is used again
+
 import torch
 
 from inrgan import AudioModality, Generator, Trainer, recipes

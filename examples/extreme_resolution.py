@@ -11,10 +11,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from inrgan.process import tune_process
+
+tune_process()  # before torch is loaded: threads that wait sleep soon, and freed memory is used again
+
 import torch
 
 from inrgan import Generator, ImageModality, Trainer, recipes
-from inrgan.process import keep_freed_memory
 from inrgan.rendering import render_file
 
 parser = argparse.ArgumentParser(description="Train at 32 pixels, render one sample at 2048 and view it.")
@@ -23,7 +26,6 @@ parser.add_argument("--size", type=int, default=2048, help="rows and columns of 
 parser.add_argument("--minutes", type=float, default=1, help="length of the training (default: 1)")
 parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
 args = parser.parse_args()
-keep_freed_memory()  # this program owns its process; reusing freed memory makes CPU tensors faster
 
 # 1. A generator, from an earlier run or trained on the built-in shapes.
 run = args.run

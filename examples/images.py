@@ -11,12 +11,15 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from inrgan.process import tune_process
+
+tune_process()  # before torch is loaded: threads that wait sleep soon, and freed memory is used again
+
 import torch
 from PIL import Image
 
 from inrgan import Generator, ImageModality, Trainer, recipes
 from inrgan.interpolation import linear_path
-from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small image generator and view its samples.")
 parser.add_argument("--data", help="folder or zip of images; the built-in shapes when absent")
@@ -24,7 +27,6 @@ parser.add_argument("--minutes", type=float, default=3, help="length of the trai
 parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
 parser.add_argument("--resolution", type=int, default=32, help="resolution in training (default: 32)")
 args = parser.parse_args()
-keep_freed_memory()  # this program owns its process; reusing freed memory makes CPU tensors faster
 
 # 1. Train. A modality describes the signals; a recipe sets every other option, and each of them can be replaced.
 #    The time limit ends this training, so its length in kimg (thousands of images) is large.

@@ -11,8 +11,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from inrgan.process import tune_process
+
+tune_process()  # before torch is loaded: threads that wait sleep soon, and freed memory is used again
+
 from inrgan import Generator, OccupancyModality, Trainer, recipes
-from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of 3D shapes and write meshes.")
 parser.add_argument("--data", help="folder or zip of meshes; the built-in shapes when absent")
@@ -21,7 +24,6 @@ parser.add_argument("--minutes", type=float, default=3, help="length of the trai
 parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
 parser.add_argument("--resolution", type=int, default=32, help="samples per side in training (default: 32)")
 args = parser.parse_args()
-keep_freed_memory()  # this program owns its process; reusing freed memory makes CPU tensors faster
 
 # 1. Train. Meshes become signed distances; the critic sees the distances and their normals.
 modality = OccupancyModality(resolution=args.resolution, up=args.up)

@@ -13,8 +13,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from inrgan.process import tune_process
+
+tune_process()  # before torch is loaded: threads that wait sleep soon, and freed memory is used again
+
 from inrgan import Generator, Sphere, SphericalModality, Trainer, recipes
-from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of spherical signals and view its samples.")
 parser.add_argument("--data", help="panoramas, FIELD.npy or a NetCDF file; the built-in skies when absent")
@@ -26,7 +29,6 @@ parser.add_argument("--minutes", type=float, default=3, help="length of the trai
 parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
 parser.add_argument("--resolution", type=int, default=32, help="rows in training (default: 32)")
 args = parser.parse_args()
-keep_freed_memory()  # this program owns its process; reusing freed memory makes CPU tensors faster
 
 # 1. Train. The grids, the critic and the metrics of the modality respect the poles and have no seam. The rest is as
 #    for images.

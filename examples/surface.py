@@ -13,8 +13,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from inrgan.process import tune_process
+
+tune_process()  # before torch is loaded: threads that wait sleep soon, and freed memory is used again
+
 from inrgan import Generator, SurfaceModality, Trainer, recipes
-from inrgan.process import keep_freed_memory
 
 parser = argparse.ArgumentParser(description="Train a small generator of textures on a mesh.")
 parser.add_argument("--mesh", default="torus", help="glb, obj, ply, stl or off file; the built-in torus when absent")
@@ -24,7 +27,6 @@ parser.add_argument("--minutes", type=float, default=3, help="length of the trai
 parser.add_argument("--out", type=Path, default=Path("."), help="output folder (default: here)")
 parser.add_argument("--resolution", type=int, default=24, help="resolution in training (default: 24)")
 args = parser.parse_args()
-keep_freed_memory()  # this program owns its process; reusing freed memory makes CPU tensors faster
 
 # 1. Train. The modality derives charts for the critic, patches along geodesics, and lattices from the mesh. The mesh
 #    is stored in the checkpoint. The rest is as for images.

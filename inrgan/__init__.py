@@ -10,23 +10,27 @@ torch.Size([2, 3, 512, 1024])
 
 from typing import Any
 
-from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import AbstractDomain, Box, Sphere, Surface
-from inrgan.field import Field
-from inrgan.generator import Generator
-from inrgan.modality import Modality
-from inrgan.registry import BUILT_IN
-from inrgan.resampling import resample
-from inrgan.sizes import Backbone, CriticSizes, GeneratorSizes
-from inrgan.views import View
-
 __version__ = "0.1.0.dev0"
 
-# Loaded on first use (typed by ``__init__.pyi``), so that `import inrgan` costs little more than `import torch`.
-_LAZY = {
+# Loaded on first use (typed by ``__init__.pyi``). A program can so set what torch reads when it is loaded, such as
+# ``inrgan.process.tune_process`` does, before anything loads torch.
+_HOMES = {
+    "AbstractCritic": "inrgan.discriminators",
+    "AbstractDomain": "inrgan.domains",
+    "Backbone": "inrgan.sizes",
+    "Box": "inrgan.domains",
+    "CriticSizes": "inrgan.sizes",
+    "Field": "inrgan.field",
+    "Generator": "inrgan.generator",
+    "GeneratorSizes": "inrgan.sizes",
+    "Modality": "inrgan.modality",
+    "ResidualCritic": "inrgan.discriminators",
+    "Sphere": "inrgan.domains",
+    "Surface": "inrgan.domains",
     "TrainConfig": "inrgan.training",
     "Trainer": "inrgan.training",
-    **{target.partition(":")[2]: target.partition(":")[0] for target in BUILT_IN.values()},
+    "View": "inrgan.views",
+    "resample": "inrgan.resampling",
 }
 
 __all__ = [
@@ -56,11 +60,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        import importlib
+    import importlib
 
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'inrgan' has no attribute {name!r}")
+    home = _HOMES.get(name)
+    if home is None and name in __all__:  # an adapter
+        from inrgan.registry import BUILT_IN
+
+        home = next(module for module, _, cls in (x.partition(":") for x in BUILT_IN.values()) if cls == name)
+    if home is None:
+        raise AttributeError(f"module 'inrgan' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
 
 
 def __dir__() -> list[str]:

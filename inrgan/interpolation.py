@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.errors import ConfigError
+from inrgan.errors import ConfigError, ShapeError
 from inrgan.views import View
 
 
@@ -89,6 +89,7 @@ def uniform_pace(
     steps: int,
     loop: bool = False,
     rounds: int = 3,
+    changes: Float[Tensor, "C"] | None = None,
 ) -> Float[Tensor, "S W"]:
     """Resample a path so that the signal changes at a constant speed.
 
@@ -103,9 +104,11 @@ def uniform_pace(
         steps: Number of points to return, S.
         loop: Whether the path is closed.
         rounds: Number of measurements.
+        changes: First measurement, where it has been made: change between each two neighboring points of the path.
 
     Raises:
         ConfigError: There are fewer than one round.
+        ShapeError: There are not as many changes as pairs of neighboring points.
 
     Example:
         >>> uniform_pace(path, G.field, Box(2).grid((16, 16)), steps=10).shape
@@ -115,11 +118,17 @@ def uniform_pace(
         raise ConfigError(f"{rounds} rounds to measure the pace; expected 1 or more")
     nodes = torch.cat([path, path[:1]]) if loop else path
     t = torch.arange(len(nodes), device=path.device, dtype=torch.float64)
-    for _ in range(rounds - 1):
+    if changes is None:
         length = _lengths(nodes, t, field, view)
+    elif len(changes) == len(nodes) - 1:
+        length = _sums(changes.to(t))
+    else:
+        raise ShapeError(f"{len(changes)} changes between {len(nodes)} points; expected one less than points")
+    for _ in range(rounds - 1):
         t = _at_lengths(t, length, torch.linspace(0, 1, len(nodes), dtype=torch.float64))
+        length = _lengths(nodes, t, field, view)
     wanted = torch.linspace(0, 1, steps + 1 if loop else steps, dtype=torch.float64)
-    t = _at_lengths(t, _lengths(nodes, t, field, view), wanted)
+    t = _at_lengths(t, length, wanted)
     return points_at(nodes, t[:steps].to(path.dtype))
 
 
@@ -139,8 +148,12 @@ def _lengths(
     """Length of the path up to each of its points."""
     points = points_at(nodes, t.to(nodes.dtype))
     seen = torch.cat([field(part)(view).flatten(1) for part in points.split(16)])
-    change = (seen[1:] - seen[:-1]).double().square().mean(dim=1).sqrt()
-    return torch.cat([change.new_zeros(1), change.cumsum(0)])
+    return _sums((seen[1:] - seen[:-1]).double().square().mean(dim=1).sqrt())
+
+
+def _sums(changes: Float[Tensor, "C"]) -> Float[Tensor, "T"]:
+    """Running sums, from 0 on."""
+    return torch.cat([changes.new_zeros(1), changes.cumsum(0)])
 
 
 def _at_lengths(t: Float[Tensor, "T"], length: Float[Tensor, "T"], wanted: Float[Tensor, "S"]) -> Float[Tensor, "S"]:

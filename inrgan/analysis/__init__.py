@@ -22,10 +22,11 @@ from inrgan.analysis.records import (
     histogram_quantiles,
     read_records,
     read_spreads,
+    record_bytes,
 )
 from inrgan.analysis.report import Page, Plot, geometry_page, interpolation_page, require_plots, stability_page
 from inrgan.analysis.stability import Diverged, LayerHealth, StabilityStudy, first_to_diverge, study_stability
-from inrgan.analysis.stages import SPACES, STAGES, Stages, probe_view, some_points, stages_of
+from inrgan.analysis.stages import SPACES, STAGES, Stages, probe_grid, probe_view, some_points, stages_of
 from inrgan.inr import flat
 from inrgan.views import at_points
 
@@ -69,11 +70,13 @@ __all__ = [
     "measure_speed",
     "moments",
     "observe_item",
+    "probe_grid",
     "probe_view",
     "project",
     "read_observations",
     "read_records",
     "read_spreads",
+    "record_bytes",
     "require_plots",
     "sketch",
     "some_points",

@@ -49,6 +49,11 @@ def linear_probe(features: np.ndarray, targets: np.ndarray, *, held_out: float =
     """
     if features.ndim != 2 or targets.shape != features.shape[:1]:
         raise ShapeError(f"features of shape {features.shape}, targets {targets.shape}; expected (N, F) and (N,)")
+    return _probe(features, targets[:, None], held_out=held_out, seed=seed)[0]
+
+
+def _probe(features: np.ndarray, targets: np.ndarray, *, held_out: float = 0.25, seed: int = 0) -> list[Interval]:
+    """R² of every column of targets (N, T): the costly part of a probe depends on the features alone."""
     count = len(targets)
     if count < _MIN_SAMPLES or not 0 < held_out < 1:
         raise ConfigError(f"a probe of {count} samples, {held_out:g} of them held out; expected {_MIN_SAMPLES} or more")
@@ -57,7 +62,7 @@ def linear_probe(features: np.ndarray, targets: np.ndarray, *, held_out: float =
     test, train = order[:cut], order[cut:]
     x, y = features.astype(np.float64), targets.astype(np.float64)
     predict = _fit_ridge(x[train], y[train])
-    return r2_of(np.stack([y[test], y[test] - predict(x[test])], axis=1), seed=seed)
+    return [r2_of(pairs, seed=seed) for pairs in np.stack([y[test], y[test] - predict(x[test])], axis=2).swapaxes(0, 1)]
 
 
 def r2_of(pairs: np.ndarray, *, seed: int = 0) -> Interval:
@@ -100,15 +105,15 @@ def fit_quadratic(features: np.ndarray, targets: np.ndarray) -> Callable[[np.nda
 
 
 def _fit_ridge(features: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The linear map with the best of the penalties by leave-one-out error."""
+    """The linear map with the best of the penalties by leave-one-out error, for each target its own."""
     try:
         from sklearn.linear_model import RidgeCV
     except ImportError:
         raise MissingDependency("scikit-learn", extra="studies", why="linear probes") from None
     mean = features.mean(axis=0)
     scale = max(float(np.sqrt(np.square(features - mean).sum(axis=1).mean())), 1e-300)
-    model = RidgeCV(alphas=_PENALTIES).fit((features - mean) / scale, targets)
-    return lambda x: model.predict((x - mean) / scale)
+    model = RidgeCV(alphas=_PENALTIES, alpha_per_target=targets.ndim > 1).fit((features - mean) / scale, targets)
+    return lambda x: model.predict((x - mean) / scale).reshape(len(x), *targets.shape[1:])
 
 
 def sketch(weights: Weights, *, size: int = SKETCH, seed: int = 0) -> Float[Tensor, "B F"]:
@@ -184,7 +189,7 @@ def exact_factors(source: AbstractSource, numbers: Sequence[int]) -> dict[str, n
 
 READABLE = 0.5
 """Smallest R² on reals with which an exact factor is predicted from moments, so that it is probed."""
-_CHUNK = 32
+_CHUNK = 16
 
 
 @final
@@ -252,6 +257,7 @@ def study_geometry(
     iterations: int = 8,
     known: Known | None = None,
     seed: int = 0,
+    after_samples: Callable[[int], object] = lambda count: None,
     after_path: Callable[[], object] = lambda: None,
 ) -> GeometryStudy:
     """Probe the spaces of a generator for factors of its signals, and measure the motion along interpolations.
@@ -270,6 +276,7 @@ def study_geometry(
         iterations: Largest number of iterations of each search for a displacement.
         known: Reals with exact factors.
         seed: Seed of the choice of held-out samples.
+        after_samples: Called with the number of samples that were generated for the probes.
         after_path: Called after every path.
 
     Raises:
@@ -283,15 +290,18 @@ def study_geometry(
     """
     if len(ends) < 2 or steps < 2:
         raise ConfigError(f"{len(ends)} paths of {steps} steps are too few; expected 2 or more of 2 or more")
-    spaces, found = _sampled(stages, view, z)
+    spaces, found = _sampled(stages, view, z, after_samples)
     readable = {}
     if known is not None:
         readable, exact = _predict_exact(known, found, view, seed=seed)
         found |= exact
-    probes = {}
-    for name, numbers in found.items():
-        if numbers.std() > 1e-6 * max(1e-6, float(np.abs(numbers).max())):  # a constant is no factor
-            probes[name] = {space: linear_probe(x, numbers, seed=seed) for space, x in spaces.items()}
+    # A constant is no factor.
+    found = {name: x for name, x in found.items() if x.std() > 1e-6 * max(1e-6, float(np.abs(x).max()))}
+    probes: dict[str, dict[str, Interval]] = {name: {} for name in found}
+    for space, features in spaces.items() if found else ():
+        scores = _probe(features, np.stack(list(found.values()), axis=1), seed=seed)
+        for row, score in zip(probes.values(), scores, strict=True):
+            row[space] = score
     energies: dict[str, list[np.ndarray]] = {}
     for pair in ends:
         with torch.no_grad():
@@ -310,7 +320,9 @@ def study_geometry(
 
 
 @torch.no_grad()
-def _sampled(stages: Stages, view: View, z: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _sampled(
+    stages: Stages, view: View, z: Tensor, after: Callable[[int], object]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Rows of every space, and moments of the signals."""
     rows: dict[str, list[Tensor]] = {space: [] for space in SPACES[:3]}
     factors: dict[str, list[Tensor]] = {}
@@ -321,6 +333,7 @@ def _sampled(stages: Stages, view: View, z: Tensor) -> tuple[dict[str, np.ndarra
             rows[space].append(x.float().cpu())
         for name, x in moments(stages.signal(weights, view), view).items():
             factors.setdefault(name, []).append(x.cpu())
+        after(len(part))
     spaces = {space: torch.cat(parts).numpy() for space, parts in rows.items()}
     return spaces, {name: torch.cat(parts).numpy() for name, parts in factors.items()}
 

@@ -248,7 +248,10 @@ def study_interpolation(
         arcs.append(measure_speed(stages, view, z=slerp_path(pair, steps=steps + 1)))
         line = linear_path(stages.mapping(pair), steps=steps + 1)
         lines.append(measure_speed(stages, view, w=line))
-        even = uniform_pace(line, lambda w: partial(stages.signal, stages.weights(w)), view, steps=steps + 1)
+        even = uniform_pace(
+            line, lambda w: partial(stages.signal, stages.weights(w)), view, steps=steps + 1,
+            changes=lines[-1].speeds[-1] / steps,
+        )  # fmt: skip
         paced.append(float(jump_score(measure_speed(stages, view, w=even).speeds[-1])))
         after_path()
     protocol = {"paths": len(ends), "steps": steps, "points": view.count, "abrupt_above": ABRUPT}

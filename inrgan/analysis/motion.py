@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -12,23 +12,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan.analysis.intervals import Interval, bootstrap
-from inrgan.analysis.stages import Stages
+from inrgan.analysis.stages import Stages, some_points
 from inrgan.errors import ConfigError, MissingDependency, ShapeError
 from inrgan.inr import LayerWeights, Weights
 from inrgan.interpolation import linear_path
 from inrgan.views import View, scattered
 
-Signals = Callable[[Tensor, float], Tensor]
-"""Coordinates (B, N, D) and a factor on the band limit's spacing to values (B, N, C), point by point."""
+Signals = Callable[[Tensor, Tensor], Tensor]
+"""Coordinates (B, N, D) and their spacing (1, 1 or N, D), the band limit, to values (B, N, C), point by point."""
 
 ORDERS = {1: 8, 2: 4, 3: 2}
 """Highest sum of half periods across the domain in a smooth displacement, by the number of coordinates."""
 COARSE = 4.0
 """Initial band limit of the signals, over the spacing."""
+_COARSE_POINTS = 256
+"""Number of points that suffice for the first search, which only gives the next one its start."""
 _OFFSET = 1 / 8
-"""Offset of the central differences, over the spacing."""
+"""Offset of the differences that estimate slopes, over the spacing."""
 _STALE = 0.999
-"""Factor on every signal's residual above which an iteration is the last one."""
+"""Factor on a signal's residual that is closer to 1 than this for the last iteration that it needs."""
 
 
 def displacement_basis(view: View, *, smooth: bool) -> Float[Tensor, "#B N K"]:
@@ -68,14 +70,15 @@ class Warped:
     smooth: Float[Tensor, "B"]
 
 
+@torch.no_grad()
 def explained_by_warp(before: Signals, after: Signals, view: View, *, iterations: int = 8) -> Warped:
     """Residual of the change from ``before`` to ``after`` after the best displacements of the coordinates.
 
     Minimises the mean of |after(x) − before(x + u(x))|² over the points, where u is in the span of
     ``displacement_basis``: damped Gauss–Newton (Marquardt 1963); first for affine u, on signals that are band-limited
-    to four times the spacing, then on the signals themselves; from there for smooth u. Functions are evaluated at
-    x + u: nothing is interpolated, and x + u may leave the domain, by a quarter of its sides. A residual is never
-    more than the change.
+    to four times the spacing, at up to 256 of the points; then on the signals themselves; from there for smooth u.
+    Functions are evaluated at x + u: nothing is interpolated, and x + u may leave the domain, by a quarter of its
+    sides. A residual is never more than the change.
 
     Args:
         before: Signals.
@@ -96,34 +99,35 @@ def explained_by_warp(before: Signals, after: Signals, view: View, *, iterations
     if x.shape[1] < 2 * K:
         raise ConfigError(f"{x.shape[1]} points are too few for a displacement of {K} terms; expected {2 * K} or more")
     few = basis[..., : D + 1]
-    with torch.no_grad():
-        goal = after(x, 1.0).to(x.dtype)
-        change = _energy(goal - before(x.expand(len(goal), -1, -1), 1.0), view)
-        coarse = after(x, COARSE).to(x.dtype)
+    rough, chosen = some_points(view, points=_COARSE_POINTS)
+    rough = replace(rough, spacing=COARSE * rough.spacing)
+    goal = after(x, view.spacing).to(x.dtype)
+    change = _energy(goal - before(x.expand(len(goal), -1, -1), view.spacing), view)
+    coarse = after(rough.coords, rough.spacing).to(x.dtype)
     still = x.new_zeros(len(goal), (D + 1) * D)
-    roughly, _ = _descend(before, coarse, view, few, still, level=COARSE, iterations=iterations)
-    affine, affine_rest = _descend(before, goal, view, few, roughly, level=1.0, iterations=iterations)
+    roughly, _ = _descend(before, coarse, rough, few[:, chosen], still, iterations=iterations)
+    affine, affine_rest = _descend(before, goal, view, few, roughly, iterations=iterations)
     # A displacement that suits the coarse signals may not suit the fine ones.
     lost = affine_rest > change
     affine, affine_rest = torch.where(lost[:, None], still, affine), torch.where(lost, change, affine_rest)
     start = torch.cat([affine, x.new_zeros(len(goal), (K - D - 1) * D)], dim=1)
-    _, smooth_rest = _descend(before, goal, view, basis, start, level=1.0, iterations=iterations)
+    _, smooth_rest = _descend(before, goal, view, basis, start, iterations=iterations)
     return Warped(change, affine_rest, torch.minimum(smooth_rest, affine_rest))
 
 
 def _descend(
-    before: Signals, goal: Tensor, view: View, basis: Tensor, start: Float[Tensor, "B P"], *, level: float,
-    iterations: int,
-) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B"]]:  # fmt: skip
+    before: Signals, goal: Tensor, view: View, basis: Tensor, start: Float[Tensor, "B P"], *, iterations: int
+) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B"]]:
     """Coefficients of the best displacement, and its residual."""
     x, size = view.coords, float(view.extent.amax())
     found, damping = start, x.new_full(start.shape[:1], 1e-3)
-    rest, J = _residual(before, goal, view, basis, found, level)
+    rest, J = _residual_and_slopes(before, goal, view, basis, found)
     energy = _energy(rest, view)
     # One weight a point, for every channel of its residual.
     share = 1.0 if view.weights is None else view.weights.repeat_interleave(rest.shape[2], dim=1)[..., None]
     eye = torch.eye(start.shape[1], dtype=torch.float64, device=x.device)
-    for _ in range(iterations):
+    settled = energy <= 0
+    for i in range(iterations):
         weighted = (J * share).double()
         H = torch.einsum("bnp,bnq->bpq", weighted, J.double())
         g = torch.einsum("bnp,bn->bp", weighted, rest.flatten(1).double())
@@ -131,17 +135,21 @@ def _descend(
         step = torch.linalg.solve(H + (damping * scale)[:, None, None] * eye, g).to(x.dtype)
         # A step far beyond the domain means that there is no slope to follow.
         tried = (found + step).clamp(-size, size)
-        next_rest, next_J = _residual(before, goal, view, basis, tried, level)
+        if i + 1 < iterations:
+            next_rest, next_J = _residual_and_slopes(before, goal, view, basis, tried)
+        else:
+            next_rest, next_J = goal - before(_displaced(view, basis, tried), view.spacing).to(x.dtype), J
         next_energy = _energy(next_rest, view)
         better = next_energy < energy
-        done = bool((better & (next_energy > _STALE * energy)).all())
+        # A step that changes next to nothing, for the better or the worse, is the last that a signal needs.
+        settled |= (next_energy > _STALE * energy) & (_STALE * next_energy < energy)
         found = torch.where(better[:, None], tried, found)
         energy = torch.where(better, next_energy, energy)
+        if bool(settled.all()):
+            break
         rest = torch.where(better[:, None, None], next_rest, rest)
         J = torch.where(better[:, None, None], next_J, J)
         damping = torch.where(better, damping / 5, damping * 10).clamp(1e-6, 1e9)
-        if done:
-            break
     return found, energy
 
 
@@ -151,21 +159,30 @@ def _energy(x: Float[Tensor, "B N C"], view: View) -> Float[Tensor, "B"]:
     return (squares if view.weights is None else squares * view.weights).mean(dim=1)
 
 
-@torch.no_grad()
-def _residual(
-    before: Signals, goal: Tensor, view: View, basis: Tensor, coefficients: Tensor, level: float
-) -> tuple[Float[Tensor, "B N C"], Float[Tensor, "B NC P"]]:
-    """Residual, and derivative of displaced values with respect to the coefficients."""
-    x, K, D = view.coords, basis.shape[-1], view.dim
-    # No point goes further than a quarter beyond the domain: lattices have to reach as far as any point.
+def _displaced(view: View, basis: Tensor, coefficients: Float[Tensor, "B P"]) -> Float[Tensor, "B N D"]:
+    """Displaced coordinates.
+
+    No point goes further than a quarter beyond the domain: lattices have to reach as far as any point.
+    """
+    x = view.coords
     low, high = x.amin(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
     beyond = (high - low) / 4
-    moved = torch.minimum(torch.maximum(x + basis @ coefficients.unflatten(1, (K, D)), low - beyond), high + beyond)
-    # Central differences, not derivatives: a function knows them, but they can cost thirty times its values.
-    aside = level * view.spacing.amax(dim=1)[0].clamp(min=1e-3 * float(view.extent.amax())) * _OFFSET
-    places = [moved] + [moved + sign * e for e in torch.diag(aside) for sign in (1, -1)]
-    values = before(torch.cat(places, dim=1), level).to(x.dtype).unflatten(1, (2 * D + 1, -1))
-    slope_BNCD = torch.stack([(values[:, 1 + 2 * d] - values[:, 2 + 2 * d]) / (2 * aside[d]) for d in range(D)], dim=-1)
+    moved = x + basis @ coefficients.unflatten(1, (basis.shape[-1], view.dim))
+    return torch.minimum(torch.maximum(moved, low - beyond), high + beyond)
+
+
+def _residual_and_slopes(
+    before: Signals, goal: Tensor, view: View, basis: Tensor, coefficients: Float[Tensor, "B P"]
+) -> tuple[Float[Tensor, "B N C"], Float[Tensor, "B NC P"]]:
+    """Residual, and derivative of displaced values with respect to the coefficients."""
+    moved = _displaced(view, basis, coefficients)
+    # Differences, not derivatives: a function knows them, but they can cost thirty times its values. One-sided, as the
+    # slopes only decide where to look next, and the values at the points are needed anyway.
+    offsets = _OFFSET * view.spacing.amax(dim=1)[0].clamp(min=1e-3 * float(view.extent.amax()))
+    places = [moved, *(moved + e for e in torch.diag(offsets))]
+    spacing = view.spacing if view.spacing.shape[1] == 1 else view.spacing.repeat(1, len(places), 1)
+    values = before(torch.cat(places, dim=1), spacing).to(moved.dtype).unflatten(1, (len(places), -1))
+    slope_BNCD = ((values[:, 1:] - values[:, :1]) / offsets[:, None, None]).movedim(1, -1)
     J = (slope_BNCD[:, :, :, None, :] * basis[:, :, None, :, None]).flatten(3)
     return goal - values[:, 0], J.flatten(1, 2)
 
@@ -219,10 +236,12 @@ def measure_motion(
     frames: View | None = None,
     iterations: int = 8,
 ) -> dict[str, Float[Tensor, "4"]]:
-    """Change, step by step along a line between two mapped latents, and its residual after motion.
+    """Change in steps along a line between two mapped latents, and its residual after motion.
 
     Motion is a smooth displacement or an affine map of the coordinates, on any domain; and optical flow where
-    ``frames`` is a grid of two axes. The same is measured along the cross-fade of the line's two ends.
+    ``frames`` is a grid of two axes. The same is measured along the cross-fade of the line's two ends. Where the number
+    of steps is even, displacements are measured at every second one: neighboring steps are alike, and more paths tell
+    more than more steps.
 
     Args:
         stages: Stages of the generator.
@@ -241,7 +260,8 @@ def measure_motion(
     """
     with torch.no_grad():
         weights = stages.weights(linear_path(w, steps=steps + 1))
-    line, fade = _line(stages, weights, view), _fade(stages, weights, view)
+    every = 1 if steps % 2 else 2
+    line, fade = _line(stages, weights, every), _fade(stages, weights, every)
     warped = [explained_by_warp(*pair, view, iterations=iterations) for pair in (line, fade)]
     rests = {"smooth displacement": [x.smooth for x in warped], "affine map": [x.affine for x in warped]}
     out = {}
@@ -268,38 +288,31 @@ def _rows(weights: Weights, rows: slice) -> Weights:
     return [LayerWeights(x.weight[rows], x.bias[rows]) for x in weights]
 
 
-def _signals(stages: Stages, weights: Weights, view: View) -> Signals:
-    def seen(x: Tensor, level: float) -> Tensor:
-        spacing = view.spacing * level
-        if spacing.shape[1] > 1:  # one for each point, of which several displaced copies may be evaluated
-            spacing = spacing.repeat(1, x.shape[1] // spacing.shape[1], 1)
-        return stages.signal(weights, scattered(x, spacing=spacing)).flatten(2).transpose(1, 2)
-
-    return seen
+def _signals(stages: Stages, weights: Weights) -> Signals:
+    return lambda x, spacing: stages.signal(weights, scattered(x, spacing=spacing)).flatten(2).transpose(1, 2)
 
 
-def _line(stages: Stages, weights: Weights, view: View) -> tuple[Signals, Signals]:
-    """Signals before and after every step of the generator."""
-    return _signals(stages, _rows(weights, slice(0, -1)), view), _signals(stages, _rows(weights, slice(1, None)), view)
+def _line(stages: Stages, weights: Weights, every: int) -> tuple[Signals, Signals]:
+    """Signals before and after steps of the generator."""
+    first, last = slice(0, -1, every), slice(1, None, every)
+    return _signals(stages, _rows(weights, first)), _signals(stages, _rows(weights, last))
 
 
-def _fade(stages: Stages, weights: Weights, view: View) -> tuple[Signals, Signals]:
-    """Signals before and after every step of the cross-fade of the ends."""
-    count = len(weights[0].weight) - 1
-    ends = []
-    for row in (slice(0, 1), slice(-1, None)):
-        one = _rows(weights, row)
-        many = [
-            LayerWeights(x.weight.expand(count, *x.weight.shape[1:]), x.bias.expand(count, *x.bias.shape[1:]))
-            for x in one
-        ]
-        ends.append(_signals(stages, many, view))
-    t = torch.linspace(0, 1, count + 1, device=weights[0].weight.device).reshape(-1, 1, 1)
+def _fade(stages: Stages, weights: Weights, every: int) -> tuple[Signals, Signals]:
+    """Signals before and after steps of the cross-fade of the ends."""
+    first, last = (_signals(stages, _rows(weights, row)) for row in (slice(0, 1), slice(-1, None)))
+    t = torch.linspace(0, 1, len(weights[0].weight), device=weights[0].weight.device).reshape(-1, 1, 1)
 
     def at(share: Tensor) -> Signals:
-        return lambda x, level: ends[0](x, level) * (1 - share) + ends[1](x, level) * share
+        def seen(x: Tensor, spacing: Tensor) -> Tensor:
+            # The points of all steps in one list: each end is one function, whose lattices are evaluated once.
+            each = spacing if spacing.shape[1] == 1 else spacing.repeat(1, len(x), 1)
+            before, after = (end(x.flatten(0, 1)[None], each).unflatten(1, x.shape[:2])[0] for end in (first, last))
+            return before * (1 - share) + after * share
 
-    return at(t[:-1]), at(t[1:])
+        return seen
+
+    return at(t[:-1:every]), at(t[1::every])
 
 
 def explained_by_flow(

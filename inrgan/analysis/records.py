@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
@@ -22,6 +22,9 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SPREAD_KINDS = ("activations", "weights", "gradients", "updates")
 """Kinds of tensors with histograms."""
+_EVENTS = "events.out.tfevents.*"
+_FRAME = 16
+"""Bytes of length and checksums around an event."""
 _BAD = 0.05
 """Largest fraction of unreadable lines."""
 _RENAMED = {"returns": "rollbacks"}
@@ -75,11 +78,22 @@ class TrainingRecords:
     log: tuple[str, ...] = ()
 
 
-def read_records(run: Path) -> TrainingRecords:
+def record_bytes(run: Path) -> int:
+    """Number of bytes that ``read_records`` and ``read_spreads`` read, for a progress bar.
+
+    Example:
+        >>> record_bytes(Path("no-run"))
+        0
+    """
+    return sum(path.stat().st_size for name in ("layers.jsonl", _EVENTS) for path in run.glob(name))
+
+
+def read_records(run: Path, *, after: Callable[[int], object] = lambda size: None) -> TrainingRecords:
     """Records of a run directory; a line that a crash truncated is ignored.
 
     Args:
         run: Run directory.
+        after: Called with the number of bytes of each line that was read.
 
     Raises:
         RunDirectoryError: There is no directory, or it has no record of layers.
@@ -97,7 +111,7 @@ def read_records(run: Path) -> TrainingRecords:
             f"{run} has no layers.jsonl; expected the directory of a run that was trained with --watch-every above 0. "
             f"Record some: --resume {run} --watch-every 100"
         )
-    lines, bad = _lines(path)
+    lines, bad = _lines(path, after)
     if len(bad) > max(1, _BAD * (len(lines) + len(bad))):
         raise DataError(
             f"{path} has {len(bad)} unreadable lines of {len(lines) + len(bad)}, the first of them line {bad[0]}; "
@@ -116,7 +130,7 @@ def read_records(run: Path) -> TrainingRecords:
     )
 
 
-def _lines(path: Path) -> tuple[dict[float, dict[str, dict[str, float]]], list[int]]:
+def _lines(path: Path, after: Callable[[int], object]) -> tuple[dict[float, dict[str, dict[str, float]]], list[int]]:
     """Measures by time, of two lines of one time the later; and the numbers of unreadable lines."""
     lines, bad = {}, []
     try:
@@ -127,6 +141,7 @@ def _lines(path: Path) -> tuple[dict[float, dict[str, dict[str, float]]], list[i
                     lines[_number(data["kimg"])] = {str(k): _numbers(str(k), v) for k, v in data["layers"].items()}
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
                     bad.append(number)
+                after(len(line))
     except OSError as error:
         raise RunDirectoryError(f"cannot read {path}: {error.strerror or error}; check its permissions") from None
     return lines, bad
@@ -199,7 +214,7 @@ class Spread:
         return {"kimg": self.kimg, **{f"q{100 * q:g}": x for q, x in zip(QUANTILES, self.quantiles, strict=True)}}
 
 
-def read_spreads(run: Path) -> dict[str, list[Spread]]:
+def read_spreads(run: Path, *, after: Callable[[int], object] = lambda size: None) -> dict[str, list[Spread]]:
     """Quantiles of the histograms among a run's TensorBoard events, by tensor, such as ``activations/G.signal``.
 
     Events that an earlier process recorded after the state from which a later one resumed are left out, as in
@@ -207,13 +222,14 @@ def read_spreads(run: Path) -> dict[str, list[Spread]]:
 
     Args:
         run: Run directory.
+        after: Called with the number of bytes of each event that was read.
 
     Example:
         >>> read_spreads(Path("runs/00000-image-shapes-tiny"))["activations/G.signal"][0].kimg
         200.0
     """
     found: dict[str, dict[int, Spread]] = {}
-    for path in sorted(run.glob("events.out.tfevents.*")):
+    for path in sorted(run.glob(_EVENTS)):
         try:
             for event in LegacyEventFileLoader(str(path)).Load():
                 if event.HasField("session_log"):
@@ -229,6 +245,7 @@ def read_spreads(run: Path) -> dict[str, list[Spread]]:
                         if quantiles is not None:
                             rows = found.setdefault(_named(value.tag), {})
                             rows[event.step] = Spread(event.step / 1000, quantiles)
+                after(event.ByteSize() + _FRAME)
         except (DecodeError, OSError):
             continue
     return {name: [rows[step] for step in sorted(rows)] for name, rows in found.items() if rows}

@@ -1,5 +1,6 @@
 """A generator as the stages from a latent to a signal."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
@@ -14,7 +15,7 @@ from inrgan.field import Field
 from inrgan.generator import Generator
 from inrgan.inr import Weights
 from inrgan.modality import Modality
-from inrgan.views import View, at_points, scattered
+from inrgan.views import View, at_points, product_view, scattered
 
 SPACES = ("z", "w", "θ", "signal")
 """The latent, the mapped latent, the generated weights, and the values at points of the domain."""
@@ -72,11 +73,14 @@ def stages_of(G: Generator, *, label: int | str | None = None, truncation: float
 
     def signal(weights: Weights, view: View) -> Tensor:
         field = Field(G.inr, weights, domain=G.modality.domain)
-        together = max(1, _POINTS // len(field))
-        if view.axes is not None or view.count <= together or torch.is_grad_enabled():
+        if view.axes is not None or view.count * len(field) <= _POINTS or torch.is_grad_enabled():
             return field(view)
+        if view.count <= _POINTS:  # some samples at a time: the lattices of each are evaluated once
+            each = _POINTS // view.count
+            parts = [range(len(field))[k : k + each] for k in range(0, len(field), each)]
+            return torch.cat([field[part.start : part.stop](view.rows(part)) for part in parts])
         # Points far apart share little: what many of them need of a lattice together can be very much.
-        parts = torch.arange(view.count).split(together)
+        parts = torch.arange(view.count).split(max(1, _POINTS // len(field)))
         return torch.cat([field(at_points(view, part)).flatten(2) for part in parts], dim=2)
 
     return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
@@ -129,3 +133,37 @@ def probe_view(modality: Modality, *, points: int, seed: int = 0) -> View:
     if isinstance(domain, Box):  # axes may differ in their units and their spacing
         return scattered(places, spacing=domain.grid(domain.shape(modality.resolution)).spacing.to(places.dtype))
     return scattered(places, spacing=domain.spacing(modality.resolution))
+
+
+def probe_grid(modality: Modality, *, points: int, seed: int = 0) -> View:
+    """Jittered grid over a box, with the band limit of the training resolution; elsewhere ``probe_view``.
+
+    Along every axis there is one random position in each of equal parts; the points are all combinations. Each point is
+    uniform by measure, so that the mean over them estimates the mean over the domain. Fields are much cheaper to
+    evaluate at such a product than at scattered points.
+
+    Args:
+        modality: Adapter, as for ``probe_view``.
+        points: Largest number of points; the parts are as long along all axes, as far as it allows.
+        seed: Seed of the draw.
+
+    Raises:
+        ConfigError: Fewer than one point.
+
+    Example:
+        >>> probe_grid(ImageModality(resolution=32), points=100).shape
+        (10, 10)
+    """
+    domain = modality.domain
+    if points < 1 or not isinstance(domain, Box):
+        return probe_view(modality, points=points, seed=seed)
+    side = 1
+    while math.prod(domain.shape(side + 1)) <= points:
+        side += 1
+    generator, axes = torch.Generator().manual_seed(seed), []
+    for low, high, count in zip(domain.lower, domain.upper, reversed(domain.shape(side)), strict=True):
+        part = torch.arange(count, dtype=domain.precision)
+        part = part + torch.rand(count, generator=generator, dtype=domain.precision)
+        axes.append((low + (high - low) / count * part)[None])
+    spacing = domain.grid(domain.shape(modality.resolution)).spacing[:, 0]
+    return product_view(axes, spacing=spacing.to(domain.precision))

@@ -18,7 +18,6 @@ from inrgan.cli.render import Render
 from inrgan.cli.sample import Sample, with_part_seeds
 from inrgan.cli.shard import Shard
 from inrgan.cli.train import train_command
-from inrgan.process import keep_freed_memory
 
 __all__ = ["main"]
 
@@ -29,7 +28,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command; user errors are one line on stderr and exit code 2."""
     args = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    keep_freed_memory()
     if args[0] == "sample":
         args = with_part_seeds(args)
     with reported():

@@ -15,9 +15,10 @@ from inrgan.analysis import (
     exact_factors,
     geometry_page,
     interpolation_page,
-    probe_view,
+    probe_grid,
     read_records,
     read_spreads,
+    record_bytes,
     require_plots,
     some_points,
     stability_page,
@@ -59,7 +60,7 @@ class Analyze(AbstractModelCommand):
     samples: int = 1024
     """geometry: number of samples to probe."""
     points: int = 1024
-    """Number of points of the domain at which signals are compared."""
+    """Number of points of the domain at which signals are compared, at most."""
     factor: float = 10.0
     """stability: growth from which a layer is reported."""
     seed: int = 0
@@ -81,7 +82,7 @@ class Analyze(AbstractModelCommand):
 
 def _interpolation(flags: Analyze) -> None:
     G = flags.generator()
-    view = probe_view(G.modality, points=flags.points, seed=flags.seed).to(G.device)
+    view = probe_grid(G.modality, points=flags.points, seed=flags.seed).to(G.device)
     stages = stages_of(G, label=flags.label, truncation=flags.truncation)
     with progress_bar(flags.paths, unit="path", quiet=flags.quiet) as bar:
         study = study_interpolation(
@@ -103,12 +104,15 @@ def _geometry(flags: Analyze) -> None:
     frames = None
     if isinstance(modality.domain, Box) and modality.domain.grid_dim == 2:
         frames = modality.domain.grid(modality.domain.shape(FLOW_SIDE)).to(G.device)
-    with progress_bar(flags.paths, unit="path", quiet=flags.quiet) as bar:
+    samples = range(flags.seed, flags.seed + max(1, flags.samples))
+    with (
+        progress_bar(len(samples), unit="sample", quiet=flags.quiet) as sampled,
+        progress_bar(flags.paths, unit="path", quiet=flags.quiet) as bar,
+    ):
         study = study_geometry(
-            stages_of(G, label=flags.label, truncation=flags.truncation), view.to(G.device),
-            z=G.latents(range(flags.seed, flags.seed + max(1, flags.samples))),
+            stages_of(G, label=flags.label, truncation=flags.truncation), view.to(G.device), z=G.latents(samples),
             ends=_ends(flags, G), steps=8 if flags.steps is None else flags.steps, frames=frames, known=known,
-            seed=flags.seed, after_path=bar.update,
+            seed=flags.seed, after_samples=sampled.update, after_path=bar.update,
         )  # fmt: skip
     study.protocol.update(_protocol(flags))
     print(study.verdict)
@@ -121,7 +125,9 @@ def _geometry(flags: Analyze) -> None:
 
 def _stability(flags: Analyze) -> None:
     run = Path(flags.model)
-    study = study_stability(read_records(run), spreads=read_spreads(run), factor=flags.factor)
+    with progress_bar(record_bytes(run), unit="B", quiet=flags.quiet) as bar:
+        records, spreads = read_records(run, after=bar.update), read_spreads(run, after=bar.update)
+    study = study_stability(records, spreads=spreads, factor=flags.factor)
     study.protocol["run"] = run.name
     print(study.verdict)
     for kind, layers in study.layers.items():

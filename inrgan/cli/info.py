@@ -8,6 +8,7 @@ import torch
 import inrgan
 from inrgan.cli._common import AbstractCommand
 from inrgan.errors import InrganError
+from inrgan.process import wait_policy
 from inrgan.registry import modality_class, modality_names
 
 
@@ -18,7 +19,7 @@ class Info(AbstractCommand):
     def run(self) -> None:
         """Print it."""
         print(f"inrgan {inrgan.__version__}, torch {torch.__version__}, Python {platform.python_version()}")
-        print(f"CPU threads: {torch.get_num_threads()}")
+        print(f"CPU threads: {torch.get_num_threads()}; wait policy: {wait_policy()}")
         if torch.cuda.is_available():
             for i in range(torch.cuda.device_count()):
                 print(f"GPU {i}: {torch.cuda.get_device_name(i)}")

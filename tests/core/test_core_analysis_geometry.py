@@ -27,6 +27,7 @@ from inrgan.analysis import (
     stages_of,
     study_geometry,
 )
+from inrgan.analysis.geometry import _probe
 from inrgan.cli import main
 from inrgan.domains import Sphere
 from inrgan.errors import ConfigError, ShapeError
@@ -125,6 +126,31 @@ def test_probe_against_scikit_learn():
     expected = r2_score(y[test], LinearRegression().fit(x[train], y[train]).predict(x[test]))
     got = linear_probe(x, y, seed=3)
     assert got.value == pytest.approx(expected, abs=0.01) and got.low < expected < got.high
+
+
+def test_probes_of_several_targets_are_those_of_each():
+    # Oracle: every target by itself, of which each has a penalty of its own.
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(120, 60))
+    y = np.stack([x[:, 0] + 0.01 * x[:, 1], rng.normal(size=120), x[:, :40].sum(axis=1) + 5 * rng.normal(size=120)], 1)
+    for k, together in enumerate(_probe(x, y, seed=3)):
+        alone = linear_probe(x, y[:, k], seed=3)
+        assert (together.value, together.low) == pytest.approx((alone.value, alone.low), rel=1e-6)
+
+
+def test_signals_in_parts_equal_the_whole(monkeypatch):
+    # Oracle: the field at all points of all samples at once.
+    torch.manual_seed(0)
+    G = Generator(modality_class("image")(resolution=16), preset="tiny").eval()
+    stages, w = stages_of(G), G.sample_w(range(5))
+    shared = torch.rand(1, 30, 2, generator=torch.Generator().manual_seed(1))
+    each = torch.rand(5, 30, 2, generator=torch.Generator().manual_seed(2))
+    for points in (70, 8):  # two samples at a time, and some points of all samples at a time
+        monkeypatch.setattr("inrgan.analysis.stages._POINTS", points)
+        for coords in (shared, each):
+            with torch.no_grad():
+                got, whole = stages.signal(stages.weights(w), scattered(coords)), G.field(w)(scattered(coords))
+            torch.testing.assert_close(got, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_probe_of_more_features_than_samples():

@@ -18,6 +18,7 @@ from inrgan.analysis import (
     bootstrap,
     jump_score,
     measure_speed,
+    probe_grid,
     probe_view,
     require_plots,
     stages_of,
@@ -148,6 +149,26 @@ def test_every_modality(any_generator):
     study = study_interpolation(stages_of(G), view, ends=G.latents(range(4)).unflatten(0, (2, 2)), steps=4)
     assert all(float(p.speeds.min()) > 0 for p in study.arcs)  # everything moves, and is seen to
     assert max(study.paced) < 1.5
+
+
+@pytest.mark.parametrize(("name", "shape"), [("image", (10, 10)), ("occupancy", (4, 4, 4)), ("audio", (100,))])
+def test_jittered_grid(name, shape):
+    # Oracle: one position in each equal part of every axis, uniform there; what probe_view says of the band limit.
+    modality = modality_class(name)(**SMALL.get(name, {"resolution": 16}))
+    view, box = probe_grid(modality, points=100, seed=3), modality.domain
+    assert view.shape == shape
+    for axis, low, high in zip(view.axes, box.lower, box.upper, strict=True):
+        place = (axis[0] - low) / (high - low) * axis.shape[1]
+        assert place.floor().tolist() == list(range(axis.shape[1]))
+    within = torch.cat([(probe_grid(modality, points=100, seed=s).axes[0][0] - box.lower[0]) for s in range(40)])
+    within = within / (box.upper[0] - box.lower[0]) * view.axes[0].shape[1] % 1
+    assert float(within.mean()) == pytest.approx(0.5, abs=5 * (1 / 12 / len(within)) ** 0.5)
+    torch.testing.assert_close(view.spacing, probe_view(modality, points=1).spacing)
+
+
+def test_jittered_grid_of_other_domains():
+    modality = modality_class("spherical")(resolution=16)
+    assert torch.equal(probe_grid(modality, points=9, seed=1).coords, probe_view(modality, points=9, seed=1).coords)
 
 
 def test_bad_input(toy):

@@ -18,6 +18,7 @@ from inrgan.analysis import (
     histogram_quantiles,
     read_records,
     read_spreads,
+    record_bytes,
     study_stability,
 )
 from inrgan.cli import main
@@ -301,6 +302,14 @@ def test_every_modality(name, tmp_path, monkeypatch):
         kind, sizes, changes = MODALITIES[name]
         modality = getattr(inrgan, kind)(**sizes)
     run = fitted(tmp_path, **{**changes, "modality": modality, "watch_every": 1, "kimg": 0.004, "batch": 2})
-    study = study_stability(read_records(run), spreads=read_spreads(run))
+    read: list[int] = []
+    study = study_stability(read_records(run, after=read.append), spreads=read_spreads(run, after=read.append))
+    assert (
+        sum(read)
+        == record_bytes(run)
+        == sum(  # what progress counts: the sizes of the files
+            x.stat().st_size for x in run.iterdir() if x.name == "layers.jsonl" or "tfevents" in x.name
+        )
+    )
     assert study.protocol["records"] == 2 and all(study.grown(kind) for kind in study.layers)
     assert {x.partition("/")[0] for x in study.spreads} == {"activations", "weights", "gradients", "updates"}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inrgan import Box
-from inrgan.errors import ConfigError
+from inrgan.errors import ConfigError, ShapeError
 from inrgan.interpolation import linear_path, points_at, uniform_pace
 
 
@@ -77,3 +77,22 @@ def test_uniform_pace_where_nothing_changes():
     path = torch.linspace(0, 1, 11)[:, None]
     got = uniform_pace(path, lambda w: Eased(w, torch.zeros_like), Box(1).grid((4,)), steps=3)
     assert torch.isfinite(got).all() and got.shape == (3, 1)
+
+
+def test_uniform_pace_of_a_measured_path():
+    # Oracle: the same path, measured by the function itself; and the closed form of the first measurement.
+    path, view, calls = torch.linspace(0, 1, 65)[:, None], Box(1).grid((16,)), []
+
+    def field(w):
+        calls.append(len(w))
+        return Eased(w, torch.square)
+
+    expected = uniform_pace(path, field, view, steps=11)
+    before, calls = sum(calls), []
+    pattern = torch.sin(3 * view.coords[0, :, 0]).square().mean().sqrt()
+    changes = path.square().diff(dim=0)[:, 0] * pattern
+    got = uniform_pace(path, field, view, steps=11, changes=changes)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    assert sum(calls) == before - len(path)
+    with pytest.raises(ShapeError, match="one less"):
+        uniform_pace(path, field, view, steps=11, changes=changes[1:])
