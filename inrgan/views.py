@@ -146,6 +146,20 @@ class View(TensorTree):
         object.__setattr__(marked, "repeats", True)
         return marked
 
+    def repeated(self, times: int) -> "View":
+        """The views of all samples several times over, as one batch; itself where all samples share it.
+
+        What was derived from the view is not repeated.
+        """
+        if self.batch == 1:
+            return self
+        memo: dict[int, Any] = {}
+
+        def repeat(x: Tensor) -> Tensor:
+            return x if x.shape[0] == 1 else torch.cat([x] * times)
+
+        return replace(self, **{name: mapped(getattr(self, name), repeat, memo=memo) for name in self.tensor_fields})
+
     def map(self, f: Callable[[Tensor], Tensor], *, memo: dict[int, Any] | None = None) -> "View":
         """The same view with a function applied to every tensor, and to all constants that were derived from it."""
         memo = {} if memo is None else memo

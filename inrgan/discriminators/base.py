@@ -35,7 +35,10 @@ class AbstractCritic(nn.Module, abc.ABC):
     """Fewest samples along a side that the critic accepts."""
 
     def prepare(self, view: View) -> None:
-        """Compute constants that depend on the view alone, on the host; the view stores them. None by default."""
+        """Compute constants that depend on the view alone, on the host; the view stores them. None by default.
+
+        Only views that all samples share have them: others are repeated when reals and fakes are scored together.
+        """
         del view
 
     @abc.abstractmethod

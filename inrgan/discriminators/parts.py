@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrgan.discriminators.base import AbstractCritic, EqualizedConv, constant, pool_to
+from inrgan.discriminators.base import AbstractCritic, EqualizedConv, channels_last, constant, pool_to
 from inrgan.discriminators.residual import ResidualBlock, ResidualTrunk, label_score
 from inrgan.errors import ShapeError
 from inrgan.layers import LEAKY_GAIN, SLOPE, EqualizedLinear, leaky_relu
@@ -221,13 +221,18 @@ class SlicesCritic(AbstractCritic):
             )
         density = view.log2_density - constant(self.nominal, view.spacing)
         facts = self.facts(density.to(values.dtype)).expand(B, -1).repeat_interleave(T, dim=0)
-        x = self.enter(slices.flatten(0, 1)) + facts.unflatten(-1, (-1, *[1] * (self.dims - 1)))
+        frames = slices.flatten(0, 1)
+        if self.dims > 2:
+            frames = channels_last(frames)
+        x = self.enter(frames) + facts.unflatten(-1, (-1, *[1] * (self.dims - 1)))
         x = F.leaky_relu(x, SLOPE)
         for block in self.alone:
             x = block(x)
-        index_GK = _groups(T, self.count).to(values.device)
-        groups = len(index_GK)
-        x = rearrange(x.unflatten(0, (B, T))[:, index_GK], "b group slice c ... -> (b group) (slice c) ...")
+        index_GK = _groups(T, self.count, device=values.device)
+        groups, x = len(index_GK), x.unflatten(0, (B, T))
+        x = x[:, None] if groups == 1 else x[:, index_GK]
+        x = rearrange(x, "b group slice c ... -> (b group) (slice c) ...")
+        x = channels_last(x) if self.dims > 2 else x
         near = self.gaps(self._distances(view, index_GK).to(x.dtype).expand(B, -1, -1).flatten(0, 1))
         shift = self.shift(near).unflatten(-1, (-1, *[1] * (self.dims - 1)))
         x = self.together(F.leaky_relu(self.join(x) + shift, SLOPE))
@@ -245,7 +250,7 @@ class SlicesCritic(AbstractCritic):
         return torch.cat([octaves / 4, *waves], dim=-1)
 
 
-def _groups(slices: int, count: int) -> Int[Tensor, "G K"]:
+def _groups(slices: int, count: int, *, device: torch.device | str = "cpu") -> Int[Tensor, "G K"]:
     """Groups of slices that are spread evenly; every slice is in one of them.
 
     Example:
@@ -253,5 +258,5 @@ def _groups(slices: int, count: int) -> Int[Tensor, "G K"]:
         [[0, 2, 4], [1, 3, 5]]
     """
     groups = math.ceil(slices / count)
-    starts = torch.arange(count) * (slices - groups) // (count - 1)
-    return torch.arange(groups)[:, None] + starts
+    starts = torch.arange(count, device=device) * (slices - groups) // (count - 1)
+    return torch.arange(groups, device=device)[:, None] + starts

@@ -25,7 +25,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
     shared: nn.ParameterDict
     """Shared weights that each sample modulates, at scale 1, by layer name."""
 
-    biases: nn.ParameterDict | None = None
+    biases: nn.ParameterDict | None
     """Shared biases, by layer name; None where biases depend on w alone."""
 
     demodulated: bool = True
@@ -49,7 +49,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
             factors: Factor on each piece but the bias.
         """
         super().__init__()
-        self.specs, parts = tuple(specs), parts or {}
+        self.specs, parts, self.biases = tuple(specs), parts or {}, None
         self.shared = nn.ParameterDict({s.name: nn.Parameter(torch.randn(s.outputs, s.inputs)) for s in specs})
         self._ends = list(itertools.accumulate(parts.values(), initial=w_dim - sum(parts.values())))
         self._names, self._kinds = ("", *parts), [s.part for s in specs]
@@ -65,20 +65,28 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         self._arrange(factors)
 
     @abc.abstractmethod
-    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
+    def _modulated(
+        self, shared: Float[Tensor, "*G O I"], *pieces: Float[Tensor, "B *G _"]
+    ) -> Float[Tensor, "B *G O I"]:
         """Weights of layers of equal shape, from their shared weights and their pieces, before normalization."""
+
+    def _normalized(self, weight: Float[Tensor, "*B O I"]) -> Float[Tensor, "*B O I"]:
+        return demodulate(weight) if self.demodulated else weight / math.sqrt(weight.shape[-1])
 
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
         """Weights for every sample, one entry per layer of the backbone."""
         blocks = iter(self._numbers(w).split(self._block_sizes, dim=1))
         out: list[Any] = [None] * len(self.specs)
         for group in self._groups:
-            pieces = [next(blocks).unflatten(1, (len(group), -1)) for _ in self._sizes[group[0]][:-1]]
+            pieces = [next(blocks) for _ in self._sizes[group[0]][:-1]]
             shared = [self.shared[self.specs[i].name] for i in group]
-            weight = self._modulated(torch.stack(shared) if len(group) > 1 else shared[0][None], *pieces)
-            weight = demodulate(weight) if self.demodulated else weight / math.sqrt(weight.shape[-1])
-            for i, layer_weight in zip(group, weight.unbind(1), strict=True):
-                out[i] = layer_weight
+            if len(group) == 1:
+                out[group[0]] = self._normalized(self._modulated(shared[0], *pieces))
+                continue
+            pieces = [x.unflatten(1, (len(group), -1)) for x in pieces]
+            weights = self._normalized(self._modulated(torch.stack(shared), *pieces))
+            for i, weight in zip(group, weights.unbind(1), strict=True):
+                out[i] = weight
         bias = next(blocks)
         if self.biases is not None:
             bias = bias + torch.cat([self.biases[s.name] for s in self.specs])
@@ -216,9 +224,11 @@ class FactorizedHypernetwork(AbstractHypernetwork):
         self.modulation: Modulation = modulation
         self.biases = _zero_biases(specs)
 
-    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
+    def _modulated(
+        self, shared: Float[Tensor, "*G O I"], *pieces: Float[Tensor, "B *G _"]
+    ) -> Float[Tensor, "B *G O I"]:
         a, b = (x.unflatten(-1, sizes) for x, sizes in zip(pieces, ((-1, self.rank), (self.rank, -1)), strict=True))
-        pattern = a @ b
+        pattern = torch.bmm(a, b) if a.ndim == 3 else a @ b
         if self.modulation == "linear":
             return torch.addcmul(shared, shared, pattern)
         return shared * _modulate(pattern, self.modulation)
@@ -248,8 +258,10 @@ class StyleHypernetwork(AbstractHypernetwork):
         super().__init__(specs, [(s.inputs, s.outputs) for s in specs], w_dim=w_dim, parts=parts, factors=(1.0,))
         self.biases = _zero_biases(specs)
 
-    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
-        return torch.addcmul(shared, shared, pieces[0][:, :, None])
+    def _modulated(
+        self, shared: Float[Tensor, "*G O I"], *pieces: Float[Tensor, "B *G _"]
+    ) -> Float[Tensor, "B *G O I"]:
+        return torch.addcmul(shared, shared, pieces[0][..., None, :])
 
 
 _LIMIT = 500_000_000
@@ -289,5 +301,7 @@ class FullHypernetwork(AbstractHypernetwork):
             starts[spec.part] = start + spec.outputs
             heads[spec.part].bias[start : starts[spec.part]] = 10 * bias
 
-    def _modulated(self, shared: Float[Tensor, "G O I"], *pieces: Float[Tensor, "B G _"]) -> Float[Tensor, "B G O I"]:
-        return shared + pieces[0].unflatten(-1, shared.shape[1:])
+    def _modulated(
+        self, shared: Float[Tensor, "*G O I"], *pieces: Float[Tensor, "B *G _"]
+    ) -> Float[Tensor, "B *G O I"]:
+        return shared + pieces[0].unflatten(-1, shared.shape[-2:])

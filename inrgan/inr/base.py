@@ -2,8 +2,8 @@
 
 import abc
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -47,6 +47,17 @@ class LayerWeights:
 
     weight: Float[Tensor, "B O I"]
     bias: Float[Tensor, "B O"]
+    _parts: dict[Hashable, tuple[Tensor, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def columns(self, count: int) -> tuple[Float[Tensor, "B O K"], Float[Tensor, "B O J"]]:
+        """The parts of the weight that act on the first ``count`` inputs and on the others.
+
+        Both are made at once, and kept: separate slices would have one gradient of full size each.
+        """
+        key = count, torch.is_grad_enabled()
+        if key not in self._parts:
+            self._parts[key] = self.weight.split([count, self.weight.shape[2] - count], dim=2)
+        return self._parts[key]  # type: ignore[return-value]
 
 
 Weights = Sequence[LayerWeights]
@@ -138,7 +149,7 @@ def linear(
     layer: LayerWeights,
     *,
     gain: float = 1.0,
-    onto: Float[Tensor, "B N O"] | None = None,
+    onto: Float[Tensor, "B #N O"] | None = None,
 ) -> Float[Tensor, "B N O"]:
     """Linear map with each sample's weights, as one batched product.
 

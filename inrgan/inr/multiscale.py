@@ -156,7 +156,8 @@ class MultiScaleINR(AbstractINR):
         before = signal = None
         if k > 0:
             before, signal = more[-1].split([spec.outputs, self.channels], dim=-1)
-        x = linear(encoded, _columns(weights[first], spec.inputs - encoded.shape[-1], spec.inputs), onto=before)
+        own = weights[first].columns(spec.inputs - encoded.shape[-1])[1] if k > 0 else weights[first].weight
+        x = linear(encoded, LayerWeights(own, weights[first].bias), onto=before)
         if self.paths is not None:
             shift, *scale = more[0].split(spec.outputs, dim=-1)
             x = torch.addcmul(x + shift, x, scale[0]) if scale else x + shift
@@ -171,8 +172,8 @@ class MultiScaleINR(AbstractINR):
             return (linear(x, head, gain=gain * share, onto=bias if signal is None else signal + bias),)
         # One product for the part of the next stage's first layer that acts on these features, and the head.
         # Interpolation preserves constants, so that the biases are included.
-        onward = _columns(weights[first + self.depths[k] + 1], 0, x.shape[-1])
-        weight = torch.cat([onward.weight, head.weight * share], dim=1)
+        onward = weights[first + self.depths[k] + 1]
+        weight = torch.cat([onward.columns(x.shape[-1])[0], head.weight * share], dim=1)
         bias = torch.cat([onward.bias, head.bias * share], dim=1)
         if signal is None:
             return (linear(x, LayerWeights(weight, bias), gain=gain),)
@@ -246,8 +247,3 @@ def _spread(x: Tensor, view: View, *, axis: int) -> Tensor:
     rank = len(view.shape)
     shape = [view.shape[a] if a == rank - 1 - axis else 1 for a in range(rank)]
     return x.unflatten(1, shape).expand(-1, *view.shape, -1).flatten(1, rank)
-
-
-def _columns(layer: LayerWeights, start: int, stop: int) -> LayerWeights:
-    """Part of a layer that acts on some of its inputs."""
-    return LayerWeights(layer.weight[:, :, start:stop], layer.bias)

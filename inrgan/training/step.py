@@ -21,7 +21,7 @@ from torch import _foreach_add as _add  # pyright: ignore[reportPrivateImportUsa
 
 from inrgan.capabilities import HasFieldLoss
 from inrgan.config import TrainConfig
-from inrgan.discriminators import scaled_once
+from inrgan.discriminators import AbstractCritic, scaled_once
 from inrgan.field import Field
 from inrgan.losses import PathLengthRegularizer, adversarial_loss, scores_and_penalties
 from inrgan.tensors import TensorTree
@@ -219,19 +219,21 @@ class TrainingStep:
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"], Float[Tensor, ""] | None, Float[Tensor, ""] | None]:
         """Scores of a term's reals and fakes, and the penalties R1 and R2 where there are any.
 
-        One evaluation of the critic serves reals and fakes where all samples share the views, and scores and penalties.
-        With penalties it is in fp32.
+        One evaluation of the critic serves reals and fakes, and scores and penalties; with penalties it is in fp32.
+        Critics of patches derive constants from the views of each sample, and score reals and fakes separately.
         """
         both = (part.reals, tuple(fakes))
         penalized = (penalize, penalize and self.adversarial.penalizes_fakes)
-        if penalized[0] != penalized[1] or any(view.batch > 1 for view in part.views):
+        alike = isinstance(self.networks.D[part.term.critic], AbstractCritic)
+        if penalized[0] != penalized[1] or not (alike or all(view.batch == 1 for view in part.views)):
             (real, r1), (fake, r2) = (
-                self._scores(part, x, part.labels, penalize=p) for x, p in zip(both, penalized, strict=True)
+                self._scores(part, x, part.views, part.labels, penalize=p) for x, p in zip(both, penalized, strict=True)
             )
             return real, fake, r1 if r1 is None else r1.mean(), r2 if r2 is None else r2.mean()
         joined = [torch.cat([real.to(fake.dtype), fake]) for real, fake in zip(*both, strict=True)]
         labels = None if part.labels is None else torch.cat([part.labels, part.labels])
-        scores, penalties = self._scores(part, joined, labels, penalize=penalize)
+        views = tuple(view.repeated(2) for view in part.views)
+        scores, penalties = self._scores(part, joined, views, labels, penalize=penalize)
         real, fake = scores.chunk(2)
         if penalties is None:
             return real, fake, None, None
@@ -239,12 +241,13 @@ class TrainingStep:
         return real, fake, r1, r2
 
     def _scores(
-        self, part: TermBatch, values: Sequence[Tensor], labels: Int[Tensor, "B"] | None, *, penalize: bool
-    ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
+        self, part: TermBatch, values: Sequence[Tensor], views: Sequence[View], labels: Int[Tensor, "B"] | None, *,
+        penalize: bool,
+    ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:  # fmt: skip
         if not penalize:
-            return self.score(part, values, labels), None
+            return self.score(part, values, views, labels), None
         critic = self.networks.D[part.term.critic]
-        return self.penalized(critic, [x.float() for x in values], part.views, labels)
+        return self.penalized(critic, [x.float() for x in values], views, labels)
 
     def generator_loss(
         self, micro: MicroBatch, fakes: Sequence[tuple[Values, Tensor, Any]], stats: Stats
@@ -252,9 +255,9 @@ class TrainingStep:
         """Loss of the generator over all terms: adversarial, and the modality's loss of fields."""
         losses = []
         for part, (fake_values, _, _) in zip(micro, fakes, strict=True):
-            fake = self.score(part, fake_values, part.labels)
+            fake = self.score(part, fake_values, part.views, part.labels)
             with torch.no_grad():
-                real = self.score(part, part.reals, part.labels)
+                real = self.score(part, part.reals, part.views, part.labels)
             loss = self.adversarial.generator(real, fake)
             stats[f"loss/generator/{part.term.name}"] = loss
             losses.append(loss * self._term_weights[part.term.name])
@@ -281,10 +284,12 @@ class TrainingStep:
         stats |= {"penalty/path": penalty, "path/length": mean}
         return penalty, mean
 
-    def score(self, part: TermBatch, values: Sequence[Tensor], labels: Int[Tensor, "B"] | None) -> Float[Tensor, "B"]:
+    def score(
+        self, part: TermBatch, values: Sequence[Tensor], views: Sequence[View], labels: Int[Tensor, "B"] | None
+    ) -> Float[Tensor, "B"]:
         """Scores of signals by a term's critic, in fp32."""
         with self.networks.autocast():
-            return score(self.scorers[part.term.critic], values, part.views, labels).float()
+            return score(self.scorers[part.term.critic], values, views, labels).float()
 
     def _scaled_critics(self) -> contextlib.AbstractContextManager[None]:
         """Block in which the critics' weights are scaled once; compiled critics scale them at no cost."""

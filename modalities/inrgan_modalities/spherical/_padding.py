@@ -1,5 +1,6 @@
 """Padding of convolutions across the borders of flat images of the sphere."""
 
+import functools
 import math
 
 import torch
@@ -19,12 +20,32 @@ def pad_equirectangular(x: Float[Tensor, "B C H W"], count: int) -> Float[Tensor
         >>> pad_equirectangular(torch.zeros(1, 2, 8, 16), 1).shape
         torch.Size([1, 2, 10, 18])
     """
+    H, W = x.shape[2:]
+    if W % 2 == 1:
+        return _pad_odd(x, count)
+    return _gathered(x, _wrapped(H, W, count, x.device), (H + 2 * count, W + 2 * count))
+
+
+def _gathered(x: Float[Tensor, "B C H W"], index: Int[Tensor, "N"], shape: tuple[int, int]) -> Tensor:
+    """Samples of images by their numbers, in the layout with the channels last."""
+    rows = rearrange(x, "b c h w -> b (h w) c").index_select(1, index)
+    return rearrange(rows, "b (h w) c -> b c h w", h=shape[0])
+
+
+@functools.lru_cache(maxsize=64)
+def _wrapped(rows: int, columns: int, count: int, device: torch.device) -> Int[Tensor, "N"]:
+    """Number of the sample that each sample of the padded array repeats, for an even number of columns."""
+    i = torch.arange(-count, rows + count, device=device)[:, None]
+    j = torch.arange(-count, columns + count, device=device)
+    over = (i < 0) | (i >= rows)
+    i = torch.where(i < 0, -1 - i, torch.where(i >= rows, 2 * rows - 1 - i, i))
+    return (i * columns + (j + over * (columns // 2)) % columns).flatten()
+
+
+def _pad_odd(x: Float[Tensor, "B C H W"], count: int) -> Float[Tensor, "B C H2 W2"]:
     W = x.shape[3]
     first, last = x[:, :, :count].flip(2), x[:, :, x.shape[2] - count :].flip(2)
-    above, below = (
-        rows.roll(W // 2, 3) if W % 2 == 0 else (rows.roll(W // 2, 3) + rows.roll(W // 2 + 1, 3)) / 2
-        for rows in (first, last)
-    )
+    above, below = ((rows.roll(W // 2, 3) + rows.roll(W // 2 + 1, 3)) / 2 for rows in (first, last))
     tall = torch.cat([above, x, below], dim=2)
     return torch.cat([tall[..., W - count :], tall, tall[..., :count]], dim=3)
 
@@ -38,12 +59,14 @@ def pad_cube(x: Float[Tensor, "B C S S"], count: int) -> Float[Tensor, "B C S2 S
         >>> pad_cube(torch.zeros(12, 2, 8, 8), 1).shape
         torch.Size([12, 2, 10, 10])
     """
-    index = _beyond(x.shape[-1], count).to(x.device)
-    faces = rearrange(x, "(b face) c h w -> b c (face h w)", face=6)
-    return rearrange(faces[:, :, index], "b c face h w -> (b face) c h w")
+    index, wide = _beyond(x.shape[-1], count, x.device), x.shape[-1] + 2 * count
+    faces = rearrange(x, "(b face) c h w -> b c (face h) w", face=6)
+    padded = _gathered(faces, index.flatten(), (6 * wide, wide))
+    return rearrange(padded, "b c (face h) w -> (b face) c h w", face=6)
 
 
-def _beyond(side: int, count: int) -> Int[Tensor, "6 P P"]:
+@functools.lru_cache(maxsize=64)
+def _beyond(side: int, count: int, device: torch.device) -> Int[Tensor, "6 P P"]:
     """Index of the face sample that each sample of the six padded faces repeats."""
     wide = side + 2 * count
     # The frames of the faces: right, up and forward.
@@ -62,7 +85,7 @@ def _beyond(side: int, count: int) -> Int[Tensor, "6 P P"]:
         ((side - 1) / 2 + sign * side / 2 * (where * axis[face]).sum(-1) / depth).round().long().clamp(0, side - 1)
         for sign, axis in ((-1, up), (1, right))
     )
-    return (face * side + row) * side + column
+    return ((face * side + row) * side + column).to(device)
 
 
 def face_side(rows: int) -> int:
