@@ -67,7 +67,7 @@ def main() -> None:
                 "norms of gradients": (lambda: float(torch.nn.utils.get_total_norm(gradients)), 1),
                 "update clipping": (lambda: clip(trainer), 1),
                 "averaged weights": (
-                    lambda: update_ema(trainer.ema, trainer.G, images=1000, batch=16, half_life=1000), 1,
+                    lambda: update_ema(trainer.ema, trainer.G, weight=0.01), 1,
                 ),
                 "layers and updates": (lambda: layer_measures(networks, part), config.watch_every),
                 "tensors for histograms": (

@@ -32,7 +32,6 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
     """Whether rows are normalized to unit length."""
 
     _order: Int[Tensor, "R"]
-    _factors: Float[Tensor, "R"]
 
     def __init__(
         self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int,
@@ -62,7 +61,8 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         )
         shapes = dict.fromkeys((s.outputs, s.inputs) for s in specs)
         self._groups = [[i for i, s in enumerate(specs) if (s.outputs, s.inputs) == shape] for shape in shapes]
-        self._arrange(factors)
+        self._factors = tuple(factors)
+        self._arrange()
 
     @abc.abstractmethod
     def _modulated(
@@ -75,10 +75,11 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
 
     def forward(self, w: Float[Tensor, "B W"]) -> list[LayerWeights]:
         """Weights for every sample, one entry per layer of the backbone."""
-        blocks = iter(self._numbers(w).split(self._block_sizes, dim=1))
+        *pieces, bias = self._numbers(w).split([sum(sizes) for sizes in self._block_sizes], dim=1)
+        scaled = [x if f == 1 else x * f for x, f in zip(pieces, self._factors, strict=True)]
+        blocks = [x.split(sizes, dim=1) for x, sizes in zip(scaled, self._block_sizes, strict=False)]
         out: list[Any] = [None] * len(self.specs)
-        for group in self._groups:
-            pieces = [next(blocks) for _ in self._sizes[group[0]][:-1]]
+        for group, *pieces in zip(self._groups, *blocks, strict=True):
             shared = [self.shared[self.specs[i].name] for i in group]
             if len(group) == 1:
                 out[group[0]] = self._normalized(self._modulated(shared[0], *pieces))
@@ -87,7 +88,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
             weights = self._normalized(self._modulated(torch.stack(shared), *pieces))
             for i, weight in zip(group, weights.unbind(1), strict=True):
                 out[i] = weight
-        bias = next(blocks)
+        bias = 0.1 * bias
         if self.biases is not None:
             bias = bias + torch.cat([self.biases[s.name] for s in self.specs])
         biases = bias.split([s.outputs for s in self.specs], dim=1)
@@ -104,7 +105,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
             self.shared[spec.name].copy_(layer.weight[0] * math.sqrt(spec.inputs))
         self._set_biases([layer.bias[0] for layer in weights])
 
-    def _set_biases(self, biases: Sequence[Float[Tensor, "O"]]) -> None:
+    def _set_biases(self, biases: Sequence[Float[Tensor, "_"]]) -> None:
         """Replace the biases that a new network gives for w = 0."""
         assert self.biases is not None
         for spec, bias in zip(self.specs, biases, strict=True):
@@ -131,8 +132,8 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         layers = zip(self._kinds, self._sizes, strict=True)
         return sum(sum(layer_sizes) for kind, layer_sizes in layers if kind == part)
 
-    def _arrange(self, factors: Sequence[float]) -> None:
-        """Order of the heads' numbers in which the pieces of a group of layers are neighbors, and all biases are last.
+    def _arrange(self) -> None:
+        """Order of the heads' numbers: by piece, then by group of layers; all biases are last.
 
         The heads themselves keep the order of the layers, which checkpoints have.
         """
@@ -144,16 +145,14 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
             ends = list(itertools.accumulate(layer_sizes, initial=starts[kind]))
             where.append([range(*pair) for pair in itertools.pairwise(ends)])
             starts[kind] = ends[-1]
-        order, scales, self._block_sizes = [], [], []
-        for group in self._groups:
-            for piece, factor in enumerate(factors):
-                rows = [r for i in group for r in where[i][piece]]
-                order, scales = order + rows, scales + [factor] * len(rows)
-                self._block_sizes.append(len(rows))
+        order, self._block_sizes = [], []
+        for piece in range(len(self._factors)):
+            blocks = [[r for i in group for r in where[i][piece]] for group in self._groups]
+            order += [r for block in blocks for r in block]
+            self._block_sizes.append([len(block) for block in blocks])
         biases = [r for pieces in where for r in pieces[-1]]
-        self._block_sizes.append(len(biases))
+        self._block_sizes.append([len(biases)])
         self.register_buffer("_order", torch.tensor(order + biases), persistent=False)
-        self.register_buffer("_factors", torch.tensor(scales + [0.1] * len(biases)), persistent=False)
 
     def _numbers(self, w: Float[Tensor, "B W"]) -> Float[Tensor, "B R"]:
         """Numbers of all layers, by ``_arrange``."""
@@ -162,7 +161,7 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
         for name, (start, stop) in zip(self._names[1:], itertools.pairwise(self._ends), strict=True):
             heads.append(self.part_heads[name](torch.cat([main, w[:, start:stop]], dim=1)))
         numbers = torch.cat(heads, dim=1) if len(heads) > 1 else heads[0]
-        return numbers.index_select(1, self._order) * self._factors
+        return numbers.index_select(1, self._order)
 
 
 def demodulate(weight: Float[Tensor, "*B O I"]) -> Float[Tensor, "*B O I"]:
@@ -294,7 +293,7 @@ class FullHypernetwork(AbstractHypernetwork):
             )
         super().__init__(specs, sizes, w_dim=w_dim, parts=parts, factors=(1.0,))
 
-    def _set_biases(self, biases: Sequence[Float[Tensor, "O"]]) -> None:
+    def _set_biases(self, biases: Sequence[Float[Tensor, "_"]]) -> None:
         heads, starts = {"": self.head, **self.part_heads}, dict.fromkeys(self._names, 0)
         for spec, bias in zip(self.specs, biases, strict=True):
             start = starts[spec.part] + spec.outputs * spec.inputs

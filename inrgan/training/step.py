@@ -136,13 +136,8 @@ class TrainingStep:
                 gradients = _gradients(loss, networks.critic_optimizer.parameters, onto=gradients)
             losses.append(loss.detach())
         assert gradients is not None
-        full = [part.term.name for part in batch[0] if part.term.full_domain]
-        signs = _sum(
-            [
-                torch.stack([found[f"real_fake_sign/{name}"] for name in full]) * micro[0].share
-                for micro, found in zip(batch, stats, strict=True)
-            ]
-        )
+        full = [f"real_fake_sign/{part.term.name}" for part in batch[0] if part.term.full_domain]
+        signs = _totals([[found[name] for name in full] for found in stats], batch)
         critic_finite, signs, critic_stats = networks.critic_optimizer.step(gradients, loss=_sum(losses), reduce=signs)
 
         networks.D.requires_grad_(False)
@@ -171,10 +166,7 @@ class TrainingStep:
             self.path.update(means[-1], valid=generator_finite)
         update_ema(networks.ema, networks.G, weight=self._ema_weight)
 
-        names, values = tuple(stats[0]), _sum(
-            [torch.stack([v.detach().float() for v in found.values()]) * micro[0].share
-             for micro, found in zip(batch, stats, strict=True)]
-        )  # fmt: skip
+        names, values = tuple(stats[0]), _totals([list(found.values()) for found in stats], batch)
         more = {f"{name}/critic": value for name, value in critic_stats.items()}
         more |= {f"{name}/generator": value for name, value in generator_stats.items()}
         return StepResult(
@@ -322,6 +314,13 @@ def _gradients(loss: Float[Tensor, ""], parameters: Sequence[Tensor], *, onto: G
     for i, total in zip(both, totals, strict=True):
         out[i] = total
     return out
+
+
+@torch.no_grad()
+def _totals(parts: Sequence[Sequence[Tensor]], batch: Sequence[MicroBatch]) -> Float[Tensor, "K"]:
+    """Means over a batch of several numbers, from those of each micro-batch."""
+    shares = [micro[0].share for micro in batch]
+    return _sum([torch.stack([v.float() for v in one]) * share for one, share in zip(parts, shares, strict=True)])
 
 
 def _sum(parts: Sequence[Tensor]) -> Tensor:

@@ -57,8 +57,9 @@ def test_all_that_is_copied_in_a_step_is_pinned(batches, monkeypatch):
         again = {id(x) for v in (*part.views, *part.fake_views) if v.repeats for x in tensors(v)}
         before, after = ([x for x in tensors(p) if id(x) not in again] for p in (part, part.pinned()))
         assert part.transforms and len(before) > 10
-        assert {id(x) for x in before} == {id(x) for x, _ in copies}
-        assert {id(x) for x in after} == {id(x) for _, x in copies}
+        # A view that is moved by augmentation may share tensors with one that comes again.
+        assert {id(x) for x in before} <= {id(x) for x, _ in copies} <= {id(x) for x in before} | again
+        assert {id(x) for x in after} <= {id(x) for _, x in copies}
     assert micro[0].path_noise is not None and any(view._derived for view in micro[1].fake_views)
 
 

@@ -33,6 +33,7 @@ from inrgan.files import replacing
 from inrgan.losses import LossOptions
 from inrgan.training import RunDirectory, pick_device, update_ema
 from inrgan.training import trainer as ticks
+from inrgan.training.optimization import ema_weight
 from inrgan.training.reals import ItemCounts, Reals
 from inrgan.training.run_directory import load_state, save_state
 
@@ -347,7 +348,7 @@ def test_ema_closed_form():
     c.running_mean.fill_(2.0)
     expected = 1.0
     for images in (8, 160, 2000, 100_000):
-        update_ema(a, c, images=images, batch=8, half_life=1000)
+        update_ema(a, c, weight=ema_weight(images=images, batch=8, half_life=1000))
         expected = 5 + (expected - 5) * 2 ** (-8 / min(1000, images / 20))
         assert a.weight[0].item() == pytest.approx(expected, rel=1e-5)
         assert torch.equal(a.running_mean, c.running_mean)
