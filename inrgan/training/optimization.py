@@ -71,7 +71,8 @@ class Optimizer:
             Whether the update was made; the summed numbers; and this process's part of the statistics.
         """
         used = [i for i, g in enumerate(gradients) if g is not None]
-        parameters, given = [self.parameters[i] for i in used], [g for g in gradients if g is not None]
+        # Adam's kernels read memory in its order. Gradients of convolutions come in the layout of their inputs.
+        parameters, given = [self.parameters[i] for i in used], [g.contiguous() for g in gradients if g is not None]
         more = torch.cat([loss.detach().float()[None], reduce.float()])
         if self.ranks.world > 1:
             # One message for all: the gradients of a network of millions of weights fill a few messages only.

@@ -52,9 +52,11 @@ def alone(tmp_path_factory):
 def difference(a, b):
     """Root mean square over the weights of a network, the worst of G, D and the average.
 
-    Single entries may differ by more: Adam makes steps of one size of gradients that are rounding alone.
+    Single entries may differ by more: Adam makes steps of one size of gradients that are rounding alone. The offset of
+    a critic's scores is such an entry: a relativistic loss does not depend on it.
     """
     assert a.keys() == b.keys()
+    a = {k: v for k, v in a.items() if not k.endswith("score.bias")}
     squares = {
         name: torch.cat([(a[k].double() - b[k].double()).square().flatten() for k in a if k.startswith(name)])
         for name in ("G.", "D.", "ema.")
@@ -72,7 +74,7 @@ def test_two_processes_are_one_with_two_pieces_bit_for_bit(name, together, tmp_p
     # Oracle: one process that works on the items of the first, then on those of the second, and adds up.
     changed = steps(name, tmp_path, Ranks(), batch_gpu={"image": 4, "audio": 3}[name])
     ours, its = tensors(together[0][name]), tensors(changed)
-    assert len(changed.batch) == 2 and all(torch.equal(ours[k], its[k]) for k in ours)
+    assert len(changed.batch) == 2 and [k for k in ours if not torch.equal(ours[k], its[k])] == []
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -89,7 +91,8 @@ def test_statistics_are_of_all_processes(name, together, alone):
     )
     assert ours.keys() == its.keys()
     for key in ours:
-        if not key.startswith(("time/", "memory/")):
+        # Scores have an offset that no gradient but rounding moves; see ``difference``.
+        if not key.startswith(("time/", "memory/", "score/")):
             assert ours[key] == pytest.approx(its[key], rel=1e-3, abs=1e-4), key
 
 
@@ -111,7 +114,7 @@ def test_gradients_of_pieces_add_up_in_every_single_weight(tmp_path, monkeypatch
     # Plain gradient descent passes on what gradients differ by, and adds nothing. The slowest layers are held a hundred
     # times larger than others, so that a difference is seen beside the scale of its layer.
     monkeypatch.setattr(
-        torch.optim, "Adam", lambda weights, lr, betas, fused: torch.optim.SGD(weights, lr=0.1, fused=fused)
+        torch.optim, "Adam", lambda weights, lr, betas, fused, capturable: torch.optim.SGD(weights, lr=0.1, fused=fused)
     )
     learned = []
     for most in (0, 2):
