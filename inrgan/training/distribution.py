@@ -103,6 +103,10 @@ class Ranks:
         if self.world > 1:
             distributed.all_reduce(x)
 
+    def start_sum(self, x: Tensor) -> Any:
+        """Begin to sum a tensor over all processes, in place; the result's ``wait()`` ends when it is done."""
+        return distributed.all_reduce(x, async_op=True)
+
     def align(self, module: nn.Module) -> None:
         """Copy the first process's parameters and buffers to all others."""
         if self.world > 1:

@@ -18,6 +18,7 @@ from torch import _foreach_norm as _norms  # pyright: ignore[reportPrivateImport
 from torch import _foreach_sub as _subtract  # pyright: ignore[reportPrivateImportUsage]
 
 from inrgan.training.distribution import Ranks
+from inrgan.training.reduction import GradientSums
 
 Gradients = Sequence[Tensor | None]
 """One gradient for each parameter of a network; None where the loss does not depend on it."""
@@ -45,6 +46,7 @@ class Optimizer:
     ):
         self.rate, self.ranks, self.max_update = rate, ranks, max_update
         self.parameters = list(network.parameters())
+        self.sums = GradientSums(self.parameters, ranks=ranks)
         on_gpu = any(p.is_cuda for p in self.parameters)
         self._rate = torch.full((), rate, device=self.parameters[0].device) if on_gpu else rate
         self.adam = torch.optim.Adam(self.parameters, lr=self._rate, betas=betas, fused=True, capturable=on_gpu)
@@ -72,14 +74,8 @@ class Optimizer:
         """
         used = [i for i, g in enumerate(gradients) if g is not None]
         # Adam's kernels read memory in its order. Gradients of convolutions come in the layout of their inputs.
+        gradients, more = self.sums.sums(gradients, torch.cat([loss.detach().float()[None], reduce.float()]))
         parameters, given = [self.parameters[i] for i in used], [g.contiguous() for g in gradients if g is not None]
-        more = torch.cat([loss.detach().float()[None], reduce.float()])
-        if self.ranks.world > 1:
-            # One message for all: the gradients of a network of millions of weights fill a few messages only.
-            flat = torch.cat([g.flatten() for g in given] + [more])
-            self.ranks.sum(flat)
-            *parts, more = flat.split([g.numel() for g in given] + [len(more)])
-            given = [part.view_as(p) for p, part in zip(parameters, parts, strict=True)]
         for p in self.parameters:
             p.grad = None
         for p, g in zip(parameters, given, strict=True):

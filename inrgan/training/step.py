@@ -26,7 +26,7 @@ from inrgan.field import Field
 from inrgan.losses import PathLengthRegularizer, adversarial_loss, scores_and_penalties
 from inrgan.tensors import TensorTree
 from inrgan.training.networks import Networks
-from inrgan.training.optimization import Gradients, ema_weight, update_ema
+from inrgan.training.optimization import Gradients, Optimizer, ema_weight, update_ema
 from inrgan.training.term_batch import MicroBatch, TermBatch
 from inrgan.views import View
 
@@ -133,7 +133,7 @@ class TrainingStep:
                 fakes = [self.generate(part) for part in micro]
             with self._scaled_critics():
                 loss = self.critic_loss(micro, fakes, found, penalize=penalize) * micro[0].share
-                gradients = _gradients(loss, networks.critic_optimizer.parameters, onto=gradients)
+                gradients = _gradients(loss, networks.critic_optimizer, onto=gradients, last=micro is batch[-1])
             losses.append(loss.detach())
         assert gradients is not None
         full = [f"real_fake_sign/{part.term.name}" for part in batch[0] if part.term.full_domain]
@@ -151,7 +151,7 @@ class TrainingStep:
                 path_loss, length = self.path_loss(micro, found)
                 loss, lengths = loss + path_loss, [*lengths, micro[0].share * length]
             loss = loss * micro[0].share
-            gradients = _gradients(loss, networks.generator_optimizer.parameters, onto=gradients)
+            gradients = _gradients(loss, networks.generator_optimizer, onto=gradients, last=micro is batch[-1])
             losses.append(loss.detach())
             w_means.append(micro[0].share * torch.stack([w.detach().float().mean(dim=0) for _, w, _ in fakes]))
         assert gradients is not None
@@ -303,9 +303,13 @@ def _penalized(
     return scores_and_penalties(lambda *x: score(critic, x, views, labels), values, views, functional=functional)
 
 
-def _gradients(loss: Float[Tensor, ""], parameters: Sequence[Tensor], *, onto: Gradients | None) -> Gradients:
-    """Gradients of a micro-batch's share of the loss, added to those of the micro-batches before."""
-    found = torch.autograd.grad(loss, list(parameters), allow_unused=True)
+def _gradients(loss: Float[Tensor, ""], optimizer: Optimizer, *, onto: Gradients | None, last: bool) -> Gradients:
+    """Gradients of a micro-batch's share of the loss, added to those of the micro-batches before.
+
+    During the last one, complete gradients are sent to the other processes.
+    """
+    with optimizer.sums.during(onto) if last else contextlib.nullcontext():
+        found = torch.autograd.grad(loss, optimizer.parameters, allow_unused=True)
     if onto is None:
         return found
     both = {i: (a, b) for i, (a, b) in enumerate(zip(onto, found, strict=True)) if a is not None and b is not None}
