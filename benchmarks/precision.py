@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import torch
+from _marks import captured
 
 from inrgan import TrainConfig, Trainer
 from inrgan.errors import InrganError
@@ -82,8 +83,7 @@ def measure(config: TrainConfig, *, seconds: float) -> dict[str, object]:
             "first_rounds_seconds": round(first, 1),
             "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None,
             "step": type(runner).__name__,
-            "captured": len(runner._captured) if isinstance(runner, CapturedSteps) else 0,
-            "failed": runner.failed if isinstance(runner, CapturedSteps) else None,
+            **captured(trainer),
             "first_replay_seconds": None if replayed is None else round(replayed, 1),
             "finite": trainer.health.row == 0,
         }
@@ -124,6 +124,8 @@ def main() -> None:
                         row |= measure(config, seconds=args.seconds)
                 except (InrganError, ImportError) as error:
                     row |= {"skipped": str(error)}
+                except RuntimeError as error:  # such as no free memory: the other variants are still measured
+                    row |= {"failed": str(error).splitlines()[0]}
                 print(json.dumps(row), flush=True)
 
 

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 import torch
-from benchmarks.operations import MODALITIES, PARTS, OperatorCounts, config, count, table
 from test_core_step import Recorded
 
+from benchmarks.operations import MODALITIES, PARTS, OperatorCounts, config, count, table
 from inrgan import Trainer
 from inrgan.registry import modality_names
 
