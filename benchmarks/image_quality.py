@@ -1,8 +1,8 @@
 """Metrics over training time of the multi-scale INR, the pointwise INR and a convolutional control.
 
 Critic, data, loss, optimizer, batch and budget are the same; only the generator differs. The budget is CPU time of the
-process on one thread, or wall-clock time on a GPU. Fakes are compared with held-out items: those of a folder, or built-in
-items that no training uses. A sheet of fakes is written before they are scored.
+process on one thread, or wall-clock time on a GPU. Fakes are compared with held-out items: those of a folder, or
+built-in items that no training uses. A sheet of fakes is written before they are scored.
 
     python benchmarks/image_quality.py --train DIR --test DIR --resolution 32 --method multiscale --out results/
 """

@@ -131,7 +131,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    about = {"commit": commit(), "date": datetime.date.today().isoformat(), "torch": torch.__version__}
+    about = {"commit": commit(), "date": datetime.date.today().isoformat(), "torch": torch.__version__.split("+")[0]}
     rows = []
     for name in args.modalities.split(","):
         made = config(name, preset=args.preset, losses=tuple(args.losses.split(",")), batch=args.batch)
@@ -143,9 +143,8 @@ def main() -> None:
                 "step": sum(counts.parts.values()) - counts.parts["host"], "reads": dict(counts.reads),
             })  # fmt: skip
             print(json.dumps(rows[-1]), flush=True)
-    print(
-        f"\nCommit {about['commit']}, {about['date']}, `{args.preset}`, batch {args.batch}, losses `{args.losses}`:\n"
-    )
+    what = f"`{args.preset}`, batch {args.batch}, losses `{args.losses}`"
+    print(f"\nCommit {about['commit']}, {about['date']}, torch {about['torch']}, {what}:\n")
     print(table(rows))
 
 

@@ -38,9 +38,10 @@ def each_modality(test):
 
 
 def config(name, **changes) -> TrainConfig:
-    """Configuration of a small training in full fp32; patches from the first step on."""
+    """Configuration of a small training in full fp32; patches from the first step on, and three random resolutions."""
     made = recipe("tiny", modality_class(name)(**MODALITIES[name]))
-    views = dataclasses.replace(made.views, patch_start=0.0, patch_ramp=0.0)
+    lowest = MODALITIES[name]["resolution"] - 8
+    views = dataclasses.replace(made.views, patch_start=0.0, patch_ramp=0.0, lowest=lowest)
     base = {"device": "cuda", "batch": 4, "kimg": 1, "snapshot_kimg": 1, "losses": ("full", "dense-patch")}
     return dataclasses.replace(made, views=views, tf32=False, **{**base, **changes})
 
@@ -68,9 +69,9 @@ def follow(made, leader):
 def differences(leader, follower, *, steps):
     """Distances between the weights after steps of one training and after the same steps of another one.
 
-    Before each step the follower takes over the leader's state, so that rounding does not add up: small networks amplify
-    it, and after ten steps some differ by half of what they learned. A step with another batch, or other weights than
-    the follower's, has a distance near 1.
+    Before each step the follower takes over the leader's state, so that rounding does not add up: small networks
+    amplify it, and after ten steps some differ by half of what they learned. A step with another batch, or other
+    weights than the follower's, has a distance near 1.
     """
     found = []
     for _ in range(steps):
