@@ -80,6 +80,21 @@ def run(command: list[str], *, limit: float) -> dict[str, object]:
     return {"status": status, "seconds": round(time.monotonic() - began, 1), "command": shown, "output": text}
 
 
+def outcomes(text: str) -> dict[str, str]:
+    """Outcome of each test in the output of ``pytest -v``, in one process or several; those so far if it was ended.
+
+    A test that failed and whose clean-up failed too counts once.
+    """
+    found = {}
+    for line in text.splitlines():
+        # One line a test, with its name first, or last where several processes run tests.
+        first, last = re.match(rf"(tests/\S+::.+?) {OUTCOME}", line), re.search(rf"\] {OUTCOME} (tests/\S+::.+)$", line)
+        if first or last:
+            test, outcome = (first[1], first[2]) if first else (last[2].strip(), last[1])
+            found[test] = outcome
+    return found
+
+
 def tests(args: argparse.Namespace, *, limit: float) -> dict[str, object]:
     """Tests that need a GPU, by outcome, and the reason of each one that did not pass."""
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "--strict-markers", "-m", "gpu", "-v", "--tb=short"]
@@ -89,19 +104,13 @@ def tests(args: argparse.Namespace, *, limit: float) -> dict[str, object]:
     if args.tiny and args.device == "cuda":
         command += ["-k", "image"]
     found = run(command, limit=limit)
-    text, outcomes = str(found["output"]), {}
-    for line in text.splitlines():
-        # One line a test, with its name first, or last where several processes run tests.
-        words = re.search(
-            r"(tests/\S+::.+?) (PASSED|FAILED|SKIPPED|ERROR)|(PASSED|FAILED|SKIPPED|ERROR) (tests/\S+::.+)", line
-        )
-        if words and " - " not in line:
-            outcomes[words[1] or words[4]] = words[2] or words[3]
-    reasons = [line for line in text.splitlines() if re.match(r"(FAILED|ERROR|SKIPPED) .*( - |: )", line)]
-    if outcomes and set(outcomes.values()) == {"SKIPPED"}:
+    text = str(found["output"])
+    by_test = outcomes(text)
+    if by_test and set(by_test.values()) == {"SKIPPED"}:
         found["status"] = "skipped"
-    other = {name: outcome for name, outcome in outcomes.items() if outcome != "PASSED"}
-    return {**found, "counts": dict(Counter(outcomes.values())), "not_passed": other, "reasons": reasons,
+    reasons = [line for line in text.splitlines() if re.match(r"(FAILED|ERROR|SKIPPED) .*( - |: )", line)]
+    other = {name: outcome for name, outcome in by_test.items() if outcome != "PASSED"}
+    return {**found, "counts": dict(Counter(by_test.values())), "not_passed": other, "reasons": reasons,
             "output": text[-20_000:] if found["status"] != "passed" else ""}  # fmt: skip
 
 
