@@ -2,8 +2,9 @@
 
 All variants of a case run one after another in one process, so that their ratios are comparable. Every round of the
 lazy penalty counts; compiling, capturing and the first rounds do not. A case is a modality with its arguments. One line
-of JSON for each variant says how fast it was, what it captured or why it captured nothing, and how long it took until
-the first captured step was replayed.
+of JSON for each variant says how fast it was, what it captured or why it captured nothing, how long it took until the
+first captured step was replayed, and the fraction of the timed steps that were replayed: views of varying sizes bring
+new layouts, which run eagerly or are captured meanwhile.
 
     python benchmarks/precision.py --device cuda --presets tiny,base,large --variants fp32,bf16
     python benchmarks/precision.py --device cuda --presets base --losses full,dense-patch \\
@@ -25,6 +26,7 @@ from inrgan.errors import InrganError
 from inrgan.recipes import recipe
 from inrgan.registry import rebuild
 from inrgan.training.graphs import EAGER, CapturedSteps
+from inrgan.training.step import TrainingStep
 
 VARIANTS = {
     "fp32": {"graphs": "off"},
@@ -53,15 +55,18 @@ def measure(config: TrainConfig, *, seconds: float) -> dict[str, object]:
         tempfile.TemporaryDirectory() as folder,
         contextlib.closing(Trainer(config, outdir=folder, quiet=True)) as trainer,
     ):
-        runner, replayed = trainer.run_step, None
+        runner = trainer.run_step
+        first_replay, replays = None, 0
 
         def round_of_steps() -> None:
-            nonlocal replayed
+            nonlocal first_replay, replays
             for _ in range(config.penalty_every):
+                before = _layouts(runner)
                 trainer.train_step()
-                if replayed is None and isinstance(runner, CapturedSteps) and runner._captured:
+                replays += before == _layouts(runner) and isinstance(runner, CapturedSteps) and runner.failed is None
+                if first_replay is None and isinstance(runner, CapturedSteps) and runner._captured:
                     torch.cuda.synchronize()
-                    replayed = time.perf_counter() - began
+                    first_replay = time.perf_counter() - began  # a step is replayed right after its capture
             if cuda:
                 torch.cuda.synchronize()
 
@@ -70,7 +75,7 @@ def measure(config: TrainConfig, *, seconds: float) -> dict[str, object]:
             round_of_steps()
         first = time.perf_counter() - began
         trainer.batches.clear_counts()
-        start, steps = time.perf_counter(), 0
+        start, steps, replays = time.perf_counter(), 0, 0
         while time.perf_counter() - start < seconds:
             round_of_steps()
             steps += config.penalty_every
@@ -84,9 +89,15 @@ def measure(config: TrainConfig, *, seconds: float) -> dict[str, object]:
             "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None,
             "step": type(runner).__name__,
             **captured(trainer),
-            "first_replay_seconds": None if replayed is None else round(replayed, 1),
+            "replayed_fraction": round(replays / steps, 3),
+            "first_replay_seconds": None if first_replay is None else round(first_replay, 1),
             "finite": trainer.health.row == 0,
         }
+
+
+def _layouts(runner: TrainingStep | CapturedSteps) -> tuple[int, int]:
+    """Numbers of captured layouts and of steps of other layouts; a replayed step changes neither."""
+    return (len(runner._captured), runner._seen.total()) if isinstance(runner, CapturedSteps) else (0, 0)
 
 
 def main() -> None:

@@ -29,12 +29,15 @@ from pathlib import Path
 
 import torch
 
+from inrgan.errors import InrganError
 from inrgan.process import usable_cores
 from inrgan.registry import modality_class, modality_names
 
 ROOT = Path(__file__).resolve().parents[2]
 SHEETS_BYTES = 14 * 2**20
 """Largest size of all sheets."""
+TEST_FILES = ("tests/core/test_core_gpu_graphs.py", "tests/core/test_core_gpu.py", "tests/core/test_core_fields.py")
+"""Files with tests that need a GPU."""
 GRACE = 10
 """Seconds that a part has to end after it was interrupted."""
 CASES = {
@@ -88,17 +91,17 @@ def outcomes(text: str) -> dict[str, str]:
     found = {}
     for line in text.splitlines():
         # One line a test, with its name first, or last where several processes run tests.
-        first, last = re.match(rf"(tests/\S+::.+?) {OUTCOME}", line), re.search(rf"\] {OUTCOME} (tests/\S+::.+)$", line)
-        if first or last:
-            test, outcome = (first[1], first[2]) if first else (last[2].strip(), last[1])
-            found[test] = outcome
+        if first := re.match(rf"(tests/\S+::.+?) {OUTCOME}", line):
+            found[first[1]] = first[2]
+        elif last := re.search(rf"\] {OUTCOME} (tests/\S+::.+)$", line):
+            found[last[2].strip()] = last[1]
     return found
 
 
 def tests(args: argparse.Namespace, *, limit: float) -> dict[str, object]:
     """Tests that need a GPU, by outcome, and the reason of each one that did not pass."""
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "--strict-markers", "-m", "gpu", "-v", "--tb=short"]
-    command += ["-ra", "-p", "no:cacheprovider", "tests/core/test_core_gpu.py", "tests/core/test_core_gpu_graphs.py"]
+    command += ["-ra", "-p", "no:cacheprovider", *TEST_FILES]
     if find_spec("xdist") and not args.tiny:
         command += ["-n", "4", "--dist", "worksteal"]
     if args.tiny and args.device == "cuda":
@@ -116,9 +119,9 @@ def tests(args: argparse.Namespace, *, limit: float) -> dict[str, object]:
 
 def speed(args: argparse.Namespace, *, limit: float) -> dict[str, object]:
     """Speed of training, one entry for each variant of each modality."""
-    options = ["--presets", "base", "--seconds", "2", "--losses", "full,dense-patch"]
+    options = ["--presets", "base", "--seconds", "3", "--losses", args.losses]
     if args.tiny:
-        options = ["--presets", "tiny", "--seconds", "0.2", "--batch", "2"]
+        options = ["--presets", "tiny", "--seconds", "0.2", "--batch", "2", "--losses", args.losses]
     cases = [f"{name}:{json.dumps(a)}" for name, a in (TINY_CASES if args.tiny else CASES).items()]
     variants = ["--variants", "fp32,fp32 graphs,bf16 graphs"]
     command = [sys.executable, str(ROOT / "benchmarks/precision.py"), "--device", args.device, *variants, *options]
@@ -142,7 +145,8 @@ def training(args: argparse.Namespace, *, limit: float) -> dict[str, object]:
         left, sheets = SHEETS_BYTES, []
         for file in sorted(Path(folder).glob("runs/*/*.png"), reverse=True):  # reals, and the last fakes first
             if (left := left - file.stat().st_size) > 0:
-                sheets.append(shutil.copy(file, args.out / f"{args.precision}-{file.name}").name)
+                sheets.append(f"{args.precision}-{file.name}")
+                shutil.copy(file, args.out / sheets[-1])
     return found | _rows(found) | {"sheets": sorted(sheets)}
 
 
@@ -173,7 +177,7 @@ def machine() -> dict[str, object]:
         try:
             missing = modality_class(name).missing()
             usable[name] = f"needs {', '.join(missing)} for some files" if missing else "usable"
-        except ImportError as error:
+        except (InrganError, ImportError) as error:
             usable[name] = f"not usable: {error}"
     return about | {"modalities": usable}
 
@@ -205,6 +209,7 @@ def main() -> int:
     parser.add_argument(
         "--training-minutes", type=float, help="time of the training; what remains, 6 or more, if absent"
     )
+    parser.add_argument("--losses", default="full", help="losses of the speed part")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="of the training")
     parser.add_argument("--data", help="folder or zip of images to train on; the built-in set when absent")
     parser.add_argument("--tiny", action="store_true", help="seconds instead of minutes")

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 import torch
-from gpu_runs import MODALITIES, config, each_modality, needs_gpu
+from gpu_runs import MODALITIES, config, each_modality
 
 from inrgan import Generator, Trainer
 from inrgan.registry import modality_class
 
-pytestmark = needs_gpu
+pytestmark = pytest.mark.gpu
 
 
 def losses(folder, name, *, steps=1, **changes):

@@ -63,6 +63,12 @@ def test_outcomes_are_those_of_pytest(check, options, tmp_path):
     assert "FAILED" in begun.values() and begun.items() <= check.outcomes(done.stdout).items()
 
 
+def test_all_tests_that_need_a_gpu_are_run(check):
+    files = [f for f in (ROOT / "tests").rglob("test_*.py") if "pytest.mark.gpu" in f.read_text()]
+    found = {f.relative_to(ROOT).as_posix() for f in files} - {"tests/core/test_core_gpu_check.py"}
+    assert found == set(check.TEST_FILES)
+
+
 def test_cases_are_modalities(check):
     from inrgan.registry import rebuild
 
