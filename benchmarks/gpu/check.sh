@@ -19,7 +19,9 @@
 #         soundfile cffi pycparser trimesh libigl scikit-image scipy fast-simplification av
 #
 # and set WHEELS=wheels: they are installed into a temporary folder ahead of everything else, torch and numpy never.
-# A folder that PYTHONPATH already names works as well. INRGAN_COMMIT names the commit where there is no git. A modality whose library is missing is skipped, with the reason.
+# A folder that PYTHONPATH already names works as well. The largest ones can stay away: scipy (3D shapes), av (previews of
+# videos). A modality whose library is missing is skipped, with the reason. INRGAN_COMMIT names the commit where there is
+# no repository.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python=${PYTHON:-python3}
