@@ -1,6 +1,7 @@
 """Common code of the quality benchmarks: training up to given times, and one line of metrics for each.
 
-Time is the CPU time of the process, or wall-clock time on a GPU. Sampling and evaluation do not count.
+Time is the CPU time of the process, or wall-clock time on a GPU. Sampling and evaluation do not count. Results are read
+every few steps, since the host would otherwise run far ahead of a GPU, and its clock with it.
 """
 
 import json
@@ -12,6 +13,10 @@ import torch
 
 from inrgan import Trainer
 from inrgan.metrics import Score
+from inrgan.training.graphs import CapturedSteps
+
+READ_EVERY = 32
+"""Steps between reads of their results."""
 
 
 def trained_to(
@@ -25,6 +30,9 @@ def trained_to(
             stats = trainer.train_step().stats
             if note is not None:
                 note(stats)
+            if trainer.step % READ_EVERY == 0:
+                trainer.read_results()
+        trainer.read_results()
         used += clock() - start
         yield mark
 
@@ -37,7 +45,17 @@ def about(trainer: Trainer, *, minutes: float) -> dict[str, object]:
         "kimg": round(trainer.kimg, 2),
         "generator_parameters": sum(p.numel() for p in trainer.G.parameters()),
         "critic_parameters": sum(p.numel() for p in trainer.D.parameters()),
+        "skipped_steps": trainer.health.skipped,
+        **captured(trainer),
     }
+
+
+def captured(trainer: Trainer) -> dict[str, object]:
+    """Number of layouts of steps that were captured as graphs, and the reason if steps could not be captured."""
+    runner = trainer.run_step
+    if not isinstance(runner, CapturedSteps):
+        return {"captured": 0, "not_captured": "captured steps are off"}
+    return {"captured": len(runner._captured), "not_captured": runner.failed}
 
 
 def record(file: Path, scores: Sequence[Score], line: dict[str, object]) -> None:

@@ -18,6 +18,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # each worker has a core
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("torch finds no GPU")
+
+
 def _required(report):
     """Where everything must be installed, what is skipped has failed."""
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("INRGAN_REQUIRE_ALL") == "1":

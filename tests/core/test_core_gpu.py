@@ -1,34 +1,17 @@
 """On a CUDA device every modality trains and renders. Oracles: the CPU, a training that did not stop, eager fp32."""
 
-import dataclasses
 import math
 import subprocess
 import sys
 
 import pytest
 import torch
+from gpu_runs import MODALITIES, config, each_modality
 
-from inrgan import Generator, TrainConfig, Trainer
-from inrgan.recipes import recipe
+from inrgan import Generator, Trainer
 from inrgan.registry import modality_class
 
 pytestmark = pytest.mark.gpu
-
-MODALITIES = {
-    "image": {"resolution": 16},
-    "spherical": {"resolution": 16},
-    "surface": {"resolution": 16},
-    "audio": {"resolution": 2048, "rate": 4000},
-    "video": {"resolution": 16, "frames": 8, "fps": 8},
-    "occupancy": {"resolution": 16},
-}
-
-
-def config(name, **changes) -> TrainConfig:
-    made = recipe("tiny", modality_class(name)(**MODALITIES[name]))
-    views = dataclasses.replace(made.views, patch_start=0.0, patch_ramp=0.0)
-    base = {"device": "cuda", "batch": 4, "kimg": 1, "snapshot_kimg": 1, "losses": ("full", "dense-patch")}
-    return dataclasses.replace(made, views=views, **{**base, **changes})
 
 
 def losses(folder, name, *, steps=1, **changes):
@@ -50,7 +33,7 @@ def exact():
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-@pytest.mark.parametrize("name", MODALITIES)
+@each_modality
 def test_the_first_step_on_a_gpu_equals_that_on_the_cpu(name, tmp_path):
     # Same weights, data and draws; sums in another order.
     expected = losses(tmp_path, name, device="cpu", augment="fixed", augment_p=0.5)
@@ -60,7 +43,7 @@ def test_the_first_step_on_a_gpu_equals_that_on_the_cpu(name, tmp_path):
         assert found[key] == pytest.approx(value, rel=1e-2, abs=1e-4), key
 
 
-@pytest.mark.parametrize("name", MODALITIES)
+@each_modality
 def test_a_training_on_a_gpu_goes_on_from_its_state(name, tmp_path):
     trainer = Trainer(config(name), outdir=tmp_path, quiet=True)
     run = trainer.fit(kimg=0.012)
@@ -75,8 +58,8 @@ def test_a_training_on_a_gpu_goes_on_from_its_state(name, tmp_path):
     trainer.close()
 
 
+@each_modality
 @torch.no_grad()
-@pytest.mark.parametrize("name", MODALITIES)
 def test_a_gpu_renders_what_the_cpu_does(name):
     torch.manual_seed(0)
     modality = modality_class(name)(**MODALITIES[name])
@@ -86,7 +69,7 @@ def test_a_gpu_renders_what_the_cpu_does(name):
     torch.testing.assert_close(G.to("cuda").sample([0, 1]).render(shape).cpu(), expected, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", MODALITIES)
+@each_modality
 def test_half_precision_is_near(name, tmp_path):
     # bf16 keeps 8 bits: the loss of untrained networks to 5%, and weights stay fp32.
     trainer = Trainer(config(name, precision="bf16"), outdir=tmp_path, quiet=True)
