@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.domains.mesh import TriangleMesh
-from inrgan.domains.point_lattice import longest_axis, near_pairs
+from inrgan.domains.point_lattice import longest_axis, near_pairs, rounded_count
 from inrgan.resampling import AbstractCarry
 
 _SHARP, _SOFT = 2.25, 2.0
@@ -162,6 +162,12 @@ class SurfaceCarry(AbstractCarry):
         self, cloud: PointCloud, weights: tuple[Tensor, Tensor, Tensor], *, samples: int, shape: tuple[int, ...]
     ):
         self._cloud, self._weights, self._samples, self._shape = cloud, weights, samples, shape
+        row, node, weight = weights
+        missing = rounded_count(len(row)) - len(row) if samples > 1 else 0
+        if missing:  # views of one shape then have nearly always equally many pairs; these have no weight
+            row = torch.cat([row, row[-1:].expand(missing)])
+            node, weight = (torch.cat([x, x.new_zeros(missing)]) for x in (node, weight))
+            self._weights = row, node, weight
 
     def __call__(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C *S"]:
         count = math.prod(self._shape)

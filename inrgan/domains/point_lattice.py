@@ -66,7 +66,7 @@ class PointLattice(AbstractLattice):
         share = points.new_ones(len(node)) if self._shares is None else self._shares.to(points)[node]
         # The nodes that each sample needs; lists are padded with the first node, at weight 0.
         used, place = _used(torch.div(row, max(N, 1), rounding_mode="floor"), node, batch=B, count=len(nodes))
-        missing = _rounded(len(row)) - len(row) if B > 1 else 0
+        missing = rounded_count(len(row)) - len(row) if B > 1 else 0
         if missing:  # pairs without weight
             row = torch.cat([row, row[-1:].expand(missing)])
             place, share = (torch.cat([x, x.new_zeros(missing)]) for x in (place, share))
@@ -102,7 +102,7 @@ class PairNumbers(AbstractNodeNumbers):
         self.pairs = SparsePairs(row, column, rows=rows, columns=columns)
 
 
-def _rounded(count: int) -> int:
+def rounded_count(count: int) -> int:
     """The next of eight numbers an octave: views of one shape then have nearly always equally many pairs and nodes."""
     step = 1 << max(0, count.bit_length() - 4)
     return -(-count // step) * step
@@ -118,7 +118,7 @@ def _used(sample: Int[Tensor, "K"], node: Int[Tensor, "K"], *, batch: int, count
     sizes = torch.bincount(owner, minlength=batch)
     first = sizes.cumsum(0) - sizes
     width = max(1, int(sizes.max())) if batch else 1
-    width = _rounded(width) if batch > 1 else width
+    width = rounded_count(width) if batch > 1 else width
     rank = torch.arange(len(unique), device=node.device) - first[owner]
     used = torch.zeros(batch, width, dtype=torch.long, device=node.device)
     used[owner, rank] = unique - owner * count

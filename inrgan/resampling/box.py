@@ -76,8 +76,8 @@ class _ProductCarry(AbstractCarry):
         for d, positions in enumerate(view.axes):
             axis = len(shape) + 1 - d
             count, spacing = shape[axis - 2], view.axis_spacing[d]
-            used = range(count)
-            if len(positions) == 1 or count > NARROW:  # else views of one shape need the same number, wherever they are
+            used = range(count)  # where samples have their own positions: wherever those are, the layout is the same
+            if len(positions) == 1 or (view.dim > 1 and count > NARROW):
                 used = reached(positions, count=count, lower=lower[d], upper=upper[d], spacing=spacing)
             if view.dim == 1 and len(used) > NARROW:
                 across: Tensor | BandedMap = _banded(

@@ -81,7 +81,10 @@ class BandedMap(AxisMap):
         width: int | None = None,
     ):
         self.rows = positions.shape[1]
-        width = band_width(positions, count=count, reach=reach) if width is None else width
+        if width is None:
+            width = band_width(positions, count=count, reach=reach)
+            if len(positions) > 1:  # maps of one shape then have nearly always the same width
+                width = math.ceil(width / 4) * 4
         side = _segment_rows(self.rows, count)
         p_BSR = _segments(positions, side)
         low_BS1 = p_BSR.detach().amin(dim=2, keepdim=True).floor() - (reach - 1)

@@ -8,8 +8,8 @@ data.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import final
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from inrgan.augmentation import Augmentation
 from inrgan.capabilities import HasFieldLoss, HasPartialObservations
 from inrgan.config import TrainConfig
 from inrgan.losses import AbstractTerm
+from inrgan.tensors import tensors_of
 from inrgan.training.reals import ItemCounts, Reals
 from inrgan.training.term_batch import Drawn, MicroBatch, TermBatch, changed
 from inrgan.training.workers import Prefetcher
@@ -27,6 +28,25 @@ from inrgan.views import View
 
 _KEPT_VIEWS = 32
 """Number of views that come again, of which the least recently used one is dropped."""
+
+
+@final
+@dataclass(frozen=True)
+class _Copied:
+    """Micro-batches on the device, or on their way there."""
+
+    batch: list[MicroBatch]
+    arrived: Any = None
+    """CUDA event at which the copies are complete; None where there are none to wait for."""
+
+    def wait(self) -> list[MicroBatch]:
+        """The micro-batches, for use on the current stream once the copies are complete."""
+        if self.arrived is not None:
+            stream = torch.cuda.current_stream()
+            stream.wait_event(self.arrived)
+            for x in tensors_of(self.batch):
+                x.record_stream(stream)  # its memory is not given to the next copies before the step is complete
+        return self.batch
 
 
 @final
@@ -60,7 +80,8 @@ class Batches:
         """Items shown since the last ``clear_counts``, and items too coarse for a view, by term and octave."""
         self.waited = 0.0
         """Seconds of waiting for a step's data since then."""
-        self._prefetcher = Prefetcher(self._prepare)
+        self._prefetcher = Prefetcher(self._prepared)
+        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._repeating: OrderedDict[tuple[str, tuple[int, ...]], View] = OrderedDict()
 
     def at(self, step: int, *, probability: float) -> list[MicroBatch]:
@@ -78,12 +99,12 @@ class Batches:
             self.reals.workers.start()  # here, and not in a thread whose settings they would have
         key = (step, probability)
         if self.ahead == 0:
-            ready, counts = self._prepare(key)
+            ready, counts = self._prepared(key)
         else:
             ready, counts = self._prefetcher.get([(s, probability) for s in range(step, step + self.ahead + 1)])
         self.waited += time.perf_counter() - began
         self.counts.update(counts)
-        return [tuple(part.to(self.device) for part in micro) for micro in ready]
+        return ready.wait()
 
     def clear_counts(self) -> None:
         """Reset the counts of items and of seconds of waiting."""
@@ -140,9 +161,20 @@ class Batches:
             self._regularized(tuple(parts), step=step, positions=items)
             for parts, items in zip(batch, self.positions, strict=True)
         ]
-        if self.device.type == "cuda":
-            ready = [tuple(part.pinned() for part in micro) for micro in ready]
         return ready, counts
+
+    def _prepared(self, key: tuple[int, float]) -> tuple["_Copied", ItemCounts]:
+        """``_prepare``, with the micro-batches on their way to the device.
+
+        Copies run on a stream of their own, beside the steps before.
+        """
+        ready, counts = self._prepare(key)
+        if self._copies is None:
+            return _Copied([tuple(part.to(self.device) for part in micro) for micro in ready]), counts
+        ready = [tuple(part.pinned() for part in micro) for micro in ready]
+        with torch.cuda.stream(self._copies):
+            moved = [tuple(part.to(self.device) for part in micro) for micro in ready]
+            return _Copied(moved, self._copies.record_event()), counts
 
     def _views(self, term: AbstractTerm, step: int) -> tuple[View, ...]:
         """A term's views of a step. Constant views are the same objects in every step."""

@@ -2,7 +2,7 @@
 
 import abc
 import logging
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -26,6 +26,8 @@ EAGER = 2
 them."""
 KEPT = 24
 """Number of captured steps; the least recently used one is dropped."""
+REMEMBERED = 256
+"""Number of layouts that were seen and not captured; the least recent one is dropped."""
 
 
 class AbstractRecording(abc.ABC):
@@ -100,8 +102,10 @@ class CapturedSteps:
         self.step, self.networks, self.start, self.strict = step, networks, start, strict
         self.failed: str | None = None
         """Reason why steps run eagerly; None while they are captured."""
+        self.replayed = self.eager = 0
+        """Steps since the last ``clear_counts`` that were launched as one, and those that ran eagerly."""
         self._captured: OrderedDict[Hashable, _Captured] = OrderedDict()
-        self._seen: Counter[Hashable] = Counter()
+        self._seen: OrderedDict[Hashable, int] = OrderedDict()
 
     def __call__(self, batch: Sequence[MicroBatch], *, step: int) -> StepResult:
         """Train on the micro-batches of one step; see ``TrainingStep``.
@@ -111,13 +115,17 @@ class CapturedSteps:
         """
         options = self.step.options(step)
         self.step.fill(batch, step=step)
+        self.eager += 1
         if self.failed is not None:
             return self.step.compute(batch, **options)
         key = (layout_of(batch), *options.values())
         if key in self._captured:
             self._captured.move_to_end(key)
+            self.eager, self.replayed = self.eager - 1, self.replayed + 1
             return self._run(self._captured[key], batch)
-        self._seen[key] += 1
+        self._seen[key] = self._seen.pop(key, 0) + 1
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
         if self._seen[key] <= EAGER:
             return self.step.compute(batch, **options)
         try:
@@ -136,6 +144,20 @@ class CapturedSteps:
         if captured.recording.runs_while_recording:
             return captured.result.map(torch.clone)
         return self._run(captured, batch)
+
+    def forget(self) -> None:
+        """Drop all captured steps, after the networks or optimizers got other tensors."""
+        self._captured.clear()
+        self._seen.clear()
+
+    @property
+    def captured_fraction(self) -> float:
+        """Fraction of the steps since ``clear_counts`` that were launched as one."""
+        return self.replayed / max(1, self.replayed + self.eager)
+
+    def clear_counts(self) -> None:
+        """Reset the counts of steps."""
+        self.replayed = self.eager = 0
 
     def _capture(self, batch: Sequence[MicroBatch], options: dict[str, bool]) -> _Captured:
         # Views that come again stay themselves, with their constants; all else is copied.

@@ -20,7 +20,7 @@ from inrgan.losses import PathLengthRegularizer, terms
 from inrgan.process import StopRequest
 from inrgan.training.batches import Batches, MicroBatch
 from inrgan.training.distribution import Ranks
-from inrgan.training.graphs import step_runner
+from inrgan.training.graphs import CapturedSteps, step_runner
 from inrgan.training.logging import AbstractLogger, Logger, NullLogger, memory, statistics, write_preview
 from inrgan.training.monitoring import IN_A_ROW, Health, diagnose, layer_histograms, layer_measures
 from inrgan.training.networks import Networks, check_term, extra_terms, pick_device
@@ -321,6 +321,9 @@ class Trainer:
         line |= {f"health/{name}": value for name, value in self.health.to_plain().items()}
         if self.config.augment != "none":
             line["augment/probability"] = self.strength.probability
+        if isinstance(self.run_step, CapturedSteps):
+            line["time/captured_fraction"] = self.run_step.captured_fraction
+            self.run_step.clear_counts()
         line["time/seconds_per_kimg"] = seconds / max(steps * self.config.batch / 1000, 1e-9)
         self.logger.stats(line | memory(self.device), kimg=self.kimg)
         self._stats = []
@@ -395,6 +398,8 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"{self.run.state} does not fit {self.run.path / 'config.json'}: {error}") from None
         self._unread = []
+        if isinstance(self.run_step, CapturedSteps):
+            self.run_step.forget()  # the optimizers have other tensors now
         self.networks.scale_rates(self.health.rate)
         if self.ranks.first:
             for name in ("stats.jsonl", "layers.jsonl"):

@@ -18,7 +18,7 @@ TYPICAL, LARGEST = 0.02, 0.2
 for weights that differ in their last bit, since Adam's first updates are the signs of gradients."""
 
 
-VARYING = [("audio", "full", "dense-patch"), ("surface", "full", "dense-patch")]
+VARYING: list[tuple[str, ...]] = []
 """Steps whose layouts hardly ever come again, since the sizes of their patches' constants vary: they run eagerly."""
 
 

@@ -43,24 +43,22 @@ def equal(one, other):
 
 CASES = [(name, ("full",)) for name in FIELDS] + [
     ("image", ("full", "random-resolution")), ("image", ("full", "dense-patch")), ("image", ("variable-density",)),
-    ("image", ("points",)), ("audio", ("full", "dense-patch")), ("video", ("full", "dense-patch")),
-    ("occupancy", ("full", "dense-patch")), ("spherical", ("points",)),
+    ("image", ("points",)), ("audio", ("full", "dense-patch")), ("surface", ("full", "dense-patch")),
+    ("video", ("full", "dense-patch")), ("occupancy", ("full", "dense-patch")), ("spherical", ("points",)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "losses"), CASES, ids=lambda x: x if isinstance(x, str) else "+".join(x))
 def test_repeated_operators_train_the_same_weights(name, losses, tmp_path):
     one, other = trainer(name, losses, tmp_path / "one"), trainer(name, losses, tmp_path / "other")
-    runner, replays = captured(other), 0
+    runner = captured(other)
     try:
         for _ in range(4 * (EAGER + 2)):
-            before = len(runner._captured)
             first, second = one.train_step(), other.train_step()
             assert first.names == second.names
             torch.testing.assert_close(first.values, second.values, rtol=0, atol=0)
-            replays += len(runner._captured) == before and sum(runner._seen.values()) == 0
         equal(weights(one), weights(other))
-        assert runner.failed is None and runner._captured, "no layout of the batches came again"
+        assert runner.failed is None and runner.replayed > 0, "no layout of the batches came again"
     finally:
         one.close()
         other.close()
@@ -109,6 +107,28 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     second.close()
 
 
+def test_a_roll_back_drops_what_was_captured(tmp_path):
+    # A state that is loaded brings other tensors, which earlier recordings do not know.
+    one, other = trainer("image", ("full",), tmp_path / "one"), trainer("image", ("full",), tmp_path / "other")
+    runner = captured(other)
+    for made in (one, other):
+        for _ in range(8):
+            made.train_step()
+        made.save()
+        for _ in range(2):
+            made.train_step()
+        made._load()
+    assert not runner._captured
+    for _ in range(8):
+        one.train_step()
+        other.train_step()
+    equal(weights(one), weights(other))
+    assert other.networks.generator_optimizer.adam.state_dict()["state"][0]["step"] == 16
+    assert runner._captured and runner.replayed > 0
+    one.close()
+    other.close()
+
+
 def test_an_update_that_is_not_finite_is_skipped(tmp_path):
     made = trainer("image", ("full",), tmp_path)
     runner = captured(made)
@@ -116,7 +136,6 @@ def test_an_update_that_is_not_finite_is_skipped(tmp_path):
         made.train_step()
     replays = dict(runner._captured)
     before = weights(made)
-    made.reals = None
     batch = made.batches.at(made.step, probability=0.0)
     batch[0][0].reals[0].fill_(torch.nan)
     result = runner(batch, step=made.step)

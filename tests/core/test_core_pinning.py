@@ -1,5 +1,6 @@
 """Copies to a device. Oracle: a walk over everything that a micro-batch holds, and a function that counts its calls."""
 
+import contextlib
 from dataclasses import fields, is_dataclass
 
 import pytest
@@ -70,14 +71,33 @@ def test_views_that_come_again_are_not_copied(batches, monkeypatch):
     assert all(a is b for a, b in zip(part.views, copied.views, strict=True)) and copied.z is not part.z
 
 
-def test_steps_for_a_gpu_are_pinned(batches, monkeypatch):
-    # The device is named only: nothing is copied there before the last line of ``at``.
-    pinned = []
+class NamedStream:
+    """A stream by name: what it is asked is noted, and nothing runs on it."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def record_event(self):
+        self.calls.append("recorded")
+        return "arrived"
+
+    def wait_event(self, event):
+        self.calls.append(f"waited until {event}")
+
+
+def test_steps_for_a_gpu_are_pinned_and_copied_on_a_stream_of_their_own(batches, monkeypatch):
+    pinned, calls, used = [], [], []
+    stream = NamedStream(calls)
     monkeypatch.setattr(Tensor, "pin_memory", lambda x: pinned.append(x) or x)
-    batches.device = torch.device("cuda")
-    ready, _ = batches._prepare((0, 1.0))
-    missing = {id(x) for part in ready[0] for x in (*part.reals, part.z, part.labels)} - {id(x) for x in pinned}
-    assert not missing and any(x is ready[0][0].path_noise for x in pinned)
+    monkeypatch.setattr(Tensor, "record_stream", lambda x, s: used.append(x))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda s: contextlib.nullcontext(calls.append("began")))
+    batches._copies = stream
+    (micro,) = batches.at(0, probability=1.0)
+    missing = {id(x) for part in micro for x in (*part.reals, part.z, part.labels)} - {id(x) for x in pinned}
+    assert not missing and any(x is micro[0].path_noise for x in pinned)
+    assert calls == ["began", "recorded", "waited until arrived"]
+    assert {id(x) for part in micro for x in part.reals} <= {id(x) for x in used}
 
 
 def test_what_a_view_stores_moves_with_it(batches):
