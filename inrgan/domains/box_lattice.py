@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.domains.base import AbstractLattice, AbstractNodeNumbers, AbstractStencil
@@ -64,6 +64,13 @@ class BoxLattice(AbstractLattice):
         if isinstance(numbers, SharedNumbers):
             return _GatherStencil(self, view.coords, numbers)
         return _LocalStencil(self, view.coords, numbers)
+
+    def cover(self, view: View) -> "ProductNumbers | None":
+        if view.axes is None:
+            return None
+        numbers = self.numbers(view)
+        assert isinstance(numbers, ProductNumbers)
+        return numbers if None not in numbers.first else None  # parts of consecutive nodes are consecutive
 
     def position(self, x: Tensor, d: int) -> Tensor:
         """Coordinate in units of nodes: node j is at j."""
@@ -151,6 +158,17 @@ class ProductNumbers(AbstractNodeNumbers):
                 self.first.append(None)
         self.counts = tuple(r.shape[1] for r in ranges)
         self.nodes = lattice.node_view(ranges, spacing=spacing)
+
+    def within(self, cover: AbstractNodeNumbers) -> Int[Tensor, "L"] | None:
+        assert isinstance(cover, ProductNumbers)
+        index = torch.zeros(1, dtype=torch.long, device=self.nodes.center.device)
+        # x varies fastest in the flattened array of nodes.
+        for mine, theirs, count, total in reversed(list(zip(self.first, cover.first, self.counts, cover.counts, strict=True))):
+            if mine is None or theirs is None:
+                return None
+            along = (mine - theirs)[0].long() + torch.arange(count, device=index.device)
+            index = (index[:, None] * total + along).flatten()
+        return index
 
 
 class _ProductStencil(AbstractStencil):

@@ -86,6 +86,10 @@ class FourierEncoding(AbstractEncoding):
         self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
         self.size, self.isotropic = 2 * table.shape[0], isotropic
 
+    @property
+    def highest(self) -> tuple[float, ...]:
+        return tuple(self.frequencies.abs().amax(dim=0).tolist())
+
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude, isotropic=self.isotropic)
 
@@ -208,6 +212,10 @@ class SineEncoding(AbstractEncoding):
         self.register_buffer("frequencies", highest * draws)
         self.register_buffer("phases", 2 * math.pi * torch.rand(count, generator=generator))
         self.size = count
+
+    @property
+    def highest(self) -> tuple[float, ...]:
+        return tuple(self.frequencies.abs().amax(dim=0).tolist())
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         sin, cos = plane_waves(view, self.frequencies).chunk(2, dim=-1)

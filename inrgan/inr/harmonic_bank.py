@@ -94,8 +94,13 @@ class HarmonicBankINR(AbstractINR):
     def features(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B L F"]:
+        return self.node_features(self.lattice.numbers(view).nodes, weights, trace=trace)
+
+    def node_features(
+        self, nodes: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B L F"]:
         """Amplitudes of all waves at the nodes."""
-        nodes, slow = self.lattice.numbers(view).nodes, weights[: len(self.amplitudes.layers)]
+        slow = weights[: len(self.amplitudes.layers)]
         amplitudes, levels = self.amplitudes(nodes, slow, trace=trace).split(
             [self.channels * self.carriers.size, self.channels * len(self.bands)], dim=-1
         )
