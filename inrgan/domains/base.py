@@ -38,6 +38,16 @@ class AbstractStencil(TensorTree, abc.ABC):
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         """Interpolate features from the nodes to the view's points; linear in the features."""
 
+    def lines(
+        self, features: Float[Tensor, "B L C"]
+    ) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
+        """Interpolated features of a product view, short of the last product: one matrix along x for all lines.
+
+        The product of the matrix with each of the R lines of values are the interpolated features of that line of the
+        view. None, as here, where they have no such form.
+        """
+        del features
+
     def dot(self, features: Float[Tensor, "B L C F"], factors: Float[Tensor, "#B N F"]) -> Float[Tensor, "B N C"]:
         """Dot products of interpolated features with factors at the points: Σ over F."""
         shape = features.shape[2:]

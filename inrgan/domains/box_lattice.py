@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.domains.base import AbstractLattice, AbstractNodeNumbers, AbstractStencil
-from inrgan.resampling.kernels import NARROW, BandedMap, DenseMap, band_width
+from inrgan.resampling.kernels import NARROW, AxisMap, BandedMap, DenseMap, apply_maps, band_width
 from inrgan.views import View, product_view, scattered
 
 
@@ -177,7 +177,8 @@ class _ProductStencil(AbstractStencil):
     tensor_fields = ("nodes", "_maps")
 
     def __init__(self, lattice: BoxLattice, axes: Sequence[Tensor], numbers: ProductNumbers):
-        self.nodes, self._maps = numbers.nodes, []
+        self.nodes = numbers.nodes
+        self._maps: list[AxisMap | None] = []
         for d, (x_BM, first_B1) in enumerate(zip(axes, numbers.first, strict=True)):
             count, width = numbers.counts[d], numbers.widths[d]
             if d in lattice.free:
@@ -196,17 +197,16 @@ class _ProductStencil(AbstractStencil):
             self._maps.append(across)
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
-        B, _, C = features.shape
-        x = features.reshape(B, *self.nodes.shape, C)
-        rank = len(self._maps)
-        for d, across in enumerate(self._maps):
-            if across is None:
-                continue
-            axis = rank - d  # x is the last array axis before the channels
-            before, after = x.shape[1:axis], x.shape[axis + 1 :]
-            x = across(x.reshape(B, math.prod(before), x.shape[axis], math.prod(after)))
-            x = x.reshape(B, *before, x.shape[2], *after)
-        return x.reshape(B, -1, C)
+        return apply_maps(self._maps, features.unflatten(1, self.nodes.shape)).flatten(1, -2)
+
+    def lines(
+        self, features: Float[Tensor, "B L C"]
+    ) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
+        across, *others = self._maps
+        if not isinstance(across, DenseMap) or len(across.matrix) > 1:
+            return None
+        values = apply_maps([None, *others], features.unflatten(1, self.nodes.shape))
+        return across.matrix[0].to(features.dtype), values.reshape(len(values), -1, *values.shape[-2:])
 
     def dot(self, features: Float[Tensor, "B L C F"], factors: Float[Tensor, "#B N F"]) -> Float[Tensor, "B N C"]:
         across = self._maps[0]

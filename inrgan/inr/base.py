@@ -211,13 +211,13 @@ def normalize(x: Float[Tensor, "*B F"]) -> tuple[Float[Tensor, "*B F"], float]:
 
 
 def by_blocks(
-    layers: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "#B N _"], numbers: int
+    layers: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "#B N *_"], numbers: int
 ) -> tuple[Tensor, ...]:
     """Apply pointwise layers, one block of points at a time when no gradient is recorded.
 
     Args:
         layers: Function from the inputs to outputs, each (B, N, ·).
-        inputs: Inputs with the same N.
+        inputs: Inputs with the same N; points, or lines of points.
         numbers: Size of the output of the widest layer, for all points.
 
     Example:

@@ -224,25 +224,24 @@ class MultiScaleINR(AbstractINR):
         grid = None
         if self.paths is None:
             grid = chebyshev_grid(view, encoding.highest, tolerance=torch.finfo(dtype).eps)
-        if grid is None:
+        before = None if features is None else self._stencil(k, view).lines(features)
+        if grid is None or (features is not None and before is None):
             return self.values(view, features, weights)
-        across, first = grid.maps[0], self._first(k)
-        assert across is not None
-        matrix, spec = across.matrix[0].to(dtype), self.layers[first]
-        own = _columns(weights[first], spec.inputs - encoding.size, spec.inputs)
-        inputs = [grid.to_lines(linear(encoding(grid.view).to(dtype), own, biased=features is None))]
-        if features is not None:
-            inputs.append(self._stencil(k, view).interpolate(features).unflatten(1, (-1, len(matrix))))
+        spec = self.layers[self._first(k)]
+        own = _columns(weights[self._first(k)], spec.inputs - encoding.size, spec.inputs)
+        lines = grid.to_lines(linear(encoding(grid.view).to(dtype), own, biased=before is None))
+        matrix, inputs = grid.across.to(dtype), [lines]
+        if before is not None:
+            inputs.append(before[1][..., spec.outputs :])
+            lines = torch.cat([lines, before[1][..., : spec.outputs]], dim=2)
+            matrix, inputs[0] = torch.cat([matrix, before[0]], dim=1), lines
 
-        def lines(nodes_BRmF: Tensor, before_BRMF: Tensor | None = None) -> tuple[Tensor]:
-            B, R, lines = *nodes_BRmF.shape[:2], nodes_BRmF.flatten(0, 1)
-            if before_BRMF is None:
-                return self._later_layers(k, weights, None, (matrix @ lines).reshape(B, -1, spec.outputs), None)
-            before, signal = before_BRMF.split([spec.outputs, self.channels], dim=-1)
-            x = torch.baddbmm(before.flatten(0, 1), matrix.expand(B * R, -1, -1), lines)
-            return self._later_layers(k, weights, None, x.reshape(B, -1, spec.outputs), signal.flatten(1, 2))
+        def of_lines(nodes_BRmF: Tensor, *so_far_BRmC: Tensor) -> tuple[Tensor]:
+            """Interpolation along x, and the layers."""
+            signal = (before[0] @ so_far_BRmC[0]).flatten(1, 2) if before is not None else None
+            return self._later_layers(k, weights, None, (matrix @ nodes_BRmF).flatten(1, 2), signal)
 
-        return by_blocks(lines, *inputs, numbers=len(weights[0].bias) * view.count * self.widths[k])[0]
+        return by_blocks(of_lines, *inputs, numbers=len(weights[0].bias) * view.count * self.widths[k])[0]
 
     def prepare(self, view: View) -> None:
         self.places(view)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.resampling.kernels import DenseMap
+from inrgan.resampling.kernels import DenseMap, apply_maps
 from inrgan.views import View, product_view
 
 
@@ -23,17 +23,16 @@ class ChebyshevGrid:
     view: View
     maps: tuple[DenseMap | None, ...]
 
+    @property
+    def across(self) -> Float[Tensor, "M m"]:
+        """Matrix of the interpolation along x."""
+        assert self.maps[0] is not None
+        return self.maps[0].matrix[0]
+
     def to_lines(self, values: Float[Tensor, "B n F"]) -> Float[Tensor, "B R m F"]:
         """Interpolate along all axes but x: values at the nodes of every line of the grid."""
-        x = values.unflatten(1, self.view.shape)
-        rank = len(self.maps)
-        for d in range(1, rank):
-            across, axis = self.maps[d], rank - d
-            if across is not None:
-                before, after = x.shape[1:axis], x.shape[axis + 1 :]
-                x = across(x.reshape(len(x), math.prod(before), x.shape[axis], math.prod(after)))
-                x = x.reshape(len(x), *before, x.shape[2], *after)
-        return x.flatten(1, rank - 1) if rank > 1 else x[:, None]
+        x = apply_maps([None, *self.maps[1:]], values.unflatten(1, self.view.shape))
+        return x.reshape(len(x), -1, *x.shape[-2:])
 
 
 def chebyshev_grid(
