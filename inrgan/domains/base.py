@@ -38,9 +38,7 @@ class AbstractStencil(TensorTree, abc.ABC):
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         """Interpolate features from the nodes to the view's points; linear in the features."""
 
-    def lines(
-        self, features: Float[Tensor, "B L C"]
-    ) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
+    def lines(self, features: Float[Tensor, "B L C"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
         """Interpolated features of a product view, short of the last product: one matrix along x for all lines.
 
         The product of the matrix with each of the R lines of values are the interpolated features of that line of the

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from inrgan.domains.base import AbstractLattice, AbstractNodeNumbers, AbstractStencil
 from inrgan.resampling.kernels import NARROW, AxisMap, BandedMap, DenseMap, apply_maps, band_width
@@ -163,7 +164,9 @@ class ProductNumbers(AbstractNodeNumbers):
         assert isinstance(cover, ProductNumbers)
         index = torch.zeros(1, dtype=torch.long, device=self.nodes.center.device)
         # x varies fastest in the flattened array of nodes.
-        for mine, theirs, count, total in reversed(list(zip(self.first, cover.first, self.counts, cover.counts, strict=True))):
+        for mine, theirs, count, total in reversed(
+            list(zip(self.first, cover.first, self.counts, cover.counts, strict=True))
+        ):
             if mine is None or theirs is None:
                 return None
             along = (mine - theirs)[0].long() + torch.arange(count, device=index.device)
@@ -199,9 +202,7 @@ class _ProductStencil(AbstractStencil):
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         return apply_maps(self._maps, features.unflatten(1, self.nodes.shape)).flatten(1, -2)
 
-    def lines(
-        self, features: Float[Tensor, "B L C"]
-    ) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
+    def lines(self, features: Float[Tensor, "B L C"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
         across, *others = self._maps
         if not isinstance(across, DenseMap) or len(across.matrix) > 1:
             return None
@@ -276,6 +277,11 @@ class _GatherStencil(AbstractStencil):
         B, L, C = features.shape
         rows = self._index.expand(B, -1, -1) + L * torch.arange(B, device=features.device)[:, None, None]
         table, total = features.reshape(B * L, C), None
+        if not torch.is_grad_enabled() or not (features.requires_grad or self._weight.requires_grad):
+            # Many times as fast, without a copy of what is read, but with derivatives of the first order only.
+            weight = self._weight.detach().to(features.dtype).expand(B, -1, -1).flatten(0, 1)
+            summed = F.embedding_bag(rows.flatten(0, 1), table.detach(), per_sample_weights=weight, mode="sum")
+            return summed.reshape(B, -1, C)
         together = max(1, _AT_ONCE // max(1, rows.shape[1] * B * C))
         for index_BNK, weight_BNK in zip(rows.split(together, -1), self._weight.split(together, -1), strict=True):
             picked = table.index_select(0, index_BNK.flatten()).reshape(*index_BNK.shape, C)

@@ -11,8 +11,6 @@ from inrgan.views import View, directions, scattered
 
 _REACH = 2.25
 """Radius of a node's kernel in node spacings: about 16 nodes contribute to each value."""
-_POWER = 4
-"""Exponent of the kernel (1 − r²/ρ²)⁴: three times continuously differentiable at its end, and smooth at r = 0."""
 _CELL = 0.4
 """Side of the cells of the search for neighbors, in node spacings."""
 
@@ -22,7 +20,8 @@ class PointLattice(AbstractLattice):
 
     The weights of a point are (1 − r²/ρ²)⁴ over its neighbors, divided by their sum: constants pass unchanged, and
     without a seam between nodes there is none in the interpolation. The kernel is a polynomial in the squared distance,
-    which is smooth at a node. Distances are straight lines in space.
+    which is smooth at a node, and three times continuously differentiable at its end. Distances are straight lines in
+    space.
 
     Args:
         nodes: Distinct nodes, none farther than ``spacing`` from the next.
@@ -84,7 +83,8 @@ class PointLattice(AbstractLattice):
         pairs, (B, N, D) = numbers.pairs, points.shape
         nodes = numbers.nodes.coords.reshape(-1, D)
         away = points.reshape(B * N, D).index_select(0, pairs.row) - nodes.index_select(0, pairs.column)
-        raw = (1 - away.square().sum(dim=-1) / self._radius**2).clamp(min=0) ** _POWER * numbers.share
+        close = (1 - away.square().sum(dim=-1) / self._radius**2).clamp(min=0)
+        raw = close.square().square() * numbers.share
         return _PairStencil(numbers, raw / pairs.row_sums(raw).index_select(0, pairs.row), batch=B, count=N)
 
 

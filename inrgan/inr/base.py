@@ -122,9 +122,7 @@ class AbstractINR(nn.Module, abc.ABC):
     ) -> Float[Tensor, "B N C"]:  # fmt: skip
         """Values at every point of a view, from the features at its nodes."""
 
-    def block(
-        self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights
-    ) -> Float[Tensor, "B N C"]:
+    def block(self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights) -> Float[Tensor, "B N C"]:
         """Values at a block of a render, which are those of ``values`` to rounding, without derivatives.
 
         A backbone may evaluate blocks that are finer than its band in less time.

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from inrgan.domains import AbstractDomain
+from inrgan.domains import AbstractDomain, AbstractLattice
 from inrgan.encodings import AbstractEncoding, PeriodEncoding
 from inrgan.errors import ConfigError
 from inrgan.inr.base import AbstractINR, LayerSpec, LayerUnits, Weights, soft_clip
@@ -54,6 +54,7 @@ class HarmonicBankINR(AbstractINR):
         ConfigError: The lists do not fit together.
     """
 
+    lattice: AbstractLattice
     bands: Float[Tensor, "L F"]
 
     bound = staticmethod(soft_clip)

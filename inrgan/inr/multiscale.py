@@ -210,9 +210,7 @@ class MultiScaleINR(AbstractINR):
         """Number of the first layer of a stage; each has as many layers as its depth, and a head."""
         return sum(self.depths[:k]) + k
 
-    def block(
-        self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights
-    ) -> Float[Tensor, "B N C"]:
+    def block(self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights) -> Float[Tensor, "B N C"]:
         """Values at a block of a render.
 
         The part of the first layer that acts on the encoding is band-limited, as the encoding is. In a block far finer
@@ -224,8 +222,10 @@ class MultiScaleINR(AbstractINR):
         grid = None
         if self.paths is None:
             grid = chebyshev_grid(view, encoding.highest, tolerance=torch.finfo(dtype).eps)
+        if grid is None:
+            return self.values(view, features, weights)
         before = None if features is None else self._stencil(k, view).lines(features)
-        if grid is None or (features is not None and before is None):
+        if features is not None and before is None:
             return self.values(view, features, weights)
         spec = self.layers[self._first(k)]
         own = _columns(weights[self._first(k)], spec.inputs - encoding.size, spec.inputs)
@@ -295,7 +295,7 @@ def _activate(
 
     SiLU is smooth, so that fields have derivatives of every order.
     """
-    x, gain = F.silu(x), SILU_GAIN
+    x, gain = F.silu(x, inplace=not torch.is_grad_enabled()), SILU_GAIN
     if normalized:
         x, gain = normalize(x)
     if trace is not None:

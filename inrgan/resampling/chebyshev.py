@@ -35,9 +35,7 @@ class ChebyshevGrid:
         return x.reshape(len(x), -1, *x.shape[-2:])
 
 
-def chebyshev_grid(
-    view: View, highest: tuple[float, ...] | None, *, tolerance: float
-) -> ChebyshevGrid | None:
+def chebyshev_grid(view: View, highest: tuple[float, ...] | None, *, tolerance: float) -> ChebyshevGrid | None:
     """Nodes from which waves of bounded frequency follow at every point of a view, or None where that saves little.
 
     Waves over an interval are polynomials of a degree not much above π times the number of turns, to any precision.
@@ -58,8 +56,10 @@ def chebyshev_grid(
     axes, maps = [], []
     for x_BM, f in zip(view.axes, highest, strict=True):
         x_M = x_BM[0].double()
-        low, high = (float(x) for x in x_M[[0, -1]])
-        count = degree_of(f * abs(high - low), tolerance=tolerance) + 1
+        low, high = float(x_M.min()), float(x_M.max())
+        turns = f * (high - low)
+        # The degree is above the number of samples that Nyquist asks for.
+        count = degree_of(turns, tolerance=tolerance) + 1 if 4 * turns < len(x_M) else len(x_M)
         if 2 * count > len(x_M):
             axes.append(x_M[None])
             maps.append(None)
