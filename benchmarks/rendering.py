@@ -6,10 +6,12 @@ the field at the same sampling density, so that a megapixel has the same detail 
 
     python benchmarks/rendering.py --sizes 2048,4096 --suffixes .tif,.png
     python benchmarks/rendering.py --sizes 4096,32768 --suffixes .tif --width 16 --density 32768
+    python benchmarks/rendering.py --sizes 2048 --suffixes .tif --modality spherical
 """
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -23,6 +25,7 @@ import torch
 from inrgan import Generator, ImageModality
 from inrgan.encodings import FourierEncoding
 from inrgan.process import keep_freed_memory
+from inrgan.registry import modality_class
 from inrgan.rendering import render_file
 
 
@@ -39,20 +42,23 @@ def measure(args: argparse.Namespace) -> dict[str, float | int | str]:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     if args.width is None:
-        G = Generator(ImageModality(resolution=64), preset=args.preset)
+        G = Generator(modality_class(args.modality)(resolution=64), preset=args.preset)
     else:
         G = Generator(FewWaves(resolution=64), preset=args.preset, widths=(args.width,) * 3, depths=(1, 1, 1))
     G = G.eval().to(args.device)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder) / f"render{args.suffix}"
         half = 1 if args.density is None else args.size / args.density
+        shape = (args.size, args.size) if args.modality == "image" else (args.size // 2, args.size)
+        region = (-half, -half, half, half) if args.modality == "image" else None
         start, cpu_seconds = time.perf_counter(), time.process_time()
-        render_file(G, path, seed=3, shape=(args.size, args.size), region=(-half, -half, half, half), quiet=True)
+        render_file(G, path, seed=3, shape=shape, region=region, quiet=True)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_seconds
         files = path.parent.rglob("*")
         written = sum(p.stat().st_size for p in files if p.is_file())
-    megapixels = args.size**2 / 1e6
+    megapixels = math.prod(shape) / 1e6
     return {
+        "modality": args.modality,
         "preset": args.preset if args.width is None else f"{args.preset}, one layer of {args.width} per stage, 6 waves",
         "suffix": args.suffix,
         "size": args.size,
@@ -67,7 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--width", type=int, help="one layer of this width in every stage, for renders of gigapixels")
-    parser.add_argument("--sizes", default="2048,4096", help="rows and columns")
+    parser.add_argument("--modality", choices=("image", "spherical"), default="image")
+    parser.add_argument("--sizes", default="2048,4096", help="columns; as many rows, or half as many of a sphere")
     parser.add_argument("--density", type=int, help="samples over the full box; smaller sizes show a part of it")
     parser.add_argument("--suffixes", default=".tif,.png,.dzi,.zarr")
     parser.add_argument("--threads", type=int, default=1)
@@ -75,6 +82,8 @@ def main() -> None:
     parser.add_argument("--folder", help="folder of temporary files (default: that of the system)")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.modality != "image" and (args.width is not None or args.density is not None):
+        parser.error("--width and --density are for images")
     if args.one:
         size, args.suffix = args.one.split(":")
         args.size = int(size)

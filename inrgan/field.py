@@ -1,20 +1,16 @@
 """Fields: batches of implicit neural representations, callable at coordinates."""
 
-import math
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from inrgan.blocks import BlockRenderer
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ShapeError
 from inrgan.inr import AbstractINR, LayerWeights, Weights
 from inrgan.views import View, scattered
-
-_POINTS_AT_ONCE = 1 << 18
-"""Largest number of points, over all samples, that a render evaluates at once; it bounds the memory."""
 
 
 class Field:
@@ -99,7 +95,6 @@ class Field:
         self.inr(view, self.weights, trace=trace)
         return trace
 
-    @torch.no_grad()
     def render(
         self,
         shape: Sequence[int],
@@ -109,8 +104,8 @@ class Field:
     ) -> Float[Tensor, "B C *S"]:
         """The full domain, or a region of it, as an array of any shape, or a window of that array.
 
-        A window holds the same numbers, bit for bit, as the full array does there: both are put together from the
-        blocks of ``blocks(shape)``, each of which is always evaluated alone and in full.
+        A window holds the same numbers, bit for bit, as the full array does there. For many windows of one array,
+        ``renderer`` computes once what they share.
 
         Args:
             shape: Array shape, x last.
@@ -127,10 +122,28 @@ class Field:
             >>> field.render((65536, 65536), window=(slice(0, 300), slice(40000, 40200))).shape
             torch.Size([4, 3, 300, 200])
         """
-        dtype = torch.promote_types(self.weights[0].weight.dtype, self.domain.precision)
-        return self.look(self.domain.grid(shape, region=region, device=self.device, dtype=dtype), window=window)
+        return self.renderer(shape, region=region).window(window)
 
-    @torch.no_grad()
+    def renderer(self, shape: Sequence[int], *, region: Sequence[float] | None = None) -> BlockRenderer:
+        """Renderer of any number of windows of ``render(shape, region=region)``.
+
+        Args:
+            shape: Array shape, x last.
+            region: Lower corner, then upper corner, x first; may lie outside the domain.
+
+        Raises:
+            ShapeError: ``shape`` is not one positive size per axis.
+            ConfigError: The region is empty, or neighboring samples are too close for the field's precision.
+
+        Example:
+            >>> renderer = field.renderer((65536, 65536))
+            >>> renderer.window((slice(0, 300), slice(40000, 40200))).shape
+            torch.Size([4, 3, 300, 200])
+        """
+        dtype = torch.promote_types(self.weights[0].weight.dtype, self.domain.precision)
+        view = self.domain.grid(shape, region=region, device=self.device, dtype=dtype)
+        return BlockRenderer(self.inr, self.weights, view)
+
     def look(self, view: View, *, window: Sequence[slice] | None = None) -> Float[Tensor, "B C *S"]:
         """The signals as seen from one view of any size, or a window of it, in bounded memory, as ``render`` does.
 
@@ -141,66 +154,4 @@ class Field:
             >>> field.look(Box(2).grid((512, 1024))).shape
             torch.Size([4, 3, 512, 1024])
         """
-        assert view.batch == 1, "all samples are seen from one place"
-        shape = view.shape
-        bounds = _bounds(window, shape)
-        size = [stop - start for start, stop in bounds]
-        out = torch.empty(len(self), self.channels, *size, device=self.device, dtype=self.weights[0].weight.dtype)
-        # How many samples go together may depend on the shape alone, too: kernels differ with it.
-        together = max(
-            1, _POINTS_AT_ONCE // math.prod(min(s, n) for s, n in zip(block_sides(shape), shape, strict=True))
-        )
-        for block in blocks(shape, window=window):
-            part, place, inner = view.window(block), [], []
-            for s, (start, stop) in zip(block, bounds, strict=True):
-                low, high = max(s.start, start), min(s.stop, stop)
-                place.append(slice(low - start, high - start))
-                inner.append(slice(low - s.start, high - s.start))
-            for first in range(0, len(self), together):
-                rows = slice(first, first + together)
-                out[(rows, slice(None), *place)] = self[rows](part)[(slice(None), slice(None), *inner)]
-        return out
-
-
-def blocks(shape: Sequence[int], *, window: Sequence[slice] | None = None) -> Iterator[tuple[slice, ...]]:
-    """The blocks of an array in which a render evaluates it, or those that meet a window, in the array's order.
-
-    Floating-point products differ in their last bits with the shapes of what is multiplied. What a render's blocks
-    are depends therefore on nothing but the shape of the whole: they start at the array's origin and have 2¹⁶ points
-    or as many as the nearest power of two per axis gives (256 × 256 in the plane), less at the far border.
-
-    Raises:
-        ShapeError: the window is empty, has steps or does not fit the shape.
-
-    Example:
-        >>> list(blocks((2, 300)))
-        [(slice(0, 2, None), slice(0, 256, None)), (slice(0, 2, None), slice(256, 300, None))]
-    """
-    axes = []
-    for n, side, (start, stop) in zip(shape, block_sides(shape), _bounds(window, shape), strict=True):
-        numbers = range(start // side, -(-stop // side))
-        axes.append([slice(k * side, min((k + 1) * side, n)) for k in numbers])
-    return product(*axes)
-
-
-def block_sides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Samples along each axis of a block that no border cuts: a power of two.
-
-    Example:
-        >>> block_sides((65536, 65536))
-        (256, 256)
-    """
-    return (1 << max(1, round(16 / len(shape))),) * len(shape)
-
-
-def _bounds(window: Sequence[slice] | None, shape: Sequence[int]) -> list[tuple[int, int]]:
-    """First sample and one past the last, along each axis."""
-    if window is None:
-        return [(0, n) for n in shape]
-    bounds = [s.indices(n) for s, n in zip(window, shape, strict=False)]
-    if len(window) != len(shape) or any(step != 1 or stop <= start for start, stop, step in bounds):
-        raise ShapeError(
-            f"the window {tuple(window)} of an array of shape {tuple(shape)} was asked for; "
-            "expected one slice per axis, without steps and with at least one sample inside the array"
-        )
-    return [(start, stop) for start, stop, _ in bounds]
+        return BlockRenderer(self.inr, self.weights, view).window(window)

@@ -78,6 +78,8 @@ def unit_rows(x: Float[Tensor, "*B F"]) -> Float[Tensor, "*B F"]:
         >>> unit_rows(torch.tensor([[3.0, 4.0]])).tolist()
         [[0.6000000238418579, 0.800000011920929]]
     """
+    if not torch.is_grad_enabled():
+        return _UnitRows.forward(x)[0]
     return _UnitRows.apply(x)[0]  # type: ignore[index]
 
 

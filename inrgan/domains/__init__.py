@@ -1,6 +1,6 @@
 """Domains of signals."""
 
-from inrgan.domains.base import AbstractDomain, AbstractLattice, AbstractStencil
+from inrgan.domains.base import AbstractDomain, AbstractLattice, AbstractNodeNumbers, AbstractStencil
 from inrgan.domains.box import Box
 from inrgan.domains.box_lattice import BoxLattice, cubic_bspline
 from inrgan.domains.mesh import TriangleMesh, read_mesh
@@ -13,6 +13,7 @@ from inrgan.domains.surface import Surface
 __all__ = [
     "AbstractDomain",
     "AbstractLattice",
+    "AbstractNodeNumbers",
     "AbstractStencil",
     "AbstractSurfaceSignal",
     "Box",

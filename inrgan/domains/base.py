@@ -4,7 +4,7 @@ import abc
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from inrgan.errors import ConfigError
@@ -19,6 +19,14 @@ class AbstractNodeNumbers(TensorTree, abc.ABC):
     nodes: View
     """View of the nodes themselves, at which their features are computed."""
 
+    def within(self, cover: "AbstractNodeNumbers") -> Int[Tensor, "L"] | None:
+        """Positions of these nodes among those of a larger view's ``cover``; None, as here, where they are not found.
+
+        Args:
+            cover: Nodes that the lattice gave for a view that this one is part of.
+        """
+        del cover
+
 
 class AbstractStencil(TensorTree, abc.ABC):
     """Weights that interpolate from lattice nodes to a view's points."""
@@ -29,6 +37,14 @@ class AbstractStencil(TensorTree, abc.ABC):
     @abc.abstractmethod
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
         """Interpolate features from the nodes to the view's points; linear in the features."""
+
+    def lines(self, features: Float[Tensor, "B L C"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
+        """Interpolated features of a product view, short of the last product: one matrix along x for all lines.
+
+        The product of the matrix with each of the R lines of values are the interpolated features of that line of the
+        view. None, as here, where they have no such form.
+        """
+        del features
 
     def dot(self, features: Float[Tensor, "B L C F"], factors: Float[Tensor, "#B N F"]) -> Float[Tensor, "B N C"]:
         """Dot products of interpolated features with factors at the points: Σ over F."""
@@ -61,6 +77,17 @@ class AbstractLattice(abc.ABC):
         A pure function of the coordinates and of the node numbers, which reads no data. The view stores the result.
         """
         return view.derive(self, "stencil", lambda: self.make_stencil(view, self.numbers(view)))
+
+    def cover(self, view: View) -> AbstractNodeNumbers | None:
+        """Nodes that suffice for every part of a view; None, as here, where there is no short list of them.
+
+        The features at these nodes serve all parts, whose own nodes are ``within`` them. It takes no search through the
+        view's points, of which there may be any number.
+
+        Args:
+            view: View that all samples share.
+        """
+        del view
 
     @abc.abstractmethod
     def make_numbers(self, view: View) -> AbstractNodeNumbers:

@@ -10,11 +10,12 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from inrgan.domains.base import AbstractLattice, AbstractNodeNumbers, AbstractStencil
-from inrgan.resampling.kernels import NARROW, BandedMap, DenseMap, band_width
+from inrgan.resampling.kernels import NARROW, AxisMap, BandedMap, DenseMap, apply_maps, band_width
 from inrgan.views import View, product_view, scattered
 
 
@@ -64,6 +65,13 @@ class BoxLattice(AbstractLattice):
         if isinstance(numbers, SharedNumbers):
             return _GatherStencil(self, view.coords, numbers)
         return _LocalStencil(self, view.coords, numbers)
+
+    def cover(self, view: View) -> "ProductNumbers | None":
+        if view.axes is None:
+            return None
+        numbers = self.numbers(view)
+        assert isinstance(numbers, ProductNumbers)
+        return numbers if None not in numbers.first else None  # parts of consecutive nodes are consecutive
 
     def position(self, x: Tensor, d: int) -> Tensor:
         """Coordinate in units of nodes: node j is at j."""
@@ -152,6 +160,19 @@ class ProductNumbers(AbstractNodeNumbers):
         self.counts = tuple(r.shape[1] for r in ranges)
         self.nodes = lattice.node_view(ranges, spacing=spacing)
 
+    def within(self, cover: AbstractNodeNumbers) -> Int[Tensor, "L"] | None:
+        assert isinstance(cover, ProductNumbers)
+        index = torch.zeros(1, dtype=torch.long, device=self.nodes.center.device)
+        # x varies fastest in the flattened array of nodes.
+        for mine, theirs, count, total in reversed(
+            list(zip(self.first, cover.first, self.counts, cover.counts, strict=True))
+        ):
+            if mine is None or theirs is None:
+                return None
+            along = (mine - theirs)[0].long() + torch.arange(count, device=index.device)
+            index = (index[:, None] * total + along).flatten()
+        return index
+
 
 class _ProductStencil(AbstractStencil):
     """Stencil of a product grid: one small matrix per coordinate instead of 4ᴰ taps per point."""
@@ -159,7 +180,8 @@ class _ProductStencil(AbstractStencil):
     tensor_fields = ("nodes", "_maps")
 
     def __init__(self, lattice: BoxLattice, axes: Sequence[Tensor], numbers: ProductNumbers):
-        self.nodes, self._maps = numbers.nodes, []
+        self.nodes = numbers.nodes
+        self._maps: list[AxisMap | None] = []
         for d, (x_BM, first_B1) in enumerate(zip(axes, numbers.first, strict=True)):
             count, width = numbers.counts[d], numbers.widths[d]
             if d in lattice.free:
@@ -178,17 +200,14 @@ class _ProductStencil(AbstractStencil):
             self._maps.append(across)
 
     def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
-        B, _, C = features.shape
-        x = features.reshape(B, *self.nodes.shape, C)
-        rank = len(self._maps)
-        for d, across in enumerate(self._maps):
-            if across is None:
-                continue
-            axis = rank - d  # x is the last array axis before the channels
-            before, after = x.shape[1:axis], x.shape[axis + 1 :]
-            x = across(x.reshape(B, math.prod(before), x.shape[axis], math.prod(after)))
-            x = x.reshape(B, *before, x.shape[2], *after)
-        return x.reshape(B, -1, C)
+        return apply_maps(self._maps, features.unflatten(1, self.nodes.shape)).flatten(1, -2)
+
+    def lines(self, features: Float[Tensor, "B L C"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
+        across, *others = self._maps
+        if not isinstance(across, DenseMap) or len(across.matrix) > 1:
+            return None
+        values = apply_maps([None, *others], features.unflatten(1, self.nodes.shape))
+        return across.matrix[0].to(features.dtype), values.reshape(len(values), -1, *values.shape[-2:])
 
     def dot(self, features: Float[Tensor, "B L C F"], factors: Float[Tensor, "#B N F"]) -> Float[Tensor, "B N C"]:
         across = self._maps[0]
@@ -258,6 +277,11 @@ class _GatherStencil(AbstractStencil):
         B, L, C = features.shape
         rows = self._index.expand(B, -1, -1) + L * torch.arange(B, device=features.device)[:, None, None]
         table, total = features.reshape(B * L, C), None
+        if not torch.is_grad_enabled() or not (features.requires_grad or self._weight.requires_grad):
+            # Many times as fast, without a copy of what is read, but with derivatives of the first order only.
+            weight = self._weight.detach().to(features.dtype).expand(B, -1, -1).flatten(0, 1)
+            summed = F.embedding_bag(rows.flatten(0, 1), table.detach(), per_sample_weights=weight, mode="sum")
+            return summed.reshape(B, -1, C)
         together = max(1, _AT_ONCE // max(1, rows.shape[1] * B * C))
         for index_BNK, weight_BNK in zip(rows.split(together, -1), self._weight.split(together, -1), strict=True):
             picked = table.index_select(0, index_BNK.flatten()).reshape(*index_BNK.shape, C)

@@ -11,8 +11,6 @@ from inrgan.views import View, directions, scattered
 
 _REACH = 2.25
 """Radius of a node's kernel in node spacings: about 16 nodes contribute to each value."""
-_POWER = 4
-"""Exponent of the kernel (1 − r²/ρ²)⁴: three times continuously differentiable at its end, and smooth at r = 0."""
 _CELL = 0.4
 """Side of the cells of the search for neighbors, in node spacings."""
 
@@ -22,7 +20,8 @@ class PointLattice(AbstractLattice):
 
     The weights of a point are (1 − r²/ρ²)⁴ over its neighbors, divided by their sum: constants pass unchanged, and
     without a seam between nodes there is none in the interpolation. The kernel is a polynomial in the squared distance,
-    which is smooth at a node. Distances are straight lines in space.
+    which is smooth at a node, and three times continuously differentiable at its end. Distances are straight lines in
+    space.
 
     Args:
         nodes: Distinct nodes, none farther than ``spacing`` from the next.
@@ -53,6 +52,10 @@ class PointLattice(AbstractLattice):
         """All nodes, sorted by one coordinate, in double precision."""
         return self._nodes
 
+    def cover(self, view: View) -> "AllNumbers":
+        nodes = self._nodes.to(view.center)
+        return AllNumbers(scattered(nodes, spacing=nodes.new_full((1, 1, nodes.shape[1]), self.spacing)))
+
     def make_numbers(self, view: View) -> "PairNumbers":
         points = directions(view.coords) if self.unit else view.coords
         points = points.detach()
@@ -71,7 +74,8 @@ class PointLattice(AbstractLattice):
             row = torch.cat([row, row[-1:].expand(missing)])
             place, share = (torch.cat([x, x.new_zeros(missing)]) for x in (place, share))
         view_of_nodes = scattered(nodes[used], spacing=points.new_full((1, 1, D), self.spacing))
-        return PairNumbers(view_of_nodes, row, place, share, rows=B * N, columns=used.numel())
+        which = used[0] if B == 1 else None
+        return PairNumbers(view_of_nodes, row, place, share, rows=B * N, columns=used.numel(), which=which)
 
     def make_stencil(self, view: View, numbers: AbstractNodeNumbers) -> "_PairStencil":
         assert isinstance(numbers, PairNumbers)
@@ -79,8 +83,18 @@ class PointLattice(AbstractLattice):
         pairs, (B, N, D) = numbers.pairs, points.shape
         nodes = numbers.nodes.coords.reshape(-1, D)
         away = points.reshape(B * N, D).index_select(0, pairs.row) - nodes.index_select(0, pairs.column)
-        raw = (1 - away.square().sum(dim=-1) / self._radius**2).clamp(min=0) ** _POWER * numbers.share
+        close = (1 - away.square().sum(dim=-1) / self._radius**2).clamp(min=0)
+        raw = close.square().square() * numbers.share
         return _PairStencil(numbers, raw / pairs.row_sums(raw).index_select(0, pairs.row), batch=B, count=N)
+
+
+class AllNumbers(AbstractNodeNumbers):
+    """All nodes of a lattice."""
+
+    tensor_fields = ("nodes",)
+
+    def __init__(self, nodes: View):
+        self.nodes = nodes
 
 
 class PairNumbers(AbstractNodeNumbers):
@@ -93,13 +107,21 @@ class PairNumbers(AbstractNodeNumbers):
         share: Share of the domain of each pair's node.
         rows: Number of points of all samples.
         columns: Number of nodes of all samples.
+        which: Positions of the nodes among all of the lattice, where all samples share them.
     """
 
-    tensor_fields = ("nodes", "pairs", "share")
+    tensor_fields = ("nodes", "pairs", "share", "_which")
 
-    def __init__(self, nodes: View, row: Tensor, column: Tensor, share: Tensor, *, rows: int, columns: int):
-        self.nodes, self.share = nodes, share
+    def __init__(
+        self, nodes: View, row: Tensor, column: Tensor, share: Tensor, *, rows: int, columns: int,
+        which: Int[Tensor, "L"] | None = None,
+    ):  # fmt: skip
+        self.nodes, self.share, self._which = nodes, share, which
         self.pairs = SparsePairs(row, column, rows=rows, columns=columns)
+
+    def within(self, cover: AbstractNodeNumbers) -> Int[Tensor, "L"] | None:
+        assert isinstance(cover, AllNumbers)
+        return self._which
 
 
 def rounded_count(count: int) -> int:

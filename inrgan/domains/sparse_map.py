@@ -5,6 +5,7 @@ from typing import Any, final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from inrgan.tensors import TensorTree
 
@@ -27,29 +28,44 @@ class SparsePairs(TensorTree):
         [[0.0, 0.0, 1.0], [2.0, 0.0, 3.0]]
     """
 
-    tensor_fields = ("row", "column", "_index", "_order", "_transposed")
+    tensor_fields = ("row", "column", "_index", "_transposed")
 
     def __init__(self, row: Int[Tensor, "K"], column: Int[Tensor, "K"], *, rows: int, columns: int):
         self.row, self.column, self.rows, self.columns = row, column, rows, columns
         self._index = torch.stack([row, column])
-        self._order = column.argsort(stable=True)
-        self._transposed = self._index.flip(0).index_select(1, self._order)
+        # Only derivatives need the transposed map. What is made without them, such as a render, saves the sort.
+        self._transposed = self._find_transposed() if torch.is_grad_enabled() else None
 
     def product(self, table: Float[Tensor, "C F"], weight: Float[Tensor, "K"]) -> Float[Tensor, "R F"]:
         """Sum of the table's rows, by the weights; differentiable any number of times in the table.
 
         Where the weights require a gradient, the product is differentiable any number of times in them, too. It then
-        takes several times as long, and memory for every pair.
+        takes several times as long, and memory for every pair. Without any gradient it takes the least time.
         """
-        if weight.requires_grad and torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or not (table.requires_grad or weight.requires_grad):
+            starts = torch.searchsorted(self.row, torch.arange(self.rows + 1, device=self.row.device))
+            summed = F.embedding_bag(
+                self.column, table.detach().to(weight.dtype), starts, per_sample_weights=weight.detach(), mode="sum",
+                include_last_offset=True,
+            )  # fmt: skip
+            return summed.to(table.dtype)
+        if weight.requires_grad:
             terms = table.index_select(0, self.column) * weight[:, None].to(table.dtype)
             return terms.new_zeros(self.rows, table.shape[1]).index_add(0, self.row, terms)
+        if self._transposed is None:
+            self._transposed = self._find_transposed()
+        order, transposed = self._transposed
         weight = weight.detach()
         with torch.autocast(table.device.type, enabled=False):  # autocast would round only one of the two factors
             return _Product.apply(
-                table.to(weight.dtype), self._index, weight, self._transposed, weight.index_select(0, self._order),
-                self.rows, self.columns,
+                table.to(weight.dtype), self._index, weight, transposed, weight.index_select(0, order), self.rows,
+                self.columns,
             ).to(table.dtype)  # fmt: skip
+
+    def _find_transposed(self) -> tuple[Int[Tensor, "K"], Int[Tensor, "2 K"]]:
+        """Order in which the transposed map reads the pairs, and its indices in that order."""
+        order = self.column.argsort(stable=True)
+        return order, self._index.flip(0).index_select(1, order)
 
     def row_sums(self, weight: Float[Tensor, "K"]) -> Float[Tensor, "R"]:
         """Sum of the weights of each row; differentiable any number of times."""

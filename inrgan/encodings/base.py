@@ -21,6 +21,11 @@ class AbstractEncoding(nn.Module, abc.ABC):
     size: int
     """Number of features, F."""
 
+    @property
+    def highest(self) -> tuple[float, ...] | None:
+        """Highest frequency of the features along each coordinate, in turns per unit; None, as here, if not known."""
+        return None
+
     @abc.abstractmethod
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         """Encode every point of a view."""
@@ -46,6 +51,12 @@ class JoinedEncoding(AbstractEncoding):
             raise ConfigError("no encodings were given to join; expected one or more")
         self.parts = nn.ModuleList(encodings)
         self.size = sum(e.size for e in encodings)
+
+    @property
+    def highest(self) -> tuple[float, ...] | None:
+        each = [part.highest for part in self.parts]
+        known = [h for h in each if h is not None]
+        return tuple(max(f) for f in zip(*known, strict=True)) if len(known) == len(each) else None
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         return torch.cat([part(view) for part in self.parts], dim=-1)

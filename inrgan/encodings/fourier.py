@@ -86,6 +86,10 @@ class FourierEncoding(AbstractEncoding):
         self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
         self.size, self.isotropic = 2 * table.shape[0], isotropic
 
+    @property
+    def highest(self) -> tuple[float, ...]:
+        return tuple(self.frequencies.abs().amax(dim=0).tolist())
+
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude, isotropic=self.isotropic)
 
@@ -119,7 +123,7 @@ def plane_waves(
     An axis is band-limited by its own spacing; a wave remains where every axis can represent its component.
 
     On a product grid the waves are assembled from one short table per axis by the addition theorem, with fading and
-    amplitudes in the tables: two passes over the result. Scattered points use the same arithmetic, so that both ways
+    amplitudes in the tables: two passes over the result. At scattered points the phases are added instead; both ways
     agree to rounding. Phases are reduced to one turn before the sine is taken, which keeps high frequencies accurate.
 
     Args:
@@ -135,11 +139,11 @@ def plane_waves(
         torch.Size([1, 8, 6])
     """
     f_BKD = (frequencies if frequencies.ndim == 3 else frequencies[None]).to(view.spacing.dtype)
+    if view.axes is None:
+        return _scattered_waves(view, f_BKD, amplitude, isotropic=isotropic, carried=carried, finest=finest)
     waves = turned = None
     for d in range(view.dim):
-        x_BM, spacing_BM = (
-            (view.coords[..., d], view.spacing[..., d]) if view.axes is None else (view.axes[d], view.axis_spacing[d])
-        )
+        x_BM, spacing_BM = view.axes[d], view.axis_spacing[d]
         f_B1K = f_BKD[:, None, :, d]
         turns = x_BM[:, :, None] * f_B1K
         if carried is not None and carried.axis == d:
@@ -147,7 +151,7 @@ def plane_waves(
         phase = 2 * math.pi * (turns - turns.detach().round())
         s, c = torch.sin(phase), torch.cos(phase)
         if isotropic and d == 0:
-            assert view.axes is None or view.spacing.shape[1] == 1, "a spacing that varies requires a product view"
+            assert view.spacing.shape[1] == 1, "where the spacing varies, each axis has its own"
             passes = fade(view.spacing.amax(dim=-1, keepdim=True).clamp(min=finest) * f_BKD.norm(dim=-1)[:, None])
             s, c = s * passes, c * passes
         elif not isotropic:
@@ -157,8 +161,7 @@ def plane_waves(
             s, c = s * carried.passes, c * carried.passes
         if d == 0 and amplitude is not None:
             s, c = s * amplitude.to(s.dtype), c * amplitude.to(s.dtype)
-        if view.axes is not None:
-            s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
+        s, c = (_along(table, d, rank=len(view.shape)) for table in (s, c))
         if waves is None or turned is None:
             waves, turned = torch.cat([s, c], dim=-1), torch.cat([c, -s], dim=-1)
         else:  # (sin, cos) of a sum, and the same a quarter turn later, which only further axes need
@@ -167,7 +170,39 @@ def plane_waves(
             waves = torch.addcmul(waves * cc, turned, ss)
             turned = torch.addcmul(turned * cc, before, ss, value=-1) if d < view.dim - 1 else turned
     assert waves is not None
-    return waves if view.axes is None else waves.flatten(1, -2)
+    return waves.flatten(1, -2)
+
+
+def _scattered_waves(
+    view: View,
+    f_BKD: Float[Tensor, "#B K D"],
+    amplitude: Float[Tensor, "K"] | None,
+    *,
+    isotropic: bool,
+    carried: Carried | None,
+    finest: float,
+) -> Float[Tensor, "#B N F"]:
+    """``plane_waves`` at scattered points: one phase for all coordinates."""
+    points, turns, scale = view.coords, None, None
+    if isotropic:
+        scale = fade(view.spacing.amax(dim=-1, keepdim=True).clamp(min=finest) * f_BKD.norm(dim=-1)[:, None])
+    for d in range(view.dim):
+        f_B1K = f_BKD[:, None, :, d]
+        along = points[..., d, None] * f_B1K
+        if carried is not None and carried.axis == d:
+            along = along + carried.turns
+        along = along - along.detach().round()  # whole turns only cost accuracy
+        turns = along if turns is None else turns + along
+        if not isotropic:
+            passes = fade(view.spacing[..., d, None].clamp(min=finest) * f_B1K)
+            scale = passes if scale is None else scale * passes
+    assert turns is not None and scale is not None
+    if amplitude is not None:
+        scale = scale * amplitude.to(scale.dtype)
+    if carried is not None:
+        scale = scale * carried.passes
+    phase = 2 * math.pi * turns
+    return torch.cat([torch.sin(phase) * scale, torch.cos(phase) * scale], dim=-1)
 
 
 def _along(table: Float[Tensor, "B M K"], d: int, *, rank: int) -> Tensor:
@@ -208,6 +243,10 @@ class SineEncoding(AbstractEncoding):
         self.register_buffer("frequencies", highest * draws)
         self.register_buffer("phases", 2 * math.pi * torch.rand(count, generator=generator))
         self.size = count
+
+    @property
+    def highest(self) -> tuple[float, ...]:
+        return tuple(self.frequencies.abs().amax(dim=0).tolist())
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         sin, cos = plane_waves(view, self.frequencies).chunk(2, dim=-1)

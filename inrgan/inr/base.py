@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from inrgan.domains import AbstractLattice
 from inrgan.layers import unit_rows
 from inrgan.views import View
 
@@ -95,6 +96,9 @@ class AbstractINR(nn.Module, abc.ABC):
     channels: int
     """Number of channels of the values, C."""
 
+    lattice: AbstractLattice | None = None
+    """Lattice from whose nodes values are interpolated; None for backbones without lattices."""
+
     bound: Callable[[Tensor], Tensor] = staticmethod(torch.tanh)
     """Function that bounds the values to (−1, 1)."""
 
@@ -116,12 +120,25 @@ class AbstractINR(nn.Module, abc.ABC):
         """Features at the lattice nodes that a view needs; None, as here, for backbones without lattices."""
         del view, weights, trace
 
+    def node_features(
+        self, nodes: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B L F"]:
+        """Features at nodes of ``lattice``. Backbones with a lattice define it."""
+        raise NotImplementedError(f"{type(self).__name__} has no lattice")
+
     @abc.abstractmethod
     def values(
         self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights, *,
         trace: dict[str, Tensor] | None = None,
     ) -> Float[Tensor, "B N C"]:  # fmt: skip
         """Values at every point of a view, from the features at its nodes."""
+
+    def block(self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights) -> Float[Tensor, "B N C"]:
+        """Values at a block of a render, which are those of ``values`` to rounding, without derivatives.
+
+        A backbone may evaluate blocks that are finer than its band in less time.
+        """
+        return self.values(view, features, weights)
 
     def prepare(self, view: View) -> None:
         """Find the lattice nodes that a view needs; the view stores their numbers (``AbstractLattice.numbers``).
@@ -150,6 +167,7 @@ def linear(
     *,
     gain: float = 1.0,
     onto: Float[Tensor, "B #N O"] | None = None,
+    biased: bool = True,
 ) -> Float[Tensor, "B N O"]:
     """Linear map with each sample's weights, as one batched product.
 
@@ -158,12 +176,15 @@ def linear(
         layer: Weights.
         gain: Factor on the input, applied to the weight, which is smaller.
         onto: Added to the product instead of the bias, at no cost.
+        biased: Whether anything is added.
 
     Example:
         >>> linear(torch.zeros(1, 5, 3), LayerWeights(torch.zeros(2, 4, 3), torch.zeros(2, 4))).shape
         torch.Size([2, 5, 4])
     """
     weight = layer.weight if gain == 1 else layer.weight * gain
+    if not biased:
+        return x @ weight.mT
     start = layer.bias[:, None, :] if onto is None else onto
     return torch.baddbmm(start, x.expand(weight.shape[0], -1, -1), weight.mT)
 
@@ -199,13 +220,13 @@ def normalize(x: Float[Tensor, "*B F"]) -> tuple[Float[Tensor, "*B F"], float]:
 
 
 def by_blocks(
-    layers: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "#B N _"], numbers: int
+    layers: Callable[..., tuple[Tensor, ...]], *inputs: Float[Tensor, "#B N *_"], numbers: int
 ) -> tuple[Tensor, ...]:
     """Apply pointwise layers, one block of points at a time when no gradient is recorded.
 
     Args:
         layers: Function from the inputs to outputs, each (B, N, ·).
-        inputs: Inputs with the same N.
+        inputs: Inputs with the same N; points, or lines of points.
         numbers: Size of the output of the widest layer, for all points.
 
     Example:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from inrgan.domains import AbstractDomain
+from inrgan.domains import AbstractDomain, AbstractLattice
 from inrgan.encodings import AbstractEncoding, PeriodEncoding
 from inrgan.errors import ConfigError
 from inrgan.inr.base import AbstractINR, LayerSpec, LayerUnits, Weights, soft_clip
@@ -54,6 +54,7 @@ class HarmonicBankINR(AbstractINR):
         ConfigError: The lists do not fit together.
     """
 
+    lattice: AbstractLattice
     bands: Float[Tensor, "L F"]
 
     bound = staticmethod(soft_clip)
@@ -94,8 +95,13 @@ class HarmonicBankINR(AbstractINR):
     def features(
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B L F"]:
+        return self.node_features(self.lattice.numbers(view).nodes, weights, trace=trace)
+
+    def node_features(
+        self, nodes: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B L F"]:
         """Amplitudes of all waves at the nodes."""
-        nodes, slow = self.lattice.numbers(view).nodes, weights[: len(self.amplitudes.layers)]
+        slow = weights[: len(self.amplitudes.layers)]
         amplitudes, levels = self.amplitudes(nodes, slow, trace=trace).split(
             [self.channels * self.carriers.size, self.channels * len(self.bands)], dim=-1
         )

@@ -25,6 +25,7 @@ from inrgan.inr.base import (
     linear,
     normalize,
 )
+from inrgan.resampling.chebyshev import chebyshev_grid
 from inrgan.views import View
 
 
@@ -80,6 +81,7 @@ class MultiScaleINR(AbstractINR):
         self.channels = channels
         self.widths, self.depths = tuple(widths), tuple(depths)
         self.lattices = [domain.lattice(n) for n in lattices]
+        self.lattice = self.lattices[-1] if lattices else None
         spacings = [max(domain.spacing(n), spacing) for n in lattices] + [spacing]
         self.encodings = nn.ModuleList(encoding(s) for s in spacings)
         layers, before = [], 0
@@ -109,9 +111,13 @@ class MultiScaleINR(AbstractINR):
         self, view: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B L F"] | None:
         """Output of the last lattice stage: its part of the next stage's first layer, then the signal so far."""
-        out: Tensor | None = None
-        for k, place in enumerate(self.places(view)[:-1]):
-            out = self._stage(k, place, out, weights, trace)
+        return self._lattice_stages(self.places(view)[:-1], weights, trace)
+
+    def node_features(
+        self, nodes: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "B L F"]:
+        out = self._lattice_stages(self._node_places(nodes), weights, trace)
+        assert out is not None
         return out
 
     def values(
@@ -125,10 +131,24 @@ class MultiScaleINR(AbstractINR):
 
     def places(self, view: View) -> tuple[View, ...]:
         """Where each stage is evaluated: the nodes of every lattice, coarse to fine, and the view itself."""
-        places = [view]
-        for lattice in reversed(self.lattices):
+        if self.lattice is None:
+            return (view,)
+        return *self._node_places(self.lattice.numbers(view).nodes), view
+
+    def _node_places(self, nodes: View) -> tuple[View, ...]:
+        """Where the lattice stages are evaluated, given the nodes of the finest lattice."""
+        places = [nodes]
+        for lattice in reversed(self.lattices[:-1]):
             places.insert(0, lattice.numbers(places[0]).nodes)
         return tuple(places)
+
+    def _lattice_stages(
+        self, places: Sequence[View], weights: Weights, trace: dict[str, Tensor] | None
+    ) -> Tensor | None:
+        out: Tensor | None = None
+        for k, place in enumerate(places):
+            out = self._stage(k, place, out, weights, trace)
+        return out
 
     def _stage(
         self, k: int, place: View, features: Tensor | None, weights: Weights, trace: dict[str, Tensor] | None
@@ -151,7 +171,7 @@ class MultiScaleINR(AbstractINR):
         ``more`` has the effect of the paths, if there are any, and the interpolated output of the previous stage, for
         all but the first.
         """
-        first = sum(self.depths[:k]) + k  # each stage has as many layers as its depth, and a head
+        first = self._first(k)
         spec = self.layers[first]
         before = signal = None
         if k > 0:
@@ -161,7 +181,14 @@ class MultiScaleINR(AbstractINR):
         if self.paths is not None:
             shift, *scale = more[0].split(spec.outputs, dim=-1)
             x = torch.addcmul(x + shift, x, scale[0]) if scale else x + shift
-        x, gain = _activate(x, spec.name, trace)
+        return self._later_layers(k, weights, trace, x, signal)
+
+    def _later_layers(
+        self, k: int, weights: Weights, trace: dict[str, Tensor] | None, x: Tensor, signal: Tensor | None
+    ) -> tuple[Tensor]:
+        """All of a stage but the product of its first layer, and the head."""
+        first = self._first(k)
+        x, gain = _activate(x, self.layers[first].name, trace)
         for i in range(1, self.depths[k]):
             x = linear(x, weights[first + i], gain=gain)
             normalized = i % NORMALIZE_EVERY == NORMALIZE_EVERY - 1
@@ -179,6 +206,45 @@ class MultiScaleINR(AbstractINR):
             return (linear(x, LayerWeights(weight, bias), gain=gain),)
         so_far = F.pad(signal, (onward.bias.shape[-1], 0)) + bias[:, None]
         return (linear(x, LayerWeights(weight, bias), gain=gain, onto=so_far),)
+
+    def _first(self, k: int) -> int:
+        """Number of the first layer of a stage; each has as many layers as its depth, and a head."""
+        return sum(self.depths[:k]) + k
+
+    def block(self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights) -> Float[Tensor, "B N C"]:
+        """Values at a block of a render.
+
+        The part of the first layer that acts on the encoding is band-limited, as the encoding is. In a block far finer
+        than the band it is evaluated at few nodes and interpolated, exactly to rounding. The encoding of all points,
+        and its product with many columns of weights, are then not needed.
+        """
+        k, dtype = len(self.lattices), weights[0].weight.dtype
+        encoding: AbstractEncoding = self.encodings[k]  # type: ignore[assignment]
+        grid = None
+        if self.paths is None:
+            grid = chebyshev_grid(view, encoding.highest, tolerance=torch.finfo(dtype).eps)
+        if grid is None:
+            return self.values(view, features, weights)
+        before = None if features is None else self._stencil(k, view).lines(features)
+        if features is not None and before is None:
+            return self.values(view, features, weights)
+        spec = self.layers[self._first(k)]
+        first = weights[self._first(k)]
+        weight = first.columns(spec.inputs - encoding.size)[1] if k > 0 else first.weight
+        own = LayerWeights(weight, first.bias)
+        lines = grid.to_lines(linear(encoding(grid.view).to(dtype), own, biased=before is None))
+        matrix, inputs = grid.across.to(dtype), [lines]
+        if before is not None:
+            inputs.append(before[1][..., spec.outputs :])
+            lines = torch.cat([lines, before[1][..., : spec.outputs]], dim=2)
+            matrix, inputs[0] = torch.cat([matrix, before[0]], dim=1), lines
+
+        def of_lines(nodes_BRmF: Tensor, *so_far_BRmC: Tensor) -> tuple[Tensor]:
+            """Interpolation along x, and the layers."""
+            signal = (before[0] @ so_far_BRmC[0]).flatten(1, 2) if before is not None else None
+            return self._later_layers(k, weights, None, (matrix @ nodes_BRmF).flatten(1, 2), signal)
+
+        return by_blocks(of_lines, *inputs, numbers=len(weights[0].bias) * view.count * self.widths[k])[0]
 
     def prepare(self, view: View) -> None:
         self.places(view)
@@ -232,7 +298,7 @@ def _activate(
 
     SiLU is smooth, so that fields have derivatives of every order.
     """
-    x, gain = F.silu(x), SILU_GAIN
+    x, gain = F.silu(x, inplace=not torch.is_grad_enabled()), SILU_GAIN
     if normalized:
         x, gain = normalize(x)
     if trace is not None:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inrgan._parsing import to_plain
+from inrgan.blocks import block_sides
 from inrgan.checkpoint import one_function
 from inrgan.domains import AbstractDomain
 from inrgan.errors import ConfigError, NonFiniteError, WriteError
-from inrgan.field import block_sides
 from inrgan.generator import Generator
 from inrgan.images import to_bytes
 from inrgan.process import progress_bar
@@ -85,8 +85,7 @@ def render_file(
         field = G.sample([seed], truncation=truncation, label=label)
     else:
         field = one_function(latents, G)
-    dtype = torch.promote_types(field.weights[0].weight.dtype, G.modality.domain.precision)
-    G.modality.domain.grid(shape, region=region, dtype=dtype)  # raises for an invalid grid
+    renderer = field.renderer(shape, region=region)  # raises for an invalid grid
     placement = _placement(G.modality.domain, shape, region)
     sides = block_sides(shape)
     job = describe(G, seed=seed, shape=shape, region=region, truncation=truncation, label=label)
@@ -95,7 +94,7 @@ def render_file(
     convert = _as_bytes if writer.dtype == np.uint8 else _as_values
 
     def render(window: tuple[slice, ...]) -> NDArray[np.generic]:
-        return convert(field.render(shape, region=region, window=window)[0])
+        return convert(renderer.window(window)[0])
 
     folder = partial_folder(path)
     if not (folder / "finished").exists():

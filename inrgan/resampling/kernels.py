@@ -3,7 +3,7 @@
 import abc
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -121,6 +121,27 @@ class BandedMap(AxisMap):
         products = (padded.to(x.dtype) @ windows).unflatten(2, (width, B * C))
         summed = (products * self.matrix[0, ..., None].to(x.dtype)).sum(dim=2)
         return rearrange(summed, "s r (b c) -> b (s r) c", b=B)[:, : self.rows]
+
+
+def apply_maps(maps: Sequence[AxisMap | None], x: Float[Tensor, "B *K C"]) -> Float[Tensor, "B *M C"]:
+    """Apply one map to each array axis.
+
+    Args:
+        maps: Map of each coordinate, x first, which is the last array axis; None for axes that stay as they are.
+        x: Array with channels last.
+
+    Example:
+        >>> apply_maps([DenseMap(torch.zeros(1, 9, 3)), None], torch.zeros(2, 5, 3, 7)).shape
+        torch.Size([2, 5, 9, 7])
+    """
+    B, rank = len(x), len(maps)
+    for d, across in enumerate(maps):
+        if across is not None:
+            axis = rank - d
+            before, after = x.shape[1:axis], x.shape[axis + 1 :]
+            x = across(x.reshape(B, math.prod(before), x.shape[axis], math.prod(after)))
+            x = x.reshape(B, *before, x.shape[2], *after)
+    return x
 
 
 def band_width(positions: Float[Tensor, "#B M"], *, count: int, reach: int) -> int:

@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from toy_modalities import BlobModality, ToneModality
 
 from inrgan import CriticSizes, Field, Generator, GeneratorSizes, ImageModality, Surface, TrainConfig, Trainer
+from inrgan.blocks import blocks
 from inrgan.capabilities import MovesAlongAxis
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
-from inrgan.field import blocks
 from inrgan.inr import base
 from inrgan.registry import modality_class, modality_names
 from inrgan.views import scattered
