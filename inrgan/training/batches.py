@@ -171,8 +171,9 @@ class Batches:
         ready, counts = self._prepare(key)
         if self._copies is None:
             return _Copied([tuple(part.to(self.device) for part in micro) for micro in ready]), counts
-        ready = [tuple(part.pinned() for part in micro) for micro in ready]
-        with torch.cuda.stream(self._copies):
+        # A thread has its own current device and stream.
+        with torch.cuda.device(self.device), torch.cuda.stream(self._copies):
+            ready = [tuple(part.pinned() for part in micro) for micro in ready]
             moved = [tuple(part.to(self.device) for part in micro) for micro in ready]
             return _Copied(moved, self._copies.record_event()), counts
 

@@ -55,15 +55,16 @@ class CudaGraph(AbstractRecording):
 
     Args:
         pool: Memory that all graphs of a training share, since no two of them run at once.
+        device: GPU of the training.
     """
 
     runs_while_recording = False
 
-    def __init__(self, pool: Any):
-        self._graph, self._pool = torch.cuda.CUDAGraph(), pool
+    def __init__(self, pool: Any, *, device: torch.device):
+        self._graph, self._pool, self._device = torch.cuda.CUDAGraph(), pool, device
 
     def record(self, run: Callable[[], StepResult]) -> StepResult:
-        with torch.cuda.graph(self._graph, pool=self._pool):
+        with torch.cuda.device(self._device), torch.cuda.graph(self._graph, pool=self._pool):
             return run()
 
     def replay(self) -> None:
@@ -193,7 +194,9 @@ def step_runner(
     if config.graphs == "auto" and (ranks.world > 1 or config.compile):
         return step
     pool = torch.cuda.graph_pool_handle()
-    return CapturedSteps(step, networks, start=lambda: CudaGraph(pool), strict=config.graphs == "on")
+    return CapturedSteps(
+        step, networks, start=lambda: CudaGraph(pool, device=networks.device), strict=config.graphs == "on"
+    )
 
 
 def _repeating(batch: Sequence[MicroBatch]) -> dict[int, Any]:

@@ -91,6 +91,7 @@ def test_steps_for_a_gpu_are_pinned_and_copied_on_a_stream_of_their_own(batches,
     monkeypatch.setattr(Tensor, "pin_memory", lambda x: pinned.append(x) or x)
     monkeypatch.setattr(Tensor, "record_stream", lambda x, s: used.append(x))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "device", lambda d: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "stream", lambda s: contextlib.nullcontext(calls.append("began")))
     batches._copies = stream
     (micro,) = batches.at(0, probability=1.0)
