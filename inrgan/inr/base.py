@@ -4,6 +4,7 @@ import abc
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from inrgan.domains import AbstractLattice
 from inrgan.layers import unit_rows
 from inrgan.views import View
+
+T = TypeVar("T")
 
 SILU_GAIN = 1.6766
 """Factor that restores a second moment of 1 after SiLU, which maps a unit normal to 0.3557. Backbones apply it in the
@@ -48,17 +51,22 @@ class LayerWeights:
 
     weight: Float[Tensor, "B O I"]
     bias: Float[Tensor, "B O"]
-    _parts: dict[Hashable, tuple[Tensor, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def columns(self, count: int) -> tuple[Float[Tensor, "B O K"], Float[Tensor, "B O J"]]:
         """The parts of the weight that act on the first ``count`` inputs and on the others.
 
         Both are made at once, and kept: separate slices would have one gradient of full size each.
         """
-        key = count, torch.is_grad_enabled()
-        if key not in self._parts:
-            self._parts[key] = self.weight.split([count, self.weight.shape[2] - count], dim=2)
-        return self._parts[key]  # type: ignore[return-value]
+        first, others = self.derive(count, lambda: self.weight.split([count, self.weight.shape[2] - count], dim=2))
+        return first, others
+
+    def derive(self, name: Hashable, make: Callable[[], T]) -> T:
+        """A value that depends on the layer alone and on its name: made once, with gradients and without, and kept."""
+        key = name, torch.is_grad_enabled()
+        if key not in self._derived:
+            self._derived[key] = make()
+        return self._derived[key]
 
 
 Weights = Sequence[LayerWeights]

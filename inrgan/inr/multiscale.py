@@ -286,7 +286,11 @@ class MultiScaleINR(AbstractINR):
         if self.paths is None:
             return [place.derive(encoding, dtype, lambda: encoding(place).to(dtype))]
         rates, mixture, *through = weights[self._spatial_count :]
-        path = self.paths(place, (rates.weight, rates.bias), (mixture.weight, mixture.bias))
+        paths, both = self.paths, ((rates.weight, rates.bias), (mixture.weight, mixture.bias))
+        if place.axes is None:
+            path = paths(place, *both)
+        else:  # stages whose nodes are at the positions of the points along the axis share them
+            path = rates.derive(place.axes[paths.axis], lambda: paths(place, *both))
         shift = _spread(linear(path.values.to(dtype), through[k]), place, axis=self.paths.axis)
         return [encoding(place, path).to(dtype), shift]
 
