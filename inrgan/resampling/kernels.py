@@ -178,9 +178,9 @@ def fade(turns_per_sample: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
         >>> fade(torch.tensor([0.1, 0.5])).tolist()
         [1.0, 0.0]
     """
-    # (1 + cos πr)/2 = cos² πr/2 for the ramp r from 0 at 3/4 of Nyquist to 1 at Nyquist, in few operations.
-    ramp = torch.rsub(turns_per_sample.abs(), 1.5 * math.pi, alpha=4 * math.pi).clamp(-0.5 * math.pi, 0)
-    return torch.cos(ramp).square()
+    # −π times the ramp from 0 at 3/4 of Nyquist to 1 at Nyquist, where the cosine is exactly −1.
+    ramp = torch.rsub(turns_per_sample.abs(), 3 * math.pi, alpha=8 * math.pi).clamp(-math.pi, 0)
+    return torch.cos(ramp) * 0.5 + 0.5
 
 
 def lanczos(t: Float[Tensor, "*S"], *, lobes: int = 3) -> Float[Tensor, "*S"]:
