@@ -157,7 +157,7 @@ class MultiScaleINR(AbstractINR):
         encoded, *shift = self._encoded(k, place, weights)
         inputs = [encoded, *shift]
         if features is not None:
-            inputs.append(self._stencil(k, place).interpolate(features))
+            inputs.append(self._interpolated(k, place, features))
         layers = partial(self._layers, k, weights, trace)
         if trace is not None:
             return layers(*inputs)[0]
@@ -267,15 +267,17 @@ class MultiScaleINR(AbstractINR):
         return tuple(out)
 
     def compile_layers(self, *, backend: str = "inductor") -> None:
-        # Views store what is derived from them in dictionaries, which the compiler cannot trace. These are no
-        # decorators of the methods, which would import torch's compiler together with this file.
-        for name in ("places", "_encoded", "_stencil"):
-            setattr(self, name, torch.compiler.disable(getattr(self, name)))
-        self.compile(backend=backend)
+        # Views store what is derived from them in dictionaries, which the compiler cannot trace; the layers of a stage
+        # are functions of tensors. This is no decorator of the method, which would import torch's compiler with it.
+        self._layers = torch.compile(self._layers, backend=backend)  # type: ignore[assignment]
 
     def _stencil(self, k: int, place: View) -> AbstractStencil:
         """Stencil from the nodes of the previous stage to the positions of stage k."""
         return self.lattices[k - 1].stencil(place)
+
+    def _interpolated(self, k: int, place: View, features: Float[Tensor, "B L F"]) -> Float[Tensor, "B N F"]:
+        """Output of the previous stage at the positions of stage k."""
+        return self._stencil(k, place).interpolate(features)
 
     def _encoded(self, k: int, place: View, weights: Weights) -> list[Tensor]:
         """Encoded positions of a stage, and the effect of the paths there, if there are any.

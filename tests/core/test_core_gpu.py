@@ -103,6 +103,8 @@ for compiled in (False, True):
     lines.append({k: float(v) for k, v in stats.items()})
     trainer.close()
 for key, value in lines[0].items():
+    if key.startswith("score/"):  # a relativistic loss leaves their common offset to rounding
+        continue
     assert abs(lines[1][key] - value) < 1e-3 + 2e-2 * abs(value), (key, value, lines[1][key])
 print("equal")
 """
