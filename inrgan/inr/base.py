@@ -132,7 +132,7 @@ class AbstractINR(nn.Module, abc.ABC):
         self, nodes: View, weights: Weights, *, trace: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "B L F"]:
         """Features at nodes of ``lattice``. Backbones with a lattice define it."""
-        raise NotImplementedError(f"{type(self).__name__} has no lattice")
+        raise AssertionError(f"{type(self).__name__} has no lattice")
 
     @abc.abstractmethod
     def values(
