@@ -55,11 +55,13 @@ class Arm:
         encode: Encoding of a modality for a spacing; None for the default.
         sizes: Sizes of the generator.
         config: Settings of the training.
+        modality: Arguments of the modality.
     """
 
     encode: Encode | None = None
     sizes: dict[str, Any] = dataclasses.field(default_factory=dict)
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    modality: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def _waves(modality: Modality, spacing: float, *, oblique: int = 64, by_area: bool = False) -> AbstractEncoding:
@@ -134,6 +136,9 @@ ARMS = {
     "batch-32": Arm(_noise, config={"batch": 32}),
     "rates-half": Arm(_noise, config={"generator_rate": 2e-3, "critic_rate": 2e-3}),
     "critic-rate-half": Arm(_noise, config={"critic_rate": 2e-3}),
+    "truncation-0.1": Arm(modality={"truncation": 0.1}),
+    "truncation-0.4": Arm(modality={"truncation": 0.4}),
+    "occupancy": Arm(modality={"signal": "occupancy"}),
     "gamma-10": Arm(_noise, config={"gamma": 1e-2}),
 }
 
@@ -159,7 +164,8 @@ def arm_modality(arm: Arm, modality: Modality) -> Modality:
 
 
 def trainer_of(arm: str, seed: int, args: argparse.Namespace) -> Trainer:
-    modality, change = MODALITIES[args.modality](args.resolution), ARMS[arm]
+    change = ARMS[arm]
+    modality = dataclasses.replace(MODALITIES[args.modality](args.resolution), **change.modality)
     config = dataclasses.replace(
         recipe(args.preset, modality), data=args.train, hold_out=args.hold_out, seed=seed, kimg=1e9, device="cpu",
         snapshot_kimg=1e9, **change.config,

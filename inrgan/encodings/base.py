@@ -36,7 +36,7 @@ class AbstractEncoding(nn.Module, abc.ABC):
     """Number of features, F."""
 
     def at_nodes(self, view: View, *, tolerance: float) -> list[NodeFeatures] | None:
-        """All features, in parts, at few nodes in place of a view's points; None, as here, where there are no such nodes.
+        """All features, in parts, at few nodes in place of a view's points; None, as here, without such nodes.
 
         A map that is linear in the features is then computed at the nodes, and its result is interpolated.
 

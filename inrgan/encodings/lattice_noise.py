@@ -29,9 +29,9 @@ class NoiseEncoding(AbstractEncoding):
     shows each of them as a line in its spectrum, and noise has no lines. (Lattice noise: Perlin 1985, "An image
     synthesizer"; band-limited octaves: Cook and DeRose 2005, "Wavelet noise".)
 
-    The band is that of ``FourierEncoding``. The frequency of an octave is the Nyquist frequency of its lattice; the
-    highest is 3/4 of the Nyquist frequency of ``spacing``, and the lowest is above the sines, if there are any. Each octave fades with
-    the largest spacing of a point.
+    The band is that of ``FourierEncoding``. The frequency of an octave is the Nyquist frequency of its lattice. The
+    highest is 3/4 of the Nyquist frequency of ``spacing``, and the lowest is above the sines, if there are any. Each
+    octave fades with the largest spacing of a point.
 
     Args:
         dim: Number of coordinates, D.

@@ -116,8 +116,8 @@ def pattern(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Pattern:
     """Largest excess of fakes over reals in the spectrum of every direction.
 
     A net of lines or dots has its power at single frequencies. The mean over a radius hides it, and so do patches that
-    are compared one by one. Powers are those of ``mean_power``, without the constant. A power below that of the rounding
-    of 8-bit values, (2/255)²/12, counts as that.
+    are compared one by one. Powers are those of ``mean_power``, without the constant. A power below that of the
+    rounding of 8-bit values, (2/255)²/12, counts as that.
 
     Args:
         real: (N, C, *spatial) with 1 to 3 spatial axes of at least 4 samples.
