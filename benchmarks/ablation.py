@@ -29,6 +29,7 @@ from inrgan import (
     SphericalModality,
     SurfaceModality,
     Trainer,
+    VideoModality,
 )
 from inrgan.domains import Sphere, Surface
 from inrgan.encodings import (
@@ -38,6 +39,7 @@ from inrgan.encodings import (
     JoinedEncoding,
     NoiseEncoding,
     SphericalHarmonics,
+    TravellingEncoding,
 )
 from inrgan.evaluation import held_out_source, score_generator
 from inrgan.process import keep_freed_memory
@@ -103,6 +105,15 @@ def _noise(
     return _placed(JoinedEncoding([noise, more]), sphere, spacing)
 
 
+def _travelling(modality: Modality, spacing: float, **options: Any) -> AbstractEncoding:
+    """Moving waves, and static noise."""
+    assert isinstance(modality, VideoModality)
+    width, height, _ = modality.domain.sides
+    return TravellingEncoding(
+        3, axis=2, longest_period=2 * max(width, height), spacing=spacing, axis_spacing=1 / modality.fps, **options
+    )
+
+
 def _placed(encoding: AbstractEncoding, sphere: bool, spacing: float) -> AbstractEncoding:
     """The encoding with harmonics beside it, on a sphere."""
     if not sphere:
@@ -136,6 +147,8 @@ ARMS = {
     "batch-32": Arm(_noise, config={"batch": 32}),
     "rates-half": Arm(_noise, config={"generator_rate": 2e-3, "critic_rate": 2e-3}),
     "critic-rate-half": Arm(_noise, config={"critic_rate": 2e-3}),
+    "static-noise": Arm(partial(_travelling, channels=16)),
+    "static-noise-32": Arm(partial(_travelling, channels=32, oblique=32)),
     "truncation-0.1": Arm(modality={"truncation": 0.1}),
     "truncation-0.4": Arm(modality={"truncation": 0.4}),
     "occupancy": Arm(modality={"signal": "occupancy"}),
@@ -146,6 +159,7 @@ MODALITIES: dict[str, Callable[[int], Modality]] = {
     "image": lambda n: ImageModality(resolution=n),
     "spherical": lambda n: SphericalModality(resolution=n, channels=1, low=-3.0, high=3.0),
     "occupancy": lambda n: OccupancyModality(resolution=n, up="z", mirror=True),
+    "video": lambda n: VideoModality(resolution=n, frames=12, fps=12.5, aspect=(4.0, 3.0)),
     "surface": lambda n: SurfaceModality(resolution=n),
 }
 
