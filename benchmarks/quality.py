@@ -9,9 +9,9 @@ are compared with held-out items: those of --test, a fraction of --train, or bui
 
 ``ours`` is the generator of inrgan, ``reals`` scores the training data instead, the floor of a perfect generator, and
 all other methods are in ``controls.CONTROLS``. A training that was stopped resumes at its last state when the same
-command is given again. In --out: NAME.jsonl with a line for every mark, an unselected sheet of fakes for every mark, and
-the run with a snapshot for every mark. NAME is made of modality, method, resolution and seed; comparisons of other
-settings, by --set, --views, --losses or --backbone, need a --name of their own.
+command is given again. --out receives NAME.jsonl with a line for every mark, an unselected sheet of fakes for every
+mark, and the run with a snapshot for every mark. NAME is made of modality, method, resolution and seed; trainings with
+other settings, by --set, --views, --losses or --backbone, need a --name of their own.
 """
 
 import argparse

@@ -8,6 +8,9 @@ grow with the width of the mapped latent; other presets are not matched.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from inrgan_modalities.spherical import pad_equirectangular
+from torch import nn
+
 from controls.cips import Cips
 from controls.control import AbstractControl, halvings
 from controls.convolutional import ConvolutionalGenerator, StyledConv
@@ -16,9 +19,6 @@ from controls.inr_gan import InrGan
 from controls.spherical import PlanarGenerator
 from controls.video import VideoConvolutional
 from controls.wavegan import WaveGan
-from inrgan_modalities.spherical import pad_equirectangular
-from torch import nn
-
 from inrgan import Modality, VideoModality
 
 __all__ = [

@@ -5,19 +5,18 @@ by itself, by fully connected layers that the style of the sample modulates and 
 features, sines of a learned basis, and a learned vector for each pixel (coordinate embeddings), which ties the network
 to its grid. Every second layer adds its part to the image (skip connections).
 
-Written from the paper. What differs: cell-centered coordinates; fewer and narrower layers (the paper has 14 of 512); the
-mapping network and learning rates of inrgan; no noise and no truncation in training. A modulated layer is a modulated
-1x1 convolution.
+Written from the paper. What differs: cell-centered coordinates; fewer and narrower layers (the paper has 14 of 512);
+the mapping network and learning rates of inrgan. A modulated layer is a modulated 1x1 convolution.
 """
 
 import math
 from collections.abc import Sequence
 
 import torch
-from controls.control import AbstractControl
-from controls.convolutional import StyledConv
 from torch import nn
 
+from controls.control import AbstractControl
+from controls.convolutional import StyledConv
 from inrgan import Modality, View
 from inrgan.discriminators import leaky_relu
 

@@ -16,10 +16,10 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from controls.control import AbstractControl
 from torch import nn
 from torch.nn import functional as F
 
+from controls.control import AbstractControl
 from inrgan import Modality, View
 from inrgan.discriminators import EqualizedLinear, leaky_relu
 

@@ -4,9 +4,10 @@ Dupont et al. 2022, "Generative Models as Distributions of Functions" (AISTATS).
 perceptron to all weights and biases of a small one, which maps random Fourier features of a coordinate to the value
 there, here the signal of a 3D shape. It is a function of the coordinate alone, as the fields of inrgan are.
 
-Written from the paper. What differs: the critic, which is that of inrgan instead of a convolution over point clouds; the
-latent passes the mapping network of inrgan first, and weights are stored at scale 1; generated weights are divided by
-the root of their number of inputs; tanh instead of a sigmoid; narrower layers.
+Written from the paper. What differs: the critic, which is that of inrgan instead of a convolution over point clouds;
+the latent passes the mapping network of inrgan first, and weights are stored at scale 1; generated weights are divided
+by the root of their number of inputs, and are at first half the same for all latents, in square; tanh instead of a
+sigmoid; narrower layers.
 """
 
 import itertools
@@ -14,9 +15,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from controls.control import AbstractControl
 from torch import nn
 
+from controls.control import AbstractControl
 from inrgan import Modality, View
 from inrgan.discriminators import EqualizedLinear, leaky_relu
 
@@ -47,12 +48,13 @@ class Gasp(AbstractControl):
         self.layers = list(itertools.pairwise(widths))
         self.hidden = nn.ModuleList(EqualizedLinear(a, b) for a, b in itertools.pairwise([w_dim, *hidden]))
         self.weights = EqualizedLinear(hidden[-1], sum((a + 1) * b for a, b in self.layers))
+        nn.init.normal_(self.weights.bias)  # the weights that all functions share
 
     def generated(self, w: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Weights (B, I, O) and biases (B, 1, O) of every layer of the functions."""
         for layer in self.hidden:
             w = leaky_relu(layer(w))
-        parts = self.weights(w).split([n for a, b in self.layers for n in (a * b, b)], dim=1)
+        parts = (self.weights(w) / math.sqrt(2)).split([n for a, b in self.layers for n in (a * b, b)], dim=1)
         return [
             (weight.unflatten(1, (a, b)) / math.sqrt(a), 0.1 * bias[:, None])
             for (a, b), weight, bias in zip(self.layers, parts[::2], parts[1::2], strict=True)

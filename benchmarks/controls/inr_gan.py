@@ -16,10 +16,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-from controls.control import AbstractControl, halvings
 from einops import rearrange, repeat
 from torch import nn
 
+from controls.control import AbstractControl, halvings
 from inrgan import Box, Modality, View
 from inrgan.discriminators import EqualizedLinear, leaky_relu
 

@@ -19,11 +19,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from controls.control import AbstractControl
-from controls.convolutional import ConvolutionalSynthesis
 from einops import rearrange
 from torch import nn
 
+from controls.control import AbstractControl
+from controls.convolutional import ConvolutionalSynthesis
 from inrgan import Modality, View
 from inrgan.discriminators import EqualizedLinear
 

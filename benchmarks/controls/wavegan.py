@@ -5,18 +5,18 @@ of transposed convolutions, 25 samples long with a stride of 4, halve the channe
 between and tanh at the end. The paper makes 16,384 samples in five layers; other lengths have as many layers as fit.
 
 Written from the paper. What differs: the latent passes the mapping network of inrgan first, and weights are stored at
-scale 1; labels, where there are any, are inputs of the mapping network; no phase shuffle, which belongs to the critic of
-the paper; narrower layers.
+scale 1; labels, where there are any, are inputs of the mapping network; narrower layers. Phase shuffle belongs to the
+critic of the paper, and is not here.
 """
 
 import math
 from collections.abc import Sequence
 
 import torch
-from controls.control import AbstractControl, halvings
 from torch import nn
 from torch.nn import functional as F
 
+from controls.control import AbstractControl, halvings
 from inrgan import Modality, View
 from inrgan.discriminators import EqualizedLinear
 
