@@ -10,10 +10,10 @@ import argparse
 import json
 import statistics
 import time
+from typing import Any
 
 import torch
 from controls import CONTROLS, make_control
-from torch import nn
 
 from inrgan import Generator, Modality, View
 from inrgan.process import keep_freed_memory
@@ -26,7 +26,7 @@ MODALITIES = {
 }  # fmt: skip
 
 
-def generators(modality: Modality, preset: str) -> dict[str, nn.Module]:
+def generators(modality: Modality, preset: str) -> dict[str, Any]:
     """Our generator, and the controls of a modality."""
     torch.manual_seed(0)
     controls = {name: make_control(name, modality, preset=preset) for name in CONTROLS[modality.name]}
@@ -39,7 +39,7 @@ def training_view(modality: Modality, *, batch: int) -> View:
     return sampler.draw(modality.domain, batch=batch, generator=torch.Generator().manual_seed(0))
 
 
-def milliseconds(G: nn.Module, view: View, *, batch: int) -> float:
+def milliseconds(G: Any, view: View, *, batch: int) -> float:
     """CPU time of one forward and backward pass."""
     began = time.process_time()
     loss = G(torch.randn(batch, G.z_dim))(view).square().sum()

@@ -13,7 +13,7 @@ from torch import nn
 
 from controls.cips import Cips
 from controls.control import AbstractControl, halvings
-from controls.convolutional import ConvolutionalGenerator, StyledConv
+from controls.convolutional import ConvolutionalGenerator, Pad, StyledConv
 from controls.gasp import Gasp
 from controls.inr_gan import InrGan
 from controls.spherical import PlanarGenerator
@@ -42,17 +42,15 @@ def _widths(widths: Sequence[int], *, count: int, w_dim: int) -> list[int]:
     return [n * w_dim // 128 for n in chosen]
 
 
-def _convolutional(modality: Modality, preset: str, labels: Sequence[str]) -> nn.Module:
-    sizes, shape = _sizes(modality, preset, labels), modality.domain.shape(modality.resolution)
-    widths = _widths((128, 96, 48), count=1 + halvings(shape), w_dim=sizes["w_dim"])
-    pad = pad_equirectangular if modality.name == "spherical" else None
-    return ConvolutionalGenerator(**sizes, widths=widths, pad=pad)
+def _convolutional(widths: Sequence[int], *, pad: Pad | None = None) -> Factory:
+    """Factory of convolutions with the widths of the finest resolutions, of which the first serves all before."""
 
+    def make(modality: Modality, preset: str, labels: Sequence[str]) -> nn.Module:
+        sizes, shape = _sizes(modality, preset, labels), modality.domain.shape(modality.resolution)
+        chosen = _widths(widths, count=1 + halvings(shape), w_dim=sizes["w_dim"])
+        return ConvolutionalGenerator(**sizes, widths=chosen, pad=pad)
 
-def _convolutional_shapes(modality: Modality, preset: str, labels: Sequence[str]) -> nn.Module:
-    sizes, shape = _sizes(modality, preset, labels), modality.domain.shape(modality.resolution)
-    widths = _widths((96, 48, 16, 8), count=1 + halvings(shape), w_dim=sizes["w_dim"])
-    return ConvolutionalGenerator(**sizes, widths=widths)
+    return make
 
 
 def _inr_gan(modality: Modality, preset: str, labels: Sequence[str]) -> nn.Module:
@@ -74,7 +72,7 @@ def _wavegan(modality: Modality, preset: str, labels: Sequence[str]) -> nn.Modul
 def _video(modality: Modality, preset: str, labels: Sequence[str]) -> nn.Module:
     assert isinstance(modality, VideoModality)
     sizes, shape = _sizes(modality, preset, labels), modality.domain.shape(modality.resolution)
-    widths = _widths((128, 96, 48), count=1 + halvings(shape[1:]), w_dim=sizes["w_dim"])
+    widths = _widths((192, 160, 64, 32), count=1 + halvings(shape[1:]), w_dim=sizes["w_dim"])
     return VideoConvolutional(**sizes, widths=widths, seconds=modality.seconds)
 
 
@@ -89,11 +87,11 @@ def _planar(modality: Modality, preset: str, labels: Sequence[str]) -> nn.Module
 
 
 CONTROLS: dict[str, dict[str, Factory]] = {
-    "image": {"convolutional": _convolutional, "inr-gan": _inr_gan, "cips": _cips},
-    "spherical": {"planar": _planar, "convolutional": _convolutional},
+    "image": {"convolutional": _convolutional((128, 96, 48)), "inr-gan": _inr_gan, "cips": _cips},
+    "spherical": {"planar": _planar, "convolutional": _convolutional((192, 160, 64, 32), pad=pad_equirectangular)},
     "audio": {"wavegan": _wavegan},
     "video": {"convolutional": _video},
-    "occupancy": {"convolutional": _convolutional_shapes, "gasp": _gasp},
+    "occupancy": {"convolutional": _convolutional((96, 48, 16, 8)), "gasp": _gasp},
 }
 """Factories of the controls, by modality and name."""
 

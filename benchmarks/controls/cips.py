@@ -35,6 +35,8 @@ class Cips(AbstractControl):
         labels: Names of the classes; none for an unconditional generator.
     """
 
+    coords: torch.Tensor
+
     def __init__(
         self, modality: Modality, *, z_dim: int, w_dim: int, width: int, depth: int = 6, waves: int = 64,
         embedding: int = 32, labels: Sequence[str] = (),

@@ -37,6 +37,8 @@ class Gasp(AbstractControl):
         labels: Names of the classes; none for an unconditional generator.
     """
 
+    basis: torch.Tensor
+
     def __init__(
         self, modality: Modality, *, z_dim: int, w_dim: int, hidden: Sequence[int], width: int, depth: int = 3,
         waves: int = 32, deviation: float = 1.0, labels: Sequence[str] = (),

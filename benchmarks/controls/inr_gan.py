@@ -62,6 +62,9 @@ class PixelFeatures(nn.Module):
         learned: Number of learned waves.
     """
 
+    coords: torch.Tensor
+    axes: torch.Tensor
+
     def __init__(self, domain: Box, shape: Sequence[int], *, learned: int):
         super().__init__()
         view = domain.grid(shape)
@@ -101,13 +104,13 @@ class InrGan(AbstractControl):
         domain, shape = modality.domain, modality.domain.shape(modality.resolution)
         assert isinstance(domain, Box) and len(widths) <= 1 + halvings(shape), "a grid is halved for every width"
         self.shapes = [tuple(n // 2**k for n in shape) for k in reversed(range(len(widths)))]
-        self.features = nn.ModuleList(PixelFeatures(domain, s, learned=learned) for s in self.shapes)
+        made = [PixelFeatures(domain, s, learned=learned) for s in self.shapes]
         stages, before = [], 0
-        for features, width in zip(self.features, widths, strict=True):
+        for features, width in zip(made, widths, strict=True):
             inputs = [before + features.width] + [width] * (depth - 1)
             stages.append(nn.ModuleList(ModulatedLinear(n, width, w_dim=w_dim, rank=rank) for n in inputs))
             before = width
-        self.stages = nn.ModuleList(stages)
+        self.features, self.stages = nn.ModuleList(made), nn.ModuleList(stages)
         self.head = ModulatedLinear(before, modality.signal_channels, w_dim=w_dim, rank=rank)
 
     def synthesize(self, w: torch.Tensor, view: View) -> torch.Tensor:
@@ -123,6 +126,6 @@ class InrGan(AbstractControl):
 
     def stage(self, k: int, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         """Layers of one resolution, (B, N, I) to (B, N, O), each pixel by itself."""
-        for layer in self.stages[k]:
+        for layer in self.stages[k].children():
             x = leaky_relu(layer(x, w))
         return x

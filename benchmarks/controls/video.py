@@ -38,6 +38,8 @@ class MotionCodes(nn.Module):
         seconds: Length of the window.
     """
 
+    octaves: torch.Tensor
+
     def __init__(self, *, anchor: int, size: int, count: int, seconds: float):
         super().__init__()
         self.gap, self.count = seconds / (count - 1), count
