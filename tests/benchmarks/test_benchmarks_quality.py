@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from inrgan.errors import ConfigError
 from inrgan.images import write_image
 from inrgan.registry import modality_names, rebuild
 
+DOCS = Path(quality.__file__).parents[1] / "docs"
 IMAGES = ["--modality", "image", "--resolution", "8", "--fakes", "8", "--minutes", "", "--metrics", "swd"]
 
 
@@ -78,6 +80,22 @@ def test_settings_reach_the_training():
     args.views = ["nothing=1"]
     with pytest.raises(ConfigError, match="nothing"):
         quality.configuration(args, modality, False)
+
+
+def commands():
+    """Commands of the documentation."""
+    text = "\n".join(page.read_text() for page in sorted(DOCS.glob("*.md"))).replace("\\\n", " ")
+    found = [line.strip() for line in text.splitlines()]
+    return [line for line in found if line.startswith("python benchmarks/quality.py")]
+
+
+def test_the_commands_of_the_documentation_can_be_given():
+    assert len(commands()) >= 8
+    for command in commands():
+        args = quality.arguments(shlex.split(command)[2:])
+        given = {} if args.resolution is None else {"resolution": args.resolution}
+        modality = rebuild(args.modality, quality.named(args.set) | given)
+        assert quality.configuration(args, modality, args.labels or False).data == args.train
 
 
 # --- a clock that is made up ---
