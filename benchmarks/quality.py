@@ -30,7 +30,7 @@ from inrgan import Modality, TrainConfig, Trainer
 from inrgan._parsing import from_plain, to_plain
 from inrgan.data import AbstractSource, split
 from inrgan.errors import InrganError
-from inrgan.evaluation import held_out_source, observe_reals, render_fakes, score_generator
+from inrgan.evaluation import held_out_source, labelled_reals, render_fakes, score_generator
 from inrgan.losses import LossOptions
 from inrgan.metrics import Score, evaluate
 from inrgan.process import keep_freed_memory
@@ -128,16 +128,27 @@ def configuration(args: argparse.Namespace, modality: Modality, labels: bool | s
     return config
 
 
+def metrics_of(args: argparse.Namespace, modality: Modality) -> tuple[str, ...]:
+    """Names of the scores: those given, or the modality's, and labels where items have them."""
+    chosen = tuple(args.metrics.split(",")) if args.metrics else modality.default_metrics
+    return (*chosen, "labels") if args.labels is not None and "labels" not in chosen else chosen
+
+
 def score_reals(
     train: AbstractSource, test: AbstractSource, modality: Modality, *, metrics: tuple[str, ...], count: int, seed: int
 ) -> tuple[list[Score], torch.Tensor]:
     """Scores of training data in place of fakes, and the data."""
     view = modality.domain.grid(modality.domain.shape(modality.resolution))
-    real = observe_reals(test, modality, view, count=count, seed=0)
-    fake = observe_reals(train, modality, view, count=count, seed=seed)
+    real, real_labels = labelled_reals(test, modality, view, count=count, seed=0)
+    fake, fake_labels = labelled_reals(train, modality, view, count=count, seed=seed)
+    if "labels" in metrics and train.label_names != test.label_names:
+        raise SystemExit(
+            "quality.py: the labels of --train and --test differ, and their items cannot be compared by them"
+        )
     scores = evaluate(
-        real, fake, metrics=metrics, view=view, others=modality.metrics(), features=modality.features(), seed=0
-    )
+        real, fake, metrics=metrics, view=view, others=modality.metrics(), features=modality.features(), seed=0,
+        labels=(real_labels, fake_labels) if "labels" in metrics else None,
+    )  # fmt: skip
     return scores, fake
 
 
@@ -162,7 +173,7 @@ def train_and_score(
         labels = modality.source(args.train, labels=config.labels).label_names if config.labels else ()
         torch.manual_seed(args.seed)
         generator = make_control(args.method, modality, preset=args.preset, labels=labels)
-    metrics = tuple(args.metrics.split(",")) if args.metrics else modality.default_metrics
+    metrics = metrics_of(args, modality)
     trainer = Trainer(config, run_dir=args.out / "runs" / name, quiet=True, generator=generator)
     try:
         if trainer.step == 0:
@@ -174,8 +185,7 @@ def train_and_score(
             write_sheet(
                 modality, render_fakes(trainer.ema, view, count=SHOWN, seed=0), sheet_path(args.out, name, mark)
             )
-            more = ("labels",) if config.labels else ()
-            scores = score_generator(trainer.ema, test, metrics=(*metrics, *more), count=args.fakes, seed=0)
+            scores = score_generator(trainer.ema, test, metrics=metrics, count=args.fakes, seed=0)
             clock = "cpu_seconds" if trainer.device.type == "cpu" else "wall_seconds"
             timed = {"mark": str(mark), clock: round(training.seconds, 1)}
             write_line(file, scores, line | timed | about(trainer, minutes=round(training.minutes, 2)))
@@ -208,10 +218,11 @@ def run(args: argparse.Namespace) -> None:
     if args.method != "reals":
         train_and_score(args, configuration(args, modality, labels), test, name=name, line=line)
         return
-    train = modality.source(args.train, seed=args.seed)
+    train = modality.source(args.train, labels=labels, seed=args.seed)
     train = split(train, share=args.hold_out).train if args.hold_out else train
-    metrics = tuple(args.metrics.split(",")) if args.metrics else modality.default_metrics
-    scores, values = score_reals(train, test, modality, metrics=metrics, count=args.fakes, seed=args.seed)
+    scores, values = score_reals(
+        train, test, modality, metrics=metrics_of(args, modality), count=args.fakes, seed=args.seed
+    )
     write_sheet(modality, values, args.out / name)
     write_line(args.out / f"{name}.jsonl", scores, line)
 

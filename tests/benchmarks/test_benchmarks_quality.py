@@ -180,13 +180,14 @@ def test_a_stopped_training_resumes(tmp_path, capsys):
 
 def test_data_are_at_no_distance_from_themselves(tmp_path):
     folder = tmp_path / "data"
-    folder.mkdir()
-    for i in range(10):
-        write_image(torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(i)), folder / f"{i}.png")
+    for i, sign in enumerate([-1, 1] * 8):  # two classes, bright and dark
+        (folder / str(sign)).mkdir(parents=True, exist_ok=True)
+        noise = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(i))
+        write_image(0.9 * sign * noise, folder / str(sign) / f"{i}.png")
     data = ["--train", str(folder), "--test", str(folder)]
-    ran(tmp_path, "--method", "reals", *data, "--fakes", "10", "--metrics", "frechet")
+    ran(tmp_path, "--method", "reals", *data, "--metrics", "frechet", "--labels", "folders", "--fakes", "16")
     (line,) = lines(tmp_path, "image-reals-8-0")
-    assert abs(line["frechet"]) < 1e-3 and (tmp_path / "image-reals-8-0.png").exists()
+    assert abs(line["frechet"]) < 1e-3 and line["labels"] == 1 and (tmp_path / "image-reals-8-0.png").exists()
 
 
 @pytest.mark.slow
