@@ -134,6 +134,7 @@ ARMS = {
     "noise-32": Arm(partial(_noise, channels=32)),
     "noise-1.5": Arm(partial(_noise, channels=32, decay=1.5)),
     "noise-0.5": Arm(partial(_noise, channels=32, decay=0.5)),
+    "noise-16-0.75": Arm(partial(_noise, channels=16, decay=0.75)),
     "noise-8": Arm(partial(_noise, channels=8)),
     "noise-16": Arm(partial(_noise, channels=16)),
     "noise-64": Arm(partial(_noise, channels=64)),
