@@ -4,21 +4,25 @@ import errno
 import math
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from inrgan.augmentation import Augmentation, AugmentStrength
 from inrgan.capabilities import HasTransforms
 from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource, split
 from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
+from inrgan.files import write_json
 from inrgan.losses import PathLengthRegularizer, terms
 from inrgan.process import StopRequest
 from inrgan.training.batches import Batches, MicroBatch
+from inrgan.training.class_order import class_order
 from inrgan.training.distribution import Ranks
 from inrgan.training.graphs import CapturedSteps, step_runner
 from inrgan.training.logging import AbstractLogger, Logger, NullLogger, memory, statistics, write_preview
@@ -81,10 +85,18 @@ class Trainer:
         self.device = pick_device(config.device, local=self.ranks.local if self.ranks.world > 1 else None)
         modality = config.modality
         self.source = _open_source(config)
+        self.report = self.source.report() if self.ranks.first else None
+        if self.report is not None and not self.quiet:
+            tqdm.write("\n".join(self.report.lines()), file=sys.stderr)
+        resumed = self.ranks.share(
+            resume if resume is not None else run_dir if run_dir and (Path(run_dir) / "config.json").exists() else None
+        )
+        names = self.source.label_names if config.labels else ()
+        labels = class_order(names, resume=resumed, init_from=init_from, ranks=self.ranks)
         extra = extra_terms(config)
         self.networks = Networks(
-            config, labels=self.source.label_names if config.labels else (), ranks=self.ranks, device=self.device,
-            extra_terms=extra, generator=generator, init_from=init_from,
+            config, labels=labels, ranks=self.ranks, device=self.device, extra_terms=extra, generator=generator,
+            init_from=init_from,
         )  # fmt: skip
         self.G, self.D, self.ema = self.networks.G, self.networks.D, self.networks.ema
         self.terms = terms(
@@ -92,7 +104,10 @@ class Trainer:
             options=config.view_options, through=modality.whole_sampler, extra=extra,
         )  # fmt: skip
         workers = Workers(default_workers(self.device) if config.workers is None else config.workers)
-        reals = Reals(self.source, modality, batch=config.batch, seed=config.seed, workers=workers)
+        classes = [labels.index(name) for name in names] if names else None
+        reals = Reals(
+            self.source, modality, batch=config.batch, seed=config.seed, workers=workers, classes=classes
+        )  # fmt: skip
         for term in self.terms:
             if term.sees_signals:
                 reals.check(term.finest(modality.domain))
@@ -128,8 +143,9 @@ class Trainer:
                 check_same_run(self.run, config, ranks=self.ranks)
                 if resume is not None or self.ranks.share(has_state(self.run.state)):
                     self._load()
-            if self.ranks.first:
+            if self.report is not None:
                 self.run.write_config(config.to_json())
+                write_json(self.run.path / "data.json", self.report.to_plain())
         except Exception:
             self.run.close()  # a failed resume releases the directory
             raise
@@ -161,6 +177,8 @@ class Trainer:
         stop = StopRequest()
         if self.ranks.first:
             self.logger = Logger(self.run, quiet=self.quiet, kimg=self.kimg)
+            for line in [] if self.report is None else self.report.lines():
+                self.logger.say(line, shown=False)
         try:
             self._fit(stop, end=end, max_minutes=max_minutes, save_minutes=save_minutes)
         except OSError as error:
