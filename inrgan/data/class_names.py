@@ -10,10 +10,10 @@ _SHOWN = 12
 
 
 def normalized(name: str) -> str:
-    """A name in Unicode's composed form (NFC), so that the names of different systems compare equal.
+    r"""A name in Unicode's composed form (NFC), so that the names of different systems compare equal.
 
     Example:
-        >>> len("e\\u0301"), len(normalized("e\\u0301"))
+        >>> len("e\u0301"), len(normalized("e\u0301"))
         (2, 1)
     """
     return unicodedata.normalize("NFC", name)

@@ -17,7 +17,7 @@ from inrgan.data.report import DataReport, Range
 from inrgan.errors import DataError, NonFiniteError
 
 Measure = float | tuple[float, float] | str
-"""One measurement of an item: a number, or the extremes of many, whose range is reported; or a kind, which is counted."""
+"""Measurement of an item: a number, or the extremes of many, whose range is reported; or a kind, which is counted."""
 
 MAX_HEADERS, MAX_VALUES = 10_000, 256
 HEAD_BYTES = 1 << 16

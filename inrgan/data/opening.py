@@ -11,10 +11,10 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from inrgan.data.archive import AbstractArchive, FolderArchive, ZipArchive, has_suffix, is_visible
-from inrgan.data.items import AbstractItem, BadFiles
 from inrgan.data.dataset_json import NoLabels
 from inrgan.data.file_counts import LABELS
 from inrgan.data.inspection import AbstractInspector, examine
+from inrgan.data.items import AbstractItem, BadFiles
 from inrgan.data.labels import stated_labels
 from inrgan.data.report import DataReport, UnusedFiles
 from inrgan.data.shards import CLASSES, ShardArchive
@@ -104,6 +104,8 @@ class ArchiveSource(AbstractSource):
     def _unused_labels(self) -> tuple[str, ...]:
         """A note on the classes that the archive states, which were not asked for."""
         source = self._archive.class_source
+        if not source:
+            return ()
         try:
             stated = self._archive.classes()
         except NoLabels:
@@ -185,9 +187,7 @@ def open_archive(
         if place.is_dir():
             shards = _shards_in(place, suffixes)
             if shards:
-                return ShardArchive(
-                    shards, suffixes=suffixes, reasons=reasons, description=place.absolute().name
-                )
+                return ShardArchive(shards, suffixes=suffixes, reasons=reasons, description=place.absolute().name)
             return FolderArchive(place, suffixes=suffixes, reasons=reasons)
         if not place.exists() and has_range(str(place)):
             paths, name = list(expanded(str(place))), without_range(place.stem)

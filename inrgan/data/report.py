@@ -86,7 +86,7 @@ class DataReport:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     """Ranges of measurements, such as sizes, rates, durations and values."""
     kinds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Numbers of items by kind, such as the number of channels."""
+    """Numbers of items by kind, such as the number of channels; a kind is named so that it can stand alone."""
     bad: Mapping[str, str] = field(default_factory=dict)
     """Items among the examined that cannot be read, and why."""
     notes: tuple[str, ...] = ()
@@ -134,11 +134,10 @@ class DataReport:
             lines.append(f"classes: {len(self.classes)}{source}: {_listed(counted)}")
         lines += self.layout
         if self.headers or self.examined:
-            of = f" of {self.items}" if self.items is not None else ""
-            headers = f"headers of {self.headers}{of} items, " if self.headers else ""
-            lines.append(f"examined: {headers}values of {self.examined}{of}")
+            headers = f"headers of {self.headers} and " if self.headers else ""
+            lines.append(f"examined: {headers}values of {self.examined} of {self.items} items")
         lines += [f"{name}: {found}" for name, found in self.ranges.items()]
-        common = [f"{name} {next(iter(counts))}" for name, counts in self.kinds.items() if len(counts) == 1]
+        common = [next(iter(counts)) for counts in self.kinds.values() if len(counts) == 1]
         lines += [f"all: {'; '.join(common)}"] if common else []
         lines += [
             f"{name}: {_listed(f'{n} {kind}' for kind, n in _most(counts))}"

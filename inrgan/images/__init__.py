@@ -9,8 +9,8 @@ from inrgan.images.write import ANIMATION_SUFFIXES, WRITE_SUFFIXES, tile, to_byt
 __all__ = [
     "ANIMATION_SUFFIXES",
     "SUFFIXES",
-    "ImageInspector",
     "WRITE_SUFFIXES",
+    "ImageInspector",
     "check_floats",
     "check_range",
     "image_suffixes",

@@ -51,15 +51,13 @@ def to_srgb(image: Any, profile: bytes | None) -> Any:
     return shown
 
 
-def profile_name(profile: bytes | None) -> str:
-    """Description of a profile in words; ``none``, or ``damaged``.
+def profile_name(profile: bytes) -> str:
+    """Description of a profile in words, or ``damaged``.
 
     Example:
-        >>> profile_name(None)
-        'none'
+        >>> profile_name(b"no profile")
+        'damaged'
     """
-    if not profile:
-        return "none"
     try:
         from PIL import ImageCms
 
@@ -78,7 +76,7 @@ def _transform(profile: bytes, mode: str) -> Any:
             ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), mode, "RGB"
         )
         return transform if mode == "CMYK" or _differs(transform, mode) else None
-    except Exception as error:  # of damaged profiles, and of those of other pixels: PyCMSError, OSError, ValueError, ...
+    except Exception as error:  # of damaged profiles, and of those of other pixels, in many ways
         logging.getLogger("inrgan").warning(
             "A color profile (%s) does not fit its images of mode %s and is not used (%s).", profile_name(profile),
             mode, str(error) or type(error).__name__,

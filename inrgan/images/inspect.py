@@ -1,6 +1,5 @@
 """What image files say of themselves before training: sizes, kinds, and the range of their values."""
 
-import io
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inrgan.data import AbstractInspector, DataReport, Measure, Range
-from inrgan.errors import DataError, NonFiniteError
+from inrgan.errors import DataError
 from inrgan.images.color import profile_name
 from inrgan.images.formats import open_image, unread_suffixes
 from inrgan.images.npy import npy_header
@@ -21,6 +20,7 @@ _SAMPLES, _SIZE, _CHANNELS, _PROFILE, _ALPHA, _FRAMES = (
     "samples along the shorter side", "size", "channels", "color profile", "alpha", "frames or pages",
 )  # fmt: skip
 _VALUES, _CLIPPED, _FLAT = "values of", "clipped values", "contrast"
+_NO_PROFILE, _SEVERAL = "no color profile", "several frames"
 _LOW_CONTRAST = 0.25
 """Fraction of the range of a format below which values are probably meant for another range."""
 _MOST_CLIPPED = 1.0
@@ -106,9 +106,10 @@ class ImageInspector(AbstractInspector):
         found["pixels"] = f"{image.mode} with {bits}"
         if _reduced(image):
             found["pixels"] = f"{image.mode} with 16 bits, of which 8 are read"
-        found[_PROFILE] = profile_name(image.info.get("icc_profile"))
+        profile = image.info.get("icc_profile")
+        found[_PROFILE] = f"profile {profile_name(profile)}" if profile else _NO_PROFILE
         found[_ALPHA] = "with alpha" if image.has_transparency_data else "opaque"
-        found[_FRAMES] = "several" if getattr(image, "n_frames", 1) > 1 else "one"
+        found[_FRAMES] = _SEVERAL if getattr(image, "n_frames", 1) > 1 else "one frame"
         return found
 
     def _npy(self, name: str, data: bytes) -> dict[str, Measure] | None:
@@ -123,7 +124,7 @@ class ImageInspector(AbstractInspector):
             channels, rows, columns = shape if first else (shape[2], *shape[:2])
         else:
             return {"pixels": f"npy of shape {shape}"}
-        found: dict[str, Measure] = {"pixels": f"npy of {dtype}", _CHANNELS: str(channels)}
+        found: dict[str, Measure] = {"pixels": f"npy of {dtype}", _CHANNELS: f"{channels} channels"}
         return found | self._size(rows, columns) if min(rows, columns) > 0 else found
 
     def _size(self, rows: int, columns: int) -> dict[str, Measure]:
@@ -144,10 +145,11 @@ class ImageInspector(AbstractInspector):
         ]
 
     def _channels(self, report: DataReport) -> list[str]:
-        other = {n: k for n, k in report.kinds.get(_CHANNELS, {}).items() if int(n) != self.channels}
+        counts = {int(kind.split()[0]): n for kind, n in report.kinds.get(_CHANNELS, {}).items()}
+        other = {channels: n for channels, n in counts.items() if channels != self.channels}
         if not other:
             return []
-        flags = " or ".join(f"--channels {n}" for n in sorted(other, key=int)[:4])
+        flags = " or ".join(f"--channels {n}" for n in sorted(other)[:4])
         return [f"{sum(other.values())} .npy files have other than {self.channels} channels and are refused; {flags}"]
 
     def _kinds(self, report: DataReport) -> list[str]:
@@ -155,10 +157,10 @@ class ImageInspector(AbstractInspector):
         alpha = kinds.get(_ALPHA, {}).get("with alpha", 0)
         if alpha and self.channels != 4:
             notes.append(f"{alpha} images have alpha and are composited over white; --channels 4 keeps alpha")
-        profiles = sum(kinds.get(_PROFILE, {}).values()) - kinds.get(_PROFILE, {}).get("none", 0)
+        profiles = sum(n for name, n in kinds.get(_PROFILE, {}).items() if name != _NO_PROFILE)
         if profiles:
             notes.append(f"{profiles} images have a color profile and are converted to sRGB")
-        several = kinds.get(_FRAMES, {}).get("several", 0)
+        several = kinds.get(_FRAMES, {}).get(_SEVERAL, 0)
         if several:
             notes.append(f"{several} files have several frames or pages, of which the first is used")
         flat = kinds.get(_FLAT, {}).get("constant images", 0)

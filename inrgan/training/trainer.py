@@ -16,8 +16,8 @@ from tqdm import tqdm
 from inrgan.augmentation import Augmentation, AugmentStrength
 from inrgan.capabilities import HasTransforms
 from inrgan.config import TrainConfig
-from inrgan.data import AbstractSource, split
-from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
+from inrgan.data import AbstractSource, DataReport, split
+from inrgan.errors import CheckpointError, ConfigError, DataError, NonFiniteError, WriteError
 from inrgan.files import write_json
 from inrgan.losses import PathLengthRegularizer, terms
 from inrgan.process import StopRequest
@@ -85,9 +85,8 @@ class Trainer:
         self.device = pick_device(config.device, local=self.ranks.local if self.ranks.world > 1 else None)
         modality = config.modality
         self.source = _open_source(config)
-        self.report = self.source.report() if self.ranks.first else None
-        if self.report is not None and not self.quiet:
-            tqdm.write("\n".join(self.report.lines()), file=sys.stderr)
+        self.report: DataReport | None = None
+        """What the data hold, in the first process."""
         resumed = self.ranks.share(
             resume if resume is not None else run_dir if run_dir and (Path(run_dir) / "config.json").exists() else None
         )
@@ -110,7 +109,11 @@ class Trainer:
         )  # fmt: skip
         for term in self.terms:
             if term.sees_signals:
-                reals.check(term.finest(modality.domain))
+                try:
+                    reals.check(term.finest(modality.domain))
+                except DataError:
+                    self._report_data()  # which says why no item serves, and what would
+                    raise
                 check_term(term, config, smallest=self.networks.smallest)
             term.check(self.G, config, started_from=init_from or resume or run_dir)
         self.strength = AugmentStrength(
@@ -143,9 +146,9 @@ class Trainer:
                 check_same_run(self.run, config, ranks=self.ranks)
                 if resume is not None or self.ranks.share(has_state(self.run.state)):
                     self._load()
-            if self.report is not None:
+            if self.ranks.first:
                 self.run.write_config(config.to_json())
-                write_json(self.run.path / "data.json", self.report.to_plain())
+                write_json(self.run.path / "data.json", self._report_data().to_plain())
         except Exception:
             self.run.close()  # a failed resume releases the directory
             raise
@@ -309,6 +312,13 @@ class Trainer:
         self.source.close()
         self.run.close()
         self.ranks.close()
+
+    def _report_data(self) -> DataReport:
+        """Report what the data hold, on the terminal unless quiet."""
+        self.report = self.source.report()
+        if not self.quiet:
+            tqdm.write("\n".join(self.report.lines()), file=sys.stderr)
+        return self.report
 
     def _next_snapshot(self) -> float:
         return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg

@@ -23,7 +23,7 @@ def open_spherical(
     data: str | Path,
     *,
     channels: int,
-    resolution: int,
+    resolution: int = 64,
     low: float | None = None,
     high: float | None = None,
     variable: str = "",
@@ -55,7 +55,7 @@ def open_spherical(
         MissingDependency: Pillow or netCDF4 is not installed.
 
     Example:
-        >>> open_spherical("t2m.npy", channels=1, resolution=64, low=210, high=310)[0].shape
+        >>> open_spherical("t2m.npy", channels=1, low=210, high=310)[0].shape
         torch.Size([1, 64, 128])
     """
     path = Path(data).expanduser()

@@ -14,7 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, final
 
-from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, FileCounts, open_archive
+from inrgan.data import (
+    AbstractArchive,
+    AbstractSource,
+    ArchiveSource,
+    FileCounts,
+    ItemInspector,
+    Measure,
+    open_archive,
+)
 from inrgan.errors import DataError, InrganError
 from inrgan.files import write_json
 from inrgan_modalities.video._decoder import Decoder
@@ -51,12 +59,18 @@ def open_clips(
         archive, known=_Known(data), channels=channels, side=side, seconds=seconds, still_fps=still_fps,
         decoder=Decoder() if decoder is None else decoder,
     )  # fmt: skip
-    source = ArchiveSource(archive, decode=reading, labels=labels)
+    inspector = ItemInspector(reading, measure=_measure, units={"duration": "s", "rate": "frames per second"})
+    source = ArchiveSource(archive, decode=reading, labels=labels, inspector=inspector)
     try:
         source.check(progress=progress)
     finally:
         reading.known.save()
     return source
+
+
+def _measure(video: VideoFile) -> dict[str, Measure]:
+    """What the report before training says of a video."""
+    return {"duration": video.seconds, "rate": video.rate, "shorter side as read": float(min(video.shape[1:]))}
 
 
 @final
