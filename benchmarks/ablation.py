@@ -11,6 +11,7 @@ of results holds already is not done again.
 import argparse
 import dataclasses
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -85,12 +86,15 @@ def _waves(modality: Modality, spacing: float, *, oblique: int = 64, by_area: bo
 
 def _noise(
     modality: Modality, spacing: float, *, waves: int = 0, finest: float = 0.0, learned: bool = False,
-    **options: Any,
+    lowest: float = 0.0, **options: Any,
 ) -> AbstractEncoding:  # fmt: skip
-    """Low octaves of sines, and lattice noise."""
+    """Low octaves of sines (on a sphere, harmonics), and lattice noise from a frequency on."""
     domain, sphere = modality.domain, isinstance(modality.domain, Sphere)
+    if lowest > 0.375 / spacing:
+        return DirectionalEncoding(SphericalHarmonics(8, spacing=spacing, decay=1.0))
+    longest = 1 / lowest if lowest else domain.longest_period
     noise = NoiseEncoding(
-        domain.coord_dim, longest_period=domain.longest_period, spacing=spacing, octaves=0 if sphere else 3, **options
+        domain.coord_dim, longest_period=longest, spacing=spacing, octaves=0 if sphere else 3, **options
     )
     if learned:
         values = noise.values.clone()
@@ -147,6 +151,7 @@ ARMS = {
     "batch-32": Arm(_noise, config={"batch": 32}),
     "rates-half": Arm(_noise, config={"generator_rate": 2e-3, "critic_rate": 2e-3}),
     "critic-rate-half": Arm(_noise, config={"critic_rate": 2e-3}),
+    "noise-above-harmonics": Arm(partial(_noise, lowest=8 / (2 * math.pi))),
     "static-noise": Arm(partial(_travelling, channels=16)),
     "static-noise-32": Arm(partial(_travelling, channels=32, oblique=32)),
     "truncation-0.1": Arm(modality={"truncation": 0.1}),

@@ -155,3 +155,11 @@ def test_bad_arguments():
             noise(**options)
     with pytest.raises(ConfigError, match="finer spacing"):
         noise(spacing=9.0)
+
+
+def test_points_of_their_own_that_share_nodes():
+    # Oracle: each sample's points by themselves.
+    encoding = noise()
+    points = torch.rand(3, 40, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    each = [encoding(scattered(points[i : i + 1])) for i in range(3)]
+    torch.testing.assert_close(encoding(scattered(points)), torch.cat(each), rtol=0, atol=1e-12)
