@@ -174,7 +174,7 @@ class ImageInspector(AbstractInspector):
         stated = "" if self.low is None else ", as --low and --high say"
         if values.low == values.high:
             return [f"all values of {depth} are {values.low:g}: there is nothing to learn"]
-        if high - low > 0 and (values.low < low or values.high > high) and self.low is None:
+        if self.low is None and (values.low < low or values.high > high):
             return [f"values of {depth} run from {values.low:g} to {values.high:g}; {_flags(values, depth)} uses them"]
         unit = depth == "floats" and self.low is None and values.low >= 0
         if not unit and not values.high - values.low < _LOW_CONTRAST * (high - low):
@@ -185,7 +185,7 @@ class ImageInspector(AbstractInspector):
         ]
 
 
-_RANGES = {"8 bits": (0.0, 255.0), "16 bits": (0.0, 65535.0), "floats": (-1.0, 1.0), "integers": (0.0, -1.0)}
+_RANGES = {"8 bits": (0.0, 255.0), "16 bits": (0.0, 65535.0), "floats": (-1.0, 1.0), "integers": (0.0, 0.0)}
 """Stored values of −1 and 1 by kind of number; an empty range where there is none."""
 
 
