@@ -28,12 +28,7 @@ def to_srgb(image: Any, profile: bytes | None) -> Any:
         >>> to_srgb(Image.new("RGB", (2, 2)), None).mode
         'RGB'
     """
-    if not profile or image.mode == "LAB":  # whose values are absolute
-        return image
-    mode = "CMYK" if image.mode == "CMYK" else "RGB"
-    if image.mode in ("1", "L", "LA", "La") and profile[16:20] == b"GRAY":
-        mode = "L"
-    transform = _transform(profile, mode)
+    mode, transform = _found(image, profile)
     if transform is None:
         return image
     alpha = None
@@ -49,6 +44,26 @@ def to_srgb(image: Any, profile: bytes | None) -> Any:
     if alpha is not None:
         shown.putalpha(alpha)
     return shown
+
+
+def keeps_colors(image: Any, profile: bytes | None) -> bool:
+    """Whether ``to_srgb`` leaves an image as it is.
+
+    Example:
+        >>> keeps_colors(Image.new("RGB", (2, 2)), None)
+        True
+    """
+    return _found(image, profile)[1] is None
+
+
+def _found(image: Any, profile: bytes | None) -> tuple[str, Any]:
+    """Mode in which a profile describes an image, and its transform to sRGB, if any."""
+    mode = "CMYK" if image.mode == "CMYK" else "RGB"
+    if not profile or image.mode == "LAB":  # whose values are absolute
+        return mode, None
+    if image.mode in ("1", "L", "LA", "La") and profile[16:20] == b"GRAY":
+        mode = "L"
+    return mode, _transform(profile, mode)
 
 
 def profile_name(profile: bytes) -> str:

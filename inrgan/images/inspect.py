@@ -10,7 +10,8 @@ import numpy as np
 
 from inrgan.data import AbstractInspector, DataReport, Measure, Range
 from inrgan.errors import DataError
-from inrgan.images.color import profile_name
+from inrgan.images.color import keeps_colors, profile_name
+from inrgan.images.deep import is_deep_color, reads_deep_color
 from inrgan.images.formats import open_image, unread_suffixes
 from inrgan.images.npy import npy_header
 from inrgan.images.read import StoredImage, read_stored, signal_of
@@ -102,11 +103,12 @@ class ImageInspector(AbstractInspector):
         if image.getexif().get(_ORIENTATION) in _TURNED:
             rows, columns = columns, rows
         found = self._size(rows, columns)
-        bits = "16 bits or more" if image.mode.startswith(("I", "F")) else "8 bits"
-        found["pixels"] = f"{image.mode} with {bits}"
-        if _reduced(image):
-            found["pixels"] = f"{image.mode} with 16 bits, of which 8 are read"
         profile = image.info.get("icc_profile")
+        bits = "16 bits or more" if image.mode.startswith(("I", "F")) else "8 bits"
+        if is_deep_color(image):
+            kept = reads_deep_color() and keeps_colors(image, profile)
+            bits = "16 bits" if kept else "16 bits, of which 8 are read"
+        found["pixels"] = f"{image.mode} with {bits}"
         found[_PROFILE] = f"profile {profile_name(profile)}" if profile else _NO_PROFILE
         found[_ALPHA] = "with alpha" if image.has_transparency_data else "opaque"
         found[_FRAMES] = _SEVERAL if getattr(image, "n_frames", 1) > 1 else "one frame"
@@ -208,8 +210,3 @@ def _flags(values: Range, depth: str) -> str:
         return f"--low 0 --high {2 ** math.ceil(math.log2(high + 1)) - 1}"
     step = 10.0 ** (math.floor(math.log10(high - low)) - 1)
     return f"--low {math.floor(low / step) * step:.6g} --high {math.ceil(high / step) * step:.6g}"
-
-
-def _reduced(image: Any) -> bool:
-    """Whether Pillow reads colors of 16 bits with 8."""
-    return image.mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in image.tile)

@@ -11,7 +11,8 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from inrgan.errors import ConfigError, DataError, NonFiniteError
-from inrgan.images.color import to_srgb
+from inrgan.images.color import keeps_colors, to_srgb
+from inrgan.images.deep import is_deep_color, read_deep_color, reads_deep_color
 from inrgan.images.formats import open_image, pillow
 from inrgan.images.npy import channels_first, load_npy
 
@@ -57,8 +58,8 @@ def read_image(
 
     Returns:
         Shape (C, H, W): uint8 from 0 to 255 for files of 8 bits, without ``low`` and ``high``; otherwise float32 from
-        -1 to 1. Deeper files are 16-bit gray (0 to 65535), floating-point gray TIFF (-1 to 1) and .npy other than
-        uint8. Pillow reads 16-bit color with 8 bits.
+        -1 to 1. Deeper files are those of 16 bits (0 to 65535), floating-point gray TIFF (-1 to 1) and .npy other than
+        uint8. Colors of 16 bits are read with 8 where they have a profile other than sRGB, or PyAV is not installed.
 
     Raises:
         DataError: The file is damaged, not an image, over 200 megapixels, or has a wrong shape or range.
@@ -184,10 +185,12 @@ def _read_pillow(name: str, data: bytes, channels: int) -> Shaped[np.ndarray, "H
     try:
         with open_image(data) as image:
             width, height = image.size
+            profile, array = image.info.get("icc_profile"), None
             if width * height <= MAX_PIXELS:
-                array = _pixels(ImageOps.exif_transpose(image), image.info.get("icc_profile"), channels)
-            else:
-                array = None
+                if is_deep_color(image) and reads_deep_color() and keeps_colors(image, profile):
+                    array = read_deep_color(image, data, channels)
+                if array is None:
+                    array = _pixels(ImageOps.exif_transpose(image), profile, channels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name} has more pixels than Pillow accepts ({error}). Make it smaller.") from error
     except Image.UnidentifiedImageError as error:
