@@ -1,4 +1,4 @@
-"""What is said of image files before training. Oracle: what was written, and that the proposed flags do what they say."""
+"""What is said of images before training. Oracle: what was written, and that the proposed flags do what they say."""
 
 import re
 

@@ -59,7 +59,7 @@ def test_a_stated_range_of_image_files():
 
 
 def test_values_without_a_range_are_refused_with_the_flags():
-    with pytest.raises(DataError, match="int16 from -7 to 9.*--low -7 --high 9"):
+    with pytest.raises(DataError, match=r"int16 from -7 to 9.*--low -7 --high 9"):
         read_image("a.npy", npy(np.array([[[-7, 9]]], dtype=np.int16)), channels=1)
     with pytest.raises(NonFiniteError, match="NaN"):
         read_image("a.npy", npy(np.full((1, 2, 2), np.nan)), channels=1, low=0, high=1)
