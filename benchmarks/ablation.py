@@ -4,8 +4,9 @@ Critic, data, loss, optimizer and batch are the same. Arms are compared at equal
 ``--cost`` measures it apart: the arms take turns in one process. Trainings resume where they stopped, and what a file
 of results holds already is not done again.
 
-    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise --seeds 0,1,2 --kimg 10,20
-    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise --cost 5
+    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise-16 --kimg 10,25 --out results/
+    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise-16 --cost 5 --out results/
+    python benchmarks/ablation.py --resolution 32 --table --out results/
 """
 
 import argparse
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import scipy.stats
 import torch
 from _marks import READ_EVERY, about
 
@@ -129,14 +131,15 @@ ARMS = {
     "default": Arm(),
     "waves": Arm(_waves),
     "waves-256": Arm(partial(_waves, oblique=256, by_area=True)),
-    "noise": Arm(_noise),
-    "noise-1.5": Arm(partial(_noise, decay=1.5)),
-    "noise-0.5": Arm(partial(_noise, decay=0.5)),
+    "noise-32": Arm(partial(_noise, channels=32)),
+    "noise-1.5": Arm(partial(_noise, channels=32, decay=1.5)),
+    "noise-0.5": Arm(partial(_noise, channels=32, decay=0.5)),
+    "noise-8": Arm(partial(_noise, channels=8)),
     "noise-16": Arm(partial(_noise, channels=16)),
     "noise-64": Arm(partial(_noise, channels=64)),
-    "noise-and-waves": Arm(partial(_noise, waves=64)),
-    "noise-and-low-waves": Arm(partial(_noise, waves=64, finest=0.375 / 2.0)),  # up to 4 cycles a side
-    "noise-learned": Arm(partial(_noise, learned=True)),
+    "noise-and-waves": Arm(partial(_noise, channels=32, waves=64)),
+    "noise-and-low-waves": Arm(partial(_noise, channels=32, waves=64, finest=0.375 / 2.0)),  # up to 4 cycles a side
+    "noise-learned": Arm(partial(_noise, channels=32, learned=True)),
     # At 32 samples; the default has lattices of 4 and 16 cells, widths of 128, 96 and 96, and depths of 2, 2 and 4.
     "four-stages": Arm(_noise, sizes={"lattices": (4, 8, 16), "widths": (128, 128, 96, 96), "depths": (2, 2, 2, 3)}),
     "deep-low": Arm(_noise, sizes={"depths": (4, 4, 4)}),
@@ -151,7 +154,7 @@ ARMS = {
     "batch-32": Arm(_noise, config={"batch": 32}),
     "rates-half": Arm(_noise, config={"generator_rate": 2e-3, "critic_rate": 2e-3}),
     "critic-rate-half": Arm(_noise, config={"critic_rate": 2e-3}),
-    "noise-above-harmonics": Arm(partial(_noise, lowest=8 / (2 * math.pi))),
+    "noise-above-harmonics": Arm(partial(_noise, lowest=8 / (2 * math.pi), channels=16)),
     "static-noise": Arm(partial(_travelling, channels=16)),
     "static-noise-32": Arm(partial(_travelling, channels=32, oblique=32)),
     "truncation-0.1": Arm(modality={"truncation": 0.1}),
@@ -251,6 +254,38 @@ def cost(args: argparse.Namespace) -> None:
         print(json.dumps({"arm": arm, "ms": round(statistics.median(each), 1)}))
 
 
+def table(args: argparse.Namespace) -> None:
+    """Print the results of the file as a table: means over seeds, with 95% intervals where there are several."""
+    file = args.out / f"{args.modality}.jsonl"
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    lines = [x for x in lines if x["resolution"] == args.resolution]
+    metrics = [*dict.fromkeys([*MODALITIES[args.modality](args.resolution).default_metrics, "recall", "pattern"])]
+    print("| arm | kimg | seeds | " + " | ".join(metrics) + " | pattern at | CPU seconds |")
+    print("|---" * (len(metrics) + 5) + "|")
+    for arm, mark in dict.fromkeys((x["arm"], x["mark"]) for x in lines):
+        runs = [x for x in lines if (x["arm"], x["mark"]) == (arm, mark)]
+        # Seconds are those since the mark before.
+        spent = [sum(y["cpu_seconds"] for y in lines if (y["arm"], y["seed"]) == (arm, x["seed"]) and y["mark"] <= mark)
+                 for x in runs]  # fmt: skip
+        cells = [arm, f"{mark:g}", str(len(runs))]
+        cells += [_interval([x[name] for x in runs]) for name in metrics]
+        print(
+            "| "
+            + " | ".join([*cells, "; ".join(x["pattern_at"] for x in runs), f"{statistics.mean(spent):.0f}"])
+            + " |"
+        )
+
+
+def _interval(values: list[float]) -> str:
+    """Mean and half width of its 95% interval, by Student's t."""
+    mean = statistics.mean(values)
+    digits = 1 if abs(mean) >= 10 else 2 if abs(mean) >= 1 else 3
+    if len(values) < 2:
+        return f"{mean:.{digits}f}"
+    half = float(scipy.stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", help="folder or zip; the built-in set when absent")
@@ -264,8 +299,12 @@ def main() -> None:
     parser.add_argument("--kimg", default="10,20")
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--cost", type=int, default=0, help="measure the cost of a step this often instead")
+    parser.add_argument("--table", action="store_true", help="print the table of --out instead")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    if args.table:
+        table(args)
+        return
     keep_freed_memory()  # as the command line does
     torch.set_num_threads(1)
     if args.cost:

@@ -62,7 +62,7 @@ class NoiseEncoding(AbstractEncoding):
         longest_period: float,
         spacing: float,
         octaves: int = 3,
-        channels: int = 32,
+        channels: int = 16,
         decay: float = 1.0,
         seed: int = 0,
     ):

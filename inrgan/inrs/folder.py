@@ -205,7 +205,8 @@ class InrFolder:
             return Generator.from_pretrained(self.path, modality=modality)
         except CheckpointError as error:
             raise DataError(
-                f"{self.path} has no complete generator ({error}); delete its config.json, and convert the data again"
+                f"{self.path} has no complete generator of {'its kind' if modality is None else modality} ({error}); "
+                "give equal flags, such as the resolution, or delete its config.json, and convert the data again"
             ) from None
 
     def _items(self, number: int) -> Path:

@@ -23,7 +23,7 @@ ALLOWED = {
     "views": set(),
     "domains": {"views", "resampling"},
     "samplers": {"views", "domains"},
-    "encodings": {"views", "resampling"},
+    "encodings": {"views", "domains", "resampling"},
     "resampling": {"views"},
     "_parsing": {"domains"},
     "density": {"views", "domains", "_parsing"},

@@ -239,7 +239,7 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
              "--steps", "2", "--init", "shared"]  # fmt: skip
     main(flags)
     assert "2 functions" in capsys.readouterr().out
-    field = load_latents("o/items-000000.safetensors", read("o").generator)
+    field = load_latents("o/items-000000.safetensors", read("o", BumpModality(resolution=8)).generator)
     main(["sample", "o", "--latents", "o/items-000000.safetensors", "--out", "f.npy"])
     np.testing.assert_allclose(np.load("f.npy"), field.render((8, 8)).numpy(), atol=1e-6)
     for bad, match in (

@@ -119,7 +119,7 @@ def test_what_does_not_go_together_is_refused(folders, tmp_path):
             dataclasses.replace(good, **changes)
     for changes, match, error in (
         ({"modality": ToneModality()}, "equal flags|layers|complete generator", (ConfigError, DataError)),
-        ({"modality": BumpModality(resolution=8)}, "equal flags", ConfigError),
+        ({"modality": BumpModality(resolution=8)}, "equal flags", DataError),
         ({"generator": dataclasses.replace(SIZES, widths=(8, 8))}, "same --preset", ConfigError),
         ({"inrs": str(tmp_path)}, r"inrs\.json", DataError),
         ({"inrs": str(folders / "modulations")}, "--init-from", ConfigError),

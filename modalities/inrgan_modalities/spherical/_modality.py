@@ -36,6 +36,9 @@ from inrgan_modalities.spherical._turn import Turn
 from inrgan_modalities.spherical._units import Units, given_units
 from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_interpolation
 
+_DEGREE = 8
+"""Highest degree of the harmonics that encode the position."""
+
 
 @dataclass(frozen=True)
 class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
@@ -126,11 +129,11 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
         return max(math.pi / item.shape[1], 2 * math.pi / item.shape[2])
 
     def encoding(self, spacing: float) -> AbstractEncoding:
-        # Harmonics encode the position on the sphere; detail comes from noise, as in the plane.
-        parts = [
-            SphericalHarmonics(8, spacing=spacing, decay=1.0),
-            NoiseEncoding(3, longest_period=self.domain.longest_period, spacing=spacing, octaves=0),
-        ]
+        # Harmonics encode the position on the sphere. Detail above them comes from noise, as in the plane.
+        parts: list[AbstractEncoding] = [SphericalHarmonics(_DEGREE, spacing=spacing, decay=1.0)]
+        longest = 2 * math.pi / _DEGREE
+        if 0.375 / spacing >= 1 / longest:
+            parts.append(NoiseEncoding(3, longest_period=longest, spacing=spacing, octaves=0))
         return DirectionalEncoding(JoinedEncoding(parts))
 
     def critic(self, sizes: CriticSizes) -> AbstractCritic:
