@@ -10,6 +10,7 @@ import numpy as np
 
 from inrgan.data import AbstractInspector, DataReport, Measure, Range
 from inrgan.errors import DataError
+from inrgan.images.coding import png_gamma
 from inrgan.images.color import keeps_colors, profile_name
 from inrgan.images.deep import is_deep_color, reads_deep_color
 from inrgan.images.formats import open_image, unread_suffixes
@@ -106,10 +107,12 @@ class ImageInspector(AbstractInspector):
         profile = image.info.get("icc_profile")
         bits = "16 bits or more" if image.mode.startswith(("I", "F")) else "8 bits"
         if is_deep_color(image):
-            kept = reads_deep_color() and keeps_colors(image, profile)
+            kept = reads_deep_color() and png_gamma(image) is None and keeps_colors(image, profile)
             bits = "16 bits" if kept else "16 bits, of which 8 are read"
         found["pixels"] = f"{image.mode} with {bits}"
         found[_PROFILE] = f"profile {profile_name(profile)}" if profile else _NO_PROFILE
+        if (gamma := png_gamma(image)) is not None:
+            found[_PROFILE] = f"gamma {1 / gamma:.3g}"
         found[_ALPHA] = "with alpha" if image.has_transparency_data else "opaque"
         found[_FRAMES] = _SEVERAL if getattr(image, "n_frames", 1) > 1 else "one frame"
         return found
@@ -161,7 +164,7 @@ class ImageInspector(AbstractInspector):
             notes.append(f"{alpha} images have alpha and are composited over white; --channels 4 keeps alpha")
         profiles = sum(n for name, n in kinds.get(_PROFILE, {}).items() if name != _NO_PROFILE)
         if profiles:
-            notes.append(f"{profiles} images have a color profile and are converted to sRGB")
+            notes.append(f"{profiles} images have a color profile or gamma and are converted to sRGB")
         several = kinds.get(_FRAMES, {}).get(_SEVERAL, 0)
         if several:
             notes.append(f"{several} files have several frames or pages, of which the first is used")

@@ -11,6 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from inrgan.errors import ConfigError, DataError, NonFiniteError
+from inrgan.images.coding import png_gamma, refuse_coding, with_gamma
 from inrgan.images.color import keeps_colors, to_srgb
 from inrgan.images.deep import is_deep_color, read_deep_color, reads_deep_color
 from inrgan.images.formats import open_image, pillow
@@ -186,11 +187,15 @@ def _read_pillow(name: str, data: bytes, channels: int) -> Shaped[np.ndarray, "H
         with open_image(data) as image:
             width, height = image.size
             profile, array = image.info.get("icc_profile"), None
+            refuse_coding(name, image, data)
             if width * height <= MAX_PIXELS:
-                if is_deep_color(image) and reads_deep_color() and keeps_colors(image, profile):
+                gamma = png_gamma(image)
+                if is_deep_color(image) and reads_deep_color() and gamma is None and keeps_colors(image, profile):
                     array = read_deep_color(image, data, channels)
                 if array is None:
-                    array = _pixels(ImageOps.exif_transpose(image), profile, channels)
+                    array = _pixels(ImageOps.exif_transpose(image), profile, gamma, channels)
+    except DataError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name} has more pixels than Pillow accepts ({error}). Make it smaller.") from error
     except Image.UnidentifiedImageError as error:
@@ -210,11 +215,11 @@ def _read_pillow(name: str, data: bytes, channels: int) -> Shaped[np.ndarray, "H
 
 
 # Any, since Pillow is not imported when annotations are evaluated.
-def _pixels(image: Any, profile: bytes | None, channels: int) -> Shaped[np.ndarray, "H W C"]:
+def _pixels(image: Any, profile: bytes | None, gamma: float | None, channels: int) -> Shaped[np.ndarray, "H W C"]:
     """Pixels in uint8 and sRGB, or one channel of a deeper gray image, whose values are data and keep their numbers."""
     if image.mode in _DEEP:
         return np.array(image)[..., None]
-    image = to_srgb(image, profile)
+    image = to_srgb(image, profile) if gamma is None else with_gamma(image, gamma)
     if channels == 4:
         return np.array(image.convert("RGBA"))
     if image.has_transparency_data:

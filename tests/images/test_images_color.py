@@ -2,12 +2,15 @@
 
 import io
 import logging
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
+from PIL.PngImagePlugin import PngInfo
 from profiles import P3, SRGB, encoded, profile, shown
 
+from inrgan.errors import DataError
 from inrgan.images import read_image
 
 RNG = np.random.default_rng(0)
@@ -77,6 +80,34 @@ def test_a_profile_that_does_not_fit_is_said(found, caplog):
         for _ in range(2):
             np.testing.assert_array_equal(read(encode(Image.fromarray(RGB), icc_profile=found)), RGB)
     assert len([r for r in caplog.records if "does not fit" in r.message]) == 1
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.55])
+def test_the_gamma_of_png(gamma):
+    data = encode(Image.fromarray(RGB), pnginfo=gamma_chunk(gamma))
+    np.testing.assert_allclose(read(data), encoded((RGB / 255) ** (1 / gamma)), atol=1)
+    data = encode(Image.fromarray(RGB), pnginfo=gamma_chunk(0.45455))
+    np.testing.assert_array_equal(read(data), RGB)
+
+
+def gamma_chunk(gamma):
+    info = PngInfo()
+    info.add(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    return info
+
+
+@pytest.mark.parametrize("code, said", [((9, 16), "HDR .PQ"), ((9, 18), "HDR .HLG"), ((12, 13), "Display P3")])
+def test_codings_that_are_not_srgb_are_refused_by_name(code, said):
+    info = PngInfo()
+    info.add(b"cICP", bytes([*code, 0, 1]))
+    with pytest.raises(DataError, match=rf"a\.png .*{said}"):
+        read(encode(Image.fromarray(RGB), pnginfo=info))
+    if features.check("avif"):
+        data = encode(Image.fromarray(RGB), "AVIF")
+        place = data.index(b"colrnclx") + 8
+        assert read(data).shape == RGB.shape
+        with pytest.raises(DataError, match=said):
+            read(data[:place] + struct.pack(">HH", *code) + data[place + 4 :])
 
 
 def test_deep_gray_keeps_its_numbers():
