@@ -193,7 +193,8 @@ def _read_pillow(name: str, data: bytes, channels: int) -> Shaped[np.ndarray, "H
                 if is_deep_color(image) and reads_deep_color() and gamma is None and keeps_colors(image, profile):
                     array = read_deep_color(image, data, channels)
                 if array is None:
-                    array = _pixels(ImageOps.exif_transpose(image), profile, gamma, channels)
+                    ImageOps.exif_transpose(image, in_place=True)
+                    array = _pixels(image, profile, gamma, channels)
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -229,9 +230,11 @@ def _pixels(image: Any, profile: bytes | None, gamma: float | None, channels: in
         white.alpha_composite(image)
         image = white.convert("RGB")
     # Through RGB, since not all palettes and CMYK images convert to gray directly.
+    mode = "L" if channels == 1 else "RGB"
     if image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")
-    return np.array(image.convert("L"))[..., None] if channels == 1 else np.array(image.convert("RGB"))
+    array = np.array(image if image.mode == mode else image.convert(mode))
+    return array[..., None] if channels == 1 else array
 
 
 def _read_npy(name: str, data: bytes, *, channels: int) -> StoredImage:
