@@ -127,7 +127,32 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     Raises:
         CheckpointError: A file is missing, corrupt, truncated or foreign, or has values that are not finite.
     """
-    config_path, weights_path = folder / "config.json", folder / "model.safetensors"
+    described, weights_path = _described(folder / "config.json"), folder / "model.safetensors"
+    try:
+        tensors = load_file(weights_path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} has no model.safetensors; copy it beside config.json") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{weights_path} is truncated or corrupt: {error}; copy it again from its source"
+        ) from None
+    broken = [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    if broken:
+        raise CheckpointError(f"{weights_path} has NaN or infinity in {broken[0]}; use an earlier snapshot")
+    return described, tensors
+
+
+def read_labels(folder: Path) -> tuple[str, ...]:
+    """Names of the classes of a saved generator, in their order, without reading its weights.
+
+    Raises:
+        CheckpointError: Its configuration is missing, corrupt or foreign.
+    """
+    return _described(folder / "config.json").labels
+
+
+def _described(config_path: Path) -> GeneratorFile:
+    folder = config_path.parent
     try:
         data = read_json(config_path)
     except FileNotFoundError:
@@ -141,7 +166,7 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
             f"{config_path} has format version {data.get('version')!r}, this inrgan reads {VERSION}; upgrade inrgan"
         )
     try:
-        described = GeneratorFile(
+        return GeneratorFile(
             where=folder,
             modality_name=str(data["modality"]["name"]),
             arguments=dict(data["modality"]["arguments"]),
@@ -154,18 +179,6 @@ def load_generator(folder: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
         raise CheckpointError(
             f"{config_path} lacks an entry, or one is corrupt: {error}; copy it again from its source"
         ) from None
-    try:
-        tensors = load_file(weights_path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} has no model.safetensors; copy it beside config.json") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{weights_path} is truncated or corrupt: {error}; copy it again from its source"
-        ) from None
-    broken = [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()]
-    if broken:
-        raise CheckpointError(f"{weights_path} has NaN or infinity in {broken[0]}; use an earlier snapshot")
-    return described, tensors
 
 
 def _holds(folder: Path) -> bool:

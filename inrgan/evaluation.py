@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan._random import step_generator
-from inrgan.data import AbstractSource, ItemCache, SubsetSource, split
+from inrgan.data import AbstractSource, ItemCache, SubsetSource, normalized, split
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.metrics import Score, evaluate
@@ -140,13 +140,14 @@ def score_generator(
     fake, fake_labels = labelled_fakes(G, view, count=count, seed=seed, truncation=truncation)
     labels = None
     if G.labels and source.label_names:
-        unknown = sorted(set(source.label_names) - set(G.labels))
+        names, known = [normalized(n) for n in source.label_names], [normalized(n) for n in G.labels]
+        unknown = sorted(set(names) - set(known))
         if unknown:
             raise ConfigError(
                 f"the data have labels that the generator was not trained with, such as {unknown[0]!r}; expected only "
                 f"{', '.join(G.labels)}"
             )
-        numbers = torch.tensor([G.labels.index(name) for name in source.label_names])
+        numbers = torch.tensor([known.index(name) for name in names])
         labels = (numbers[real_labels], fake_labels)
     return evaluate(
         real,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from inrgan.capabilities import MovesAlongAxis
 from inrgan.checkpoint import load_generator, resolve, save_generator
+from inrgan.data import class_index
 from inrgan.errors import ConfigError
 from inrgan.field import Field
 from inrgan.hypernetwork import (
@@ -194,16 +195,12 @@ class Generator(nn.Module):
         return self.field(self.sample_w(seeds, truncation=truncation, label=label, parts=parts))
 
     def label_index(self, label: int | str) -> int:
-        """The number of a class that is given by name or number.
+        """The position of a class that is given by name or number, see ``inrgan.data.class_index``.
 
         Raises:
             ConfigError: There is no such class.
         """
-        if isinstance(label, str) and label in self.labels:
-            return self.labels.index(label)
-        if (isinstance(label, int) or label.isdigit()) and 0 <= int(label) < len(self.labels):
-            return int(label)
-        raise ConfigError(f"unknown label {label!r}; expected one of {', '.join(self.labels) or 'none at all'}")
+        return class_index(self.labels, label)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors``, from which ``from_pretrained`` rebuilds this generator."""

@@ -11,7 +11,7 @@ from inrgan.cli._common import AbstractCommand, parse, reported
 from inrgan.cli.analyze import Analyze
 from inrgan.cli.convert import convert_command
 from inrgan.cli.evaluate import Evaluate
-from inrgan.cli.info import Info
+from inrgan.cli.info import info_command
 from inrgan.cli.interpolate import Interpolate
 from inrgan.cli.project import Project
 from inrgan.cli.render import Render
@@ -21,7 +21,7 @@ from inrgan.cli.train import train_command
 
 __all__ = ["main"]
 
-_COMMANDS: tuple[type[AbstractCommand], ...] = (Sample, Render, Interpolate, Evaluate, Analyze, Project, Shard, Info)
+_COMMANDS: tuple[type[AbstractCommand], ...] = (Sample, Render, Interpolate, Evaluate, Analyze, Project, Shard)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,6 +39,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _commands(args: Sequence[str]) -> Any:
-    """All commands; of ``train`` and ``convert`` the flags depend on the modality that the arguments name."""
+    """All commands; of ``train``, ``convert`` and ``info`` the flags depend on the modality that the arguments name."""
     plain = (Annotated[cls, subcommand(cls.__name__.lower())] for cls in _COMMANDS)
-    return Union[(train_command(args), convert_command(args), *plain)]
+    return Union[(train_command(args), convert_command(args), info_command(args), *plain)]

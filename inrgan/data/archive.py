@@ -8,11 +8,13 @@ import threading
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, final
 
+from inrgan.data.dataset_json import document_classes, is_dataset_json
+from inrgan.data.file_counts import HIDDEN, LABELS, LINK, NO_FILE, FileCounts, suffix_of
 from inrgan.errors import DataError
 from inrgan.files import replacing
 
@@ -29,21 +31,52 @@ class AbstractArchive(ABC):
         """All blob names, sorted."""
 
     @property
+    def kind(self) -> str:
+        """Kind of place in words, such as ``folder``."""
+        return "files"
+
+    @property
     @abstractmethod
     def description(self) -> str:
         """A short slug (lower-case letters, digits, dashes) for the names of run directories."""
+
+    @property
+    def files(self) -> FileCounts:
+        """Numbers of files that are used, and not used with the reason."""
+        counts = FileCounts()
+        for name in self.names:
+            counts.use(name)
+        return counts
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """Names of the files of labels (``dataset.json``), which ``read`` reads as well."""
+        return ()
 
     @abstractmethod
     def read(self, name: str) -> bytes:
         """The bytes of one blob; raises DataError when it is missing or cannot be read."""
 
-    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
-        """Class names, and an index into them for every name, if the archive states classes; None otherwise.
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of one blob, at most ``size``; raises DataError as ``read`` does."""
+        return self.read(name)[:size]
+
+    @property
+    def class_source(self) -> str:
+        """Name of what states classes in the archive; empty where nothing does."""
+        return "dataset.json" if self.documents else ""
+
+    def classes(self, names: Sequence[str] | None = None) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+        """Class names, and an index into them for every item, if the archive states classes; None otherwise.
+
+        Args:
+            names: Names of the items; all of the archive when None.
 
         Raises:
-            DataError: Only some items have a class.
+            DataError: Only some items have a class, or a file of labels is damaged.
         """
-        return None
+        documents = {name: self.read(name) for name in self.documents}
+        return document_classes(self.names if names is None else names, documents)
 
     def local(self, name: str, scratch: Path) -> Path:
         """A file with the bytes of one blob, for libraries that read only files.
@@ -78,6 +111,7 @@ class FolderArchive(AbstractArchive):
     Args:
         path: Path of the folder.
         suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
+        reasons: Reasons why files of other suffixes are not read, by suffix in lower case.
 
     Raises:
         DataError: The path is not a folder, cannot be listed, or holds no file with a wanted suffix.
@@ -88,37 +122,57 @@ class FolderArchive(AbstractArchive):
         20481
     """
 
-    def __init__(self, path: str | Path, *, suffixes: tuple[str, ...]):
+    def __init__(self, path: str | Path, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None):
         # os.path.realpath, since Path.resolve raises on a ring of links before Python 3.13.
         self._root = Path(os.path.realpath(Path(path).expanduser()))
         if not self._root.is_dir():
             raise DataError(f"{path} is not a folder. Give the path of a folder that exists.")
         self.skipped_links = 0
+        self._files = FileCounts()
         found = self._walk()
-        self._names = tuple(sorted(name for name in found if has_suffix(name, suffixes)))
+        self._names, self._documents = _sorted_out(found, suffixes, reasons or {}, self._files)
         if self.skipped_links:
             logging.getLogger("inrgan").warning(
                 "%s: skipped %d links (to folders, or to the outside).", path, self.skipped_links
             )
         if not self._names:
-            message = nothing_found(str(path), suffixes=suffixes, others=found)
+            message = nothing_found(str(path), suffixes=suffixes, others=found, reasons=reasons)
             raise DataError(message + f" Links skipped: {self.skipped_links}." * bool(self.skipped_links))
-        self._listed = frozenset(self._names)
+        self._listed = frozenset((*self._names, *self._documents))
 
     @property
     def names(self) -> tuple[str, ...]:
         return self._names
 
     @property
+    def kind(self) -> str:
+        return "folder"
+
+    @property
     def description(self) -> str:
         return slug(self._root.name)
 
+    @property
+    def files(self) -> FileCounts:
+        return self._files
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        return self._documents
+
     def read(self, name: str) -> bytes:
         """The bytes of one file; raises DataError when it is not listed or cannot be read."""
+        return self._read(name, -1)
+
+    def head(self, name: str, size: int) -> bytes:
+        return self._read(name, size)
+
+    def _read(self, name: str, size: int) -> bytes:
         if name not in self._listed:
             raise DataError(f"{self._root} lists no file {name!r}. Use one of the archive's names.")
         try:
-            return (self._root / name).read_bytes()
+            with open(self._root / name, "rb", buffering=0) as file:
+                return file.read(size)
         except OSError as error:
             raise DataError(
                 f"Cannot read {self._root / name}: {error.strerror or error}. Check that the file is still "
@@ -139,15 +193,24 @@ class FolderArchive(AbstractArchive):
         found = []
         for folder, subfolders, files in os.walk(self._root, onerror=_refuse):
             here = Path(folder)
+            hidden = [name for name in subfolders if not is_visible(name)]
+            self._files.unused["(folder)", HIDDEN] += len(hidden)
             # Pruned in place, so that os.walk does not enter hidden folders.
             subfolders[:] = [name for name in subfolders if is_visible(name)]
-            self.skipped_links += sum((here / name).is_symlink() for name in subfolders)
-            for name in filter(is_visible, files):
+            links = sum((here / name).is_symlink() for name in subfolders)
+            self.skipped_links += links
+            self._files.unused["(folder)", LINK] += links
+            for name in files:
                 file = here / name
-                if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(self._root):
+                if not is_visible(name):
+                    self._files.leave(name, HIDDEN)
+                elif file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(self._root):
                     self.skipped_links += 1
+                    self._files.leave(name, LINK)
                 elif file.is_file():  # neither a broken link nor a pipe, whose reading would hang
                     found.append(file.relative_to(self._root).as_posix())
+                else:
+                    self._files.leave(name, NO_FILE)
         return found
 
 
@@ -178,14 +241,36 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "data"
 
 
-def nothing_found(where: str, *, suffixes: tuple[str, ...], others: Iterable[str]) -> str:
+def _sorted_out(
+    found: Iterable[str], suffixes: tuple[str, ...], reasons: Mapping[str, str], files: FileCounts
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of wanted files and of files of labels, sorted; counts all that were found."""
+    wanted, documents = [], []
+    endings = tuple(suffix.lower() for suffix in suffixes)
+    for name in found:
+        if is_dataset_json(name):
+            documents.append(name)
+        if name.lower().endswith(endings):
+            wanted.append(name)
+            files.use(name)
+        elif is_dataset_json(name):
+            files.leave(name, LABELS)
+        else:
+            files.leave_other(name, reasons)
+    return tuple(sorted(wanted)), tuple(sorted(documents))
+
+
+def nothing_found(
+    where: str, *, suffixes: tuple[str, ...], others: Iterable[str], reasons: Mapping[str, str] | None = None
+) -> str:
     """The error message for a place without a wanted file: what was looked for, and what was found."""
-    found = Counter(PurePosixPath(name).suffix.lower() or "(no suffix)" for name in others)
+    found = Counter(suffix_of(name) for name in others)
+    special = "".join(f" {suffix}: {reason}." for suffix, reason in (reasons or {}).items() if suffix in found)
     listed = ", ".join(f"{count} {suffix}" for suffix, count in found.most_common(5))
     there = f"it holds {listed}{', ...' if len(found) > 5 else ''}" if found else "it is empty"
     return (
         f"No usable file in {where}: {there}; looked for {' '.join(suffixes)} in it and in all its folders. "
-        "Give another path, or convert the files."
+        f"Give another path, or convert the files.{special}"
     )
 
 
@@ -204,6 +289,7 @@ class ZipArchive(AbstractArchive):
     Args:
         path: Path of the zip file.
         suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
+        reasons: Reasons why files of other suffixes are not read, by suffix in lower case.
         max_entry_bytes: Largest unpacked size of an entry that is read.
 
     Raises:
@@ -217,9 +303,13 @@ class ZipArchive(AbstractArchive):
         20481
     """
 
-    def __init__(self, path: str | Path, *, suffixes: tuple[str, ...], max_entry_bytes: int = 1 << 30):
+    def __init__(
+        self, path: str | Path, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None,
+        max_entry_bytes: int = 1 << 30,
+    ):  # fmt: skip
         self._path = Path(path).expanduser().absolute()
         self._max_entry_bytes = max_entry_bytes
+        self._files = FileCounts()
         self._start()
         entries = {}
         with self._locked() as file:
@@ -227,11 +317,16 @@ class ZipArchive(AbstractArchive):
                 refuse_climbing(info.filename, where=str(path))
                 # Some Windows tools write backslashes, against the standard.
                 name = info.filename.replace("\\", "/").lstrip("/")
-                if name and not name.endswith("/") and is_visible(name):  # info.is_dir fails on an empty name
+                if not name or name.endswith("/"):  # info.is_dir fails on an empty name
+                    continue
+                if is_visible(name):
                     entries[name] = info
-        wanted = {name: info for name, info in entries.items() if has_suffix(name, suffixes)}
-        if not wanted:
-            raise DataError(nothing_found(str(path), suffixes=suffixes, others=entries))
+                else:
+                    self._files.leave(name, HIDDEN)
+        self._names, self._documents = _sorted_out(entries, suffixes, reasons or {}, self._files)
+        if not self._names:
+            raise DataError(nothing_found(str(path), suffixes=suffixes, others=entries, reasons=reasons))
+        wanted = {name: entries[name] for name in (*self._names, *self._documents)}
         for name, info in wanted.items():
             if info.flag_bits & _ENCRYPTED:
                 raise DataError(
@@ -239,18 +334,35 @@ class ZipArchive(AbstractArchive):
                     "with its password and give the folder."
                 )
         self._entry_names = {name: info.filename for name, info in wanted.items()}
-        self._names = tuple(sorted(wanted))
 
     @property
     def names(self) -> tuple[str, ...]:
         return self._names
 
     @property
+    def kind(self) -> str:
+        return "zip file"
+
+    @property
     def description(self) -> str:
         return slug(self._path.stem)
 
+    @property
+    def files(self) -> FileCounts:
+        return self._files
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        return self._documents
+
     def read(self, name: str) -> bytes:
         """The bytes of one entry; raises DataError when it is not there, damaged or too large."""
+        return self._read(name, -1)
+
+    def head(self, name: str, size: int) -> bytes:
+        return self._read(name, size)
+
+    def _read(self, name: str, size: int) -> bytes:
         if name not in self._entry_names:
             raise DataError(f"{self._path} lists no entry {name!r}. Use one of the archive's names.")
         try:
@@ -259,7 +371,7 @@ class ZipArchive(AbstractArchive):
                 self._check_size(info)
                 entry = file.open(info)
             try:
-                return entry.read()  # several threads unpack at a time; zipfile locks what they share
+                return entry.read(size)  # several threads unpack at a time; zipfile locks what they share
             finally:
                 with self._locked():
                     entry.close()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import final
 
+from inrgan.data.archive import AbstractArchive
+from inrgan.data.class_names import numbered
 from inrgan.data.source import AbstractSource, SubsetSource
 from inrgan.errors import ConfigError, DataError
 
@@ -20,7 +22,7 @@ def folder_labels(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...
         names: n posix paths.
 
     Returns:
-        The class names, sorted, and n indices into them.
+        The class names in natural order (2 before 10), and n indices into them.
 
     Raises:
         DataError: An item lies at the top, in no folder.
@@ -36,9 +38,7 @@ def folder_labels(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...
             f"{len(at_top)} of {len(names)} items lie in no folder (first: {at_top[0]!r}), but a class "
             "is the name of the folder an item lies in. Make one folder per class, or use no labels."
         )
-    classes = tuple(sorted(set(parents)))
-    index = {name: i for i, name in enumerate(classes)}
-    return classes, tuple(index[parent] for parent in parents)
+    return numbered(parents)
 
 
 def pattern_labels(names: Sequence[str], pattern: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -52,7 +52,7 @@ def pattern_labels(names: Sequence[str], pattern: str) -> tuple[tuple[str, ...],
         pattern: Pattern such as ``{label}_*``.
 
     Returns:
-        The class names, sorted, and n indices into them.
+        The class names in natural order (2 before 10), and n indices into them.
 
     Raises:
         ConfigError: The pattern does not hold ``{label}`` exactly once.
@@ -74,10 +74,7 @@ def pattern_labels(names: Sequence[str], pattern: str) -> tuple[tuple[str, ...],
             f"{len(unmatched)} of {len(names)} names do not fit the pattern of labels {pattern!r} (first: "
             f"{unmatched[0]!r}); rename them, or give another pattern"
         )
-    texts = [match[1] for match in matches if match is not None]
-    classes = tuple(sorted(set(texts)))
-    index = {name: i for i, name in enumerate(classes)}
-    return classes, tuple(index[text] for text in texts)
+    return numbered([match[1] for match in matches if match is not None])
 
 
 def labels_of(names: Sequence[str], labels: bool | str) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -90,6 +87,31 @@ def labels_of(names: Sequence[str], labels: bool | str) -> tuple[tuple[str, ...]
     if isinstance(labels, str):
         return pattern_labels(names, labels)
     return folder_labels(names) if labels else ((), ())
+
+
+def stated_labels(
+    archive: AbstractArchive, labels: bool | str, *, names: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], tuple[int, ...], str]:
+    """Class names, indices, and what they are from: the archive if it states classes, or else the items' names.
+
+    Args:
+        archive: Archive of the items.
+        labels: Kind of labels, as for ``labels_of``.
+        names: Names of the items; all of the archive when None.
+
+    Raises:
+        DataError: Only some items have a class, or a file of labels is damaged.
+
+    Example:
+        >>> stated_labels(FolderArchive("flowers", suffixes=(".png",)), True)[0]
+        ('rose', 'tulip')
+    """
+    names = archive.names if names is None else names
+    stated = archive.classes(names) if labels is True else None
+    if stated is not None:
+        return *stated, archive.class_source
+    source = "" if labels is False else "folders" if labels is True else f"file names ({labels})"
+    return *labels_of(names, labels), source
 
 
 @final

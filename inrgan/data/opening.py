@@ -2,7 +2,8 @@
 
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import final
 
@@ -10,8 +11,12 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from inrgan.data.archive import AbstractArchive, FolderArchive, ZipArchive, has_suffix, is_visible
+from inrgan.data.dataset_json import NoLabels
+from inrgan.data.file_counts import LABELS
+from inrgan.data.inspection import AbstractInspector, examine
 from inrgan.data.items import AbstractItem, BadFiles
-from inrgan.data.labels import labels_of
+from inrgan.data.labels import stated_labels
+from inrgan.data.report import DataReport, UnusedFiles
 from inrgan.data.shards import CLASSES, ShardArchive
 from inrgan.data.source import AbstractSource
 from inrgan.data.stream import StreamSource
@@ -33,6 +38,7 @@ class ArchiveSource(AbstractSource):
         decode: Function from a file's name and bytes to an item; raises DataError or NonFiniteError for a bad file.
         labels: True for the class that the archive states, or else the folder of each item; a pattern for a part of
             its name, see ``labels_of``.
+        inspector: What the kind of data can say of its files before training.
 
     Raises:
         DataError: On reading, when more than 5% of the files met so far are bad, once 20 were met, or when
@@ -45,12 +51,13 @@ class ArchiveSource(AbstractSource):
     """
 
     def __init__(
-        self, archive: AbstractArchive, *, decode: Callable[[str, bytes], Tensor | AbstractItem], labels: bool | str
-    ):
+        self, archive: AbstractArchive, *, decode: Callable[[str, bytes], Tensor | AbstractItem], labels: bool | str,
+        inspector: AbstractInspector | None = None,
+    ):  # fmt: skip
         self._archive = archive
         self._decode = decode
-        stated = archive.classes() if labels is True else None
-        self._label_names, self._labels = labels_of(archive.names, labels) if stated is None else stated
+        self._inspector = inspector
+        self._label_names, self._labels, self._label_source = stated_labels(archive, labels)
         self._files = BadFiles(archive.description, total=len(archive.names))
         self._decoded: dict[int, bool] = {}
 
@@ -78,6 +85,35 @@ class ArchiveSource(AbstractSource):
 
     def label(self, i: int) -> int:
         return self._labels[self._resolved(i)] if self._labels else 0
+
+    def report(self) -> DataReport:
+        """What the archive holds; decodes up to some hundred items, for at most some seconds."""
+        files, labelled = self._archive.files, self._label_source == self._archive.class_source
+        counts = Counter(self._labels)
+        report = DataReport(
+            data=self.description, kind=self._archive.kind, items=len(self), used=dict(files.used),
+            unused=tuple(
+                UnusedFiles(suffix, reason, n) for (suffix, reason), n in sorted(files.unused.items())
+                if n and not (labelled and reason == LABELS)
+            ),
+            labels=self._label_source, classes={name: counts[i] for i, name in enumerate(self._label_names)},
+            notes=() if labelled else self._unused_labels(),
+        )  # fmt: skip
+        return report if self._inspector is None else examine(self._archive, self._inspector, report)
+
+    def _unused_labels(self) -> tuple[str, ...]:
+        """A note on the classes that the archive states, which were not asked for."""
+        source = self._archive.class_source
+        if not source:
+            return ()
+        try:
+            stated = self._archive.classes()
+        except NoLabels:
+            return ()
+        except DataError as error:
+            return (f"class labels: those in {source} cannot be used: {error}",)
+        classes = 0 if stated is None else len(stated[0])
+        return (f"class labels: {classes} classes in {source} are not used; --labels trains on them",)
 
     def check(self, progress: bool = False) -> None:
         """Decode every file once, and only then judge whether too many are bad.
@@ -119,13 +155,16 @@ class ArchiveSource(AbstractSource):
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
-def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArchive:
+def open_archive(
+    path: str | Path, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None
+) -> AbstractArchive:
     """Open a folder, a zip file or tar shards as a sorted list of named byte blobs.
 
     Args:
         path: A folder of files or of .tar shards; a zip or tar file, recognized by its content rather than its name;
             or a pattern of shards like ``train-{0000..0012}.tar``.
         suffixes: Suffixes of wanted files with their dot; case does not matter.
+        reasons: Reasons why files of other suffixes are not read, by suffix in lower case, such as a missing library.
 
     Returns:
         An archive of at least one blob.
@@ -148,10 +187,11 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
         if place.is_dir():
             shards = _shards_in(place, suffixes)
             if shards:
-                return ShardArchive(shards, suffixes=suffixes, description=place.absolute().name)
-            return FolderArchive(place, suffixes=suffixes)
+                return ShardArchive(shards, suffixes=suffixes, reasons=reasons, description=place.absolute().name)
+            return FolderArchive(place, suffixes=suffixes, reasons=reasons)
         if not place.exists() and has_range(str(place)):
-            return ShardArchive(list(expanded(str(place))), suffixes=suffixes, description=without_range(place.stem))
+            paths, name = list(expanded(str(place))), without_range(place.stem)
+            return ShardArchive(paths, suffixes=suffixes, reasons=reasons, description=name)
         if not place.exists():
             raise DataError(f"There is nothing at {path}; expected a folder, a zip file or tar shards. Check the path.")
         if not place.is_file():
@@ -165,9 +205,9 @@ def open_archive(path: str | Path, *, suffixes: tuple[str, ...]) -> AbstractArch
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"Cannot open {path}: {reason}. Check the path and its rights.") from error
     if is_zip:
-        return ZipArchive(place, suffixes=suffixes)
+        return ZipArchive(place, suffixes=suffixes, reasons=reasons)
     if is_tar:
-        return ShardArchive([place], suffixes=suffixes, description=place.stem)
+        return ShardArchive([place], suffixes=suffixes, reasons=reasons, description=place.stem)
     if is_packed:
         raise DataError(f"{path} is compressed, and items are read at random. Unpack it to a plain .tar file.")
     raise DataError(f"{path} is neither a folder, a zip file nor a tar file. Give a folder, a zip file or tar shards.")
@@ -180,6 +220,7 @@ def open_source(
     decode: Callable[[str, bytes], Tensor | AbstractItem],
     labels: bool | str = False,
     seed: int = 0,
+    inspector: AbstractInspector | None = None,
 ) -> AbstractSource:
     """Open a folder, zip or shards as a list of items, or a stream of shards as an endless sequence.
 
@@ -189,6 +230,7 @@ def open_source(
         decode: Function from a file's name and bytes to an item; raises DataError or NonFiniteError for a bad file.
         labels: Kind of labels, as for ``Modality.source``.
         seed: Seed of a stream's order.
+        inspector: What the kind of data can say of its files before training; not for streams.
 
     Raises:
         DataError: The data are missing, empty or unreadable.
@@ -201,7 +243,8 @@ def open_source(
     """
     if is_stream(data):
         return StreamSource(str(data), suffixes=suffixes, decode=decode, labels=labels, seed=seed)
-    return ArchiveSource(open_archive(data, suffixes=suffixes), decode=decode, labels=labels)
+    archive = open_archive(data, suffixes=suffixes, reasons=None if inspector is None else inspector.unread)
+    return ArchiveSource(archive, decode=decode, labels=labels, inspector=inspector)
 
 
 def _shards_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tarfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from inrgan.data.archive import AbstractArchive, has_suffix, is_visible, nothing_found, refuse_climbing, slug
-from inrgan.data.labels import labels_of
+from inrgan.data.class_names import normalized, numbered
+from inrgan.data.dataset_json import is_dataset_json
+from inrgan.data.file_counts import HIDDEN, LABELS, NO_FILE, FileCounts
+from inrgan.data.labels import stated_labels
 from inrgan.errors import ConfigError, DataError, WriteError
 from inrgan.process import progress_bar
 
@@ -47,6 +50,7 @@ class ShardArchive(AbstractArchive):
     Args:
         paths: Paths of the uncompressed tar files.
         suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
+        reasons: Reasons why files of other suffixes are not read, by suffix in lower case.
         description: Slug for the names of run directories; from the first file's folder when None.
         max_entry_bytes: Largest size of a member that is read.
 
@@ -66,6 +70,7 @@ class ShardArchive(AbstractArchive):
         paths: Sequence[str | Path],
         *,
         suffixes: tuple[str, ...],
+        reasons: Mapping[str, str] | None = None,
         description: str | None = None,
         max_entry_bytes: int = 1 << 30,
     ):
@@ -75,13 +80,16 @@ class ShardArchive(AbstractArchive):
         self._description = slug(description or self._paths[0].parent.name)
         self._max_entry_bytes = max_entry_bytes
         self.skipped = 0
+        self._files = FileCounts()
         self._stamps = [_stamp(path) for path in self._paths]
         wanted: dict[str, _Place] = {}
         classes: dict[str, _Place] = {}
+        documents: dict[str, _Place] = {}
         others: list[str] = []
         for shard, path in enumerate(self._paths):
             for name, place in self._members(shard, path):
                 kinds = [wanted] * has_suffix(name, suffixes) + [classes] * name.endswith(".cls")
+                kinds += [documents] * is_dataset_json(name)
                 for kind in kinds:
                     if name in kind and kind[name].shard != shard:
                         raise DataError(
@@ -97,9 +105,18 @@ class ShardArchive(AbstractArchive):
             )
         if not wanted:
             where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} shards from {paths[0]} on"
-            raise DataError(nothing_found(where, suffixes=suffixes, others=[*others, *classes]))
-        self._places = wanted
+            found = [*others, *classes, *documents]
+            raise DataError(nothing_found(where, suffixes=suffixes, others=found, reasons=reasons))
+        for name in wanted:
+            self._files.use(name)
+        for name in others:
+            self._files.leave_other(name, reasons or {})
+        for name in (*classes, *documents):
+            if name not in wanted:
+                self._files.leave(name, LABELS)
+        self._places = {**documents, **wanted}
         self._names = tuple(sorted(wanted))
+        self._documents = tuple(sorted(documents))
         self._classes = classes
 
     @property
@@ -107,11 +124,34 @@ class ShardArchive(AbstractArchive):
         return self._names
 
     @property
+    def kind(self) -> str:
+        return "tar shards"
+
+    @property
     def description(self) -> str:
         return self._description
 
+    @property
+    def files(self) -> FileCounts:
+        return self._files
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        return self._documents
+
+    @property
+    def class_source(self) -> str:
+        return ".cls members" if self._classes else super().class_source
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of one member; raises DataError as ``read`` does."""
+        return self._bytes(self._place(name), name, most=size)
+
     def read(self, name: str) -> bytes:
         """The bytes of one member; raises DataError when it is missing, changed or too large."""
+        return self._bytes(self._place(name), name)
+
+    def _place(self, name: str) -> _Place:
         if name not in self._places:
             raise DataError(f"{self._paths[0].parent} lists no member {name!r}. Use one of the archive's names.")
         place = self._places[name]
@@ -120,20 +160,24 @@ class ShardArchive(AbstractArchive):
                 f"Member {name!r} of {self._paths[place.shard]} has {place.size} bytes, more than the "
                 f"{self._max_entry_bytes} allowed. Take it out of the shard."
             )
-        return self._bytes(place, name)
+        return place
 
-    def classes(self) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
-        """Class names, and an index into them for every name, from ``.cls`` members; None when there are none.
+    def classes(self, names: Sequence[str] | None = None) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+        """Class names, and an index into them for every item, from ``.cls`` members or ``dataset.json``, or None.
 
         ``classes.txt`` beside the shards gives the names for numbers.
+
+        Args:
+            names: Names of the items; all of the archive when None.
 
         Raises:
             DataError: Some items have no class, or a class has no name.
         """
         if not self._classes:
-            return None
+            return super().classes(names)
+        items = self._names if names is None else names
         texts = []
-        for name in self._names:
+        for name in items:
             place = self._classes.get(f"{key_of(name)}.cls")
             if place is None or place.size > _MAX_CLASS_BYTES:
                 raise DataError(
@@ -141,20 +185,17 @@ class ShardArchive(AbstractArchive):
                     "for every item. Add it, or use no labels."
                 )
             texts.append(self._bytes(place, name).decode(errors="replace").strip())
-        names = self._class_names()
-        if names is None:
-            numbers = all(text.isdecimal() for text in texts)
-            names = tuple(sorted(set(texts), key=lambda text: (int(text), text) if numbers else (0, text)))
-            index = {text: i for i, text in enumerate(names)}
-        else:
-            index = {str(i): i for i in range(len(names))}
-        unmatched = [(name, text) for name, text in zip(self._names, texts, strict=True) if text not in index]
+        classes = self._class_names()
+        if classes is None:
+            return numbered(texts)
+        index = {str(i): i for i in range(len(classes))}
+        unmatched = [(name, text) for name, text in zip(items, texts, strict=True) if text not in index]
         if unmatched:
             raise DataError(
                 f"{unmatched[0][0]!r} is of class {unmatched[0][1][:40]!r}; expected a number from 0 to "
-                f"{len(names) - 1}, a line of {CLASSES} beside the shards. Correct one of the two."
+                f"{len(classes) - 1}, a line of {CLASSES} beside the shards. Correct one of the two."
             )
-        return names, tuple(index[text] for text in texts)
+        return classes, tuple(index[text] for text in texts)
 
     def close(self) -> None:
         """Do nothing, since no handle stays open."""
@@ -166,7 +207,8 @@ class ShardArchive(AbstractArchive):
                 return None
             if path.stat().st_size > _MAX_CLASS_BYTES:
                 raise DataError(f"{path} has over {_MAX_CLASS_BYTES} bytes; expected one class name per line.")
-            return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
+            text = path.read_text(encoding="utf-8", errors="replace")
+            return tuple(normalized(line) for line in text.splitlines())
         except OSError as error:
             raise DataError(f"Cannot read {path}: {error.strerror or error}. Check its rights.") from error
 
@@ -184,6 +226,7 @@ class ShardArchive(AbstractArchive):
                         continue
                     if not member.isreg() or member.issparse():
                         self.skipped += 1
+                        self._files.leave(member.name, NO_FILE)
                         continue
                     if member.offset_data + member.size > size:
                         raise DataError(f"{path} is cut short at {member.name!r}. Make or copy it again.")
@@ -191,6 +234,8 @@ class ShardArchive(AbstractArchive):
                     name = str(PurePosixPath(member.name.lstrip("/")))
                     if is_visible(name):
                         yield name, _Place(shard, member.offset_data, member.size)
+                    else:
+                        self._files.leave(name, HIDDEN)
                 # tarfile takes a damaged header or a missing end for the end: items would be lost silently.
                 if not _ends(path, file.offset):
                     raise DataError(
@@ -205,17 +250,18 @@ class ShardArchive(AbstractArchive):
                 "compressed."
             ) from error
 
-    def _bytes(self, place: _Place, name: str) -> bytes:
+    def _bytes(self, place: _Place, name: str, *, most: int | None = None) -> bytes:
+        size = place.size if most is None else min(most, place.size)
         path = self._paths[place.shard]
         if _stamp(path) != self._stamps[place.shard]:
             raise DataError(f"{path} has changed since it was opened. Start again.")
         try:
             with open(path, "rb", buffering=0) as file:
                 file.seek(place.offset)
-                data = file.read(place.size)
+                data = file.read(size)
         except OSError as error:
             raise DataError(f"Cannot read {name!r} of {path}: {error.strerror or error}. Check the disk.") from error
-        if data is None or len(data) != place.size:
+        if data is None or len(data) != size:
             raise DataError(f"{path} ends in the middle of {name!r}. Make or copy it again.")
         return data
 
@@ -292,9 +338,9 @@ def write_shards(
         raise ConfigError(f"{out} exists already, and shards never overwrite anything; give a new folder")
     if shard_bytes < 1 or seed < 0:
         raise ConfigError(f"shards of {shard_bytes} bytes and seed {seed} were asked for; expected 1 or more, and 0")
-    stated = archive.classes() if labels is True else None
-    classes, indices = labels_of(archive.names, labels) if stated is None else stated
-    added = _class_files(archive, indices)
+    items = [name for name in archive.names if not is_dataset_json(name)]
+    classes, indices, _ = stated_labels(archive, labels, names=items)
+    added = _class_files(archive, items, indices)
     temporary = out.absolute().with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
         temporary.mkdir(parents=True)
@@ -312,13 +358,13 @@ def write_shards(
     return [out / name for name in names]
 
 
-def _class_files(archive: AbstractArchive, indices: tuple[int, ...]) -> dict[str, bytes]:
+def _class_files(archive: AbstractArchive, names: Sequence[str], indices: tuple[int, ...]) -> dict[str, bytes]:
     """Content of the class file of every key."""
     added: dict[str, bytes] = {}
     if not indices:
         return added
     existing = frozenset(archive.names)
-    for name, index in zip(archive.names, indices, strict=True):
+    for name, index in zip(names, indices, strict=True):
         file = f"{key_of(name)}.cls"
         if file in existing:
             raise DataError(f"{file} is there already, and the class of {name} was to be written there; drop --labels")

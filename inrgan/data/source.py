@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from inrgan.data.items import AbstractItem
+from inrgan.data.report import DataReport
 from inrgan.errors import ConfigError
 
 
@@ -79,6 +81,13 @@ class AbstractSource(ABC):
         """Number of unreadable items met so far."""
         return 0
 
+    def report(self) -> DataReport:
+        """What the data set holds, for the user to read before training."""
+        return DataReport(
+            data=self.description, kind="stream" if self.endless else "list of items",
+            items=None if self.endless else len(self), classes=dict.fromkeys(self.label_names),
+        )  # fmt: skip
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -125,6 +134,9 @@ class AbstractSyntheticSource(AbstractSource):
     @property
     def label_names(self) -> tuple[str, ...]:
         return self._label_names
+
+    def report(self) -> DataReport:
+        return replace(super().report(), kind="built-in")
 
     def __len__(self) -> int:
         return self._count
@@ -180,6 +192,12 @@ class SubsetSource(AbstractSource):
     @property
     def bad(self) -> int:
         return self._source.bad
+
+    def report(self) -> DataReport:
+        """What the other source holds, and how many of its items are used."""
+        report = self._source.report()
+        note = f"used: {len(self)} of {len(self._source)} items; the counts below and above are of all"
+        return replace(report, notes=(note, *report.notes))
 
     def __len__(self) -> int:
         return len(self._indices)

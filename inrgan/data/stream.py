@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 from torch import Tensor
 
+from inrgan.data.class_names import normalized
 from inrgan.data.items import AbstractItem, BadFiles
 from inrgan.data.shards import CLASSES
 from inrgan.data.source import AbstractSource
@@ -348,4 +349,4 @@ def _class_names(data: str, shard: str, labels: bool | str) -> tuple[str, ...]:
             "name per line, as inrgan shard --labels writes it. Add it (commands have no such place), or leave out "
             "--labels"
         )
-    return tuple(found.decode("utf-8", errors="replace").splitlines())
+    return tuple(normalized(line) for line in found.decode("utf-8", errors="replace").splitlines())

@@ -37,8 +37,8 @@ class AbstractLogger(abc.ABC):
     """Receiver of a training's records."""
 
     @abc.abstractmethod
-    def say(self, message: str) -> None:
-        """Write one line to the log, and to the terminal unless quiet."""
+    def say(self, message: str, *, shown: bool = True) -> None:
+        """Write one line to the log, and to the terminal unless quiet or not to be shown."""
 
     @abc.abstractmethod
     def progress(self, fraction: float, *, kimg: float) -> None:
@@ -69,7 +69,7 @@ class AbstractLogger(abc.ABC):
 class NullLogger(AbstractLogger):
     """Logger that records nothing, for every process but the first."""
 
-    def say(self, message: str) -> None: ...
+    def say(self, message: str, *, shown: bool = True) -> None: ...
 
     def progress(self, fraction: float, *, kimg: float) -> None: ...
 
@@ -108,9 +108,9 @@ class Logger(AbstractLogger):
         logging.getLogger("inrgan").addHandler(self._log)
         self.say(f"run directory: {run.path}")
 
-    def say(self, message: str) -> None:
+    def say(self, message: str, *, shown: bool = True) -> None:
         self._log.emit(logging.LogRecord("inrgan", logging.INFO, "", 0, message, None, None))
-        if not self._quiet:
+        if shown and not self._quiet:
             tqdm.write(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr)
 
     def progress(self, fraction: float, *, kimg: float) -> None:

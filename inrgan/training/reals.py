@@ -79,14 +79,15 @@ class Reals:
         augmented: Whether the random symmetries of the modality are applied.
         cache: Cache of items; one of 1 GiB when None. Items of a stream are never cached, since none repeats.
         workers: Threads that decode and observe items; the calling thread when None.
+        classes: Number of each class of the source in the training; the same when None.
     """
 
     def __init__(
         self, source: AbstractSource, modality: Modality, *, batch: int, seed: int, augmented: bool = True,
-        cache: ItemCache | None = None, workers: Workers | None = None,
+        cache: ItemCache | None = None, workers: Workers | None = None, classes: Sequence[int] | None = None,
     ):  # fmt: skip
         self.source, self.modality, self.batch, self.seed = source, modality, batch, seed
-        self.augmented, self.workers = augmented, workers
+        self.augmented, self.workers, self._classes = augmented, workers, classes
         self.cache = ItemCache(0) if source.endless else ItemCache() if cache is None else cache
         self._fixed_only = True
         """Whether all draws so far were at the fixed view."""
@@ -250,7 +251,8 @@ class Reals:
             item = self._item(i, keep=keep)
             # Rounding of a spacing does not exclude an item.
             if self.modality.item_spacing(item) <= 1.001 * finest:
-                return item, self.source.label(i), passed
+                label = self.source.label(i)
+                return item, label if self._classes is None else self._classes[label], passed
         samples = round(self.modality.domain.spacing(1) / finest)
         raise DataError(
             f"none of the {passed + 1} items has the {samples} samples along the shortest side that training "

@@ -4,21 +4,25 @@ import errno
 import math
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from inrgan.augmentation import Augmentation, AugmentStrength
 from inrgan.capabilities import HasTransforms
 from inrgan.config import TrainConfig
-from inrgan.data import AbstractSource, split
-from inrgan.errors import CheckpointError, ConfigError, NonFiniteError, WriteError
+from inrgan.data import AbstractSource, DataReport, split
+from inrgan.errors import CheckpointError, ConfigError, DataError, NonFiniteError, WriteError
+from inrgan.files import write_json
 from inrgan.losses import PathLengthRegularizer, terms
 from inrgan.process import StopRequest
 from inrgan.training.batches import Batches, MicroBatch
+from inrgan.training.class_order import class_order
 from inrgan.training.distribution import Ranks
 from inrgan.training.graphs import CapturedSteps, step_runner
 from inrgan.training.logging import AbstractLogger, Logger, NullLogger, memory, statistics, write_preview
@@ -81,10 +85,17 @@ class Trainer:
         self.device = pick_device(config.device, local=self.ranks.local if self.ranks.world > 1 else None)
         modality = config.modality
         self.source = _open_source(config)
+        self.report: DataReport | None = None
+        """What the data hold, in the first process."""
+        resumed = self.ranks.share(
+            resume if resume is not None else run_dir if run_dir and (Path(run_dir) / "config.json").exists() else None
+        )
+        names = self.source.label_names if config.labels else ()
+        labels = class_order(names, resume=resumed, init_from=init_from, ranks=self.ranks)
         extra = extra_terms(config)
         self.networks = Networks(
-            config, labels=self.source.label_names if config.labels else (), ranks=self.ranks, device=self.device,
-            extra_terms=extra, generator=generator, init_from=init_from,
+            config, labels=labels, ranks=self.ranks, device=self.device, extra_terms=extra, generator=generator,
+            init_from=init_from,
         )  # fmt: skip
         self.G, self.D, self.ema = self.networks.G, self.networks.D, self.networks.ema
         self.terms = terms(
@@ -92,10 +103,17 @@ class Trainer:
             options=config.view_options, through=modality.whole_sampler, extra=extra,
         )  # fmt: skip
         workers = Workers(default_workers(self.device) if config.workers is None else config.workers)
-        reals = Reals(self.source, modality, batch=config.batch, seed=config.seed, workers=workers)
+        classes = [labels.index(name) for name in names] if names else None
+        reals = Reals(
+            self.source, modality, batch=config.batch, seed=config.seed, workers=workers, classes=classes
+        )  # fmt: skip
         for term in self.terms:
             if term.sees_signals:
-                reals.check(term.finest(modality.domain))
+                try:
+                    reals.check(term.finest(modality.domain))
+                except DataError:
+                    self._report_data()  # which says why no item serves, and what would
+                    raise
                 check_term(term, config, smallest=self.networks.smallest)
             term.check(self.G, config, started_from=init_from or resume or run_dir)
         self.strength = AugmentStrength(
@@ -130,6 +148,7 @@ class Trainer:
                     self._load()
             if self.ranks.first:
                 self.run.write_config(config.to_json())
+                write_json(self.run.path / "data.json", self._report_data().to_plain())
         except Exception:
             self.run.close()  # a failed resume releases the directory
             raise
@@ -161,6 +180,8 @@ class Trainer:
         stop = StopRequest()
         if self.ranks.first:
             self.logger = Logger(self.run, quiet=self.quiet, kimg=self.kimg)
+            for line in [] if self.report is None else self.report.lines():
+                self.logger.say(line, shown=False)
         try:
             self._fit(stop, end=end, max_minutes=max_minutes, save_minutes=save_minutes)
         except OSError as error:
@@ -291,6 +312,13 @@ class Trainer:
         self.source.close()
         self.run.close()
         self.ranks.close()
+
+    def _report_data(self) -> DataReport:
+        """Report what the data hold, on the terminal unless quiet."""
+        self.report = self.source.report()
+        if not self.quiet:
+            tqdm.write("\n".join(self.report.lines()), file=sys.stderr)
+        return self.report
 
     def _next_snapshot(self) -> float:
         return (math.floor(self.kimg / self.config.snapshot_kimg) + 1) * self.config.snapshot_kimg

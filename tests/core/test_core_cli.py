@@ -15,6 +15,7 @@ from inrgan._parsing import parse_numbers, parse_seeds, parse_shape
 from inrgan.cli import main
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
+from inrgan.images import write_image
 from inrgan.recipes import recipe
 
 TRAIN = ["train", "image", "--resolution", "16", "--kimg", "0.064", "--batch", "16", "--quiet", "--device", "cpu"]
@@ -32,6 +33,9 @@ def test_train(run):
     assert saved["batch"] == 16 and saved["kimg"] == 0.064 and saved["modality"]["arguments"]["resolution"] == 16
     assert (run / "snapshot-00000.064" / "model.safetensors").exists()
     assert json.loads((run / "stats.jsonl").read_text().splitlines()[-1])["kimg"] == 0.064
+    report = json.loads((run / "data.json").read_text())
+    assert report["items"] == 4096 and list(report["classes"]) == ["disc", "square", "triangle"]
+    assert "data: shapes (built-in), 4096 items" in (run / "log.txt").read_text()
 
 
 def test_sample_npy_equals_python(run, tmp_path):
@@ -119,6 +123,28 @@ def test_info(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "wait policy: GOMP_SPINCOUNT=123" in out
     assert "torch " + torch.__version__ in out and "image" in out and "usable" in out
+
+
+def test_info_on_data(tmp_path, capsys):
+    for k in range(12):
+        write_image(torch.full((1, 12, 12), k / 12), tmp_path / "data" / str(k) / "a.png")
+    (tmp_path / "data" / "notes.txt").write_text("no image")
+    flags = [str(tmp_path / "data"), "--modality", "image", "--labels", "--resolution", "16"]
+    main(["info", *flags])
+    out = capsys.readouterr().out
+    for part in (
+        "data (folder), 12 items",
+        "used: 12 .png",
+        "not used: 1 .txt",
+        "12 from folders: 0 (1), 1 (1), 2 (1)",
+    ):
+        assert part in out
+    assert "warning: 12 of 12 images" in out and "--resolution 12" in out and len(out.splitlines()) <= 20
+    main(["info", *flags, "--json"])
+    assert list(json.loads(capsys.readouterr().out)["classes"]) == [str(k) for k in range(12)]
+    with pytest.raises(SystemExit):
+        main(["info", str(tmp_path / "data")])
+    assert "--modality" in capsys.readouterr().err
 
 
 def test_dry_run_makes_nothing(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Files made to do harm: each is refused with an error of inrgan's own, and nothing of it happens."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -18,11 +19,12 @@ from hypothesis import strategies as st
 from inrgan import Generator
 from inrgan.checkpoint import load_generator
 from inrgan.data import open_archive
+from inrgan.data.dataset_json import document_classes
 from inrgan.density import load_density
 from inrgan.domains import Box
 from inrgan.errors import CheckpointError, ConfigError, DataError, InrganError, RunDirectoryError
 from inrgan.files import MAX_JSON_BYTES, read_json
-from inrgan.images import read_image
+from inrgan.images import ImageInspector, read_image
 from inrgan.training import RunDirectory
 
 
@@ -181,7 +183,7 @@ def test_fuzzed_archives(tmp_path, kind):
 
 
 def pictures():
-    from PIL import Image
+    from PIL import Image, ImageCms, features
 
     image = Image.fromarray(np.arange(12 * 12 * 3, dtype=np.uint8).reshape(12, 12, 3))
     for kind in ("png", "jpeg", "gif", "bmp", "tiff", "webp"):
@@ -191,6 +193,18 @@ def pictures():
     buffer = io.BytesIO()
     np.save(buffer, np.zeros((3, 4, 4), np.float32))
     yield "x.npy", buffer.getvalue()
+    if features.check("avif"):
+        buffer = io.BytesIO()
+        image.save(buffer, "avif")
+        yield "x.avif", buffer.getvalue()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    buffer = io.BytesIO()
+    image.save(buffer, "tiff", icc_profile=profile.replace(b"sRGB built-in", b"wide gamut..."))
+    yield "profile.tiff", buffer.getvalue()
+    if importlib.util.find_spec("tifffile") is not None:
+        buffer = io.BytesIO()
+        importlib.import_module("tifffile").imwrite(buffer, np.full((12, 12, 3), 999, np.uint16), photometric="rgb")
+        yield "deep.tiff", buffer.getvalue()
 
 
 @pytest.mark.parametrize("name, good", list(pictures()), ids=lambda x: x if isinstance(x, str) else "")
@@ -199,8 +213,29 @@ def test_fuzzed_pictures(name, good):
     @fuzz()
     @given(MUTATIONS)
     def fuzzed(draw):
+        data = mutated(good, draw)
         with contextlib.suppress(InrganError):
-            read_image(name, mutated(good, draw), channels=3)
+            read_image(name, data, channels=3)
+        inspector = ImageInspector(channels=3, resolution=8, samples=min, low=0.0, high=9.0)
+        found = dict(inspector.header(name, data) or {})
+        with contextlib.suppress(InrganError):
+            inspector.values(name, data, found)
+        assert all(isinstance(value, (str, int, float, tuple)) for value in found.values())
+
+    fuzzed()
+
+
+def test_fuzzed_labels():
+    names = ["00000/a.png", "00000/b.png"]
+    good = json.dumps({"labels": [[name, i] for i, name in enumerate(names)]}).encode()
+    assert document_classes(names, {"dataset.json": good}) == (("0", "1"), (0, 1))
+
+    @fuzz()
+    @given(MUTATIONS)
+    def fuzzed(draw):
+        with contextlib.suppress(InrganError):
+            classes, indices = document_classes(names, {"dataset.json": mutated(good, draw)})
+            assert len(indices) == 2 and max(indices) < len(classes) <= 2
 
     fuzzed()
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from inrgan.errors import ConfigError, DataError, NonFiniteError
-from inrgan.images import SUFFIXES, read_image
+from inrgan.images import read_image
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -286,7 +286,3 @@ def test_channel_counts():
         read_image("a.png", encode(Image.fromarray(RGB)), channels=2)
     with pytest.raises(ConfigError, match="channels is 0"):
         read_image("a.png", b"", channels=0)
-
-
-def test_suffixes():
-    assert set(SUFFIXES) == {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy"}

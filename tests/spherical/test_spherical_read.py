@@ -222,8 +222,11 @@ def test_images(tmp_path):
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
         file.write(tmp_path / "sea" / "a.png", "a.png")
     assert open_spherical(tmp_path / "all.zip", channels=1)[0].shape == (1, 32, 64)
+    scaled = open_spherical(tmp_path, channels=3, low=0, high=510)
+    assert torch.allclose(scaled[0], source[0] / 255 - 1, atol=1e-6)
+    assert scaled.report().ranges["height"].high == 64
     with pytest.raises(ConfigError, match="holds images"):
-        open_spherical(tmp_path, channels=3, low=0, high=1)
+        open_spherical(tmp_path, channels=3, variable="t")
 
 
 def test_image_aspect(tmp_path, caplog):

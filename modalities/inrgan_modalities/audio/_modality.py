@@ -10,7 +10,7 @@ import torch
 
 from inrgan.augmentation import AbstractTransform, Affine, Polarity
 from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms
-from inrgan.data import AbstractSource, open_source
+from inrgan.data import AbstractSource, ItemInspector, Measure, open_source
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, ResidualCritic
 from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
@@ -115,7 +115,8 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         reading = Reading(
             rate=self.rate, channels=self.channels, trim=self.trim, loudness=self.loudness, remove_dc=self.remove_dc
         )
-        return open_source(data, suffixes=SUFFIXES, decode=reading, labels=labels, seed=seed)
+        inspector = ItemInspector(reading, measure=_measure, units={"duration": "s", "rate": "Hz"})
+        return open_source(data, suffixes=SUFFIXES, decode=reading, labels=labels, seed=seed, inspector=inspector)
 
     def observe(self, items: Sequence[Clip], view: View) -> torch.Tensor:
         return torch.cat([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
@@ -223,3 +224,9 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
 
     def at(self, resolution: int) -> "AudioModality":
         return replace(self, resolution=resolution, rate=self.rate * resolution / self.resolution)
+
+
+def _measure(clip: Clip) -> dict[str, Measure]:
+    """What the report before training says of a clip, as training reads it."""
+    low, high = clip.samples.aminmax()
+    return {"duration": clip.seconds, "rate": clip.rate, "values": (float(low), float(high))}

@@ -13,7 +13,15 @@ from inrgan.data import AbstractLargeItem, AbstractSource, open_source
 from inrgan.discriminators import ResidualCritic
 from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
-from inrgan.images import SUFFIXES, read_image, tile, write_animation, write_image
+from inrgan.images import (
+    ImageInspector,
+    check_range,
+    image_suffixes,
+    read_image,
+    tile,
+    write_animation,
+    write_image,
+)
 from inrgan.modality import CriticSizes, Modality
 from inrgan.resampling import resample
 from inrgan.views import View
@@ -31,7 +39,7 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     ratio are cropped at the center.
 
     Raises:
-        ConfigError: A size is not positive.
+        ConfigError: A size is not positive, or only one of ``low`` and ``high`` is given.
 
     Example:
         >>> ImageModality(resolution=64, aspect=(2, 1)).domain.shape(64)
@@ -49,12 +57,19 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     """Aspect ratio, width to height."""
     mirror: bool = False
     """Flip reals left to right with probability 1/2; for data that mirrors leave plausible."""
+    low: float | None = None
+    """Value in the files that is mapped to −1, such as 0 for floats from 0 to 1. Default: the least value of the
+    format: 0 for integers, −1 for floats."""
+    high: float | None = None
+    """Value in the files that is mapped to 1, such as 4095 for 12 bits. Default: 255 for 8 bits, 65535 for 16, 1 for
+    floats."""
 
     def __post_init__(self):
         if self.resolution < 8:
             raise ConfigError(f"the image resolution is {self.resolution}; expected 8 or more")
         if self.channels < 1:
             raise ConfigError(f"images of {self.channels} channels; expected 1 or more")
+        check_range(self.low, self.high)
         self.domain  # noqa: B018 - fails early on an invalid aspect ratio
 
     @property
@@ -74,10 +89,21 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
             if self.channels not in (1, 3):
                 raise DataError(f"the built-in images have 1 or 3 channels, not {self.channels}; give --data")
             return SyntheticShapes(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)
-        return open_source(data, suffixes=SUFFIXES, decode=self._decode, labels=labels, seed=seed)
+        return open_source(
+            data, suffixes=image_suffixes(), decode=self._decode, labels=labels, seed=seed, inspector=self._inspector()
+        )  # fmt: skip
 
     def _decode(self, name: str, data: bytes) -> torch.Tensor:
-        return read_image(name, data, channels=self.channels)
+        return read_image(name, data, channels=self.channels, low=self.low, high=self.high)
+
+    def _inspector(self) -> ImageInspector:
+        return ImageInspector(
+            channels=self.channels, resolution=self.resolution, samples=self._samples, low=self.low, high=self.high
+        )  # fmt: skip
+
+    def _samples(self, rows: int, columns: int) -> float:
+        """Samples of an image along the shorter side of the domain."""
+        return self.domain.spacing(1) / self.item_spacing(torch.empty(1, rows, columns, device="meta"))
 
     def observe(self, items: Sequence[ImageItem], view: View) -> torch.Tensor:
         by_kind: dict[tuple[object, ...], list[int]] = {}

@@ -9,10 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, DataReport, Range
 from inrgan.errors import DataError
 from inrgan_modalities.spherical._regrid import Regridder
 from inrgan_modalities.spherical._units import AbstractFieldFile, Units, check_values
+
+_LOW_CONTRAST = 0.25
+"""Fraction of the stated range below which the values were probably meant for another one."""
 
 
 @final
@@ -37,7 +40,7 @@ class FieldSource(AbstractSource):
     def __init__(self, file: AbstractFieldFile, *, units: Units | None):
         self._file = file
         self._regrid = Regridder(file.latitudes, file.longitudes, where=file.where)
-        self.clipped = check_values(file, units)
+        self.values = check_values(file, units)
         assert units is not None, "check_values refuses fields without a range"
         self._units = units
         if self.clipped:
@@ -49,6 +52,34 @@ class FieldSource(AbstractSource):
     def description(self) -> str:
         name = re.sub(r"\.[^.:]*(?=$|:)", "", self._file.where)
         return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "field"
+
+    @property
+    def clipped(self) -> int:
+        """Number of values outside the stated range."""
+        return self.values.clipped
+
+    def report(self) -> DataReport:
+        """What the file holds; its values were all read when it was opened."""
+        file, warnings = self._file, []
+        share = (self.values.high - self.values.low) / (self._units.high - self._units.low)
+        if share < _LOW_CONTRAST:
+            warnings.append(
+                f"values run from {self.values.low:g} to {self.values.high:g}, a part of --low {self._units.low:g} to "
+                f"--high {self._units.high:g}, and would lose contrast; state a narrower range"
+            )
+        return DataReport(
+            data=file.where, kind="field file", items=len(self), layout=file.layout, examined=len(self),
+            ranges={
+                "values": Range(self.values.low, self.values.high, None),
+                "latitude": Range.of(file.latitudes.tolist(), unit="degrees", extremes=True),
+                "longitude": Range.of(file.longitudes.tolist(), unit="degrees", extremes=True),
+            },
+            notes=(
+                f"rows x columns: {file.shape[2]} x {file.shape[3]} in the file, {self.resolution} x "
+                f"{2 * self.resolution} on the training's grid; {self.clipped} values are clipped",
+            ),
+            warnings=tuple(warnings),
+        )  # fmt: skip
 
     @property
     def resolution(self) -> int:

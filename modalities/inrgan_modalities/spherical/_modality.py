@@ -70,9 +70,9 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     critic_kind: Literal["equirectangular", "cube"] = "equirectangular"
     """Grid of the full-domain critic: rows and columns with padding across seam and poles, or six cube faces."""
     low: float | None = None
-    """Field value that is mapped to −1."""
+    """Value in the files that is mapped to −1; needed for fields, see ``image`` for images."""
     high: float | None = None
-    """Field value that is mapped to 1."""
+    """Value in the files that is mapped to 1, likewise."""
     variable: str = ""
     """Variable of NetCDF files; several variables, separated by commas, become the channels."""
     unit: str = ""
@@ -109,8 +109,8 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is not None:
             return open_spherical(
-                data, channels=self.channels, low=self.low, high=self.high, variable=self.variable, labels=labels,
-                seed=seed,
+                data, channels=self.channels, resolution=self.resolution, low=self.low, high=self.high,
+                variable=self.variable, labels=labels, seed=seed,
             )  # fmt: skip
         if self.channels not in (1, 3):
             raise DataError(f"the built-in spheres have 1 or 3 channels, not {self.channels}; give --data")

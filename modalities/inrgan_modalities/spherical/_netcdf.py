@@ -88,6 +88,14 @@ class NetcdfFile(AbstractFieldFile):
             raise DataError(f"{self.where} does not hold real numbers; name another variable with --variable")
         self._row, self._column = dimensions.index(rows[0]), dimensions.index(columns[0])
         sizes = variables[0].shape
+        leading = [
+            f"{name} ({n})" for d, (name, n) in enumerate(zip(dimensions, sizes, strict=True))
+            if d not in (self._row, self._column)
+        ]  # fmt: skip
+        self.layout = (
+            f"items: {' x '.join(leading) or 'one'}; channels: {', '.join(self._names)}; space: {rows[0]} x "
+            f"{columns[0]}",
+        )
         self._leading = tuple(n for d, n in enumerate(sizes) if d not in (self._row, self._column))
         items = math.prod(self._leading)
         if items == 0:

@@ -52,6 +52,8 @@ class NpyFile(AbstractFieldFile):
         if items == 0:
             raise DataError(f"{path} has shape {array.shape} and holds no item; expected at least one.")
         self.shape = (items, channels, rows, columns)
+        named = [*["items"] * (array.ndim > 2), *["channels"] * (array.ndim > 3), "latitude", "longitude"]
+        self.layout = (f"dimensions: {', '.join(f'{k} ({n})' for k, n in zip(named, array.shape, strict=True))}",)
         self._array: np.ndarray | None = array
 
     def read(self, i: int) -> np.ndarray:

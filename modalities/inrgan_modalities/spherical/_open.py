@@ -8,7 +8,7 @@ from torch import Tensor
 from inrgan.data import AbstractSource, is_stream, open_source
 from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
-from inrgan.images import SUFFIXES, read_image
+from inrgan.images import ImageInspector, image_suffixes, read_image
 from inrgan.resampling import resample
 from inrgan_modalities.spherical._field_source import FieldSource
 from inrgan_modalities.spherical._netcdf import NetcdfFile
@@ -23,6 +23,7 @@ def open_spherical(
     data: str | Path,
     *,
     channels: int,
+    resolution: int = 64,
     low: float | None = None,
     high: float | None = None,
     variable: str = "",
@@ -37,8 +38,9 @@ def open_spherical(
     Args:
         data: Path of the data.
         channels: Number of channels, C.
-        low: Field value that is mapped to -1.
-        high: Field value that is mapped to 1.
+        resolution: Number of rows in training, for the report on the data.
+        low: Value in the files that is mapped to -1.
+        high: Value in the files that is mapped to 1.
         variable: Variable of NetCDF files; several variables, separated by commas, become the channels.
         labels: Whether the folder of an image is its label.
         seed: Seed of the order of a stream of images.
@@ -60,9 +62,15 @@ def open_spherical(
     units = given_units(low, high)
     field = None if is_stream(data) else _field_path(path)
     if field is None:
-        if units is not None or variable:
-            raise ConfigError(f"--low, --high and --variable apply to fields, but {data} holds images; leave them out")
-        return open_source(data, suffixes=SUFFIXES, decode=_Panoramas(channels), labels=labels, seed=seed)
+        if variable:
+            raise ConfigError(f"--variable {variable} applies to NetCDF files, but {data} holds images; leave it out")
+        inspector = ImageInspector(
+            channels=channels, resolution=resolution, samples=_rows, low=low, high=high, check=_check_aspect
+        )  # fmt: skip
+        decode = _Panoramas(channels, low=low, high=high)
+        return open_source(
+            data, suffixes=image_suffixes(), decode=decode, labels=labels, seed=seed, inspector=inspector
+        )  # fmt: skip
     if labels:
         raise ConfigError(f"--labels needs labeled data, but the fields of {field} have none; leave it out")
     if field.suffix.lower() in _NETCDF:
@@ -88,20 +96,29 @@ def _field_path(path: Path) -> Path | None:
     return several[0] if several else None
 
 
+def _rows(rows: int, columns: int) -> float:
+    """Rows of an equirectangular image that its resolution amounts to."""
+    return min(rows, columns / 2)
+
+
+def _check_aspect(name: str, height: int, width: int) -> None:
+    if abs(width / height - 2) > 2 * _ASPECT_SLACK:
+        raise DataError(
+            f"{name} is {width} x {height} pixels; an equirectangular image is twice as wide as high (within 1%). "
+            "Is it a crop or another projection? Convert it."
+        )
+
+
 class _Panoramas:
     """Decoder of equirectangular images; a class, so that a source can be sent to another process."""
 
-    def __init__(self, channels: int):
-        self._channels = channels
+    def __init__(self, channels: int, *, low: float | None, high: float | None):
+        self._channels, self._low, self._high = channels, low, high
 
     def __call__(self, name: str, data: bytes) -> Shaped[Tensor, "C H W"]:
-        image = read_image(name, data, channels=self._channels)
+        image = read_image(name, data, channels=self._channels, low=self._low, high=self._high)
         _, height, width = image.shape
-        if abs(width / height - 2) > 2 * _ASPECT_SLACK:
-            raise DataError(
-                f"{name} is {width} x {height} pixels; an equirectangular image is twice as wide as high (within 1%). "
-                "Is it a crop or another projection? Convert it."
-            )
+        _check_aspect(name, height, width)
         if width == 2 * height:
             return image
         # Nearly 2:1, from an inexact resize: the pixels of both axes are made equally large.

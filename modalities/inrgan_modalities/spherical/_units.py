@@ -3,7 +3,7 @@
 import abc
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -15,6 +15,9 @@ class AbstractFieldFile(abc.ABC):
 
     where: str
     """Name of the file in messages."""
+
+    layout: tuple[str, ...]
+    """Which dimensions of the file are items, channels and space, in words."""
 
     shape: tuple[int, int, int, int]
     """Shape (items, channels, rows, columns)."""
@@ -75,7 +78,16 @@ def given_units(low: float | None, high: float | None) -> Units | None:
     return Units(low=float(low), high=float(high))
 
 
-def check_values(file: AbstractFieldFile, units: Units | None) -> int:
+class FieldValues(NamedTuple):
+    """Values of all items of a field."""
+
+    low: float
+    high: float
+    clipped: int
+    """Number of values outside the stated range."""
+
+
+def check_values(file: AbstractFieldFile, units: Units | None) -> FieldValues:
     """Read all items of a field once and check its values.
 
     Args:
@@ -83,7 +95,7 @@ def check_values(file: AbstractFieldFile, units: Units | None) -> int:
         units: Range that is mapped to [-1, 1], if given.
 
     Returns:
-        Number of values outside the range, which will be clipped.
+        Measured range, and the number of values outside the stated one, which will be clipped.
 
     Raises:
         NonFiniteError: Values are missing, NaN or infinite; the message gives their number and the first position.
@@ -122,7 +134,7 @@ def check_values(file: AbstractFieldFile, units: Units | None) -> int:
             f"{outside} of the {count} values of {file.where} ({outside / count:.1%}) lie outside {units.low:g} to "
             f"{units.high:g}: they run from {least:g} to {most:g}. Use {_flags(least, most)}."
         )
-    return outside
+    return FieldValues(least, most, outside)
 
 
 def _flags(least: float, most: float) -> str:

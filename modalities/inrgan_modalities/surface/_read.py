@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from inrgan.data import AbstractSource, is_stream, open_source
+from inrgan.data import AbstractSource, ItemInspector, Measure, is_stream, open_source
 from inrgan.domains import Surface
 from inrgan.errors import ConfigError, DataError, MissingDependency
 from inrgan.images import check_floats, load_npy
@@ -48,7 +48,16 @@ def open_surface(
             raise ConfigError(f"--labels needs labeled data, but the items of {path} have none; leave it out")
         return VertexArray(path, vertices=len(surface.mesh.vertices), channels=channels)
     decode = _Decode(len(surface.mesh.vertices), channels)
-    return open_source(data, suffixes=(".npy", *MESH_SUFFIXES), decode=decode, labels=labels, seed=seed)
+    return open_source(
+        data, suffixes=(".npy", *MESH_SUFFIXES), decode=decode, labels=labels, seed=seed,
+        inspector=ItemInspector(decode, measure=_measure),
+    )  # fmt: skip
+
+
+def _measure(values: Tensor) -> dict[str, Measure]:
+    """What the report before training says of an item, as stored."""
+    low, high = values.aminmax()
+    return {"values": (float(low), float(high))}
 
 
 @final

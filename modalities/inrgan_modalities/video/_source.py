@@ -10,10 +10,19 @@ import tempfile
 import threading
 import weakref
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, final
 
-from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, open_archive
+from inrgan.data import (
+    AbstractArchive,
+    AbstractSource,
+    ArchiveSource,
+    FileCounts,
+    ItemInspector,
+    Measure,
+    open_archive,
+)
 from inrgan.errors import DataError, InrganError
 from inrgan.files import write_json
 from inrgan_modalities.video._decoder import Decoder
@@ -50,12 +59,18 @@ def open_clips(
         archive, known=_Known(data), channels=channels, side=side, seconds=seconds, still_fps=still_fps,
         decoder=Decoder() if decoder is None else decoder,
     )  # fmt: skip
-    source = ArchiveSource(archive, decode=reading, labels=labels)
+    inspector = ItemInspector(reading, measure=_measure, units={"duration": "s", "rate": "frames per second"})
+    source = ArchiveSource(archive, decode=reading, labels=labels, inspector=inspector)
     try:
         source.check(progress=progress)
     finally:
         reading.known.save()
     return source
+
+
+def _measure(video: VideoFile) -> dict[str, Measure]:
+    """What the report before training says of a video."""
+    return {"duration": video.seconds, "rate": video.rate, "shorter side as read": float(min(video.shape[1:]))}
 
 
 @final
@@ -66,16 +81,16 @@ class _Videos(AbstractArchive):
         self._archive = archive
         self._scratch: Path | None = None
         self._lock = threading.Lock()
-        self.files: dict[str, list[str]] = {}
+        self.files_of: dict[str, list[str]] = {}
         folders: dict[str, list[str]] = defaultdict(list)
         for name in archive.names:
             if name.lower().endswith(VIDEO_SUFFIXES):
-                self.files[name] = [name]
+                self.files_of[name] = [name]
             else:
                 folders[str(PurePosixPath(name).parent)].append(name)
         for folder, names in folders.items():
-            self.files[archive.description if folder == "." else folder] = sorted(names, key=_natural)
-        self._names = tuple(sorted(self.files))
+            self.files_of[archive.description if folder == "." else folder] = sorted(names, key=_natural)
+        self._names = tuple(sorted(self.files_of))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,12 +100,32 @@ class _Videos(AbstractArchive):
     def description(self) -> str:
         return self._archive.description
 
+    @property
+    def kind(self) -> str:
+        return self._archive.kind
+
+    @property
+    def files(self) -> FileCounts:
+        return self._archive.files
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        return self._archive.documents
+
+    @property
+    def class_source(self) -> str:
+        return self._archive.class_source
+
+    def classes(self, names: Sequence[str] | None = None) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
+        """As stated for the first file of each video."""
+        return self._archive.classes([self.files_of[name][0] for name in (self.names if names is None else names)])
+
     def read(self, name: str) -> bytes:
         with self._lock:  # several threads read
             if self._scratch is None:
                 self._scratch = Path(tempfile.mkdtemp(prefix="inrgan-videos-"))
                 weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        return json.dumps([str(self._archive.local(n, self._scratch)) for n in self.files[name]]).encode()
+        return json.dumps([str(self._archive.local(n, self._scratch)) for n in self.files_of[name]]).encode()
 
     def close(self) -> None:
         self._archive.close()
