@@ -4,9 +4,9 @@ Critic, data, loss, optimizer and batch are the same. Arms are compared at equal
 ``--cost`` measures it apart: the arms take turns in one process. Trainings resume where they stopped, and what a file
 of results holds already is not done again.
 
-    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise-16 --kimg 10,25 --out results/
-    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise-16 --cost 5 --out results/
-    python benchmarks/ablation.py --resolution 32 --table --out results/
+    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise-16 --kimg 10,25 --out out/
+    python benchmarks/ablation.py --train DIR --test DIR --resolution 32 --arms waves,noise-16 --cost 5 --out out/
+    python benchmarks/ablation.py --resolution 32 --table --out out/
 """
 
 import argparse
