@@ -3,7 +3,7 @@
     python docs/make_figures.py                      # all figures that need no trained generator
     python docs/make_figures.py --run RUN            # also the regions of an image generator
     python docs/make_figures.py --textures FOLDER    # also the extrapolation of benchmarks/extrapolation.py
-    python docs/make_figures.py --sphere RUN --plane RUN    # also the poles, from runs of benchmarks/sphere_quality.py
+    python docs/make_figures.py --sphere RUN --plane RUN    # also the poles, from runs of benchmarks/quality.py
 
 It needs matplotlib and scipy.
 """

@@ -14,7 +14,7 @@ from inrgan._parsing import parse_shape, to_plain
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic, ScatteredCritic
 from inrgan.domains import AbstractDomain
-from inrgan.encodings import AbstractEncoding, FourierEncoding
+from inrgan.encodings import AbstractEncoding, NoiseEncoding
 from inrgan.metrics import AbstractFeatures, Metric, RandomConvFeatures
 from inrgan.samplers import AbstractSampler
 from inrgan.sizes import Backbone, CriticSizes, GeneratorSizes, generator_preset
@@ -126,10 +126,8 @@ class Modality(abc.ABC):
         return ".npy"
 
     def encoding(self, spacing: float) -> AbstractEncoding:
-        """Encoding for samples no finer than ``spacing``; by default Fourier features of the domain."""
-        return FourierEncoding(
-            self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing, octaves=3, oblique=64
-        )
+        """Encoding for samples no finer than ``spacing``; by default low octaves of sines and lattice noise."""
+        return NoiseEncoding(self.domain.coord_dim, longest_period=self.domain.longest_period, spacing=spacing)
 
     def whole_sampler(self, sampler: AbstractSampler) -> AbstractSampler:
         """Sampler of full-domain views in training, such as one that takes a few frames; by default unchanged."""

@@ -5,7 +5,7 @@ came first is never lost:
 
 - ``tests``: ``pytest -m gpu``, for all modalities, captured and eager.
 - ``speed``: ``benchmarks/precision.py`` for five modalities: eager, captured, and captured in bf16.
-- ``training``: ``benchmarks/image_quality.py``, the preset ``base`` on images of 64 pixels, for the rest of the time.
+- ``training``: ``benchmarks/quality.py``, the preset ``base`` on images of 64 pixels, for the rest of the time.
 
 The exit status is 0 if every part passed. ``check.sh`` beside this file runs it.
 """
@@ -137,13 +137,25 @@ def training(args: argparse.Namespace, *, limit: float) -> dict[str, object]:
     ]  # fmt: skip
     marks = ",".join(f"{minutes * part:.3g}" for part in (0.3, 1.0))
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(ROOT / "benchmarks/image_quality.py"), "--method", "multiscale", *sizes]
-        command += ["--minutes", marks, "--device", args.device, "--precision", args.precision, "--out", folder]
+        command = [sys.executable, str(ROOT / "benchmarks/quality.py"), "--modality", "image", *sizes]
+        command += [
+            "--method",
+            "ours",
+            "--minutes",
+            marks,
+            "--device",
+            args.device,
+            "--precision",
+            args.precision,
+            "--out",
+            folder,
+        ]
         if args.data:
             command += ["--train", str(Path(args.data).resolve()), "--hold-out", "0.1"]
         found = run(command, limit=limit)
         left, sheets = SHEETS_BYTES, []
-        for file in sorted(Path(folder).glob("runs/*/*.png"), reverse=True):  # reals, and the last fakes first
+        files = [*Path(folder).glob("runs/*/reals*.png"), *Path(folder).glob("*.png")]
+        for file in sorted(files, key=lambda f: f.stat().st_mtime, reverse=True):  # the last fakes first
             if (left := left - file.stat().st_size) > 0:
                 sheets.append(f"{args.precision}-{file.name}")
                 shutil.copy(file, args.out / sheets[-1])

@@ -35,8 +35,8 @@ class AbstractStencil(TensorTree, abc.ABC):
     """View of the nodes."""
 
     @abc.abstractmethod
-    def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
-        """Interpolate features from the nodes to the view's points; linear in the features."""
+    def interpolate(self, features: Float[Tensor, "#B L C"]) -> Float[Tensor, "B N C"]:
+        """Interpolate features, which samples may share, from the nodes to the view's points; linear in the features."""
 
     def lines(self, features: Float[Tensor, "B L C"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
         """Interpolated features of a product view, short of the last product: one matrix along x for all lines.

@@ -207,7 +207,7 @@ class _ProductStencil(AbstractStencil):
                 across = BandedMap(p_BM, first=first_B1, count=count, kernel=cubic_bspline, reach=_REACH, width=width)
             self._maps.append(across)
 
-    def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
+    def interpolate(self, features: Float[Tensor, "#B L C"]) -> Float[Tensor, "B N C"]:
         return apply_maps(self._maps, features.unflatten(1, self.nodes.shape)).flatten(1, -2)
 
     def lines(self, features: Float[Tensor, "B L C"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None:
@@ -296,11 +296,11 @@ class _GatherStencil(AbstractStencil):
         for d, (first, which) in enumerate(zip(numbers.first, numbers.which, strict=True)):
             if first is None:
                 assert which is not None
-                taps.append(which[..., None])
+                taps.append(which[..., None].int())
                 weights.append(points.new_ones(*which.shape, 1))
                 continue
             j_BN4 = lattice.taps(points[..., d], d)
-            taps.append((j_BN4 - first).long())
+            taps.append((j_BN4 - first).int())
             weights.append(cubic_bspline(lattice.position(points[..., d], d)[..., None] - j_BN4))
         # All combinations of taps, as one axis; x varies fastest in the flattened array of nodes.
         self._index, self._weight = taps[-1], weights[-1]
@@ -309,10 +309,11 @@ class _GatherStencil(AbstractStencil):
             self._weight = (self._weight[..., None] * weights[d][..., None, :]).flatten(2)
         self.nodes = numbers.nodes
 
-    def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
-        B, L, C = features.shape
-        rows = self._index.expand(B, -1, -1) + L * torch.arange(B, device=features.device)[:, None, None]
-        table, total = features.reshape(B * L, C), None
+    def interpolate(self, features: Float[Tensor, "#B L C"]) -> Float[Tensor, "B N C"]:
+        (samples, L, C), B = features.shape, max(len(features), len(self._index))
+        rows, table, total = self._index.expand(B, -1, -1), features.reshape(samples * L, C), None
+        if samples > 1:
+            rows = rows + L * torch.arange(B, device=rows.device)[:, None, None]
         if not torch.is_grad_enabled() or not (features.requires_grad or self._weight.requires_grad):
             # Many times as fast, without a copy of what is read, but with derivatives of the first order only.
             weight = self._weight.detach().to(features.dtype).expand(B, -1, -1).flatten(0, 1)
@@ -374,7 +375,7 @@ class _LocalStencil(AbstractStencil):
         self._weight = math.prod(_outer(weights)[1:], start=_outer(weights)[0]).flatten(2)
         self.nodes = numbers.nodes
 
-    def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
+    def interpolate(self, features: Float[Tensor, "#B L C"]) -> Float[Tensor, "B N C"]:
         weight_BNK = self._weight.to(features.dtype)
         taps = features.reshape(features.shape[0], -1, weight_BNK.shape[-1], features.shape[-1])
         return (taps * weight_BNK[..., None]).sum(dim=2)

@@ -161,7 +161,7 @@ class _PairStencil(AbstractStencil):
         self.nodes, self._pairs, self._weight = numbers.nodes, numbers.pairs, weight
         self._batch, self._count = batch, count
 
-    def interpolate(self, features: Float[Tensor, "B L C"]) -> Float[Tensor, "B N C"]:
+    def interpolate(self, features: Float[Tensor, "#B L C"]) -> Float[Tensor, "B N C"]:
         B, L, C = features.shape
         if self._batch > 1:
             return self._pairs.product(features.reshape(B * L, C), self._weight).reshape(B, -1, C)

@@ -3,6 +3,7 @@
 from inrgan.encodings.base import AbstractEncoding, DirectionalEncoding, JoinedEncoding
 from inrgan.encodings.fourier import FourierEncoding, PeriodEncoding, SineEncoding, plane_waves
 from inrgan.encodings.harmonics import SphericalHarmonics, real_harmonics
+from inrgan.encodings.lattice_noise import NoiseEncoding
 from inrgan.encodings.travelling import AxisPaths, Path, TravellingEncoding
 from inrgan.resampling import fade
 
@@ -12,6 +13,7 @@ __all__ = [
     "DirectionalEncoding",
     "FourierEncoding",
     "JoinedEncoding",
+    "NoiseEncoding",
     "Path",
     "PeriodEncoding",
     "SineEncoding",

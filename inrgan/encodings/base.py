@@ -1,8 +1,8 @@
 """Base class of encodings, and encodings that combine or wrap others."""
 
 import abc
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,20 @@ from torch import Tensor, nn
 
 from inrgan.errors import ConfigError
 from inrgan.views import View, directions
+
+
+@dataclass(frozen=True)
+class NodeFeatures:
+    """Some features of an encoding at few nodes, which stand for all points of a fine product view.
+
+    Attributes:
+        features: Features at the nodes.
+        lines: Map that interpolates values from the nodes along all axes but x, and the matrix that does so along x; or
+            None where it has no such form (``AbstractStencil.lines``).
+    """
+
+    features: Float[Tensor, "1 n F"]
+    lines: Callable[[Float[Tensor, "B n C"]], tuple[Float[Tensor, "M m"], Float[Tensor, "B R m C"]] | None]
 
 
 class AbstractEncoding(nn.Module, abc.ABC):
@@ -21,10 +35,29 @@ class AbstractEncoding(nn.Module, abc.ABC):
     size: int
     """Number of features, F."""
 
-    @property
-    def highest(self) -> tuple[float, ...] | None:
-        """Highest frequency of the features along each coordinate, in turns per unit; None, as here, if not known."""
-        return None
+    def at_nodes(self, view: View, *, tolerance: float) -> list[NodeFeatures] | None:
+        """All features, in parts, at few nodes in place of a view's points; None, as here, without such nodes.
+
+        A map that is linear in the features is then computed at the nodes, and its result is interpolated.
+
+        Args:
+            view: View that all samples share.
+            tolerance: Largest error of a feature.
+        """
+        del view, tolerance
+
+    def prepare(self, view: View) -> None:
+        """Make what the encoding must read of a view on the host, and let the view keep it; by default nothing."""
+        del view
+
+    def encoded(self, view: View, dtype: torch.dtype) -> Float[Tensor, "#B N F"]:
+        """The features in a precision, which may be lower than that of the coordinates.
+
+        The view keeps them, unless parameters of the encoding decide them.
+        """
+        if next(self.parameters(), None) is not None:
+            return self(view).to(dtype)
+        return view.derive(self, dtype, lambda: self(view).to(dtype))
 
     @abc.abstractmethod
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
@@ -52,11 +85,18 @@ class JoinedEncoding(AbstractEncoding):
         self.parts = nn.ModuleList(encodings)
         self.size = sum(e.size for e in encodings)
 
-    @property
-    def highest(self) -> tuple[float, ...] | None:
-        each = [part.highest for part in self.parts]
-        known = [h for h in each if h is not None]
-        return tuple(max(f) for f in zip(*known, strict=True)) if len(known) == len(each) else None
+    def at_nodes(self, view: View, *, tolerance: float) -> list[NodeFeatures] | None:
+        found: list[NodeFeatures] = []
+        for part in self.parts:
+            more = part.at_nodes(view, tolerance=tolerance)  # type: ignore[operator]
+            if more is None:
+                return None
+            found += more
+        return found
+
+    def prepare(self, view: View) -> None:
+        for part in self.parts:
+            part.prepare(view)  # type: ignore[operator]
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         return torch.cat([part(view) for part in self.parts], dim=-1)
@@ -80,5 +120,12 @@ class DirectionalEncoding(AbstractEncoding):
         super().__init__()
         self.encoding, self.size = encoding, encoding.size
 
+    def prepare(self, view: View) -> None:
+        self.encoding.prepare(self._unit(view))
+
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
-        return self.encoding(replace(view, points=directions(view.coords), axes=None))
+        return self.encoding(self._unit(view))
+
+    def _unit(self, view: View) -> View:
+        """The view with points of unit length, which stores what the encoding derives from it."""
+        return view.derive(self, "unit", lambda: replace(view, points=directions(view.coords), axes=None))

@@ -1,15 +1,17 @@
 """Fourier features: octaves along the axes, random frequencies, log-spaced periods, and the first layer of a SIREN."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.encodings.base import AbstractEncoding
+from inrgan.encodings.base import AbstractEncoding, NodeFeatures
 from inrgan.errors import ConfigError
 from inrgan.resampling import fade
+from inrgan.resampling.chebyshev import chebyshev_grid
 from inrgan.views import View
 
 _SQRT2 = math.sqrt(2.0)
@@ -86,9 +88,8 @@ class FourierEncoding(AbstractEncoding):
         self.register_buffer("amplitude", (amplitude * torch.rsqrt(amplitude.square().mean())).float())
         self.size, self.isotropic = 2 * table.shape[0], isotropic
 
-    @property
-    def highest(self) -> tuple[float, ...]:
-        return tuple(self.frequencies.abs().amax(dim=0).tolist())
+    def at_nodes(self, view: View, *, tolerance: float) -> list[NodeFeatures] | None:
+        return waves_at_nodes(self, view, self.frequencies, tolerance=tolerance)
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude, isotropic=self.isotropic)
@@ -173,6 +174,20 @@ def plane_waves(
     return waves.flatten(1, -2)
 
 
+def waves_at_nodes(
+    encode: Callable[[View], Tensor], view: View, frequencies: Float[Tensor, "K D"], *, tolerance: float
+) -> list[NodeFeatures] | None:
+    """``AbstractEncoding.at_nodes`` of waves, whose frequencies bound how fast features vary.
+
+    Example:
+        >>> waves_at_nodes(encoding, Box(2).grid((256, 256)), encoding.frequencies, tolerance=1e-7)[0].features.shape
+        torch.Size([1, 1849, 76])
+    """
+    highest = tuple(frequencies.abs().amax(dim=0).tolist())
+    grid = chebyshev_grid(view, highest, tolerance=tolerance)
+    return None if grid is None else [NodeFeatures(encode(grid.view), grid.lines)]
+
+
 def _scattered_waves(
     view: View,
     f_BKD: Float[Tensor, "#B K D"],
@@ -244,9 +259,8 @@ class SineEncoding(AbstractEncoding):
         self.register_buffer("phases", 2 * math.pi * torch.rand(count, generator=generator))
         self.size = count
 
-    @property
-    def highest(self) -> tuple[float, ...]:
-        return tuple(self.frequencies.abs().amax(dim=0).tolist())
+    def at_nodes(self, view: View, *, tolerance: float) -> list[NodeFeatures] | None:
+        return waves_at_nodes(self, view, self.frequencies, tolerance=tolerance)
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         sin, cos = plane_waves(view, self.frequencies).chunk(2, dim=-1)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from inrgan.encodings.base import AbstractEncoding
 from inrgan.encodings.fourier import Carried, FourierEncoding, plane_waves
+from inrgan.encodings.lattice_noise import NoiseEncoding
 from inrgan.errors import ConfigError
 from inrgan.resampling import fade
-from inrgan.views import View
+from inrgan.views import View, product_view, scattered
 
 _CONSTANTS = 8
 _OCTAVES = 0.75
@@ -143,6 +144,7 @@ class TravellingEncoding(AbstractEncoding):
         groups: Number of groups, including the static one.
         octaves: Largest number of octaves, as for ``FourierEncoding``.
         oblique: Number of random frequencies, as for ``FourierEncoding``.
+        channels: Number of features of each octave of static noise over the other axes (``NoiseEncoding``); 0 for none.
         seed: Seed of the frequencies.
 
     Raises:
@@ -169,6 +171,7 @@ class TravellingEncoding(AbstractEncoding):
         groups: int = 4,
         octaves: int = 3,
         oblique: int = 64,
+        channels: int = 0,
         seed: int = 0,
     ):
         super().__init__()
@@ -186,13 +189,51 @@ class TravellingEncoding(AbstractEncoding):
         self.register_buffer("amplitude", math.sqrt(2) * flat.amplitude)
         self.register_buffer("group", torch.arange(len(table)) % groups)
         self.axis, self.axis_spacing, self.size = axis, axis_spacing, flat.size
+        self.noise = None
+        if channels:
+            self.noise = NoiseEncoding(
+                dim - 1, longest_period=longest_period, spacing=spacing, octaves=0, channels=channels, seed=seed
+            )
+            self.size += self.noise.size
         self.paths = (groups - 1) * (dim - 1)
         self._groups = groups
 
     def forward(self, view: View, path: Path | None = None) -> Float[Tensor, "#B N F"]:
         """Encode every point of a view. The first ``paths`` values of a given path displace the groups."""
         carried = None if path is None or self.paths == 0 else self._carried(view, path)
-        return plane_waves(view, self.frequencies, amplitude=self.amplitude, carried=carried)
+        waves = plane_waves(view, self.frequencies, amplitude=self.amplitude, carried=carried)
+        if self.noise is None:
+            return waves
+        still = view.derive(self, "noise", lambda: self._still(view))
+        return torch.cat([waves, still.expand(len(waves), -1, -1)], dim=-1)
+
+    def prepare(self, view: View) -> None:
+        if self.noise is not None:
+            self.noise.prepare(self._flat(view))
+
+    def _flat(self, view: View) -> View:
+        """The view without the axis of motion."""
+
+        def make() -> View:
+            keep = [d for d in range(view.dim) if d != self.axis]
+            if view.axes is None:
+                return scattered(view.coords[..., keep], spacing=view.spacing[..., keep])
+            spacing = [view.axis_spacing[d] for d in keep]
+            if view.spacing.shape[1] == 1:
+                return product_view([view.axes[d] for d in keep], spacing=torch.cat(spacing, dim=-1))
+            return product_view([view.axes[d] for d in keep], spacing=spacing)
+
+        return view.derive(self, "flat", make)
+
+    def _still(self, view: View) -> Float[Tensor, "#B N F"]:
+        """Noise at every point of the view, the same at all positions along the axis of motion."""
+        assert self.noise is not None
+        values = self.noise(self._flat(view))
+        if view.axes is None:
+            return values
+        rank = len(view.shape)
+        sides = [view.shape[a] if a != rank - 1 - self.axis else 1 for a in range(rank)]
+        return values.unflatten(1, sides).expand(-1, *view.shape, -1).flatten(1, rank)
 
     def _carried(self, view: View, path: Path) -> Carried:
         others = [f for d, f in enumerate(self.frequencies.unbind(dim=1)) if d != self.axis]

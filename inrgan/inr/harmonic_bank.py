@@ -128,6 +128,7 @@ class HarmonicBankINR(AbstractINR):
         return signal
 
     def prepare(self, view: View) -> None:
+        self.carriers.prepare(view)
         self.amplitudes.prepare(self.lattice.numbers(view).nodes)
 
     def units(self) -> tuple[LayerUnits, ...]:

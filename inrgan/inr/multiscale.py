@@ -25,7 +25,6 @@ from inrgan.inr.base import (
     linear,
     normalize,
 )
-from inrgan.resampling.chebyshev import chebyshev_grid
 from inrgan.views import View
 
 
@@ -214,30 +213,35 @@ class MultiScaleINR(AbstractINR):
     def block(self, view: View, features: Float[Tensor, "B L F"] | None, weights: Weights) -> Float[Tensor, "B N C"]:
         """Values at a block of a render.
 
-        The part of the first layer that acts on the encoding is band-limited, as the encoding is. In a block far finer
-        than the band it is evaluated at few nodes and interpolated, exactly to rounding. The encoding of all points,
-        and its product with many columns of weights, are then not needed.
+        The part of the first layer that acts on the encoding is linear in it. In a block far finer than the band it is
+        evaluated at few nodes and interpolated, exactly to rounding. The encoding of all points, and its product with
+        many columns of weights, are then not needed.
         """
         k, dtype = len(self.lattices), weights[0].weight.dtype
         encoding: AbstractEncoding = self.encodings[k]  # type: ignore[assignment]
-        grid = None
+        parts = None
         if self.paths is None:
-            grid = chebyshev_grid(view, encoding.highest, tolerance=torch.finfo(dtype).eps)
-        if grid is None:
+            parts = encoding.at_nodes(view, tolerance=torch.finfo(dtype).eps)
+        if parts is None:
             return self.values(view, features, weights)
-        before = None if features is None else self._stencil(k, view).lines(features)
-        if features is not None and before is None:
-            return self.values(view, features, weights)
-        spec = self.layers[self._first(k)]
-        first = weights[self._first(k)]
+        spec, first = self.layers[self._first(k)], weights[self._first(k)]
         weight = first.columns(spec.inputs - encoding.size)[1] if k > 0 else first.weight
-        own = LayerWeights(weight, first.bias)
-        lines = grid.to_lines(linear(encoding(grid.view).to(dtype), own, biased=before is None))
-        matrix, inputs = grid.across.to(dtype), [lines]
+        found, start = [], 0
+        before = None if features is None else self._stencil(k, view).lines(features)
+        for part in parts:
+            stop = start + part.features.shape[-1]
+            own, biased = LayerWeights(weight[..., start:stop], first.bias), features is None and start == 0
+            found.append(part.lines(linear(part.features.to(dtype), own, biased=biased)))
+            start = stop
+        known = [x for x in found if x is not None]
+        if len(known) < len(found) or (features is not None and before is None):
+            return self.values(view, features, weights)
+        if before is not None:
+            known.append((before[0], before[1][..., : spec.outputs]))
+        matrix = torch.cat([across.to(dtype) for across, _ in known], dim=1)
+        inputs = [torch.cat([lines for _, lines in known], dim=2)]
         if before is not None:
             inputs.append(before[1][..., spec.outputs :])
-            lines = torch.cat([lines, before[1][..., : spec.outputs]], dim=2)
-            matrix, inputs[0] = torch.cat([matrix, before[0]], dim=1), lines
 
         def of_lines(nodes_BRmF: Tensor, *so_far_BRmC: Tensor) -> tuple[Tensor]:
             """Interpolation along x, and the layers."""
@@ -247,7 +251,8 @@ class MultiScaleINR(AbstractINR):
         return by_blocks(of_lines, *inputs, numbers=len(weights[0].bias) * view.count * self.widths[k])[0]
 
     def prepare(self, view: View) -> None:
-        self.places(view)
+        for encoding, place in zip(self.encodings, self.places(view), strict=True):
+            encoding.prepare(place)  # type: ignore[operator]
 
     def units(self) -> tuple[LayerUnits, ...]:
         out, before = [], ()
@@ -286,7 +291,7 @@ class MultiScaleINR(AbstractINR):
         """
         encoding, dtype = self.encodings[k], weights[0].weight.dtype
         if self.paths is None:
-            return [place.derive(encoding, dtype, lambda: encoding(place).to(dtype))]
+            return [encoding.encoded(place, dtype)]  # type: ignore[operator]
         rates, mixture, *through = weights[self._spatial_count :]
         paths, both = self.paths, ((rates.weight, rates.bias), (mixture.weight, mixture.bias))
         if place.axes is None:

@@ -56,13 +56,15 @@ class PolynomialINR(AbstractINR):
         trace: dict[str, Tensor] | None = None,
     ) -> Float[Tensor, "B N C"]:  # fmt: skip
         del features
-        dtype = weights[0].weight.dtype
-        encoded = view.derive(self.encoding, dtype, lambda: self.encoding(view).to(dtype))
+        encoded = self.encoding.encoded(view, weights[0].weight.dtype)
         levels = partial(self._levels, weights, trace)
         if trace is not None:
             return levels(encoded)[0]
         numbers = weights[0].weight.shape[0] * encoded.shape[1] * self.layers[0].outputs
         return by_blocks(levels, encoded, numbers=numbers)[0]
+
+    def prepare(self, view: View) -> None:
+        self.encoding.prepare(view)
 
     def units(self) -> tuple[LayerUnits, ...]:
         inputs = (Units("", self.encoding.size),)

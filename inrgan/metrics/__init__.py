@@ -22,7 +22,7 @@ from inrgan.metrics.features import (
 )
 from inrgan.metrics.labels import LabelAccuracy, label_accuracy
 from inrgan.metrics.scoring import evaluate, known_metrics
-from inrgan.metrics.spectrum import RadialSpectrum, mean_power, radial_spectrum, spectrum_distance
+from inrgan.metrics.spectrum import Pattern, RadialSpectrum, mean_power, pattern, radial_spectrum, spectrum_distance
 from inrgan.metrics.swd import (
     SlicedWasserstein,
     count_levels,
@@ -41,6 +41,7 @@ __all__ = [
     "InceptionWeightsMissing",
     "LabelAccuracy",
     "Metric",
+    "Pattern",
     "PrecisionRecall",
     "Protocol",
     "RadialSpectrum",
@@ -60,6 +61,7 @@ __all__ = [
     "label_accuracy",
     "laplacian_pyramid",
     "mean_power",
+    "pattern",
     "precision_recall",
     "radial_spectrum",
     "reconstruct",

@@ -13,7 +13,7 @@ from inrgan.metrics.comparison import DC_K, PR_K, Comparison, Metric, Protocol, 
 from inrgan.metrics.feature_scores import different_bins, frechet_distance, is_full_rank, kernel_distance
 from inrgan.metrics.features import AbstractFeatures
 from inrgan.metrics.labels import label_accuracy
-from inrgan.metrics.spectrum import spectrum_distance
+from inrgan.metrics.spectrum import pattern, spectrum_distance
 from inrgan.metrics.swd import sliced_wasserstein
 from inrgan.views import View
 
@@ -34,7 +34,7 @@ def evaluate(
 ) -> list[Score]:
     """Score a set of fakes against a set of reals.
 
-    Metrics: "swd", "spectrum" on the signals; "frechet", "kernel", "precision", "recall" (k = 3), "density",
+    Metrics: "swd", "spectrum", "pattern" on the signals; "frechet", "kernel", "precision", "recall" (k = 3), "density",
     "coverage" (k = 5), "ndb", "labels" on `features`; "fid" and "kid" on Inception features. Statistics of features are
     computed in float64 on the CPU. Each extractor runs once per set.
 
@@ -99,7 +99,7 @@ def known_metrics() -> tuple[str, ...]:
 
     Example:
         >>> len(known_metrics())
-        12
+        13
     """
     return tuple(_METRICS)
 
@@ -119,6 +119,19 @@ def _swd(run: Comparison) -> tuple[float, Protocol]:
 
 def _spectrum(run: Comparison) -> tuple[float, Protocol]:
     return spectrum_distance(run.real, run.fake), {"unit": "dB", "window": "hann", "mean_removed": True}
+
+
+def _pattern(run: Comparison) -> tuple[float, Protocol]:
+    found = pattern(run.real, run.fake)
+    halves = pattern(run.real[::2], run.real[1::2]).decibels if len(run.real) > 1 else 0.0
+    return found.decibels, {
+        "unit": "dB",
+        "window": "hann",
+        "mean_removed": True,
+        "cycles_per_side": " ".join(map(str, found.frequency)),
+        "rms": round(found.rms, 3),
+        "halves_of_reals": round(halves, 3),
+    }
 
 
 def _frechet_of(extracted: tuple[str, Tensor, Tensor]) -> tuple[float, Protocol]:
@@ -203,6 +216,7 @@ _METRICS: dict[str, Metric] = {
     "ndb": Metric("lower", _ndb),
     "labels": Metric("higher", _labels),
     "spectrum": Metric("lower", _spectrum),
+    "pattern": Metric("lower", _pattern),
     "fid": Metric("lower", lambda run: _frechet_of(run.inception)),
     "kid": Metric("lower", lambda run: _kernel_of(run.inception)),
 }

@@ -1,4 +1,4 @@
-"""Radially averaged power spectra and their distance."""
+"""Power spectra of sets: averaged over radii, and compared at every frequency."""
 
 from dataclasses import dataclass
 from typing import final
@@ -12,6 +12,7 @@ from inrgan.metrics.checks import check_signals
 _ITEMS_AT_ONCE = 64
 # -100 dB: well below the rounding of 8-bit values (about -53 dB), so it only keeps log(0) away.
 _FLOOR = 1e-10
+_ROUNDING = (2 / 255) ** 2 / 12
 
 
 @final
@@ -93,6 +94,56 @@ def spectrum_distance(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) ->
     check_signals(real, fake, smallest_side=4)
     difference = radial_spectrum(real).decibels - radial_spectrum(fake).decibels
     return float(difference.square().mean().sqrt())
+
+
+@final
+@dataclass(frozen=True)
+class Pattern:
+    """Excess of the power of fakes over that of reals, over all frequencies of a grid.
+
+    Attributes:
+        decibels: Largest excess.
+        frequency: Where it is, in cycles a side along each coordinate, x first.
+        rms: Root mean square of the excess over the frequencies, in dB.
+    """
+
+    decibels: float
+    frequency: tuple[int, ...]
+    rms: float
+
+
+def pattern(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Pattern:
+    """Largest excess of fakes over reals in the spectrum of every direction.
+
+    A net of lines or dots has its power at single frequencies. The mean over a radius hides it, and so do patches that
+    are compared one by one. Powers are those of ``mean_power``, without the constant. A power below that of the
+    rounding of 8-bit values, (2/255)²/12, counts as that.
+
+    Args:
+        real: (N, C, *spatial) with 1 to 3 spatial axes of at least 4 samples.
+        fake: (M, C, *spatial).
+
+    Raises:
+        ShapeError: Sets that do not fit or are too small.
+        DeviceError: The sets lie on different devices.
+
+    Example:
+        >>> noise = torch.randn(4, 3, 32, 32)
+        >>> round(pattern(noise, 10 * noise).decibels, 4)
+        20.0
+    """
+    check_signals(real, fake, smallest_side=4)
+    excess = 10 * (mean_power(fake).clamp_min(_ROUNDING) / mean_power(real).clamp_min(_ROUNDING)).log10().flatten()[1:]
+    place = 1 + int(excess.argmax())
+    frequency: list[int] = []
+    for side in reversed(fake.shape[2:]):  # x varies fastest
+        k = place % side
+        frequency.append(k if k <= side // 2 else k - side)
+        place //= side
+    if next((k for k in frequency if k != 0), 0) < 0:  # each wave stands at k and at -k
+        frequency = [-k for k in frequency]
+    rms = float(excess.square().mean().sqrt())
+    return Pattern(decibels=float(excess.max()), frequency=tuple(frequency), rms=rms)
 
 
 def mean_power(values: Float[Tensor, "N C *spatial"]) -> Float[Tensor, "*spatial"]:

@@ -23,19 +23,14 @@ class ChebyshevGrid:
     view: View
     maps: tuple[DenseMap | None, ...]
 
-    @property
-    def across(self) -> Float[Tensor, "M m"]:
-        """Matrix of the interpolation along x."""
+    def lines(self, values: Float[Tensor, "B n F"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "B R m F"]]:
+        """Matrix of the interpolation along x, and values at the nodes of every line of the grid."""
         assert self.maps[0] is not None
-        return self.maps[0].matrix[0]
-
-    def to_lines(self, values: Float[Tensor, "B n F"]) -> Float[Tensor, "B R m F"]:
-        """Interpolate along all axes but x: values at the nodes of every line of the grid."""
         x = apply_maps([None, *self.maps[1:]], values.unflatten(1, self.view.shape))
-        return x.reshape(len(x), -1, *x.shape[-2:])
+        return self.maps[0].matrix[0], x.reshape(len(x), -1, *x.shape[-2:])
 
 
-def chebyshev_grid(view: View, highest: tuple[float, ...] | None, *, tolerance: float) -> ChebyshevGrid | None:
+def chebyshev_grid(view: View, highest: tuple[float, ...], *, tolerance: float) -> ChebyshevGrid | None:
     """Nodes from which waves of bounded frequency follow at every point of a view, or None where that saves little.
 
     Waves over an interval are polynomials of a degree not much above π times the number of turns, to any precision.
@@ -44,14 +39,14 @@ def chebyshev_grid(view: View, highest: tuple[float, ...] | None, *, tolerance: 
 
     Args:
         view: View, a product with the same spacing everywhere if it is to have nodes.
-        highest: Highest frequency along each coordinate, in turns per unit; None where it is not known.
+        highest: Highest frequency along each coordinate, in turns per unit.
         tolerance: Largest error of a wave of amplitude 1.
 
     Example:
         >>> chebyshev_grid(Box(2).grid((256, 256)), (3.0, 3.0), tolerance=1e-7).view.shape
         (43, 43)
     """
-    if highest is None or view.axes is None or view.batch > 1 or view.spacing.shape[1] > 1:
+    if view.axes is None or view.batch > 1 or view.spacing.shape[1] > 1:
         return None
     axes, maps = [], []
     for x_BM, f in zip(view.axes, highest, strict=True):

@@ -9,16 +9,21 @@ import torch
 from inrgan import Box, Field, Sphere, View
 from inrgan.domains.box_lattice import SharedNumbers, _GatherStencil
 from inrgan.domains.sparse_map import SparsePairs
-from inrgan.encodings import AbstractEncoding, FourierEncoding, JoinedEncoding, SineEncoding
+from inrgan.encodings import AbstractEncoding, FourierEncoding, JoinedEncoding, NoiseEncoding, SineEncoding
 from inrgan.inr import LayerWeights, MultiScaleINR
 from inrgan.resampling.chebyshev import chebyshev_grid, degree_of
 from inrgan.views import scattered
 
 
-def fields(domain, *, count=2, resolution=32, lattices=(4, 8)):
+def fields(domain, *, count=2, resolution=32, lattices=(4, 8), noise=False):
     """Fields with random weights, whose signals vary."""
 
     def encoding(spacing):
+        if noise:
+            return NoiseEncoding(
+                domain.coord_dim, longest_period=domain.longest_period, spacing=spacing, octaves=2, channels=6,
+                decay=0.5,
+            )  # fmt: skip
         return FourierEncoding(
             domain.coord_dim, longest_period=domain.longest_period, spacing=spacing, octaves=2, oblique=6, decay=0.5,
             isotropic=isinstance(domain, Sphere),
@@ -52,10 +57,13 @@ VIEWS = [
 ]
 
 
-@pytest.mark.parametrize("domain, shape, lattices", VIEWS)
-def test_blocks_hold_the_values_at_their_points(domain, shape, lattices):
+@pytest.mark.parametrize(
+    "domain, shape, lattices, noise",
+    [(*view, False) for view in VIEWS] + [(*view, True) for view in VIEWS[:4]],
+)
+def test_blocks_hold_the_values_at_their_points(domain, shape, lattices, noise):
     # Oracle: the field in double precision, asked at coordinates, which knows no blocks and no nodes of a whole view.
-    field = fields(domain, lattices=lattices)
+    field = fields(domain, lattices=lattices, noise=noise)
     whole = field.render(shape)
     view = domain.grid(shape)
     pick = torch.randperm(view.count, generator=torch.Generator().manual_seed(1))[:2000]
@@ -135,21 +143,29 @@ def test_degrees_suffice_and_are_not_far_too_high(turns, tolerance):
     def waves(x):
         return torch.sin(2 * math.pi * x[:, None] * f + phase)
 
-    assert (grid.across @ waves(grid.view.axes[0][0]) - waves(view.axes[0][0])).abs().max() < max(tolerance, 2e-14)
+    across, lines = grid.lines(waves(grid.view.axes[0][0])[None])
+    assert ((across @ lines)[0, 0] - waves(view.axes[0][0])).abs().max() < max(tolerance, 2e-14)
     assert grid.view.shape[0] < 4.3 * turns + 34
 
 
 def test_lines_are_interpolated_along_all_axes_but_x():
     # Oracle: the encoding at every point.
     encoding = JoinedEncoding(
-        [FourierEncoding(3, longest_period=4.0, spacing=0.2, oblique=5), SineEncoding(3, highest=1.0, count=4)]
+        [
+            FourierEncoding(3, longest_period=4.0, spacing=0.2, oblique=5),
+            SineEncoding(3, highest=1.0, count=4),
+            NoiseEncoding(3, longest_period=4.0, spacing=0.2, channels=3),
+        ]
     )
     view = Box(3, aspect=(1, 1, 2)).grid((60, 9, 80), region=(-1, 0, -1, 0, 0.5, 1), dtype=torch.float64)
     encoding = encoding.double()
-    grid = chebyshev_grid(view, encoding.highest, tolerance=1e-9)
-    assert grid is not None and grid.maps[1] is None  # the short axis stays as it is
-    assert grid.view.count < view.count / 3
-    found = (grid.across @ grid.to_lines(encoding(grid.view))).flatten(1, 2)
+    parts = encoding.at_nodes(view, tolerance=1e-9)
+    assert parts is not None and sum(part.features.shape[1] for part in parts) < view.count
+    found = []
+    for part in parts:
+        across, lines = part.lines(part.features)
+        found.append((across @ lines).flatten(1, 2))
+    found = torch.cat(found, dim=-1)
     torch.testing.assert_close(found, encoding(view), rtol=0, atol=1e-8)
 
 
@@ -167,9 +183,9 @@ def test_views_that_few_nodes_do_not_stand_for():
     assert chebyshev_grid(fine, (1e9, 1e9), tolerance=1e-7) is None
     assert chebyshev_grid(scattered(fine.coords), known, tolerance=1e-7) is None
     waves = FourierEncoding(2, longest_period=4.0, spacing=0.2)
-    assert JoinedEncoding([waves, Unknown()]).highest is None is Unknown().highest
-    sines = SineEncoding(2, highest=40.0, count=8)
-    assert JoinedEncoding([waves, sines]).highest == sines.highest > waves.highest
+    assert waves.at_nodes(fine, tolerance=1e-7) is not None
+    for other in (Unknown(), SineEncoding(2, highest=40.0, count=8)):
+        assert JoinedEncoding([waves, other]).at_nodes(fine, tolerance=1e-7) is None
 
 
 TYPES = [(torch.float32, 1e-5), (torch.float64, 1e-12), (torch.bfloat16, 0.02)]

@@ -6,7 +6,7 @@ import scipy.signal
 import torch
 
 from inrgan.errors import ShapeError
-from inrgan.metrics import mean_power, radial_spectrum, spectrum_distance
+from inrgan.metrics import mean_power, pattern, radial_spectrum, spectrum_distance
 
 
 @pytest.mark.parametrize(("dims", "axis"), [(1, 0), (2, 0), (2, 1), (3, 2)])
@@ -89,3 +89,38 @@ def test_user_errors():
         radial_spectrum(torch.zeros(1, 1, 3))
     with pytest.raises(ShapeError, match=r"same spatial size"):
         spectrum_distance(torch.zeros(1, 1, 8), torch.zeros(1, 1, 16))
+
+
+def test_a_planted_wave_is_found_at_its_frequency_and_height():
+    # Oracle: the expected periodogram of white noise and a wave, by hand. A Hann window spreads a wave of amplitude a
+    # on a whole number of cycles over its neighbors; at its own frequency the power is a²/4 · (Σw)²/Σw².
+    rng = torch.Generator().manual_seed(0)
+    height, width, a = 24, 32, 0.5
+    reals = torch.randn(400, 2, height, width, generator=rng)
+    fakes = torch.randn(400, 2, height, width, generator=rng)
+    y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
+    phase = 2 * math.pi * torch.rand(400, 2, 1, 1, generator=rng)
+    found = pattern(reals, fakes + a * torch.cos(2 * math.pi * (9 * x - 7 * y) + phase))
+    window = torch.outer(torch.hann_window(height), torch.hann_window(width)).double()
+    expected = 10 * math.log10(1 + a**2 / 4 * float(window.sum() ** 2 / window.square().sum()))
+    assert found.frequency == (9, -7)
+    assert abs(found.decibels - expected) < 0.6 and expected > 9
+    nothing = pattern(reals, fakes)
+    assert nothing.decibels < 1 and nothing.rms < 0.3
+
+
+@pytest.mark.parametrize("shape", [(64,), (8, 6, 10)])
+def test_patterns_in_one_and_three_dimensions(shape):
+    # Oracle: the wave's own number of cycles.
+    rng = torch.Generator().manual_seed(1)
+    reals = 0.1 * torch.randn(64, 1, *shape, generator=rng)
+    cycles = (3,) if len(shape) == 1 else (1, 2, 2)
+    grids = torch.meshgrid(*(torch.arange(n) / n for n in shape), indexing="ij")
+    wave = torch.cos(2 * math.pi * sum(k * g for k, g in zip(cycles, grids, strict=True)))
+    assert pattern(reals, reals + wave).frequency == cycles[::-1]  # x first
+
+
+def test_powers_below_rounding_do_not_count():
+    reals = torch.zeros(4, 1, 16, 16)
+    fakes = 1e-4 * torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert pattern(reals, fakes).decibels == 0.0

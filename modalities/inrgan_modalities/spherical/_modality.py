@@ -18,8 +18,8 @@ from inrgan.domains import Sphere, observe_sphere
 from inrgan.encodings import (
     AbstractEncoding,
     DirectionalEncoding,
-    FourierEncoding,
     JoinedEncoding,
+    NoiseEncoding,
     SphericalHarmonics,
 )
 from inrgan.errors import ConfigError, DataError
@@ -126,12 +126,10 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
         return max(math.pi / item.shape[1], 2 * math.pi / item.shape[2])
 
     def encoding(self, spacing: float) -> AbstractEncoding:
-        # Harmonics encode the position on the sphere; detail comes from oblique waves, as in the plane.
+        # Harmonics encode the position on the sphere; detail comes from noise, as in the plane.
         parts = [
             SphericalHarmonics(8, spacing=spacing, decay=1.0),
-            FourierEncoding(
-                3, longest_period=self.domain.longest_period, spacing=spacing, octaves=0, oblique=64, isotropic=True
-            ),
+            NoiseEncoding(3, longest_period=self.domain.longest_period, spacing=spacing, octaves=0),
         ]
         return DirectionalEncoding(JoinedEncoding(parts))
 
