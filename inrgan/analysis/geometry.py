@@ -254,6 +254,7 @@ def study_geometry(
     ends: Float[Tensor, "P 2 Z"],
     steps: int = 8,
     frames: View | None = None,
+    moving: Sequence[int] | None = None,
     iterations: int = 8,
     known: Known | None = None,
     seed: int = 0,
@@ -273,6 +274,7 @@ def study_geometry(
         ends: First and last latent of each path.
         steps: Steps of each path.
         frames: Grid of two axes for optical flow; None for no flow.
+        moving: Coordinates that motion displaces; all where None.
         iterations: Largest number of iterations of each search for a displacement.
         known: Reals with exact factors.
         seed: Seed of the choice of held-out samples.
@@ -290,6 +292,7 @@ def study_geometry(
     """
     if len(ends) < 2 or steps < 2:
         raise ConfigError(f"{len(ends)} paths of {steps} steps are too few; expected 2 or more of 2 or more")
+    moving = tuple(range(view.dim)) if moving is None else tuple(moving)
     spaces, found = _sampled(stages, view, z, after_samples)
     readable = {}
     if known is not None:
@@ -307,13 +310,13 @@ def study_geometry(
         with torch.no_grad():
             w = stages.mapping(pair)
         for method, parts in measure_motion(
-            stages, view, w=w, steps=steps, frames=frames, iterations=iterations
+            stages, view, w=w, steps=steps, frames=frames, moving=moving, iterations=iterations
         ).items():
             energies.setdefault(method, []).append(parts.numpy())
         after_path()
     protocol = {
         "samples": len(z), "held_out": 0.25, "paths": len(ends), "steps": steps, "points": view.count,
-        "weights_sketched_to": spaces["θ"].shape[1],
+        "weights_sketched_to": spaces["θ"].shape[1], "displaced_coordinates": list(moving),
     }  # fmt: skip
     motion = {method: Explained(np.stack(rows)) for method, rows in energies.items()}
     return GeometryStudy(probes=probes, readable=readable, motion=motion, protocol=protocol)

@@ -2,13 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.analysis.intervals import Interval, bootstrap
@@ -18,8 +19,8 @@ from inrgan.inr import LayerWeights, Weights
 from inrgan.interpolation import linear_path
 from inrgan.views import View, scattered
 
-Signals = Callable[[Tensor, Tensor], Tensor]
-"""Coordinates (B, N, D) and their spacing (1, 1 or N, D), the band limit, to values (B, N, C), point by point."""
+Signal = Callable[[View], Tensor]
+"""A view of N points to values (N, C), point by point."""
 
 ORDERS = {1: 8, 2: 4, 3: 2}
 """Highest sum of half periods across the domain in a smooth displacement, by the number of coordinates."""
@@ -57,7 +58,7 @@ def displacement_basis(view: View, *, smooth: bool) -> Float[Tensor, "#B N K"]:
 @final
 @dataclass(frozen=True)
 class Warped:
-    """Mean squared change between two signals and its residuals, per pair.
+    """Mean squared change between two signals, and its residuals.
 
     Attributes:
         change: Change without any displacement.
@@ -65,13 +66,15 @@ class Warped:
         smooth: Residual after the best smooth displacement.
     """
 
-    change: Float[Tensor, "B"]
-    affine: Float[Tensor, "B"]
-    smooth: Float[Tensor, "B"]
+    change: float
+    affine: float
+    smooth: float
 
 
 @torch.no_grad()
-def explained_by_warp(before: Signals, after: Signals, view: View, *, iterations: int = 8) -> Warped:
+def explained_by_warp(
+    before: Signal, after: Signal, view: View, *, moving: Sequence[int] | None = None, iterations: int = 8
+) -> Warped:
     """Residual of the change from ``before`` to ``after`` after the best displacements of the coordinates.
 
     Minimises the mean of |after(x) − before(x + u(x))|² over the points, where u is in the span of
@@ -81,110 +84,165 @@ def explained_by_warp(before: Signals, after: Signals, view: View, *, iterations
     sides. A residual is never more than the change.
 
     Args:
-        before: Signals.
-        after: As many signals.
-        view: View at which they are compared, the same for all.
+        before: Signal.
+        after: Signal.
+        view: View at which they are compared.
+        moving: Coordinates that are displaced; all where None.
         iterations: Largest number of iterations of each of the three searches.
 
     Raises:
         ConfigError: Too few points for as many coefficients.
 
     Example:
-        >>> warped = explained_by_warp(lambda x, _: x.sin(), lambda x, _: (x + 0.1).sin(), Box(1).grid((64,)))
-        >>> bool(warped.affine < 1e-6 * warped.change)
+        >>> warped = explained_by_warp(
+        ...     lambda v: v.coords[0].sin(), lambda v: (v.coords[0] + 0.1).sin(), Box(1).grid((64,))
+        ... )
+        >>> warped.affine < 1e-6 * warped.change
         True
     """
-    x, basis = view.coords, displacement_basis(view, smooth=True)
-    D, K = x.shape[-1], basis.shape[-1]
-    if x.shape[1] < 2 * K:
-        raise ConfigError(f"{x.shape[1]} points are too few for a displacement of {K} terms; expected {2 * K} or more")
-    few = basis[..., : D + 1]
-    rough, chosen = some_points(view, points=_COARSE_POINTS)
-    rough = replace(rough, spacing=COARSE * rough.spacing)
-    goal = after(x, view.spacing).to(x.dtype)
-    change = _energy(goal - before(x.expand(len(goal), -1, -1), view.spacing), view)
-    coarse = after(rough.coords, rough.spacing).to(x.dtype)
-    still = x.new_zeros(len(goal), (D + 1) * D)
-    roughly, _ = _descend(before, coarse, rough, few[:, chosen], still, iterations=iterations)
-    affine, affine_rest = _descend(before, goal, view, few, roughly, iterations=iterations)
-    # A displacement that suits the coarse signals may not suit the fine ones.
-    lost = affine_rest > change
-    affine, affine_rest = torch.where(lost[:, None], still, affine), torch.where(lost, change, affine_rest)
-    start = torch.cat([affine, x.new_zeros(len(goal), (K - D - 1) * D)], dim=1)
-    _, smooth_rest = _descend(before, goal, view, basis, start, iterations=iterations)
-    return Warped(change, affine_rest, torch.minimum(smooth_rest, affine_rest))
+    basis, few = displacement_basis(view, smooth=True)[0], view.dim + 1
+    moving = tuple(range(view.dim)) if moving is None else tuple(moving)
+    N, K = basis.shape
+    if N < 2 * K:
+        raise ConfigError(f"{N} points are too few for a displacement of {K} terms; expected {2 * K} or more")
+    rough, chosen = _rough(view)
+    coarse = _Search(before, after(rough), rough, basis[chosen, :few], moving)
+    roughly = coarse.descend(coarse.still(), iterations=iterations)
+    goal = after(view)
+    search = _Search(before, goal, view, basis[:, :few], moving)
+    still = search.still()
+    affine = search.descend(search.fit(roughly.coefficients), iterations=iterations)
+    if affine.energy > still.energy:  # a displacement that suits the coarse signals may not suit the fine ones
+        affine = still
+    more = affine.coefficients.new_zeros((K - few) * len(moving))
+    start = replace(affine, coefficients=torch.cat([affine.coefficients, more]))
+    smooth = _Search(before, goal, view, basis, moving).descend(start, iterations=iterations)
+    return Warped(still.energy, affine.energy, min(smooth.energy, affine.energy))
 
 
-def _descend(
-    before: Signals, goal: Tensor, view: View, basis: Tensor, start: Float[Tensor, "B P"], *, iterations: int
-) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B"]]:
-    """Coefficients of the best displacement, and its residual."""
-    x, size = view.coords, float(view.extent.amax())
-    found, damping = start, x.new_full(start.shape[:1], 1e-3)
-    rest, J = _residual_and_slopes(before, goal, view, basis, found)
-    energy = _energy(rest, view)
-    # One weight a point, for every channel of its residual.
-    share = 1.0 if view.weights is None else view.weights.repeat_interleave(rest.shape[2], dim=1)[..., None]
-    eye = torch.eye(start.shape[1], dtype=torch.float64, device=x.device)
-    settled = energy <= 0
-    for i in range(iterations):
-        weighted = (J * share).double()
-        H = torch.einsum("bnp,bnq->bpq", weighted, J.double())
-        g = torch.einsum("bnp,bn->bp", weighted, rest.flatten(1).double())
-        scale = H.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-12)
-        step = torch.linalg.solve(H + (damping * scale)[:, None, None] * eye, g).to(x.dtype)
-        # A step far beyond the domain means that there is no slope to follow.
-        tried = (found + step).clamp(-size, size)
-        if i + 1 < iterations:
-            next_rest, next_J = _residual_and_slopes(before, goal, view, basis, tried)
-        else:
-            next_rest, next_J = goal - before(_displaced(view, basis, tried), view.spacing).to(x.dtype), J
-        next_energy = _energy(next_rest, view)
-        better = next_energy < energy
-        # A step that changes next to nothing, for the better or the worse, is the last that a signal needs.
-        settled |= (next_energy > _STALE * energy) & (_STALE * next_energy < energy)
-        found = torch.where(better[:, None], tried, found)
-        energy = torch.where(better, next_energy, energy)
-        if bool(settled.all()):
-            break
-        rest = torch.where(better[:, None, None], next_rest, rest)
-        J = torch.where(better[:, None, None], next_J, J)
-        damping = torch.where(better, damping / 5, damping * 10).clamp(1e-6, 1e9)
-    return found, energy
+def _rough(view: View) -> tuple[View, Int[Tensor, "N"]]:
+    """Some points of a view at the coarse band limit, and their indices; the view keeps them."""
+
+    def rough() -> View:
+        points, _ = some_points(view, points=_COARSE_POINTS)
+        return replace(points, spacing=COARSE * points.spacing)
+
+    chosen = view.derive(_rough, "chosen", lambda: some_points(view, points=_COARSE_POINTS)[1])
+    return view.derive(_rough, "view", rough), chosen
 
 
-def _energy(x: Float[Tensor, "B N C"], view: View) -> Float[Tensor, "B"]:
-    """Mean square by measure."""
-    squares = x.square().mean(dim=2)
-    return (squares if view.weights is None else squares * view.weights).mean(dim=1)
+@final
+@dataclass(frozen=True)
+class _Fit:
+    """A displacement, and how well it fits.
 
-
-def _displaced(view: View, basis: Tensor, coefficients: Float[Tensor, "B P"]) -> Float[Tensor, "B N D"]:
-    """Displaced coordinates.
-
-    No point goes further than a quarter beyond the domain: lattices have to reach as far as any point.
+    Attributes:
+        coefficients: Coefficients of the basis, those of all moving coordinates for each function of it.
+        points: Displaced points.
+        values: Values there.
+        energy: Mean square of the residual, by measure.
     """
-    x = view.coords
-    low, high = x.amin(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
-    beyond = (high - low) / 4
-    moved = x + basis @ coefficients.unflatten(1, (basis.shape[-1], view.dim))
-    return torch.minimum(torch.maximum(moved, low - beyond), high + beyond)
+
+    coefficients: Float[Tensor, "P"]
+    points: Float[Tensor, "N D"]
+    values: Float[Tensor, "N C"]
+    energy: float
 
 
-def _residual_and_slopes(
-    before: Signals, goal: Tensor, view: View, basis: Tensor, coefficients: Float[Tensor, "B P"]
-) -> tuple[Float[Tensor, "B N C"], Float[Tensor, "B NC P"]]:
-    """Residual, and derivative of displaced values with respect to the coefficients."""
-    moved = _displaced(view, basis, coefficients)
-    # Differences, not derivatives: a function knows them, but they can cost thirty times its values. One-sided, as the
-    # slopes only decide where to look next, and the values at the points are needed anyway.
-    offsets = _OFFSET * view.spacing.amax(dim=1)[0].clamp(min=1e-3 * float(view.extent.amax()))
-    places = [moved, *(moved + e for e in torch.diag(offsets))]
-    spacing = view.spacing if view.spacing.shape[1] == 1 else view.spacing.repeat(1, len(places), 1)
-    values = before(torch.cat(places, dim=1), spacing).to(moved.dtype).unflatten(1, (len(places), -1))
-    slope_BNCD = ((values[:, 1:] - values[:, :1]) / offsets[:, None, None]).movedim(1, -1)
-    J = (slope_BNCD[:, :, :, None, :] * basis[:, :, None, :, None]).flatten(3)
-    return goal - values[:, 0], J.flatten(1, 2)
+@final
+class _Search:
+    """Search for the displacement in the span of a basis that brings a signal nearest to the values of another.
+
+    Args:
+        before: Signal that is displaced.
+        goal: Values of the other.
+        view: View of both.
+        basis: Functions at the points.
+        moving: Coordinates that are displaced.
+    """
+
+    def __init__(
+        self,
+        before: Signal,
+        goal: Float[Tensor, "N C"],
+        view: View,
+        basis: Float[Tensor, "N K"],
+        moving: Sequence[int],
+    ):
+        self._x = view.coords[0]
+        self._before, self._goal, self._view, self._basis = before, goal.to(self._x), view, basis
+        self._moving = list(moving)
+        self._size = float(view.extent.amax())
+
+    def still(self) -> _Fit:
+        """No displacement."""
+        none = self._x.new_zeros(self._basis.shape[1] * len(self._moving))
+        return self._judged(none, self._x, self._before(self._view))
+
+    def fit(self, coefficients: Float[Tensor, "P"]) -> _Fit:
+        """A displacement, by its coefficients.
+
+        No point goes further than a quarter beyond the domain: lattices have to reach as far as any point.
+        """
+        x = self._x
+        low, high = x.amin(dim=0), x.amax(dim=0)
+        beyond = (high - low) / 4
+        moved = x.clone()
+        moved[:, self._moving] += self._basis @ coefficients.unflatten(0, (-1, len(self._moving)))
+        points = torch.minimum(torch.maximum(moved, low - beyond), high + beyond)
+        return self._judged(coefficients, points, self._at(points))
+
+    def descend(self, start: _Fit, *, iterations: int) -> _Fit:
+        """The best displacement that damped Gauss–Newton finds from a given one."""
+        best, damping = start, 1e-3
+        if best.energy <= 0 or iterations < 1:
+            return best
+        # One weight a point, for every channel of its residual.
+        weights, channels = self._view.weights, self._goal.shape[1]
+        share = 1.0 if weights is None else weights[0].repeat_interleave(channels)[:, None]
+        eye = torch.eye(len(start.coefficients), dtype=torch.float64, device=self._x.device)
+        J = self._slopes(best)
+        for i in range(iterations):
+            weighted = (J * share).double()
+            H = weighted.T @ J.double()
+            g = weighted.T @ (self._goal - best.values).flatten().double()
+            scale = float(H.diagonal().mean().clamp(min=1e-12))
+            step = torch.linalg.solve(H + damping * scale * eye, g).to(self._x)
+            # A step far beyond the domain means that there is no slope to follow.
+            tried = self.fit((best.coefficients + step).clamp(-self._size, self._size))
+            better = tried.energy < best.energy
+            # A step that changes next to nothing, for the better or the worse, is the last.
+            settled = tried.energy > _STALE * best.energy and _STALE * tried.energy < best.energy
+            best = tried if better else best
+            if settled or i + 1 == iterations:
+                break
+            if better:
+                J = self._slopes(best)
+            damping = min(max(damping / 5 if better else damping * 10, 1e-6), 1e9)
+        return best
+
+    def _judged(self, coefficients: Tensor, points: Tensor, values: Tensor) -> _Fit:
+        values = values.to(self._x)
+        squares = (self._goal - values).square().mean(dim=1)
+        weights = self._view.weights
+        return _Fit(coefficients, points, values, float((squares if weights is None else squares * weights[0]).mean()))
+
+    def _at(self, points: Float[Tensor, "M D"]) -> Float[Tensor, "M C"]:
+        """Values at all points, displaced once or several times over, with the band limit of each point."""
+        spacing = self._view.spacing
+        if spacing.shape[1] > 1:
+            spacing = spacing.repeat(1, len(points) // spacing.shape[1], 1)
+        return self._before(scattered(points, spacing=spacing))
+
+    def _slopes(self, fit: _Fit) -> Float[Tensor, "NC P"]:
+        """Derivative of the values with respect to the coefficients."""
+        # Differences, not derivatives: a function knows them, but they can cost thirty times its values. One-sided, as
+        # the slopes only decide where to look next, and the values at the points are known.
+        offsets = _OFFSET * self._view.spacing.amax(dim=1)[0].clamp(min=1e-3 * self._size)
+        ahead = self._at(torch.cat([fit.points + e for e in torch.diag(offsets)[self._moving]]))
+        differences = ahead.to(self._x).unflatten(0, (len(self._moving), -1)) - fit.values
+        slope_NCD = (differences / offsets[self._moving, None, None]).movedim(0, -1)
+        return (slope_NCD[:, :, None, :] * self._basis[:, None, :, None]).flatten(2).flatten(0, 1)
 
 
 _FLOW_STEPS = 4
@@ -234,6 +292,7 @@ def measure_motion(
     w: Float[Tensor, "2 W"],
     steps: int,
     frames: View | None = None,
+    moving: Sequence[int] | None = None,
     iterations: int = 8,
 ) -> dict[str, Float[Tensor, "4"]]:
     """Change in steps along a line between two mapped latents, and its residual after motion.
@@ -249,6 +308,7 @@ def measure_motion(
         w: Ends of the line.
         steps: Steps of the line.
         frames: Grid at which they are compared by optical flow; None for no flow.
+        moving: Coordinates that are displaced; all where None.
         iterations: Largest number of iterations of each search for a displacement.
 
     Returns:
@@ -261,13 +321,13 @@ def measure_motion(
     with torch.no_grad():
         weights = stages.weights(linear_path(w, steps=steps + 1))
     every = 1 if steps % 2 else 2
-    line, fade = _line(stages, weights, every), _fade(stages, weights, every)
-    warped = [explained_by_warp(*pair, view, iterations=iterations) for pair in (line, fade)]
-    rests = {"smooth displacement": [x.smooth for x in warped], "affine map": [x.affine for x in warped]}
-    out = {}
-    for name, left in rests.items():
-        parts = [x.sum() for pair in zip((x.change for x in warped), left, strict=True) for x in pair]
-        out[name] = torch.stack(parts).double().cpu()
+    parts: dict[str, list[float]] = {"smooth displacement": [], "affine map": []}
+    for pairs in (_line(stages, weights, every), _fade(stages, weights, every)):
+        warped = [explained_by_warp(*pair, view, moving=moving, iterations=iterations) for pair in pairs]
+        change = sum(x.change for x in warped)
+        parts["smooth displacement"] += [change, sum(x.smooth for x in warped)]
+        parts["affine map"] += [change, sum(x.affine for x in warped)]
+    out = {name: torch.tensor(sums, dtype=torch.float64) for name, sums in parts.items()}
     if frames is not None:
         # Flow works on 8 bits, which hide a motion of a tenth of a sample.
         far = slice(0, None, max(1, steps // _FLOW_STEPS))
@@ -275,8 +335,8 @@ def measure_motion(
             seen = stages.signal(_rows(weights, far), frames)
         t = torch.linspace(0, 1, steps + 1, device=seen.device)[far].reshape(-1, 1, 1, 1)
         faded = seen[:1] * (1 - t) + seen[-1:] * t
-        parts = [x.sum() for path in (seen, faded) for x in explained_by_flow(path[:-1], path[1:])]
-        out["optical flow"] = torch.stack(parts).double()
+        sums = [x.sum() for path in (seen, faded) for x in explained_by_flow(path[:-1], path[1:])]
+        out["optical flow"] = torch.stack(sums).double()
     return out
 
 
@@ -284,35 +344,36 @@ def _share(total: np.ndarray, first: int) -> Any:
     return 1 - total[..., first + 1] / np.maximum(total[..., first], 1e-300)
 
 
-def _rows(weights: Weights, rows: slice) -> Weights:
+def _rows(weights: Weights, rows: slice | list[int]) -> Weights:
     return [LayerWeights(x.weight[rows], x.bias[rows]) for x in weights]
 
 
-def _signals(stages: Stages, weights: Weights) -> Signals:
-    return lambda x, spacing: stages.signal(weights, scattered(x, spacing=spacing)).flatten(2).transpose(1, 2)
-
-
-def _line(stages: Stages, weights: Weights, every: int) -> tuple[Signals, Signals]:
+def _line(stages: Stages, weights: Weights, every: int) -> list[tuple[Signal, Signal]]:
     """Signals before and after steps of the generator."""
-    first, last = slice(0, -1, every), slice(1, None, every)
-    return _signals(stages, _rows(weights, first)), _signals(stages, _rows(weights, last))
+
+    def points(values: Callable[[View], Tensor]) -> Signal:
+        return lambda view: values(view).flatten(2)[0].T
+
+    return [
+        # The signal after a step is evaluated at two views only.
+        (points(stages.function(_rows(weights, [i]))), points(partial(stages.signal, _rows(weights, [i + 1]))))
+        for i in range(0, len(weights[0].bias) - 1, every)
+    ]
 
 
-def _fade(stages: Stages, weights: Weights, every: int) -> tuple[Signals, Signals]:
+def _fade(stages: Stages, weights: Weights, every: int) -> list[tuple[Signal, Signal]]:
     """Signals before and after steps of the cross-fade of the ends."""
-    first, last = (_signals(stages, _rows(weights, row)) for row in (slice(0, 1), slice(-1, None)))
-    t = torch.linspace(0, 1, len(weights[0].weight), device=weights[0].weight.device).reshape(-1, 1, 1)
+    ends = stages.function(_rows(weights, [0, -1]))
 
-    def at(share: Tensor) -> Signals:
-        def seen(x: Tensor, spacing: Tensor) -> Tensor:
-            # The points of all steps in one list: each end is one function, whose lattices are evaluated once.
-            each = spacing if spacing.shape[1] == 1 else spacing.repeat(1, len(x), 1)
-            before, after = (end(x.flatten(0, 1)[None], each).unflatten(1, x.shape[:2])[0] for end in (first, last))
-            return before * (1 - share) + after * share
+    def at(t: Tensor) -> Signal:
+        def seen(view: View) -> Tensor:
+            first, last = view.derive(ends, "values", lambda: ends(view).flatten(2).mT)
+            return first * (1 - t) + last * t
 
         return seen
 
-    return at(t[:-1:every]), at(t[1::every])
+    faded = [at(t) for t in torch.linspace(0, 1, len(weights[0].bias), device=weights[0].bias.device)]
+    return list(zip(faded[:-1:every], faded[1::every], strict=True))
 
 
 def explained_by_flow(

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from inrgan.analysis.node_cache import NodeCache
 from inrgan.domains import Box
 from inrgan.errors import ConfigError
 from inrgan.field import Field
@@ -35,6 +37,8 @@ class Stages:
         mapping: Latents (B, Z) to mapped latents (B, W).
         weights: Mapped latents to generated weights, one entry per layer.
         signal: Generated weights and a view to values (B, C, *S).
+        at_many: Generated weights to a function from a view to values, which evaluates once what views of scattered
+            points share; None for ``signal``.
 
     Example:
         >>> stages = stages_of(G)
@@ -46,6 +50,11 @@ class Stages:
     mapping: Callable[[Tensor], Tensor]
     weights: Callable[[Tensor], Weights]
     signal: Callable[[Weights, View], Tensor]
+    at_many: Callable[[Weights], Callable[[View], Tensor]] | None = None
+
+    def function(self, weights: Weights) -> Callable[[View], Tensor]:
+        """Signals of some weights as a function of the view, for evaluation at many views, without gradients."""
+        return partial(self.signal, weights) if self.at_many is None else self.at_many(weights)
 
 
 def stages_of(G: Generator, *, label: int | str | None = None, truncation: float = 1.0) -> Stages:
@@ -83,7 +92,10 @@ def stages_of(G: Generator, *, label: int | str | None = None, truncation: float
         parts = torch.arange(view.count).split(max(1, _POINTS // len(field)))
         return torch.cat([field(at_points(view, part)).flatten(2) for part in parts], dim=2)
 
-    return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal)
+    def at_many(weights: Weights) -> NodeCache:
+        return NodeCache(Field(G.inr, weights, domain=G.modality.domain))
+
+    return Stages(z_dim=G.z_dim, mapping=mapping, weights=G.hypernetwork, signal=signal, at_many=at_many)
 
 
 def some_points(view: View, *, points: int, seed: int = 0) -> tuple[View, Int[Tensor, "N"]]:

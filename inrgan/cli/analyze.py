@@ -111,8 +111,10 @@ def _geometry(flags: Analyze) -> None:
     ):
         study = study_geometry(
             stages_of(G, label=flags.label, truncation=flags.truncation), view.to(G.device), z=G.latents(samples),
-            ends=_ends(flags, G), steps=8 if flags.steps is None else flags.steps, frames=frames, known=known,
-            seed=flags.seed, after_samples=sampled.update, after_path=bar.update,
+            ends=_ends(flags, G), steps=8 if flags.steps is None else flags.steps, frames=frames,
+            # What moves keeps its time: a value is compared with values of the same instant.
+            moving=modality.domain.alike if isinstance(modality.domain, Box) else None, known=known, seed=flags.seed,
+            after_samples=sampled.update, after_path=bar.update,
         )  # fmt: skip
     study.protocol.update(_protocol(flags))
     print(study.verdict)

@@ -78,16 +78,18 @@ class AbstractLattice(abc.ABC):
         """
         return view.derive(self, "stencil", lambda: self.make_stencil(view, self.numbers(view)))
 
-    def cover(self, view: View) -> AbstractNodeNumbers | None:
+    def cover(self, view: View, *, margin: float = 0.0) -> AbstractNodeNumbers | None:
         """Nodes that suffice for every part of a view; None, as here, where there is no short list of them.
 
-        The features at these nodes serve all parts, whose own nodes are ``within`` them. It takes no search through the
-        view's points, of which there may be any number.
+        The features at these nodes serve all parts, whose own nodes are ``within`` them. It takes no search for the
+        neighbors of the view's points, of which there may be any number.
 
         Args:
             view: View that all samples share.
+            margin: Fraction of the sides of the bounding box of scattered points by which they may move beyond it,
+                along coordinates with nodes.
         """
-        del view
+        del view, margin
 
     @abc.abstractmethod
     def make_numbers(self, view: View) -> AbstractNodeNumbers:

@@ -97,6 +97,16 @@ class Box(AbstractDomain):
         """Side lengths in units of x, x first: those of axes with another unit are divided by it."""
         return tuple(s / u for s, u in zip(self.sides, self.units, strict=True))
 
+    @property
+    def alike(self) -> tuple[int, ...]:
+        """Coordinates in the unit of x, along which lattices have nodes.
+
+        Example:
+            >>> Box(3, units=(None, None, 2.0)).alike
+            (0, 1)
+        """
+        return tuple(d for d, alike in enumerate(self._alike) if alike)
+
     def grid(
         self,
         shape: Sequence[int],

@@ -66,9 +66,17 @@ class BoxLattice(AbstractLattice):
             return _GatherStencil(self, view.coords, numbers)
         return _LocalStencil(self, view.coords, numbers)
 
-    def cover(self, view: View) -> "ProductNumbers | None":
+    def cover(self, view: View, *, margin: float = 0.0) -> "ProductNumbers | SharedNumbers | None":
         if view.axes is None:
-            return None
+            points = view.coords.detach()
+            if len(points) > 1 or (self.free and view.spacing.shape[1] > 1):
+                return None
+            low, high = points.amin(dim=1), points.amax(dim=1)
+            beyond = margin * (high - low)
+            corners = torch.stack([low - beyond, high + beyond], dim=1)
+            distinct = {d: _distinct(points[..., d]) for d in self.free}
+            return SharedNumbers(self, corners, distinct=distinct, spacing=view.spacing[:, 0])
+        assert margin == 0, "the points of a product view stay where they are"
         numbers = self.numbers(view)
         assert isinstance(numbers, ProductNumbers)
         return numbers if None not in numbers.first else None  # parts of consecutive nodes are consecutive
@@ -216,6 +224,30 @@ class _ProductStencil(AbstractStencil):
         return super().dot(features, factors)
 
 
+def _numbers_among(lattice: BoxLattice, nodes: View, cover: AbstractNodeNumbers) -> Int[Tensor, "L"] | None:
+    """Positions of nodes among those of a bounding box; None where one of them is outside, or another's."""
+    assert isinstance(cover, SharedNumbers)
+    coords = nodes.coords.detach()
+    same = nodes.spacing.shape == cover.nodes.spacing.shape and torch.equal(nodes.spacing, cover.nodes.spacing)
+    if len(coords) > 1 or not same:
+        return None
+    index = torch.zeros(coords.shape[1], dtype=torch.long, device=coords.device)
+    for d in reversed(range(coords.shape[2])):  # x varies fastest in the flattened array of nodes
+        x, first = coords[0, :, d].contiguous(), cover.first[d]
+        if first is None:
+            assert cover.nodes.axes is not None
+            places = cover.nodes.axes[d][0]
+            along = torch.searchsorted(places, x).clamp(max=len(places) - 1)
+            inside = places[along] == x
+        else:
+            along = (lattice.position(x, d).round() - first).long()
+            inside = (along >= 0) & (along < cover.counts[d])
+        if not bool(inside.all()):
+            return None
+        index = index * cover.counts[d] + along
+    return index
+
+
 class SharedNumbers(AbstractNodeNumbers):
     """Nodes of the common bounding box of scattered points, which all samples share."""
 
@@ -226,6 +258,7 @@ class SharedNumbers(AbstractNodeNumbers):
         spacing: Tensor | None = None,
     ):  # fmt: skip
         ranges: list[Tensor] = []
+        self._lattice = lattice
         self.first: list[Float[Tensor, ""] | None] = []
         self.which: list[Tensor | None] = []
         for d in range(points.shape[-1]):
@@ -244,6 +277,9 @@ class SharedNumbers(AbstractNodeNumbers):
             self.which.append(None)
         self.counts = tuple(r.shape[1] for r in ranges)
         self.nodes = lattice.node_view(ranges, spacing=None if spacing is None else spacing.unsqueeze(1).unbind(-1))
+
+    def within(self, cover: AbstractNodeNumbers) -> Int[Tensor, "L"] | None:
+        return _numbers_among(self._lattice, self.nodes, cover)
 
 
 _AT_ONCE = 1 << 23
@@ -298,6 +334,7 @@ class OwnNumbers(AbstractNodeNumbers):
     tensor_fields = ("nodes",)
 
     def __init__(self, lattice: BoxLattice, points: Tensor, *, spacing: Tensor | None = None):
+        self._lattice = lattice
         columns = [
             points[..., d, None] if d in lattice.free else lattice.coordinate(lattice.taps(points[..., d], d), d)
             for d in range(points.shape[-1])
@@ -311,6 +348,9 @@ class OwnNumbers(AbstractNodeNumbers):
                 each = spacing.repeat_interleave(nodes_BND.shape[1] // points.shape[1], dim=1)
             cells = torch.where(cells > 0, cells, each)
         self.nodes = scattered(nodes_BND, spacing=cells)
+
+    def within(self, cover: AbstractNodeNumbers) -> Int[Tensor, "L"] | None:
+        return _numbers_among(self._lattice, self.nodes, cover)
 
 
 def _outer(columns: Sequence[Float[Tensor, "B N _"]]) -> list[Tensor]:

@@ -52,7 +52,8 @@ class PointLattice(AbstractLattice):
         """All nodes, sorted by one coordinate, in double precision."""
         return self._nodes
 
-    def cover(self, view: View) -> "AllNumbers":
+    def cover(self, view: View, *, margin: float = 0.0) -> "AllNumbers":
+        del margin
         nodes = self._nodes.to(view.center)
         return AllNumbers(scattered(nodes, spacing=nodes.new_full((1, 1, nodes.shape[1]), self.spacing)))
 

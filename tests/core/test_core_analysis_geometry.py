@@ -21,13 +21,13 @@ from inrgan.analysis import (
     linear_probe,
     measure_motion,
     moments,
-    probe_view,
     sketch,
     some_points,
     stages_of,
     study_geometry,
 )
 from inrgan.analysis.geometry import _probe
+from inrgan.analysis.node_cache import NodeCache
 from inrgan.cli import main
 from inrgan.domains import Sphere
 from inrgan.errors import ConfigError, ShapeError
@@ -96,14 +96,13 @@ def test_no_change_and_no_motion():
     x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     change, rest = explained_by_flow(x, x)
     assert change.tolist() == rest.tolist() == [0, 0]
-    brighter = explained_by_warp(lambda x, _: 0 * x, lambda x, _: 0 * x + 1, Box(1).grid((40,)))
-    assert (
-        brighter.change.tolist() == brighter.affine.tolist() == brighter.smooth.tolist() == [1]
-    )  # nothing to move: nothing explained, and nothing breaks
+    brighter = explained_by_warp(lambda v: 0 * v.coords[0], lambda v: 0 * v.coords[0] + 1, Box(1).grid((40,)))
+    # Nothing to move: nothing explained, and nothing breaks.
+    assert brighter.change == brighter.affine == brighter.smooth == 1
     with pytest.raises(ShapeError, match="twice"):
         explained_by_flow(x, x[:1])
     with pytest.raises(ConfigError, match="too few"):
-        explained_by_warp(lambda x, _: x, lambda x, _: x, Box(1).grid((8,)))
+        explained_by_warp(lambda v: v.coords[0], lambda v: v.coords[0], Box(1).grid((8,)))
 
 
 def test_affine_map_is_recovered():
@@ -111,9 +110,32 @@ def test_affine_map_is_recovered():
     view = Box(2).grid((20, 20))
     turn = torch.tensor([[1.1, 0.1], [-0.05, 0.9]])
     for bend, affine_too in ((0.0, True), (0.15, False)):
-        after = lambda x, _, b=bend: pattern(x @ turn + 0.1 + b * torch.cos(math.pi * x.flip(-1)))  # noqa: E731
-        got = explained_by_warp(lambda x, _: pattern(x), after, view)
-        assert got.smooth < 1e-3 * got.change and bool(got.affine < 1e-3 * got.change) == affine_too
+        at = lambda x, b=bend: pattern(x @ turn + 0.1 + b * torch.cos(math.pi * x.flip(-1)))  # noqa: E731
+        got = explained_by_warp(lambda v: pattern(v.coords[0]), lambda v, at=at: at(v.coords[0]), view)
+        assert got.smooth < 1e-3 * got.change and (got.affine < 1e-3 * got.change) == affine_too
+
+
+def test_only_moving_coordinates_are_displaced():
+    # Oracle: a translation along one coordinate, which displacements of the other one alone cannot follow.
+    view = Box(2).grid((20, 20))
+    shift = torch.tensor([0.2, 0.0])
+    for moving, found in (((0,), True), ((1,), False), (None, True)):
+        got = explained_by_warp(
+            lambda v: pattern(v.coords[0]), lambda v: pattern(v.coords[0] + shift), view, moving=moving
+        )
+        assert (got.affine < 1e-3 * got.change) == found
+
+
+def test_change_is_that_of_every_step_where_their_number_is_odd():
+    # Oracle: numpy, at the grid itself; of an even number, every second step.
+    view, w = Box(2).grid((12, 12)), torch.tensor([[0.1, 0.2, 0.0, 0.0], [0.9, -0.3, 0.0, 0.0]])
+    for steps, every in ((3, 1), (4, 2)):
+        path = torch.stack([w[0] + (w[1] - w[0]) * k / steps for k in range(steps + 1)])
+        stages = made("translates")
+        values = stages.signal(stages.weights(path), view).double().numpy()
+        expected = np.square(np.diff(values, axis=0)).mean(axis=(1, 2, 3))[::every].sum()
+        got = measure_motion(stages, view, w=w, steps=steps, iterations=1)["affine map"]
+        assert got[0].item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_probe_against_scikit_learn():
@@ -151,6 +173,32 @@ def test_signals_in_parts_equal_the_whole(monkeypatch):
             with torch.no_grad():
                 got, whole = stages.signal(stages.weights(w), scattered(coords)), G.field(w)(scattered(coords))
             torch.testing.assert_close(got, whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["image", "audio", "video", "spherical"])
+def test_stored_node_features_change_nothing(name):
+    # Oracle: the fields themselves, without a store.
+    torch.manual_seed(0)
+    G = Generator(modality_class(name)(**SMALL.get(name, {"resolution": 16})), preset="tiny").eval()
+    domain, w = G.modality.domain, G.sample_w(range(2))
+    field = G.field(w)
+    cache, view = NodeCache(field), some_points(domain.grid(domain.shape(G.modality.resolution)), points=60)[0]
+    shift = 0.2 * view.extent[:, None] * torch.rand(1, 60, view.dim, generator=torch.Generator().manual_seed(1))
+    if isinstance(domain, Box):
+        shift[..., [d for d in range(view.dim) if d not in domain.alike]] = 0
+    else:
+        shift = 0.05 * shift
+    with torch.no_grad():
+        for coords in (view.coords, view.coords + shift, view.coords - shift):
+            near = scattered(coords, spacing=view.spacing)
+            torch.testing.assert_close(cache(near), field(near), rtol=1e-4, atol=1e-5)
+        assert len(cache._entries) == 1
+        coarse, few = scattered(view.coords, spacing=4 * view.spacing), scattered(view.coords[:, :9])
+        for other in (coarse, few, domain.grid(domain.shape(8))):
+            torch.testing.assert_close(cache(other), field(other), rtol=1e-4, atol=1e-5)
+        if isinstance(domain, Box):  # points beyond what is stored
+            far = scattered(view.coords + 3 * shift / 0.2, spacing=view.spacing)
+            torch.testing.assert_close(cache(far), field(far), rtol=1e-4, atol=1e-4)
 
 
 def test_probe_of_more_features_than_samples():
@@ -252,18 +300,15 @@ def test_exact_factors_of_built_in_reals():
 SMALL = {"audio": {"resolution": 2048, "rate": 4000}, "video": {"resolution": 16, "frames": 8, "fps": 8}}
 
 
-SLOW = {"video"}  # waves that travel are slow at scattered points
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in sorted(modality_names())]
-)
+@pytest.mark.parametrize("name", sorted(modality_names()))
 def test_every_modality(name):
     torch.manual_seed(0)
     G = Generator(modality_class(name)(**SMALL.get(name, {"resolution": 16})), preset="tiny").eval()
-    view = probe_view(G.modality, points=40)
+    domain = G.modality.domain
+    view, _ = some_points(domain.grid(domain.shape(G.modality.resolution)), points=40)
+    moving = domain.alike if isinstance(domain, Box) else None
     ends = G.latents(range(4)).reshape(2, 2, -1)
-    study = study_geometry(stages_of(G), view, z=G.latents(range(20)), ends=ends, steps=2, iterations=1)
+    study = study_geometry(stages_of(G), view, z=G.latents(range(20)), ends=ends, steps=2, moving=moving, iterations=1)
     assert math.isfinite(study.motion["smooth displacement"].score().value)
     assert {"centroid 0", "extent"} <= set(study.probes)
 
