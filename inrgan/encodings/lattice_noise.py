@@ -54,6 +54,7 @@ class NoiseEncoding(AbstractEncoding):
 
     frequencies: Float[Tensor, "K D"]
     amplitude: Float[Tensor, "K"]
+    values: Float[Tensor, "R C"]
 
     def __init__(
         self,
@@ -163,5 +164,5 @@ def node_values(rows: int, channels: int, *, seed: int) -> Float[Tensor, "rows c
         torch.Size([4096, 32])
     """
     key = hashed(torch.arange(rows * channels) ^ hashed(torch.tensor(seed + 0x9E3779B9)))
-    total = sum((key >> shift) & 0xFF for shift in (0, 8, 16, 24))
+    total = torch.stack([(key >> shift) & 0xFF for shift in (0, 8, 16, 24)]).sum(dim=0)
     return ((total - 510).double() / math.sqrt(4 * (256**2 - 1) / 12)).float().reshape(rows, channels)
