@@ -115,7 +115,7 @@ def test_nodes_of_a_block_are_found_among_those_of_the_whole(domain, shape, bloc
 def test_views_without_a_short_list_of_nodes():
     lattice = Box(2).lattice(512)
     assert lattice.cover(Box(2).grid((8, 8))) is None  # samples far apart read nodes of their own
-    assert lattice.cover(scattered(torch.rand(50, 2))) is None
+    assert lattice.cover(scattered(torch.rand(2, 50, 2))) is None  # samples have points of their own
 
 
 def test_dense_lattices_are_not_kept():

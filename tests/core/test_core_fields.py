@@ -123,10 +123,10 @@ def test_labels():
     G = make(labels=("cat", "dog", "3"))
     view = G.modality.domain.grid((8, 8))
     turns = G.sample([0, 1, 2])(view)  # seed s takes class s mod 3
-    for seed, label in ((0, "cat"), (1, "dog"), (2, "3"), (2, 2)):
+    for seed, label in ((0, "cat"), (1, "dog"), (2, "3"), (2, 3)):
         close(G.sample([seed], label=label)(view)[0], turns[seed])
     assert not torch.allclose(G.sample([0], label="dog")(view)[0], turns[0])
-    for bad in ("bird", 3, -1):
+    for bad in ("bird", 2, 4, -1):  # where a class is named by a number, numbers are names
         with pytest.raises(ConfigError, match="unknown label"):
             G.sample([0], label=bad)
     with pytest.raises(ConfigError, match="without labels"):

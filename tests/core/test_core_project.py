@@ -66,7 +66,7 @@ def test_many_samples_are_drawn(G, monkeypatch):
     # The same search where not all samples are looked at in every step.
     monkeypatch.setattr("inrgan.fitting.MAX_POINTS", 100)
     observed = of_itself(G)
-    found = project(stages_of(G), observed, steps=120, starts=1, prior=0)
+    found = project(stages_of(G), observed, steps=240, starts=1, prior=0)
     assert found.errors["w"]["seen"] < 0.1 * found.errors["start"]["seen"]
 
 
