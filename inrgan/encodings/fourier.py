@@ -64,20 +64,12 @@ class FourierEncoding(AbstractEncoding):
         isotropic: bool = False,
     ):
         super().__init__()
-        lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
-        if not highest >= lowest:
-            raise ConfigError(
-                f"samples {spacing:g} apart cannot represent a wave of period {longest_period:g}; "
-                "expected a finer spacing or a larger domain"
-            )
+        lowest, highest = band(longest_period=longest_period, spacing=spacing)
         if octaves < 0 or oblique < 0 or octaves + oblique < 1:
             raise ConfigError(
                 f"{octaves} octaves and {oblique} oblique frequencies; expected 0 or more of each, and one in total"
             )
-        octaves = min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1)
-        rows = [
-            [lowest * 2**k if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for k in range(octaves)
-        ]
+        rows = axis_octaves(dim, lowest=lowest, highest=highest, octaves=octaves)
         generator = torch.Generator().manual_seed(seed)
         headings = torch.randn(oblique, dim, generator=generator, dtype=torch.float64)
         headings = headings / headings.norm(dim=-1, keepdim=True)
@@ -93,6 +85,36 @@ class FourierEncoding(AbstractEncoding):
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         return plane_waves(view, self.frequencies, amplitude=_SQRT2 * self.amplitude, isotropic=self.isotropic)
+
+
+def band(*, longest_period: float, spacing: float) -> tuple[float, float]:
+    """Lowest and highest frequency of an encoding: of the longest period, and 3/4 of the Nyquist frequency.
+
+    Raises:
+        ConfigError: The spacing cannot represent the longest period.
+
+    Example:
+        >>> band(longest_period=4.0, spacing=0.0625)
+        (0.25, 6.0)
+    """
+    lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
+    if not highest >= lowest:
+        raise ConfigError(
+            f"samples {spacing:g} apart cannot represent a wave of period {longest_period:g}; "
+            "expected a finer spacing or a larger domain"
+        )
+    return lowest, highest
+
+
+def axis_octaves(dim: int, *, lowest: float, highest: float, octaves: int) -> list[list[float]]:
+    """Frequency vectors of the lowest octaves along each axis, fewer where the band ends.
+
+    Example:
+        >>> axis_octaves(2, lowest=0.25, highest=0.5, octaves=3)
+        [[0.25, 0.0], [0.5, 0.0], [0.0, 0.25], [0.0, 0.5]]
+    """
+    count = min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1)
+    return [[lowest * 2**k if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for k in range(count)]
 
 
 @dataclass(frozen=True)

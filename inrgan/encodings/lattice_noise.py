@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inrgan.domains.box_lattice import BoxLattice
 from inrgan.encodings.base import AbstractEncoding, NodeFeatures
-from inrgan.encodings.fourier import plane_waves, waves_at_nodes
+from inrgan.encodings.fourier import axis_octaves, band, plane_waves, waves_at_nodes
 from inrgan.errors import ConfigError
 from inrgan.resampling import fade
 from inrgan.views import View
@@ -68,23 +68,18 @@ class NoiseEncoding(AbstractEncoding):
         seed: int = 0,
     ):
         super().__init__()
-        lowest, highest = 1 / longest_period, 0.75 * 0.5 / spacing
-        if not highest >= lowest:
-            raise ConfigError(
-                f"samples {spacing:g} apart cannot represent a wave of period {longest_period:g}; "
-                "expected a finer spacing or a larger domain"
-            )
+        lowest, highest = band(longest_period=longest_period, spacing=spacing)
         if octaves < 0 or channels < 1:
             raise ConfigError(f"{octaves} octaves of sines, {channels} channels of noise; expected 0 and 1 or more")
-        sines = [lowest * 2**k for k in range(min(octaves, math.floor(math.log2(highest / lowest) + 1e-9) + 1))]
+        rows = axis_octaves(dim, lowest=lowest, highest=highest, octaves=octaves)
+        sines = [max(row) for row in rows]
         above = sines[-1] * (1 + 1e-9) if sines else lowest * (1 - 1e-9)
         self.bands = [highest / 2**k for k in range(64) if highest / 2**k > above][::-1]
-        rows = [[f if d == axis else 0.0 for d in range(dim)] for axis in range(dim) for f in sines]
         self.register_buffer("frequencies", torch.tensor(rows).reshape(-1, dim))
         self.size = 2 * len(rows) + channels * len(self.bands)
-        power = 2 * dim * sum(f ** (-2 * decay) for f in sines) + channels * sum(f ** (-2 * decay) for f in self.bands)
+        power = 2 * sum(f ** (-2 * decay) for f in sines) + channels * sum(f ** (-2 * decay) for f in self.bands)
         scale = math.sqrt(self.size / power)
-        self.register_buffer("amplitude", scale * torch.tensor(sines * dim) ** -decay)
+        self.register_buffer("amplitude", scale * torch.tensor(sines) ** -decay)
         self.levels = [scale * f**-decay for f in self.bands]
         self.lattices = [BoxLattice(origin=(0.0,) * dim, cell=(0.5 / f,) * dim) for f in self.bands]
         self.seed = seed
@@ -126,18 +121,11 @@ class NoiseEncoding(AbstractEncoding):
 
     def _rows(self, nodes: View, *, octave: int) -> Int[Tensor, "#B L"]:
         """Rows of the table of values for nodes, by a hash of their numbers along every coordinate."""
-        positions = nodes.axes if nodes.axes is not None else nodes.coords.unbind(-1)
-        numbers = [self.lattices[octave].position(x, d).round().long() for d, x in enumerate(positions)]
-        if nodes.axes is not None:
-            rank = len(numbers)
-            numbers = [
-                n.reshape(len(n), *(n.shape[1] if a == rank - 1 - d else 1 for a in range(rank)))
-                for d, n in enumerate(numbers)
-            ]
-        key = hashed(numbers[0].new_full((), self.seed * 64 + octave))
-        for number in numbers:
+        key = hashed(nodes.center.new_full((), self.seed * 64 + octave, dtype=torch.long))
+        for d, x in enumerate(nodes.coords.unbind(-1)):
+            number = self.lattices[octave].position(x, d).round().long()
             key = hashed(key ^ (number & _MASK))
-        return key.flatten(1) & (_ROWS - 1)
+        return key & (_ROWS - 1)
 
 
 def hashed(x: Int[Tensor, "*S"]) -> Int[Tensor, "*S"]:

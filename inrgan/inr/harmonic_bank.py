@@ -117,7 +117,7 @@ class HarmonicBankINR(AbstractINR):
             assert isinstance(self.carriers, PeriodEncoding)
             waves = self.carriers.tuned(view, shift=weights[-1].bias, phase=weights[-1].weight)
         else:
-            waves = view.derive(self.carriers, "waves", lambda: self.carriers(view))
+            waves = self.carriers.encoded(view, features.dtype)
         # Amplitudes and waves have a second moment of 1. The root preserves it for their sum, and the factor 1/4 leaves
         # the waves room to oscillate within the bound.
         amplitudes = features.unflatten(-1, (self.channels, -1))
