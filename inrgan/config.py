@@ -33,6 +33,8 @@ class TrainConfig:
     data: str | None = None
     """Folder, zip or tar shards of files, or a stream of shards: stream:PATH, https://... or pipe:COMMAND. Default: the
     built-in synthetic set."""
+    follow_links: bool = False
+    """Follow links in the data to folders, and to files outside."""
     labels: bool | str = False
     """Train a class-conditional generator. The class of an item is its sub-folder, or with a pattern such as
     "{label}_*" a part of its file name."""

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan._random import step_generator
-from inrgan.data import AbstractSource, ItemCache, SubsetSource, normalized, split
+from inrgan.data import AbstractSource, DataPath, ItemCache, SubsetSource, normalized, split
 from inrgan.errors import ConfigError
 from inrgan.generator import Generator
 from inrgan.metrics import Score, evaluate
@@ -21,7 +21,12 @@ HELD_OUT = 1 << 31
 
 
 def held_out_source(
-    modality: Modality, data: str | Path | None, *, labels: bool | str = False, seed: int = 0, share: float = 0.0
+    modality: Modality,
+    data: DataPath | None,
+    *,
+    labels: bool | str = False,
+    seed: int = 0,
+    share: float = 0.0,
 ) -> AbstractSource:
     """Reference data: a data set, its held-out part, or built-in items that no training used.
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan._parsing import parse_shape, to_plain
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, DataPath
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, PatchCritic, ScatteredCritic
 from inrgan.domains import AbstractDomain
 from inrgan.encodings import AbstractEncoding, NoiseEncoding
@@ -69,7 +69,7 @@ class Modality(abc.ABC):
         """Number of values at a point, C."""
 
     @abc.abstractmethod
-    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: DataPath | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         """Open a data set, or the built-in synthetic one where ``data`` is None.
 
         Args:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, Suppress, arg, subcommand
 
 from inrgan.cli._common import AbstractCommand, Device, peek
+from inrgan.data import located
 from inrgan.inrs import FitOptions, convert
 from inrgan.modality import Modality
 from inrgan.registry import modality_class
@@ -22,6 +23,8 @@ class Convert(AbstractCommand):
 
     data: Positional[str | None] = None
     """Folder, zip or tar shards, as for train. Default: the built-in synthetic set."""
+    follow_links: bool = False
+    """Follow links in the data to folders, and to files outside."""
     to: Literal["inrs"]
     """What to convert the items to: functions (INRs)."""
     modality: str
@@ -45,7 +48,7 @@ class Convert(AbstractCommand):
     def run(self) -> None:
         """Fit, and print how well."""
         assert self.adapter is not None, "--modality is required, and convert_command adds its adapter"
-        source = self.adapter.source(self.data, seed=self.fitting.seed)
+        source = self.adapter.source(located(self.data, follow_links=self.follow_links), seed=self.fitting.seed)
         try:
             report = convert(
                 source, self.out, modality=self.adapter,

@@ -8,7 +8,7 @@ import torch
 
 from inrgan.checkpoint import resolve
 from inrgan.cli._common import AbstractModelCommand
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, located
 from inrgan.evaluation import held_out_source, observe_reals, render_fakes, score_generator
 from inrgan.generator import Generator
 from inrgan.metrics import scores_table
@@ -21,6 +21,8 @@ class Evaluate(AbstractModelCommand):
     data: Path | None = None
     """Folder, zip or tar shards, best a part that training did not see. Default: built-in items that no training
     sees."""
+    follow_links: bool = False
+    """Follow links in the data to folders, and to files outside."""
     hold_out: float = 0.0
     """Score against the fraction of the data that train held out under the same flag."""
     labels: bool | str = False
@@ -41,7 +43,8 @@ class Evaluate(AbstractModelCommand):
     def run(self) -> None:
         """Score, print, and append to metrics.jsonl."""
         G = self.generator()
-        source = held_out_source(G.modality, self.data, labels=self.labels, seed=self.seed, share=self.hold_out)
+        data = located(self.data, follow_links=self.follow_links)
+        source = held_out_source(G.modality, data, labels=self.labels, seed=self.seed, share=self.hold_out)
         folder = Path(self.model)
         scores = score_generator(
             G, source, metrics=self.metrics, count=self.count, resolution=self.resolution, seed=self.seed,

@@ -11,6 +11,7 @@ from tyro.conf import Positional, Suppress, arg, subcommand
 
 import inrgan
 from inrgan.cli._common import AbstractCommand, peek
+from inrgan.data import located
 from inrgan.errors import ConfigError, InrganError
 from inrgan.modality import Modality
 from inrgan.process import wait_policy
@@ -25,6 +26,8 @@ class Info(AbstractCommand):
     """Folder, zip or tar shards, as for train. Default with --modality: the built-in synthetic set."""
     modality: str | None = None
     """Kind of signal, as in train MODALITY. Its own flags, such as --resolution, are listed by --modality M --help."""
+    follow_links: bool = False
+    """Follow links in the data to folders, and to files outside."""
     labels: bool | str = False
     """Classes of the items, as for train."""
     json: bool = False
@@ -43,7 +46,7 @@ class Info(AbstractCommand):
 
     def _report(self, adapter: Modality) -> None:
         """Print what the data set holds."""
-        source = adapter.source(self.data, labels=self.labels)
+        source = adapter.source(located(self.data, follow_links=self.follow_links), labels=self.labels)
         try:
             report = source.report()
         finally:

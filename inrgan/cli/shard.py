@@ -8,7 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from inrgan.cli._common import AbstractCommand
-from inrgan.data import open_archive, write_shards
+from inrgan.data import FollowLinks, open_archive, write_shards
 from inrgan.errors import ConfigError
 
 
@@ -20,6 +20,8 @@ class Shard(AbstractCommand):
     """Folder or zip, or existing shards to repack."""
     out: Positional[Path]
     """Folder to create; nothing is overwritten."""
+    follow_links: bool = False
+    """Follow links in the data to folders, and to files outside."""
     labels: bool | str = False
     """Also write the class of each item as KEY.cls, and the class names to classes.txt. Classes are defined as for
     train."""
@@ -34,7 +36,7 @@ class Shard(AbstractCommand):
         """Write shards of every file that is not hidden."""
         if not math.isfinite(self.shard_mb) or self.shard_mb <= 0:
             raise ConfigError(f"--shard-mb is {self.shard_mb}; expected a positive number of MiB")
-        archive = open_archive(self.data, suffixes=("",))
+        archive = open_archive(FollowLinks(self.data) if self.follow_links else self.data, suffixes=("",))
         made = write_shards(
             archive, self.out, labels=self.labels, shard_bytes=math.ceil(self.shard_mb * 2**20), seed=self.seed,
             progress=not self.quiet,

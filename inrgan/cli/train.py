@@ -37,6 +37,8 @@ class Train(AbstractCommand):
     every crash."""
     init_from: str | None = None
     """Start from the weights of a generator: folder, run or Hub id."""
+    init_partial: bool = False
+    """Take over what fits of --init-from, where sizes, channels, resolution or classes differ. The log says what."""
     max_minutes: float = float("inf")
     """Stop after this many minutes; the run can be resumed."""
     save_minutes: float = 15.0
@@ -48,6 +50,11 @@ class Train(AbstractCommand):
 
     def run(self) -> None:
         """Train, or print what would be trained."""
+        home = self.resume or self.run_dir
+        if home is not None and self.outdir not in (Path("runs"), home.parent):
+            raise ConfigError(
+                f"--outdir {self.outdir} is for a new run, and {home} has a place already; leave out --outdir"
+            )
         ranks = Ranks.join(self.config.device)
         config = ranks.share(self._with_backbone())
         if self.dry_run:
@@ -57,7 +64,7 @@ class Train(AbstractCommand):
             return
         trainer = Trainer(
             config, outdir=self.outdir, resume=self.resume, run_dir=self.run_dir, init_from=self.init_from,
-            quiet=self.quiet, ranks=ranks,
+            init_partial=self.init_partial, quiet=self.quiet, ranks=ranks,
         )  # fmt: skip
         try:
             trainer.fit(max_minutes=self.max_minutes, save_minutes=self.save_minutes)

@@ -6,6 +6,7 @@ from inrgan.data.file_counts import FileCounts
 from inrgan.data.inspection import AbstractInspector, ItemInspector, Measure
 from inrgan.data.items import AbstractItem, AbstractLargeItem, BadFiles, ItemCache
 from inrgan.data.labels import Split, folder_labels, labels_of, pattern_labels, split, stated_labels
+from inrgan.data.links import DataPath, FollowLinks, located
 from inrgan.data.opening import ArchiveSource, open_archive, open_source
 from inrgan.data.report import DataReport, Range, UnusedFiles
 from inrgan.data.shards import ShardArchive, write_shards
@@ -22,9 +23,11 @@ __all__ = [
     "AbstractSyntheticSource",
     "ArchiveSource",
     "BadFiles",
+    "DataPath",
     "DataReport",
     "FileCounts",
     "FolderArchive",
+    "FollowLinks",
     "ItemCache",
     "ItemInspector",
     "Measure",
@@ -40,6 +43,7 @@ __all__ = [
     "folder_labels",
     "is_stream",
     "labels_of",
+    "located",
     "natural_key",
     "normalized",
     "open_archive",

@@ -14,7 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, final
 
 from inrgan.data.dataset_json import document_classes, is_dataset_json
-from inrgan.data.file_counts import HIDDEN, LABELS, LINK, NO_FILE, FileCounts, suffix_of
+from inrgan.data.file_counts import HIDDEN, LABELS, LINK, NO_FILE, RING, FileCounts, suffix_of
+from inrgan.data.links import DataPath, FollowLinks
+from inrgan.data.own_output import without_own
 from inrgan.errors import DataError
 from inrgan.files import replacing
 
@@ -105,16 +107,17 @@ class AbstractArchive(ABC):
 class FolderArchive(AbstractArchive):
     """The files below a folder, at any depth.
 
-    Hidden files and ``__MACOSX`` folders are ignored. Links to files inside the folder are followed; links to the
-    outside, and all links to folders, are skipped and counted in ``skipped_links``.
+    Hidden files, ``__MACOSX`` folders and run directories are ignored. Links to files inside the folder are followed;
+    links to the outside, and all links to folders, are skipped and counted in ``skipped_links``.
 
     Args:
-        path: Path of the folder.
+        path: Path of the folder; ``FollowLinks`` to follow all links.
         suffixes: Suffixes of wanted files with their dot, such as ``(".png", ".jpg")``; case does not matter.
         reasons: Reasons why files of other suffixes are not read, by suffix in lower case.
 
     Raises:
-        DataError: The path is not a folder, cannot be listed, or holds no file with a wanted suffix.
+        DataError: The path is not a folder, cannot be listed, is a run directory, or holds no wanted
+            file.
 
     Example:
         >>> archive = FolderArchive("flowers", suffixes=(".png",))
@@ -122,18 +125,22 @@ class FolderArchive(AbstractArchive):
         20481
     """
 
-    def __init__(self, path: str | Path, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None):
+    def __init__(self, path: DataPath, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None):
         # os.path.realpath, since Path.resolve raises on a ring of links before Python 3.13.
         self._root = Path(os.path.realpath(Path(path).expanduser()))
         if not self._root.is_dir():
             raise DataError(f"{path} is not a folder. Give the path of a folder that exists.")
         self.skipped_links = 0
         self._files = FileCounts()
-        found = self._walk()
+        found = without_own(
+            self._walk(follow=isinstance(path, FollowLinks)), read=self._bytes, files=self._files, where=str(path)
+        )
         self._names, self._documents = _sorted_out(found, suffixes, reasons or {}, self._files)
         if self.skipped_links:
             logging.getLogger("inrgan").warning(
-                "%s: skipped %d links (to folders, or to the outside).", path, self.skipped_links
+                "%s: skipped %d links to folders, or to the outside; --follow-links uses them.",
+                path,
+                self.skipped_links,
             )
         if not self._names:
             message = nothing_found(str(path), suffixes=suffixes, others=found, reasons=reasons)
@@ -170,6 +177,9 @@ class FolderArchive(AbstractArchive):
     def _read(self, name: str, size: int) -> bytes:
         if name not in self._listed:
             raise DataError(f"{self._root} lists no file {name!r}. Use one of the archive's names.")
+        return self._bytes(name, size)
+
+    def _bytes(self, name: str, size: int) -> bytes:
         try:
             with open(self._root / name, "rb", buffering=0) as file:
                 return file.read(size)
@@ -189,22 +199,19 @@ class FolderArchive(AbstractArchive):
     def close(self) -> None:
         """Do nothing, since no handle stays open."""
 
-    def _walk(self) -> list[str]:
+    def _walk(self, *, follow: bool) -> list[str]:
         found = []
-        for folder, subfolders, files in os.walk(self._root, onerror=_refuse):
+        for folder, subfolders, files in os.walk(self._root, onerror=_refuse, followlinks=follow):
             here = Path(folder)
             hidden = [name for name in subfolders if not is_visible(name)]
             self._files.unused["(folder)", HIDDEN] += len(hidden)
-            # Pruned in place, so that os.walk does not enter hidden folders.
-            subfolders[:] = [name for name in subfolders if is_visible(name)]
-            links = sum((here / name).is_symlink() for name in subfolders)
-            self.skipped_links += links
-            self._files.unused["(folder)", LINK] += links
+            # Pruned in place, so that os.walk does not enter these folders.
+            subfolders[:] = [name for name in subfolders if is_visible(name) and not self._skips(here / name, follow)]
             for name in files:
                 file = here / name
                 if not is_visible(name):
                     self._files.leave(name, HIDDEN)
-                elif file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(self._root):
+                elif not follow and file.is_symlink() and not self._inside(file):
                     self.skipped_links += 1
                     self._files.leave(name, LINK)
                 elif file.is_file():  # neither a broken link nor a pipe, whose reading would hang
@@ -212,6 +219,22 @@ class FolderArchive(AbstractArchive):
                 else:
                     self._files.leave(name, NO_FILE)
         return found
+
+    def _skips(self, folder: Path, follow: bool) -> bool:
+        """Whether a folder is a link that is not followed; counts it."""
+        if not folder.is_symlink():
+            return False
+        reason = LINK
+        if follow:
+            if not Path(os.path.realpath(folder.parent)).is_relative_to(os.path.realpath(folder)):
+                return False
+            reason = RING
+        self.skipped_links += 1
+        self._files.unused["(folder)", reason] += 1
+        return True
+
+    def _inside(self, file: Path) -> bool:
+        return Path(os.path.realpath(file)).is_relative_to(self._root)
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -323,9 +346,11 @@ class ZipArchive(AbstractArchive):
                     entries[name] = info
                 else:
                     self._files.leave(name, HIDDEN)
-        self._names, self._documents = _sorted_out(entries, suffixes, reasons or {}, self._files)
+        self._entry_names = {name: info.filename for name, info in entries.items()}
+        found = without_own(entries, read=self._read, files=self._files, where=str(path))
+        self._names, self._documents = _sorted_out(found, suffixes, reasons or {}, self._files)
         if not self._names:
-            raise DataError(nothing_found(str(path), suffixes=suffixes, others=entries, reasons=reasons))
+            raise DataError(nothing_found(str(path), suffixes=suffixes, others=found, reasons=reasons))
         wanted = {name: entries[name] for name in (*self._names, *self._documents)}
         for name, info in wanted.items():
             if info.flag_bits & _ENCRYPTED:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 HIDDEN = "hidden"
-LINK = "link to a folder or to the outside"
+LINK = "link to a folder or to the outside; --follow-links uses them"
+RING = "link to a folder that contains it"
+OWN = "in a run directory or a saved generator"
 NO_FILE = "no regular file"
 OTHER_KIND = "not read by this kind of data"
 LABELS = "labels, read with --labels"

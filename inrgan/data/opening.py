@@ -16,6 +16,8 @@ from inrgan.data.file_counts import LABELS
 from inrgan.data.inspection import AbstractInspector, examine
 from inrgan.data.items import AbstractItem, BadFiles
 from inrgan.data.labels import stated_labels
+from inrgan.data.links import DataPath, FollowLinks
+from inrgan.data.own_output import holds_only_own
 from inrgan.data.report import DataReport, UnusedFiles
 from inrgan.data.shards import CLASSES, ShardArchive
 from inrgan.data.source import AbstractSource
@@ -156,7 +158,7 @@ _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 def open_archive(
-    path: str | Path, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None
+    path: DataPath, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None
 ) -> AbstractArchive:
     """Open a folder, a zip file or tar shards as a sorted list of named byte blobs.
 
@@ -185,10 +187,10 @@ def open_archive(
     place = Path(path).expanduser()
     try:
         if place.is_dir():
-            shards = _shards_in(place, suffixes)
+            shards = _shards_in(place, suffixes, follow=isinstance(path, FollowLinks))
             if shards:
                 return ShardArchive(shards, suffixes=suffixes, reasons=reasons, description=place.absolute().name)
-            return FolderArchive(place, suffixes=suffixes, reasons=reasons)
+            return FolderArchive(path, suffixes=suffixes, reasons=reasons)
         if not place.exists() and has_range(str(place)):
             paths, name = list(expanded(str(place))), without_range(place.stem)
             return ShardArchive(paths, suffixes=suffixes, reasons=reasons, description=name)
@@ -214,7 +216,7 @@ def open_archive(
 
 
 def open_source(
-    data: str | Path,
+    data: DataPath,
     *,
     suffixes: tuple[str, ...],
     decode: Callable[[str, bytes], Tensor | AbstractItem],
@@ -247,7 +249,7 @@ def open_source(
     return ArchiveSource(archive, decode=decode, labels=labels, inspector=inspector)
 
 
-def _shards_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def _shards_in(folder: Path, suffixes: tuple[str, ...], *, follow: bool) -> list[Path]:
     """The .tar files of a folder, sorted; refuses a folder that holds other data as well."""
     entries = sorted(entry for entry in folder.iterdir() if is_visible(entry.name))
     shards = [entry for entry in entries if entry.suffix.lower() == ".tar" and entry.is_file()]
@@ -256,14 +258,17 @@ def _shards_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     others = [
         entry
         for entry in entries
-        if entry.is_dir() or (has_suffix(entry.name, suffixes) and entry not in shards and entry.name != CLASSES)
+        if (entry.is_dir() and not holds_only_own(entry))
+        or (has_suffix(entry.name, suffixes) and entry not in shards and entry.name != CLASSES)
     ]
     if others:
         raise DataError(
             f"{folder} holds both tar shards ({shards[0].name}, ...) and other data ({others[0].name}); expected one "
             "kind. Give the shards by a pattern like train-{0000..0012}.tar, or move one of the two away."
         )
-    outside = [s for s in shards if not s.resolve().is_relative_to(folder.resolve())]
+    outside = [s for s in shards if not follow and not s.resolve().is_relative_to(folder.resolve())]
     if outside:
-        raise DataError(f"{outside[0]} is a link that leads out of the folder; expected the shard itself.")
+        raise DataError(
+            f"{outside[0]} is a link that leads out of the folder; expected the shard itself, or --follow-links."
+        )
     return shards

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, final
 
 from inrgan.data.archive import has_suffix, is_visible, refuse_climbing, slug
+from inrgan.data.links import DataPath
 from inrgan.data.shards import TAR_FAULTS, key_of
 from inrgan.errors import DataError, MissingDependency
 
@@ -38,7 +39,7 @@ class Blob:
     """Text of the item's class file."""
 
 
-def is_stream(data: str | Path | None) -> bool:
+def is_stream(data: DataPath | None) -> bool:
     """Whether data are read as a stream.
 
     Example:

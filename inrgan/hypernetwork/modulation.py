@@ -14,6 +14,9 @@ from inrgan.errors import ConfigError
 from inrgan.inr import LayerSpec, LayerWeights, Weights
 from inrgan.layers import EqualizedLinear, unit_rows
 
+Axis = Literal["outputs", "inputs", "rank"]
+"""Axis of a piece of the numbers that modulate a layer."""
+
 
 class AbstractHypernetwork(nn.Module, abc.ABC):
     """Network from w to the weights of every layer of a backbone.
@@ -34,25 +37,27 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
     _order: Int[Tensor, "R"]
 
     def __init__(
-        self, specs: Sequence[LayerSpec], sizes: Sequence[Sequence[int]], *, w_dim: int,
-        parts: Mapping[str, int] | None, factors: Sequence[float],
+        self, specs: Sequence[LayerSpec], pieces: Sequence[Sequence[Axis]], *, w_dim: int,
+        parts: Mapping[str, int] | None, factors: Sequence[float], rank: int = 1,
     ):  # fmt: skip
         """Make the shared weights, and one linear head for each part of the latent.
 
         Args:
             specs: The backbone's layers.
-            sizes: For each layer, the sizes of the pieces of numbers that modulate it; the last one is its bias.
+            pieces: Axes of the pieces of numbers that modulate a layer; the last one is its bias.
             w_dim: Size of w, W.
             parts: Width of each further part of w, its last entries, by name. A layer with a part depends on it and on
                 the main part.
             factors: Factor on each piece but the bias.
+            rank: Length of the axis ``rank``.
         """
         super().__init__()
+        self._pieces, self._rank = tuple(map(tuple, pieces)), rank
         self.specs, parts, self.biases = tuple(specs), parts or {}, None
         self.shared = nn.ParameterDict({s.name: nn.Parameter(torch.randn(s.outputs, s.inputs)) for s in specs})
         self._ends = list(itertools.accumulate(parts.values(), initial=w_dim - sum(parts.values())))
         self._names, self._kinds = ("", *parts), [s.part for s in specs]
-        self._sizes = [list(layer_sizes) for layer_sizes in sizes]
+        self._sizes = [[math.prod(shape) for shape in self.piece_shapes(spec)] for spec in specs]
         assert set(self._kinds) <= set(self._names), "a layer names an unknown part of the latent"
         main = self._ends[0]
         self.head = EqualizedLinear(main, self._count(""))
@@ -126,6 +131,28 @@ class AbstractHypernetwork(nn.Module, abc.ABC):
                 rows = slice(starts[kind], starts[kind] + count)
                 heads[kind].weight[rows] *= factor
                 starts[kind] += count
+
+    def piece_shapes(self, spec: LayerSpec) -> list[tuple[int, ...]]:
+        """Shapes of the pieces of numbers that modulate a layer; the last one is its bias."""
+        lengths = {"outputs": spec.outputs, "inputs": spec.inputs, "rank": self._rank}
+        return [tuple(lengths[axis] for axis in axes) for axes in self._pieces]
+
+    def piece_rows(self, name: str) -> tuple[EqualizedLinear, list[tuple[tuple[Axis, ...], Int[Tensor, "*S"]]]]:
+        """The head that makes a layer's numbers, and the axes and the head's rows of each piece.
+
+        Args:
+            name: Name of the layer.
+        """
+        spec = next(s for s in self.specs if s.name == name)
+        start, rows = 0, []
+        for kind, other, sizes in zip(self._kinds, self.specs, self._sizes, strict=True):
+            if other is spec:
+                break
+            start += sum(sizes) if kind == spec.part else 0
+        for axes, shape in zip(self._pieces, self.piece_shapes(spec), strict=True):
+            rows.append((axes, torch.arange(start, start + math.prod(shape)).reshape(shape)))
+            start += math.prod(shape)
+        return self.part_heads[spec.part] if spec.part else self.head, rows  # type: ignore[return-value]
 
     def _count(self, part: str) -> int:
         """Numbers that one part of the latent makes."""
@@ -217,8 +244,8 @@ class FactorizedHypernetwork(AbstractHypernetwork):
             raise ConfigError(f"the rank of the modulation is {rank}; expected 1 or more")
         if modulation not in ("linear", "plain", "tanh", "sigmoid"):
             raise ConfigError(f"unknown modulation {modulation!r}; expected linear, plain, tanh or sigmoid")
-        sizes = [(s.outputs * rank, s.inputs * rank, s.outputs) for s in specs]
-        super().__init__(specs, sizes, w_dim=w_dim, parts=parts, factors=(1 / math.sqrt(rank), 1.0))
+        pieces: list[tuple[Axis, ...]] = [("outputs", "rank"), ("rank", "inputs"), ("outputs",)]
+        super().__init__(specs, pieces, w_dim=w_dim, parts=parts, factors=(1 / math.sqrt(rank), 1.0), rank=rank)
         self.rank, self.demodulated = rank, demodulated
         self.modulation: Modulation = modulation
         self.biases = _zero_biases(specs)
@@ -254,7 +281,7 @@ class StyleHypernetwork(AbstractHypernetwork):
     """
 
     def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int, parts: Mapping[str, int] | None = None):
-        super().__init__(specs, [(s.inputs, s.outputs) for s in specs], w_dim=w_dim, parts=parts, factors=(1.0,))
+        super().__init__(specs, [("inputs",), ("outputs",)], w_dim=w_dim, parts=parts, factors=(1.0,))
         self.biases = _zero_biases(specs)
 
     def _modulated(
@@ -284,14 +311,13 @@ class FullHypernetwork(AbstractHypernetwork):
     """
 
     def __init__(self, specs: Sequence[LayerSpec], *, w_dim: int, parts: Mapping[str, int] | None = None):
-        sizes = [(s.outputs * s.inputs, s.outputs) for s in specs]
-        entries = sum(map(sum, sizes)) * w_dim
+        entries = sum(s.outputs * (s.inputs + 1) for s in specs) * w_dim
         if entries > _LIMIT:
             raise ConfigError(
                 f"a full hypernetwork for this backbone needs {entries / 1e6:,.0f} million parameters (limit "
                 f"{_LIMIT / 1e6:,.0f} million); choose hypernetwork='factorized' or 'style', or a narrower backbone"
             )
-        super().__init__(specs, sizes, w_dim=w_dim, parts=parts, factors=(1.0,))
+        super().__init__(specs, [("outputs", "inputs"), ("outputs",)], w_dim=w_dim, parts=parts, factors=(1.0,))
 
     def _set_biases(self, biases: Sequence[Float[Tensor, "_"]]) -> None:
         heads, starts = {"": self.head, **self.part_heads}, dict.fromkeys(self._names, 0)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from inrgan._random import step_generator
 from inrgan.capabilities import HasPartialObservations, HasRegionsOfInterest
-from inrgan.checkpoint import load_generator, resolve
 from inrgan.config import TrainConfig
 from inrgan.errors import ConfigError, DeviceError, NonFiniteError
 from inrgan.generator import Generator
@@ -20,6 +19,7 @@ from inrgan.inrs import weights_term
 from inrgan.losses import AbstractTerm
 from inrgan.sizes import CriticSizes
 from inrgan.training.distribution import Ranks
+from inrgan.training.initial_weights import load_initial
 from inrgan.training.optimization import Optimizer, frozen_copy
 from inrgan.views import View
 
@@ -64,6 +64,7 @@ class Networks:
         extra_terms: Terms with their own critic, by the name of the critic.
         generator: Module to train instead of ``inrgan.Generator``.
         init_from: Generator whose weights training starts from: folder, run or Hub id.
+        init_partial: Whether to take over what fits, instead of requiring that everything does.
 
     Raises:
         InrganError: The sizes do not fit together, or a checkpoint cannot be read or does not fit.
@@ -72,17 +73,18 @@ class Networks:
     def __init__(
         self, config: TrainConfig, *, labels: Sequence[str], ranks: Ranks, device: torch.device,
         extra_terms: Mapping[str, AbstractTerm], generator: nn.Module | None = None,
-        init_from: str | Path | None = None,
+        init_from: str | Path | None = None, init_partial: bool = False,
     ):  # fmt: skip
         self.config, self.device = config, device
+        self.started_from = ""
+        """What was taken over from another generator, in words; empty for random weights."""
         generator_sizes, critic_sizes = config.sizes(classes=len(labels))
         torch.manual_seed(config.seed)
         G = generator if generator is not None else Generator(config.modality, labels=labels, sizes=generator_sizes)
         self.G: Any = G.to(device).train()
         self.D = _critics(config, critic_sizes, extra_terms=extra_terms).to(device).train()
         if init_from is not None:
-            described, tensors = load_generator(resolve(init_from))
-            described.load_into(self.G, tensors)
+            self.started_from = load_initial(self.G, init_from, config=config, labels=labels, partial=init_partial)
         for network in (self.G, self.D):
             ranks.align(network)
         self.ema: Any = frozen_copy(self.G)

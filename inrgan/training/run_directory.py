@@ -1,5 +1,6 @@
 """Run directories: names, locks, training states, and the check of runs to resume."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -9,16 +10,17 @@ import pickle
 import re
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from inrgan._parsing import from_plain
+from inrgan.checkpoint import FORMAT
 from inrgan.config import TrainConfig
 from inrgan.errors import CheckpointError, ConfigError, RunDirectoryError, WriteError
 from inrgan.files import LockedFolder, read_json, replacing, write_json
+from inrgan.registry import rebuild_as
 from inrgan.training.distribution import Ranks
 
 VERSION = 1
@@ -162,6 +164,8 @@ class RunDirectory:
             return
         if not path.is_dir():
             raise RunDirectoryError(f"there is no run directory at {path}")
+        with contextlib.suppress(FileNotFoundError, ConfigError):  # reported when it is needed
+            _refuse_saved(path, read_json(path / "config.json"))
         try:
             acquired = self._folder.acquire()
         except OSError as error:
@@ -241,6 +245,7 @@ class RunDirectory:
             raise RunDirectoryError(str(error)) from None
         if not isinstance(config, dict):
             raise RunDirectoryError(f"{path} is not a JSON object; expected the configuration of a run")
+        _refuse_saved(self.path, config)
         return config
 
     def append(self, name: str, line: dict[str, Any]) -> None:
@@ -280,9 +285,20 @@ class RunDirectory:
         self._folder.release()
 
 
+def _refuse_saved(path: Path, config: Any) -> None:
+    """Refuse a folder with a saved generator, such as a snapshot of a run."""
+    if isinstance(config, dict) and config.get("format") == FORMAT:
+        run = path.absolute().parent
+        instead = f"--resume {run} to continue its run, or " if (run / "config.json").exists() else ""
+        raise RunDirectoryError(
+            f"{path} is a saved generator and no run directory; give {instead}--init-from {path} to start a new run "
+            "from its weights"
+        )
+
+
 _FREE = {
-    "kimg", "snapshot_kimg", "device", "precision", "tf32", "graphs", "compile", "data", "batch_gpu", "ahead",
-    "workers", "watch_every",
+    "kimg", "snapshot_kimg", "device", "precision", "tf32", "graphs", "compile", "data", "follow_links", "batch_gpu",
+    "ahead", "workers", "watch_every",
 }  # fmt: skip
 """Settings that may change when a run is resumed; any other would change the run."""
 
@@ -326,20 +342,34 @@ def check_same_run(run: RunDirectory, config: TrainConfig, *, ranks: Ranks) -> N
     saved = ranks.share(run.read_config() if ranks.first else {})
     described = saved.get("modality")
     if not isinstance(described, dict) or described.get("name") != config.modality.name:
-        raise _another(run, ["modality"])
+        raise ConfigError(f"{run.path} is no run of {config.modality.name}; resume it with its own modality")
     arguments = described.get("arguments")
-    modality = from_plain(type(config.modality), arguments, what=f"the modality of {run.path}")
-    if modality != config.modality:
-        raise _another(run, ["modality"])
+    modality = rebuild_as(type(config.modality), arguments)
     its = TrainConfig.from_json({**saved, "data": None}, modality=modality).to_json()
     mine = config.to_json()
-    changed = [name for name in mine if name not in _FREE and its[name] != mine[name]]
+    changed = _changed(modality.arguments(), config.modality.arguments()) + _changed(its["views"], mine["views"])
+    names = [name for name in mine if name not in {*_FREE, "modality", "views"}]
+    changed += _changed({name: its[name] for name in names}, {name: mine[name] for name in names})
     if changed:
         raise _another(run, changed)
 
 
+def _changed(its: Mapping[str, Any], mine: Mapping[str, Any]) -> list[str]:
+    """Flags whose values differ, with both values."""
+    return [
+        f"--{name.replace('_', '-')} {_shown(its[name])}, not {_shown(value)}"
+        for name, value in mine.items() if its[name] != value
+    ]  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    """A value as on the command line."""
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _another(run: RunDirectory, changed: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"{run.path} was trained with another {', '.join(changed)}; resume it with the same one, or start a new "
-        "run with --init-from"
+        f"{run.path} was trained with {'; '.join(changed)}; resume it without these flags, or start a new run with "
+        "--init-from"
     )

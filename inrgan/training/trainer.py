@@ -16,7 +16,7 @@ from tqdm import tqdm
 from inrgan.augmentation import Augmentation, AugmentStrength
 from inrgan.capabilities import HasTransforms
 from inrgan.config import TrainConfig
-from inrgan.data import AbstractSource, DataReport, split
+from inrgan.data import AbstractSource, DataReport, located, split
 from inrgan.errors import CheckpointError, ConfigError, DataError, NonFiniteError, WriteError
 from inrgan.files import write_json
 from inrgan.losses import PathLengthRegularizer, terms
@@ -51,6 +51,7 @@ class Trainer:
         resume: Run directory to resume instead of starting a new one.
         run_dir: Run directory that is created if it is missing, and resumed if it has a run.
         init_from: Generator whose weights training starts from: folder, run or Hub id.
+        init_partial: Take over what fits from it, instead of requiring that everything does.
         quiet: Show no progress bar and no messages.
         generator: Module to train instead of ``inrgan.Generator``.
         ranks: Processes that train together; those of torchrun's environment where None.
@@ -71,6 +72,7 @@ class Trainer:
         resume: str | Path | None = None,
         run_dir: str | Path | None = None,
         init_from: str | Path | None = None,
+        init_partial: bool = False,
         quiet: bool = False,
         generator: nn.Module | None = None,
         ranks: Ranks | None = None,
@@ -80,6 +82,8 @@ class Trainer:
                 "resume continues a run, init_from starts one from weights, and run_dir names the directory of a "
                 "run; give one of them"
             )
+        if init_partial and init_from is None:
+            raise ConfigError("init_partial takes over what fits of a generator, and none is given; add init_from")
         self.ranks = Ranks.join(config.device) if ranks is None else ranks
         self.config, self.quiet = config, quiet or not self.ranks.first
         self.device = pick_device(config.device, local=self.ranks.local if self.ranks.world > 1 else None)
@@ -95,7 +99,7 @@ class Trainer:
         extra = extra_terms(config)
         self.networks = Networks(
             config, labels=labels, ranks=self.ranks, device=self.device, extra_terms=extra, generator=generator,
-            init_from=init_from,
+            init_from=init_from, init_partial=init_partial,
         )  # fmt: skip
         self.G, self.D, self.ema = self.networks.G, self.networks.D, self.networks.ema
         self.terms = terms(
@@ -182,6 +186,8 @@ class Trainer:
             self.logger = Logger(self.run, quiet=self.quiet, kimg=self.kimg)
             for line in [] if self.report is None else self.report.lines():
                 self.logger.say(line, shown=False)
+            if self.networks.started_from and self.step == 0:
+                self.logger.say(f"start {self.networks.started_from}")
         try:
             self._fit(stop, end=end, max_minutes=max_minutes, save_minutes=save_minutes)
         except OSError as error:
@@ -204,6 +210,12 @@ class Trainer:
         stopped, over = False, max_minutes <= 0
         if self.device.type == "cuda" and self.config.precision == "fp32" and self.config.tf32:
             self.logger.say("fp32 products with inputs rounded to TF32; --no-tf32 for full precision")
+        if self.step > 0 and self.kimg >= end and self.ranks.share(self.run.snapshot(self.kimg).exists()):
+            self.logger.say(
+                f"nothing to do: {self.run.path} is trained to {self.kimg:g} kimg, and --kimg is {end:g}; raise it to "
+                "go on"
+            )
+            return
         if self.step == 0:
             self.logger.media(self.preview(reals=True), kimg=0)
             self.logger.media(self.snapshot(), kimg=0)
@@ -441,7 +453,8 @@ def _open_source(config: TrainConfig) -> AbstractSource:
         DataError: The data are missing, empty or unreadable.
         ConfigError: There is no item, or all items are held out.
     """
-    source = config.modality.source(config.data, labels=config.labels, seed=config.seed)
+    data = located(config.data, follow_links=config.follow_links)
+    source = config.modality.source(data, labels=config.labels, seed=config.seed)
     if source.endless:
         if config.hold_out:
             raise ConfigError(

@@ -174,7 +174,7 @@ def test_a_stopped_training_resumes(tmp_path, capsys):
     run = tmp_path / "two" / "runs" / "image-ours-8-0"
     assert len(list(run.glob("snapshot-*"))) == 3
     assert "image-ours-8-0" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="another"):
+    with pytest.raises(ConfigError, match="--losses full, not random-resolution"):
         ran(tmp_path / "two", "--method", "ours", "--kimg", "0.032", "--losses", "random-resolution")
 
 

@@ -204,7 +204,7 @@ def test_a_state_of_another_network_is_refused(run, tmp_path):
 
 def test_resume_refuses_another_configuration(run, tmp_path):
     mine = copied(run, tmp_path)
-    with pytest.raises(ConfigError, match="another batch"):
+    with pytest.raises(ConfigError, match="--batch 4, not 8;"):
         Trainer(config(batch=8), resume=mine, quiet=True)
     with pytest.raises(ConfigError, match="give one of them"):
         Trainer(config(), resume=mine, init_from=mine, quiet=True)
@@ -212,6 +212,30 @@ def test_resume_refuses_another_configuration(run, tmp_path):
     longer.fit()
     longer.close()
     assert longer.step == 7
+
+
+def test_a_finished_run_has_nothing_to_do(run, tmp_path):
+    # Oracle: every byte of the run directory but the log.
+    mine = copied(run, tmp_path)
+    files = [path for path in sorted(mine.rglob("*")) if path.is_file() and path.name not in ("log.txt", ".lock")]
+    before = [path.read_bytes() for path in files]
+    trainer = Trainer(config(), resume=mine, quiet=True)
+    trainer.fit()
+    trainer.close()
+    assert "nothing to do" in (mine / "log.txt").read_text().splitlines()[-1]
+    assert [path.read_bytes() for path in files] == before
+    (mine / "snapshot-00000.024").rename(tmp_path / "gone")  # stopped between the state and the snapshot
+    trainer = Trainer(config(), resume=mine, quiet=True)
+    trainer.fit()
+    trainer.close()
+    assert (mine / "snapshot-00000.024" / "model.safetensors").read_bytes() == (
+        tmp_path / "gone" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_snapshot_is_no_run(run):
+    with pytest.raises(RunDirectoryError, match=rf"give --resume {run} to continue .* or --init-from {run}/snapshot"):
+        Trainer(config(), resume=run / "snapshot-00000.024", quiet=True)
 
 
 def test_a_run_of_before_an_entry_existed_goes_on(run, tmp_path):
@@ -223,18 +247,18 @@ def test_a_run_of_before_an_entry_existed_goes_on(run, tmp_path):
     del saved["views"]["patch_near"], saved["modality"]["arguments"]["aspect"]
     (mine / "config.json").write_text(json.dumps(saved))
     for other, named in (
-        ({"hold_out": 0.1}, "hold_out"),
-        ({"path_length": 0.1}, "path_length"),
-        ({"views": LossOptions(patch_near=0.5)}, "views"),
-        ({"modality": ImageModality(resolution=16)}, "modality"),
+        ({"hold_out": 0.1}, "--hold-out 0.0, not 0.1"),
+        ({"path_length": 0.1}, "--path-length 0.0, not 0.1"),
+        ({"views": LossOptions(patch_near=0.5)}, "--patch-near 0.0, not 0.5"),
+        ({"modality": ImageModality(resolution=16)}, "--mirror True, not False"),
     ):
-        with pytest.raises(ConfigError, match=f"another {named};"):
+        with pytest.raises(ConfigError, match=f"trained with {named};"):
             Trainer(config(**other), resume=mine, quiet=True)
     again = Trainer(config(kimg=0.028), resume=mine, quiet=True)
     again.fit()
     again.close()
     assert again.step == 7 and json.loads((mine / "config.json").read_text())["hold_out"] == 0.0
-    for strange, message in (({"colour": 1}, "entry 'colour'"), ({"modality": 3}, "another modality")):
+    for strange, message in (({"colour": 1}, "entry 'colour'"), ({"modality": 3}, "no run of image")):
         (mine / "config.json").write_text(json.dumps({**saved, **strange}))
         with pytest.raises(ConfigError, match=message):
             Trainer(config(), resume=mine, quiet=True)

@@ -169,7 +169,7 @@ def test_run_dir_refuses_what_is_no_run(whole, tmp_path):
         trainer(tmp_path)
     with pytest.raises(RunDirectoryError, match="cannot create"):
         trainer(tmp_path / "notes.txt")
-    with pytest.raises(ConfigError, match="another batch"):
+    with pytest.raises(ConfigError, match="--batch"):
         trainer(copied(whole, tmp_path), batch=2)
     with pytest.raises(ConfigError, match="give one of them"):
         Trainer(config(), resume=whole, run_dir=whole, quiet=True)

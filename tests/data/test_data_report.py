@@ -17,6 +17,7 @@ from inrgan.data import (
     UnusedFiles,
     open_source,
 )
+from inrgan.data.file_counts import LINK
 from inrgan.data.inspection import MAX_VALUES, examine
 from inrgan.data.report import MAX_LINES
 from inrgan.errors import DataError
@@ -54,7 +55,7 @@ def test_a_folder(tmp_path):
     report = open_source(root, suffixes=(".bin",), decode=decode, inspector=INSPECTOR, labels=True).report()
     assert (report.items, report.used, report.classes) == (3, {".bin": 3}, {"a": 2, "c": 1})
     unused = {(u.suffix, u.reason): u.count for u in report.unused}
-    expected = UNUSED | {("(folder)", "hidden"): 1, (".bin", "link to a folder or to the outside"): 1}
+    expected = UNUSED | {("(folder)", "hidden"): 1, (".bin", LINK): 1}
     assert unused == expected | {(".bin", "no regular file"): 1}
     assert report.ranges == {"number": Range(1, 10, 2, "m"), "ends": Range(-1, 10, None)}
     assert report.kinds == {"parity": {"even": 2, "odd": 1}}

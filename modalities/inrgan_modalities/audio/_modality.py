@@ -10,7 +10,7 @@ import torch
 
 from inrgan.augmentation import AbstractTransform, Affine, Polarity
 from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms
-from inrgan.data import AbstractSource, ItemInspector, Measure, open_source
+from inrgan.data import AbstractSource, DataPath, ItemInspector, Measure, open_source
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, ResidualCritic
 from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
@@ -109,7 +109,7 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     def preview_suffix(self) -> str:
         return ".png"
 
-    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: DataPath | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
             return SyntheticAudio(seconds=self.seconds, rate=self.rate, channels=self.channels, seed=seed)
         reading = Reading(

@@ -9,7 +9,7 @@ import torch
 
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Rotation, Scale, Shift, Tint
 from inrgan.capabilities import HasSymmetries, HasTransforms
-from inrgan.data import AbstractLargeItem, AbstractSource, open_source
+from inrgan.data import AbstractLargeItem, AbstractSource, DataPath, open_source
 from inrgan.discriminators import ResidualCritic
 from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
@@ -84,7 +84,7 @@ class ImageModality(Modality, HasSymmetries, HasTransforms):
     def preview_suffix(self) -> str:
         return ".png" if self.channels in (1, 3, 4) else ".npy"
 
-    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: DataPath | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
             if self.channels not in (1, 3):
                 raise DataError(f"the built-in images have 1 or 3 channels, not {self.channels}; give --data")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inrgan.augmentation import AbstractTransform, Flip, QuarterTurn, Rotation, Scale, Shift
 from inrgan.capabilities import HasFieldLoss, HasRegionsOfInterest, HasSymmetries, HasTransforms, WritesFields
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, DataPath
 from inrgan.discriminators import AbstractPatchCritic
 from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, FourierEncoding
@@ -114,7 +114,7 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
     def previews(self) -> tuple[str, ...]:
         return (".png", ".gif")
 
-    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: DataPath | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         kind = Signal(self.signal, truncation=self.truncation)
         if data is None:
             return SyntheticShapes3D(size=self.resolution, signal=kind, seed=seed)

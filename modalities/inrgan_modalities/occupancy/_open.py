@@ -6,11 +6,11 @@ import multiprocessing
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from tqdm import tqdm
 
-from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, is_stream, open_archive, open_source
+from inrgan.data import AbstractArchive, AbstractSource, ArchiveSource, DataPath, is_stream, open_archive, open_source
 from inrgan.errors import InrganError
 from inrgan_modalities.occupancy import _volume
 from inrgan_modalities.occupancy._reading import SUFFIXES, Reading, cache_folder
@@ -21,7 +21,7 @@ _WORTH = 48
 
 
 def open_shapes(
-    data: str | Path,
+    data: DataPath,
     *,
     signal: Signal,
     resolution: int,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inrgan.augmentation import AbstractTransform, Affine, Tint
 from inrgan.capabilities import HasNamedViews, HasTransforms
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, DataPath
 from inrgan.discriminators import AbstractCritic
 from inrgan.domains import AbstractSurfaceSignal, Surface
 from inrgan.encodings import AbstractEncoding, FourierEncoding
@@ -74,7 +74,7 @@ class SurfaceModality(Modality, HasNamedViews, HasTransforms):
     def preview_suffix(self) -> str:
         return ".png" if self.channels in (1, 3, 4) else ".npy"
 
-    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: DataPath | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is not None:
             return open_surface(data, self.domain, channels=self.channels, labels=labels, seed=seed)
         if self.channels not in (1, 3):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from inrgan.data import AbstractSource, ItemInspector, Measure, is_stream, open_source
+from inrgan.data import AbstractSource, DataPath, ItemInspector, Measure, is_stream, open_source
 from inrgan.domains import Surface
 from inrgan.errors import ConfigError, DataError, MissingDependency
 from inrgan.images import check_floats, load_npy
@@ -18,7 +18,7 @@ MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
 
 
 def open_surface(
-    data: str | Path, surface: Surface, *, channels: int, labels: bool | str = False, seed: int = 0
+    data: DataPath, surface: Surface, *, channels: int, labels: bool | str = False, seed: int = 0
 ) -> AbstractSource:
     """Open signals on a surface: items (C, V) with values at the V vertices of the mesh.
 
