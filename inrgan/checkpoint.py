@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from inrgan._parsing import from_plain, to_plain
 from inrgan.errors import CheckpointError, ConfigError, InrganError
 from inrgan.field import Field
-from inrgan.files import read_json, replacing, write_json
+from inrgan.files import read_json, replacing, user_path, write_json
 from inrgan.inr import AbstractINR, LayerWeights, Weights
 from inrgan.modality import Modality
 from inrgan.registry import rebuild
@@ -76,6 +76,7 @@ class GeneratorFile:
 
 def save_generator(G: Any, folder: Path) -> None:
     """Write a generator to a folder, weights first, so that a folder with a configuration is complete."""
+    folder = user_path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().contiguous() for k, v in G.state_dict().items()}
     data = save(tensors, metadata={"format": "pt"})
@@ -99,7 +100,7 @@ def resolve(name: str | Path) -> Path:
     Raises:
         CheckpointError: There is no generator.
     """
-    path = Path(name)
+    path = user_path(name)
     if path.is_dir():
         return newest_snapshot(path) if (path / "stats.jsonl").exists() or not _holds(path) else path
     if path.exists():
@@ -192,8 +193,14 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"]))
     except Exception as error:  # the Hub's client raises many errors: no such repository, no network, no access
         raise CheckpointError(
-            f"there is no folder {name}, and the Hub has no generator of that id within reach: {type(error).__name__}"
+            f"there is no folder {name}, and the Hub has no generator of that id within reach: {_reason(error)}"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The kind of an error and the start of its message, on one line."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:200]}{'...' * (len(words) > 200)}"
 
 
 def save_latents(

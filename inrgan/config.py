@@ -56,8 +56,8 @@ class TrainConfig:
     items."""
     seed: int = 0
     """Seed of the initial weights and of every random draw."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device to train on; auto takes a GPU if there is one."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device to train on; auto takes an NVIDIA GPU if there is one. mps is the GPU of a Mac, in single precision."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks under autocast; weights, optimizers and penalties stay in fp32."""
     losses: tuple[str, ...] = ("full",)

@@ -18,6 +18,22 @@ MAX_JSON_BYTES = 16 << 20
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}(\.|$)")
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Path with ``~`` expanded, which shells leave alone in ``--out=~/a.png`` and within quotes.
+
+    Raises:
+        ConfigError: No home directory is known.
+
+    Example:
+        >>> user_path("~/a.png")
+        PosixPath('/home/ada/a.png')
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{path} begins with ~, and no home directory is known; give an absolute path") from None
+
+
 @contextmanager
 def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder, moved to ``path`` when the block succeeds.
@@ -38,6 +54,7 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
         >>> with replacing(Path("figures/one.txt")) as temporary:
         ...     temporary.write_text("1")
     """
+    path = user_path(path)
     # Not tempfile.mkstemp, whose files are unreadable to others whatever the user's umask.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:

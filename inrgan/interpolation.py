@@ -51,8 +51,9 @@ def slerp_path(stops: Float[Tensor, "K Z"], *, steps: int, loop: bool = False) -
     """
     nodes, t = _timed_nodes(stops, steps=steps, loop=loop)
     leg = t.floor().clamp(0, nodes.shape[0] - 2).long()
-    part = (t - leg).double()[:, None]
-    a, b = nodes[leg].double(), nodes[leg + 1].double()
+    exact = torch.float32 if nodes.device.type == "mps" else torch.float64  # which has no double precision
+    part = (t - leg).to(exact)[:, None]
+    a, b = nodes[leg].to(exact), nodes[leg + 1].to(exact)
     length_a, length_b = a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
     cosine = (a * b).sum(dim=1, keepdim=True) / (length_a * length_b).clamp(min=1e-30)
     angle = torch.acos(cosine.clamp(-1, 1))
@@ -117,7 +118,7 @@ def uniform_pace(
     if rounds < 1:
         raise ConfigError(f"{rounds} rounds to measure the pace; expected 1 or more")
     nodes = torch.cat([path, path[:1]]) if loop else path
-    t = torch.arange(len(nodes), device=path.device, dtype=torch.float64)
+    t = torch.arange(len(nodes), dtype=torch.float64)
     if changes is None:
         length = _lengths(nodes, t, field, view)
     elif len(changes) == len(nodes) - 1:
@@ -129,7 +130,7 @@ def uniform_pace(
         length = _lengths(nodes, t, field, view)
     wanted = torch.linspace(0, 1, steps + 1 if loop else steps, dtype=torch.float64)
     t = _at_lengths(t, length, wanted)
-    return points_at(nodes, t[:steps].to(path.dtype))
+    return points_at(nodes, t[:steps].to(path))
 
 
 def _timed_nodes(stops: Tensor, *, steps: int, loop: bool) -> tuple[Float[Tensor, "K W"], Float[Tensor, "T"]]:
@@ -146,9 +147,9 @@ def _lengths(
     nodes: Tensor, t: Float[Tensor, "T"], field: Callable[[Tensor], Callable[[View], Tensor]], view: View
 ) -> Float[Tensor, "T"]:
     """Length of the path up to each of its points."""
-    points = points_at(nodes, t.to(nodes.dtype))
+    points = points_at(nodes, t.to(nodes))
     seen = torch.cat([field(part)(view).flatten(1) for part in points.split(16)])
-    return _sums((seen[1:] - seen[:-1]).double().square().mean(dim=1).sqrt())
+    return _sums((seen[1:] - seen[:-1]).square().mean(dim=1).sqrt().cpu().double())
 
 
 def _sums(changes: Float[Tensor, "C"]) -> Float[Tensor, "T"]:

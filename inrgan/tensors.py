@@ -41,8 +41,16 @@ class TensorTree:
         return out
 
     def to(self: T, device: torch.device | str) -> T:
-        """The same on another device; copies from pinned memory run asynchronously."""
-        return self.map(lambda x: x.to(device, non_blocking=True))  # type: ignore[attr-defined]
+        """The same on another device; copies from pinned memory run asynchronously.
+
+        Numbers in double precision become single on ``mps``, which has no other.
+        """
+        single = torch.device(device).type == "mps"
+
+        def moved(x: Tensor) -> Tensor:
+            return (x.float() if single and x.dtype == torch.float64 else x).to(device, non_blocking=True)
+
+        return self.map(moved)  # type: ignore[attr-defined]
 
     def layout(self, *, memo: dict[int, int]) -> Hashable:
         """What decides how a computation on the object proceeds, apart from the numbers in its tensors.

@@ -9,6 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tyro
@@ -18,13 +19,14 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 from inrgan._parsing import from_plain, parse_numbers, to_plain
 from inrgan.capabilities import HasTime
 from inrgan.errors import ConfigError, InrganError
+from inrgan.files import user_path
 from inrgan.generator import Generator
 from inrgan.modality import Modality
 from inrgan.sizes import CriticSizes, GeneratorSizes
 from inrgan.training import pick_device
 
 T = TypeVar("T")
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 @dataclass(kw_only=True)
@@ -101,6 +103,17 @@ def _names(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[str, ...]]
         nargs=1, metavar="NAME,...",
         instance_from_str=lambda words: tuple(name.strip() for name in words[0].split(",")),
         is_instance=lambda x: isinstance(x, tuple), str_from_instance=lambda names: [",".join(names)],
+    )  # fmt: skip
+
+
+@_VALUES.primitive_rule
+def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+    """A path, in which ~ is the home directory."""
+    if info.type is not Path:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1, metavar="PATH", instance_from_str=lambda words: user_path(words[0]),
+        is_instance=lambda x: isinstance(x, Path), str_from_instance=lambda path: [str(path)],
     )  # fmt: skip
 
 

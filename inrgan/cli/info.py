@@ -82,6 +82,8 @@ def _environment() -> None:
             print(f"GPU {i}: {torch.cuda.get_device_name(i)}")
     else:
         print("GPU: none that torch sees")
+    if torch.backends.mps.is_available():
+        print("GPU: mps")
     for name, target in sorted(modality_names().items()):
         try:
             missing = modality_class(name).missing()

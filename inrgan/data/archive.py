@@ -18,7 +18,7 @@ from inrgan.data.file_counts import HIDDEN, LABELS, LINK, NO_FILE, RING, FileCou
 from inrgan.data.links import DataPath, FollowLinks
 from inrgan.data.own_output import without_own
 from inrgan.errors import DataError
-from inrgan.files import replacing
+from inrgan.files import replacing, user_path
 
 
 class AbstractArchive(ABC):
@@ -127,7 +127,7 @@ class FolderArchive(AbstractArchive):
 
     def __init__(self, path: DataPath, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None):
         # os.path.realpath, since Path.resolve raises on a ring of links before Python 3.13.
-        self._root = Path(os.path.realpath(Path(path).expanduser()))
+        self._root = Path(os.path.realpath(user_path(path)))
         if not self._root.is_dir():
             raise DataError(f"{path} is not a folder. Give the path of a folder that exists.")
         self.skipped_links = 0
@@ -330,7 +330,7 @@ class ZipArchive(AbstractArchive):
         self, path: str | Path, *, suffixes: tuple[str, ...], reasons: Mapping[str, str] | None = None,
         max_entry_bytes: int = 1 << 30,
     ):  # fmt: skip
-        self._path = Path(path).expanduser().absolute()
+        self._path = user_path(path).absolute()
         self._max_entry_bytes = max_entry_bytes
         self._files = FileCounts()
         self._start()

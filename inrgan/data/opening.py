@@ -24,6 +24,7 @@ from inrgan.data.source import AbstractSource
 from inrgan.data.stream import StreamSource
 from inrgan.data.stream_shards import expanded, has_range, is_stream, without_range
 from inrgan.errors import DataError
+from inrgan.files import user_path
 from inrgan.process import progress_bar
 
 
@@ -184,7 +185,7 @@ def open_archive(
             f"{path} is a stream, which is read from its start, and random access to items is needed here. Give a "
             "folder, a zip file or tar shards by their path."
         )
-    place = Path(path).expanduser()
+    place = user_path(path)
     try:
         if place.is_dir():
             shards = _shards_in(place, suffixes, follow=isinstance(path, FollowLinks))

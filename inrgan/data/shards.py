@@ -20,6 +20,7 @@ from inrgan.data.dataset_json import is_dataset_json
 from inrgan.data.file_counts import HIDDEN, LABELS, NO_FILE, FileCounts
 from inrgan.data.labels import stated_labels
 from inrgan.errors import ConfigError, DataError, WriteError
+from inrgan.files import user_path
 from inrgan.process import progress_bar
 
 CLASSES = "classes.txt"
@@ -74,7 +75,7 @@ class ShardArchive(AbstractArchive):
         description: str | None = None,
         max_entry_bytes: int = 1 << 30,
     ):
-        self._paths = tuple(Path(path).expanduser().absolute() for path in paths)
+        self._paths = tuple(user_path(path).absolute() for path in paths)
         if not self._paths:
             raise DataError("no shard was given; expected at least one .tar file")
         self._description = slug(description or self._paths[0].parent.name)
@@ -333,7 +334,7 @@ def write_shards(
         >>> [path.name for path in write_shards(archive, "shards")]
         ['flowers-000000.tar', 'flowers-000001.tar']
     """
-    out = Path(out).expanduser()
+    out = user_path(out)
     if out.exists() or out.is_symlink():
         raise ConfigError(f"{out} exists already, and shards never overwrite anything; give a new folder")
     if shard_bytes < 1 or seed < 0:

@@ -15,6 +15,7 @@ from inrgan.data.archive import has_suffix, is_visible, refuse_climbing, slug
 from inrgan.data.links import DataPath
 from inrgan.data.shards import TAR_FAULTS, key_of
 from inrgan.errors import DataError, MissingDependency
+from inrgan.files import user_path
 
 _RANGE = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
 _MAX_SHARDS = 100_000
@@ -108,7 +109,7 @@ def stream_shards(data: str) -> list[str]:
         if not data.removeprefix(kind).strip():
             raise DataError("pipe: names no command; expected one that writes a tar file, such as pipe:cat a.tar")
         return texts
-    paths = [Path(text).expanduser().absolute() for text in texts]
+    paths = [user_path(text).absolute() for text in texts]
     if len(paths) == 1 and paths[0].is_dir():
         paths = sorted(p for p in paths[0].iterdir() if p.suffix.lower() == ".tar" and not p.name.startswith("."))
         if not paths:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.errors import ConfigError, DataError, MissingDependency, NonFiniteError, ShapeError
+from inrgan.files import user_path
 
 _SLIVER = 1e-12
 """Area, relative to the mean, below which triangles are left out: no path crosses them in a stable way."""
@@ -305,7 +306,7 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
         import trimesh
     except ImportError as error:
         raise MissingDependency("trimesh", extra="surface", why="Reading meshes") from error
-    place = Path(path).expanduser()
+    place = user_path(path)
     if not place.is_file():
         raise DataError(f"there is no mesh at {path}; expected a file such as bunny.glb. Check the path.")
     try:

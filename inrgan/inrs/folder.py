@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inrgan.checkpoint import save_latents
 from inrgan.errors import CheckpointError, ConfigError, DataError, RunDirectoryError, WriteError
-from inrgan.files import LockedFolder, read_json, write_json
+from inrgan.files import LockedFolder, read_json, user_path, write_json
 from inrgan.generator import Generator
 from inrgan.inr import Weights
 from inrgan.modality import Modality
@@ -78,7 +78,7 @@ class InrFolder:
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path).expanduser()
+        self.path = user_path(path)
 
     @contextmanager
     def locked(self, settings: dict[str, Any], *, modality: Modality) -> Iterator[None]:

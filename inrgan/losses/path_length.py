@@ -83,7 +83,8 @@ class PathLengthRegularizer:
 
     def __init__(self, strength: float, *, every: int, device: torch.device | str = "cpu"):
         self.strength, self.every = strength, every
-        self.mean = torch.full((), torch.nan, dtype=torch.float64, device=device)
+        exact = torch.float32 if torch.device(device).type == "mps" else torch.float64  # which has no double precision
+        self.mean = torch.full((), torch.nan, dtype=exact, device=device)
         """Running mean of path lengths; NaN before the first one."""
 
     def due(self, step: int) -> bool:

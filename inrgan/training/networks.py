@@ -229,7 +229,7 @@ def pick_device(name: str, *, local: int | None = None) -> torch.device:
     """Device of a name; ``auto`` is a GPU where there is one.
 
     Args:
-        name: ``auto``, ``cpu`` or ``cuda``.
+        name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         local: Number of the process on its machine, whose GPU has the same number; None for a single process.
 
     Raises:
@@ -237,8 +237,14 @@ def pick_device(name: str, *, local: int | None = None) -> torch.device:
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device cuda was requested, but torch finds no GPU here; use --device cpu or auto")
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise DeviceError(
+                "device mps was requested, but torch finds no GPU of a Mac here; use --device cpu or auto"
+            )
+        return torch.device("mps")
     if name not in ("auto", "cpu", "cuda"):
-        raise DeviceError(f"unknown device {name!r}; expected auto, cpu or cuda")
+        raise DeviceError(f"unknown device {name!r}; expected auto, cpu, cuda or mps")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     if local is None:

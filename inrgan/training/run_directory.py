@@ -19,7 +19,7 @@ import torch
 from inrgan.checkpoint import FORMAT
 from inrgan.config import TrainConfig
 from inrgan.errors import CheckpointError, ConfigError, RunDirectoryError, WriteError
-from inrgan.files import LockedFolder, read_json, replacing, write_json
+from inrgan.files import LockedFolder, read_json, replacing, user_path, write_json
 from inrgan.registry import rebuild_as
 from inrgan.training.distribution import Ranks
 
@@ -158,24 +158,44 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path, *, held: bool = True):
-        self.path = path
+        self.path, self._held = path, held
         self._folder = LockedFolder(path, tidied=("snapshot-*",))
-        if not held:
+        self._locked = False
+        self._left: tuple[int, int] | None = None
+        if held:
+            if not path.is_dir():
+                raise RunDirectoryError(f"there is no run directory at {path}")
+            with contextlib.suppress(FileNotFoundError, ConfigError):  # reported when it is needed
+                _refuse_saved(path, read_json(path / "config.json"))
+            self.lock()
+
+    def lock(self) -> None:
+        """Lock the folder, unless it is; ``close`` unlocks it.
+
+        Raises:
+            RunDirectoryError: Another process has locked it, or has continued the run since it was unlocked.
+        """
+        if not self._held or self._locked:
             return
-        if not path.is_dir():
-            raise RunDirectoryError(f"there is no run directory at {path}")
-        with contextlib.suppress(FileNotFoundError, ConfigError):  # reported when it is needed
-            _refuse_saved(path, read_json(path / "config.json"))
         try:
             acquired = self._folder.acquire()
         except OSError as error:
             raise RunDirectoryError(
-                f"cannot use {path}: {error.strerror or error}; free space or change permissions"
+                f"cannot use {self.path}: {error.strerror or error}; free space or change permissions"
             ) from None
         if not acquired:
             raise RunDirectoryError(
-                f"{path} is in use by another process; wait for it, or train into another directory"
+                f"{self.path} is in use by another process; wait for it, or train into another directory"
             )
+        if self._left is not None and self._left != self._stamp():
+            self._folder.release()
+            raise RunDirectoryError(f"{self.path} was continued in the meantime; resume it with a new Trainer")
+        self._locked = True
+
+    def _stamp(self) -> tuple[int, int]:
+        """Size and time of the last state."""
+        found = self.state.stat() if self.state.exists() else None
+        return (0, 0) if found is None else (found.st_size, found.st_mtime_ns)
 
     @staticmethod
     def at(path: Path) -> "RunDirectory":
@@ -185,6 +205,7 @@ class RunDirectory:
             RunDirectoryError: It cannot be created, is in use, or contains something other than a run.
         """
         try:
+            path = user_path(path)
             path.mkdir(parents=True, exist_ok=True)
             foreign = [p.name for p in path.iterdir() if not p.name.startswith(".")]
         except OSError as error:
@@ -202,7 +223,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: The folder cannot be created.
         """
-        root = Path(outdir)
+        root = user_path(outdir)
         try:
             root.mkdir(parents=True, exist_ok=True)
             for _ in range(100):  # another process may take the number between the search and the creation
@@ -282,7 +303,9 @@ class RunDirectory:
 
     def close(self) -> None:
         """Release the lock."""
-        self._folder.release()
+        if self._locked:
+            self._left, self._locked = self._stamp(), False
+            self._folder.release()
 
 
 def _refuse_saved(path: Path, config: Any) -> None:
@@ -321,7 +344,7 @@ def open_run(
     if not ranks.first:
         return RunDirectory(ranks.share(Path()), held=False)
     if resume is not None:
-        run = RunDirectory(Path(resume))
+        run = RunDirectory(user_path(resume))
     elif run_dir is not None:
         run = RunDirectory.at(Path(run_dir))
     else:

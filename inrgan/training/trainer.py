@@ -165,6 +165,8 @@ class Trainer:
     def fit(self, *, kimg: float | None = None, max_minutes: float = math.inf, save_minutes: float = 15.0) -> Path:
         """Train to the end, or to an earlier point, and write a snapshot and a state; may be called again.
 
+        The run directory is locked from the trainer's creation to the end of ``fit``, and again by each further call.
+
         Args:
             kimg: Position to stop at instead of the configuration's end.
             max_minutes: Time after which to stop, resumably.
@@ -181,6 +183,7 @@ class Trainer:
             WriteError: The disk is full; the last snapshot and state are good.
         """
         end = self.config.kimg if kimg is None else min(kimg, self.config.kimg)
+        self.run.lock()
         stop = StopRequest()
         if self.ranks.first:
             self.logger = Logger(self.run, quiet=self.quiet, kimg=self.kimg)
@@ -201,6 +204,7 @@ class Trainer:
             self.logger.close()
             self.logger = NullLogger()
             self.batches.close()
+            self.run.close()  # so that a notebook's cell can be run again
         return self.run.path
 
     def _fit(self, stop: StopRequest, *, end: float, max_minutes: float, save_minutes: float) -> None:

@@ -284,11 +284,29 @@ def test_configurations_with_bad_entries(entry, run):
 
 def test_one_process_at_a_time(tmp_path):
     trainer = Trainer(config(), outdir=tmp_path, quiet=True)
-    trainer.fit(kimg=0.004)
     with pytest.raises(RunDirectoryError, match="in use"):
         Trainer(config(), resume=trainer.run.path, quiet=True)
+    trainer.fit(kimg=0.004)
+    again = Trainer(config(), resume=trainer.run.path, quiet=True)
+    with pytest.raises(RunDirectoryError, match="in use"):
+        trainer.fit(kimg=0.008)
+    again.close()
+    trainer.fit(kimg=0.008)  # nobody went on
+    Trainer(config(), resume=trainer.run.path, quiet=True).fit(kimg=0.012)
+    with pytest.raises(RunDirectoryError, match="was continued in the meantime"):
+        trainer.fit(kimg=0.012)
     trainer.close()
     Trainer(config(), resume=trainer.run.path, quiet=True).close()
+
+
+def test_a_cell_of_a_notebook_is_run_again(tmp_path):
+    # Oracle: never stopping. The trainer of the earlier run of the cell is still alive while the next one is made.
+    trainers = []
+    for _ in range(2):
+        trainers.append(Trainer(config(), run_dir=tmp_path / "run", quiet=True))
+        trainers[-1].fit()
+    once = trained(tmp_path)
+    assert same(dict(trainers[-1].G.state_dict()), dict(once.G.state_dict()))
 
 
 def test_no_run_directory(tmp_path):

@@ -12,6 +12,7 @@ from torch import Tensor
 from inrgan.data import AbstractSource, DataPath, ItemInspector, Measure, is_stream, open_source
 from inrgan.domains import Surface
 from inrgan.errors import ConfigError, DataError, MissingDependency
+from inrgan.files import user_path
 from inrgan.images import check_floats, load_npy
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
@@ -42,7 +43,7 @@ def open_surface(
         >>> open_surface("textures.npy", surface, channels=3)[0].shape
         torch.Size([3, 5600])
     """
-    path = Path(data).expanduser()
+    path = user_path(data)
     if not is_stream(data) and path.is_file() and path.suffix.lower() == ".npy":
         if labels:
             raise ConfigError(f"--labels needs labeled data, but the items of {path} have none; leave it out")
