@@ -37,6 +37,20 @@ def sounds():
         buffer = io.BytesIO()
         soundfile.write(buffer, samples, 8000, format=kind.upper(), subtype=subtype)
         yield kind, buffer.getvalue()
+    av = pytest.importorskip("av")
+    for kind, form, codec in (("m4a", "mp4", "aac"), ("m4a", "mp4", "alac"), ("aac", "adts", "aac"),
+                              ("mka", "matroska", "flac"), ("wma", "asf", "wmav2")):  # fmt: skip
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format=form) as container:
+            stream = container.add_stream(codec, rate=44100)
+            stream.layout, stream.bit_rate = "mono", 128_000
+            frame = av.AudioFrame.from_ndarray(
+                0.5 * np.sin(np.arange(9000)[None] / 5).astype(np.float32), "fltp", "mono"
+            )
+            frame.sample_rate, frame.pts = 44100, 0
+            for packet in (*stream.encode(frame), *stream.encode(None)):
+                container.mux(packet)
+        yield kind, buffer.getvalue()
 
 
 def test_fuzzed_sounds():
@@ -44,7 +58,7 @@ def test_fuzzed_sounds():
     read = reading(rate=4000.0, channels=1, trim=40.0, loudness=-20.0, remove_dc=True)
     seeds = list(sounds())
     for kind, good in seeds:
-        assert read(f"x.{kind}", good).samples.shape[1] > 900
+        assert read(f"x.{kind}", good).samples.shape[1] > 500
 
     @fuzz(150)
     @given(st.sampled_from(seeds), MUTATIONS)

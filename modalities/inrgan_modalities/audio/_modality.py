@@ -10,7 +10,7 @@ import torch
 
 from inrgan.augmentation import AbstractTransform, Affine, Polarity
 from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms
-from inrgan.data import AbstractSource, DataPath, ItemInspector, Measure, open_source
+from inrgan.data import AbstractSource, DataPath, open_source
 from inrgan.discriminators import AbstractCritic, AbstractPatchCritic, ResidualCritic
 from inrgan.domains import Box
 from inrgan.encodings import AbstractEncoding, PeriodEncoding, SineEncoding
@@ -21,8 +21,10 @@ from inrgan.resampling import resample_long
 from inrgan.views import View
 from inrgan_modalities.audio._clip import Clip
 from inrgan_modalities.audio._critic import AudioPatchCritic
+from inrgan_modalities.audio._decode import suffixes
+from inrgan_modalities.audio._inspect import AudioInspector
 from inrgan_modalities.audio._metrics import LogMelFeatures, audio_metrics
-from inrgan_modalities.audio._read import SUFFIXES, Reading
+from inrgan_modalities.audio._read import Reading
 from inrgan_modalities.audio._synthetic import SyntheticAudio
 from inrgan_modalities.audio._transforms import Delay, Equalizer, Jitter
 from inrgan_modalities.audio._write import write_clips, write_interpolation
@@ -115,8 +117,8 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
         reading = Reading(
             rate=self.rate, channels=self.channels, trim=self.trim, loudness=self.loudness, remove_dc=self.remove_dc
         )
-        inspector = ItemInspector(reading, measure=_measure, units={"duration": "s", "rate": "Hz"})
-        return open_source(data, suffixes=SUFFIXES, decode=reading, labels=labels, seed=seed, inspector=inspector)
+        inspector = AudioInspector(reading, window=self.resolution)
+        return open_source(data, suffixes=suffixes(), decode=reading, labels=labels, seed=seed, inspector=inspector)
 
     def observe(self, items: Sequence[Clip], view: View) -> torch.Tensor:
         return torch.cat([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
@@ -224,9 +226,3 @@ class AudioModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
 
     def at(self, resolution: int) -> "AudioModality":
         return replace(self, resolution=resolution, rate=self.rate * resolution / self.resolution)
-
-
-def _measure(clip: Clip) -> dict[str, Measure]:
-    """What the report before training says of a clip, as training reads it."""
-    low, high = clip.samples.aminmax()
-    return {"duration": clip.seconds, "rate": clip.rate, "values": (float(low), float(high))}

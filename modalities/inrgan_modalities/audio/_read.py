@@ -1,20 +1,16 @@
-"""Decoding of audio files."""
+"""Reading of audio files: decoding and preprocessing."""
 
-import io
 import math
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
-from inrgan.errors import DataError, MissingDependency, NonFiniteError
+from inrgan.errors import MissingDependency
 from inrgan_modalities.audio._clip import Clip
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
-MAX_SAMPLES = 200_000_000
-"""Largest number of samples of one file, over all channels."""
+from inrgan_modalities.audio._decode import decode
 
 _FRAME_SECONDS = 0.02
 _LARGEST_FILTER = 1 << 24
@@ -42,12 +38,19 @@ class Reading:
         """Decode one file.
 
         Raises:
-            DataError: The file is not audio, or is damaged, empty, too long, or has more than 2 channels.
+            DataError: The file is not audio, or is damaged, cut short, empty, too long, or has more than 2 channels.
             NonFiniteError: The file holds NaN or infinity.
             MissingDependency: A library is not installed.
         """
-        samples, rate = _decode(name, data)
-        samples = _mixed(name, samples, self.channels)
+        return self.clip(*decode(name, data))
+
+    def clip(self, samples: Float[np.ndarray, "C K"], rate: int) -> Clip:
+        """The clip of decoded samples.
+
+        Raises:
+            MissingDependency: torchaudio cannot be used.
+        """
+        samples = _mixed(samples, self.channels)
         if self.remove_dc:
             samples = samples - samples.mean(axis=1, keepdims=True)
         if self.trim > 0:
@@ -57,35 +60,8 @@ class Reading:
         return lowered(clip, self.rate)
 
 
-def _decode(name: str, data: bytes) -> tuple[np.ndarray, int]:
-    """Samples (C, K) and sample rate."""
-    soundfile = load_soundfile(why="Reading audio")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            frames, channels, rate = file.frames, file.channels, file.samplerate
-            if 0 < frames * channels <= MAX_SAMPLES and channels <= 2:
-                samples = file.read(dtype="float32", always_2d=True).T
-            else:
-                samples = np.zeros((channels, 0), dtype=np.float32)
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise DataError(
-            f"{name} is not a complete audio file, despite its name ({str(error).rstrip('.')}); expected one of "
-            f"{' '.join(SUFFIXES)}. Copy or create it again, or remove it."
-        ) from error
-    if channels > 2:
-        raise DataError(f"{name} has {channels} channels; expected 1 or 2. Mix it down, or remove it.")
-    if frames * channels > MAX_SAMPLES:
-        raise DataError(f"{name} has {frames} frames; expected at most {MAX_SAMPLES} samples. Cut it into parts.")
-    if samples.shape[1] == 0:
-        raise DataError(f"{name} holds no audio: it has 0 frames. Remove it.")
-    if not np.isfinite(samples).all():
-        raise NonFiniteError(f"{name} holds NaN or infinity; expected finite samples. Fix the file or remove it.")
-    return samples, rate
-
-
-def _mixed(name: str, samples: np.ndarray, channels: int) -> np.ndarray:
+def _mixed(samples: np.ndarray, channels: int) -> np.ndarray:
     """The requested number of channels, with values within full scale."""
-    del name
     if samples.shape[0] != channels:
         samples = np.repeat(samples, 2, axis=0) if channels == 2 else samples.mean(axis=0, keepdims=True)
     # Floating-point files may exceed full scale; clipping would distort them.
@@ -132,19 +108,6 @@ def lowered(clip: Clip, rate: float) -> Clip:
         beta=14.77,
     )  # fmt: skip
     return Clip(resampled.clamp(-1, 1), rate=clip.rate * new / old)
-
-
-def load_soundfile(*, why: str) -> Any:
-    """The soundfile library, which reads and writes audio files.
-
-    Raises:
-        MissingDependency: soundfile is not installed.
-    """
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:
-        raise MissingDependency("soundfile", extra="audio", why=why) from error
-    return soundfile
 
 
 def _torchaudio() -> ModuleType:

@@ -8,7 +8,7 @@ import torch
 from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.images import ANIMATION_SUFFIXES, WRITE_SUFFIXES, write_animation, write_image
-from inrgan_modalities.audio._read import load_soundfile
+from inrgan_modalities.audio._decode import load_soundfile
 from inrgan_modalities.audio._spectrogram import clip_image, clip_sheet
 
 _IMAGES = tuple(s for s in WRITE_SUFFIXES if s != ".npy")
