@@ -14,15 +14,16 @@ import dataclasses
 import json
 import math
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import scipy.stats
 import torch
-from _marks import READ_EVERY, about
+from _marks import about
+from _resumable import ResumableTraining, marks
 
 from inrgan import (
     Generator,
@@ -154,6 +155,11 @@ ARMS = {
     "batch-8": Arm(_noise, config={"batch": 8}),
     "batch-32": Arm(_noise, config={"batch": 32}),
     "rates-half": Arm(_noise, config={"generator_rate": 2e-3, "critic_rate": 2e-3}),
+    "rates-6": Arm(_noise, config={"generator_rate": 6e-3, "critic_rate": 6e-3}),
+    "rates-8": Arm(_noise, config={"generator_rate": 8e-3, "critic_rate": 8e-3}),
+    "ema-4": Arm(_noise, config={"ema_kimg": 4.0}),
+    "gamma-3e-3": Arm(_noise, config={"gamma": 3e-3}),
+    "gamma-3e-4": Arm(_noise, config={"gamma": 3e-4}),
     "critic-rate-half": Arm(_noise, config={"critic_rate": 2e-3}),
     "noise-above-harmonics": Arm(partial(_noise, lowest=8 / (2 * math.pi), channels=16)),
     "static-noise": Arm(partial(_travelling, channels=16)),
@@ -193,50 +199,40 @@ def trainer_of(arm: str, seed: int, args: argparse.Namespace) -> Trainer:
         recipe(args.preset, modality), data=args.train, hold_out=args.hold_out, seed=seed, kimg=1e9, device="cpu",
         snapshot_kimg=1e9, **change.config,
     )  # fmt: skip
-    folder = args.out / "runs" / f"{args.modality}-{arm}-{args.resolution}-{seed}"
-    states = sorted(folder.glob("*/state-latest.pt"))
     torch.manual_seed(seed)
     generator = Generator(arm_modality(change, modality), preset=args.preset, **change.sizes)
-    if states:
-        return Trainer(config, resume=states[-1].parent, quiet=True, generator=generator)
-    return Trainer(config, outdir=folder, quiet=True, generator=generator)
+    run = args.out / "runs" / f"{args.modality}-{arm}-{args.resolution}-{seed}"
+    return Trainer(config, run_dir=run, quiet=True, generator=generator)
 
 
 def train(arm: str, seed: int, args: argparse.Namespace) -> None:
     """Train to every mark that the results lack, and score there."""
     file = args.out / f"{args.modality}.jsonl"
-    done = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    marks = [
-        k
-        for k in map(float, args.kimg.split(","))
-        if not any((d["arm"], d["resolution"], d["seed"], d["mark"]) == (arm, args.resolution, seed, k) for d in done)
-    ]
-    if not marks:
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    done = {x["mark"] for x in lines if (x["arm"], x["resolution"], x["seed"]) == (arm, args.resolution, seed)}
+    wanted = [mark for mark in marks("", args.kimg) if mark.value not in done]
+    if not wanted:
         return
     trainer = trainer_of(arm, seed, args)
-    test = held_out_source(trainer.config.modality, args.test or args.train, share=args.hold_out)
-    for mark in marks:
-        start = time.process_time()
-        while trainer.kimg < mark:
-            trainer.train_step()
-            if trainer.step % READ_EVERY == 0:
-                trainer.read_results()
-        trainer.read_results()
-        used = time.process_time() - start
+    modality = trainer.config.modality
+    test = held_out_source(modality, args.test or args.train, share=args.hold_out)
+    metrics = [*dict.fromkeys([*modality.default_metrics, "recall", "pattern"])]
+    training = ResumableTraining(trainer)
+    before = training.seconds if done else 0.0
+    for mark in training.to_marks(wanted):
         trainer.preview(reals=False)
-        modality = trainer.config.modality
-        metrics = [*dict.fromkeys([*modality.default_metrics, "recall", "pattern"])]
         scores = score_generator(trainer.ema, test, metrics=metrics, count=args.fakes, seed=0)
         at = next(s.protocol for s in scores if s.name == "pattern")
         line: dict[str, Any] = {
-            "modality": args.modality, "arm": arm, "resolution": args.resolution, "seed": seed, "mark": mark,
-            "cpu_seconds": round(used, 1), "pattern_at": at["cycles_per_side"], "pattern_rms": at["rms"],
+            "modality": args.modality, "arm": arm, "resolution": args.resolution, "seed": seed, "mark": mark.value,
+            "cpu_seconds": round(training.seconds - before, 1), "pattern_at": at["cycles_per_side"],
+            "pattern_rms": at["rms"],
         }  # fmt: skip
-        line |= {s.name: round(s.value, 4) for s in scores} | about(trainer, minutes=0)
+        before = training.seconds
+        line |= {s.name: round(s.value, 4) for s in scores} | about(trainer, minutes=round(training.minutes, 2))
         print(json.dumps(line), flush=True)
         with open(file, "a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
-        trainer.save()
     trainer.close()
 
 
@@ -246,11 +242,11 @@ def cost(args: argparse.Namespace) -> None:
     times: dict[str, list[float]] = {arm: [] for arm in trainers}
     for turn in range(args.cost + 1):
         for arm, trainer in trainers.items():
-            start = time.process_time()
+            start = process_time()
             for _ in range(4):
                 trainer.train_step()
             if turn:
-                times[arm].append(250 * (time.process_time() - start))
+                times[arm].append(250 * (process_time() - start))
     for arm, each in times.items():
         print(json.dumps({"arm": arm, "ms": round(statistics.median(each), 1)}))
 
