@@ -143,7 +143,8 @@ class MovesAlongAxis(Protocol):
 class HasPartialObservations(Protocol):
     """Items that are known in part, or at fixed points, such as images with holes or measuring stations.
 
-    Training on them requires the loss ``points`` alone, without augmentation.
+    Their sources state it (``AbstractSource.partial_observations``). Training on them requires the loss ``points``
+    alone, without symmetries and augmentation.
     """
 
     @abc.abstractmethod

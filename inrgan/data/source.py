@@ -81,6 +81,11 @@ class AbstractSource(ABC):
         """Number of unreadable items met so far."""
         return 0
 
+    @property
+    def partial_observations(self) -> bool:
+        """Whether items are known in part; training then requires an adapter with ``HasPartialObservations``."""
+        return False
+
     def report(self) -> DataReport:
         """What the data set holds, for the user to read before training."""
         return DataReport(
@@ -192,6 +197,10 @@ class SubsetSource(AbstractSource):
     @property
     def bad(self) -> int:
         return self._source.bad
+
+    @property
+    def partial_observations(self) -> bool:
+        return self._source.partial_observations
 
     def report(self) -> DataReport:
         """What the other source holds, and how many of its items are used."""

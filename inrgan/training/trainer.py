@@ -114,7 +114,8 @@ class Trainer:
                 except DataError:
                     self._report_data()  # which says why no item serves, and what would
                     raise
-                check_term(term, config, smallest=self.networks.smallest)
+                partial = self.source.partial_observations
+                check_term(term, config, smallest=self.networks.smallest, partial=partial)
             term.check(self.G, config, started_from=init_from or resume or run_dir)
         self.strength = AugmentStrength(
             config.augment, probability=config.augment_p, target=config.augment_target, kimg=config.augment_kimg

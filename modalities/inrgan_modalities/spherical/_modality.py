@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
+from tyro.conf import UseAppendAction
 
 from inrgan.augmentation import AbstractTransform, Affine, Tint
-from inrgan.capabilities import HasNamedViews, HasSymmetries, HasTransforms
+from inrgan.capabilities import HasNamedViews, HasPartialObservations, HasSymmetries, HasTransforms
 from inrgan.data import AbstractSource
 from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import Sphere, observe_sphere
+from inrgan.domains import Sphere
 from inrgan.encodings import (
     AbstractEncoding,
     DirectionalEncoding,
@@ -31,6 +31,8 @@ from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metr
 from inrgan_modalities.spherical._named_view import spherical_view
 from inrgan_modalities.spherical._open import open_spherical
 from inrgan_modalities.spherical._padding import pad_equirectangular
+from inrgan_modalities.spherical._partial import normalized_weights, observe_known
+from inrgan_modalities.spherical._selection import selection_words
 from inrgan_modalities.spherical._synthetic import SyntheticSkies
 from inrgan_modalities.spherical._turn import Turn
 from inrgan_modalities.spherical._units import Units, given_units
@@ -41,7 +43,7 @@ _DEGREE = 8
 
 
 @dataclass(frozen=True)
-class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
+class SphericalModality(Modality, HasNamedViews, HasPartialObservations, HasSymmetries, HasTransforms):
     """Panoramas, maps of planets, and fields on the full sphere.
 
     Arrays are equirectangular: rows of latitude from north to south, twice as many columns from longitude −180° to
@@ -76,7 +78,10 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     variable: str = ""
     """Variable of NetCDF files; several variables, separated by commas, become the channels."""
     unit: str = ""
-    """Unit of field values, as stated in .nc files."""
+    """Unit of field values, as stated in .nc files. Default: that of the data."""
+    select: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """Value along a further dimension of NetCDF files and Zarr stores, such as level=500; NAME=all makes every value an
+    item. Repeat the flag for several dimensions. In Python also a mapping."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -88,6 +93,7 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
         if self.critic_kind not in ("equirectangular", "cube"):
             raise ConfigError(f"the critic is {self.critic_kind!r}; expected equirectangular or cube")
         given_units(self.low, self.high)
+        object.__setattr__(self, "select", selection_words(self.select))
 
     @property
     def domain(self) -> Sphere:
@@ -110,20 +116,19 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
         if data is not None:
             return open_spherical(
                 data, channels=self.channels, resolution=self.resolution, low=self.low, high=self.high,
-                variable=self.variable, labels=labels, seed=seed,
+                variable=self.variable, select=self.select, labels=labels, seed=seed,
             )  # fmt: skip
         if self.channels not in (1, 3):
             raise DataError(f"the built-in spheres have 1 or 3 channels, not {self.channels}; give --data")
         return SyntheticSkies(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)
 
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B C *S"]:
-        by_kind: dict[tuple[object, ...], list[int]] = {}
-        for i, item in enumerate(items):
-            by_kind.setdefault((*item.shape, item.dtype), []).append(i)
-        out = torch.empty(len(items), self.channels, *view.shape)
-        for rows in by_kind.values():
-            out[rows] = observe_sphere(torch.stack([items[i] for i in rows]), view.rows(rows))
-        return out
+        return observe_known(items, view, channels=self.channels)[0]
+
+    def observation_view(self, items: Sequence[Tensor], view: View) -> View:
+        known = observe_known(items, view, channels=self.channels)[1].flatten(1)
+        weights = known if view.weights is None else known * view.weights
+        return replace(view.rows([0] * len(items)) if view.batch == 1 else view, weights=normalized_weights(weights))
 
     def item_spacing(self, item: Tensor) -> float:
         return max(math.pi / item.shape[1], 2 * math.pi / item.shape[2])

@@ -13,7 +13,7 @@ from inrgan.files import known_suffix, replacing
 from inrgan.images import ANIMATION_SUFFIXES, tile, write_animation, write_image
 from inrgan_modalities.spherical._colours import as_images
 from inrgan_modalities.spherical._globe import write_globe
-from inrgan_modalities.spherical._netcdf import write_netcdf
+from inrgan_modalities.spherical._netcdf_write import write_netcdf
 from inrgan_modalities.spherical._units import Units
 from inrgan_modalities.spherical._viewer import viewer_page
 
