@@ -128,6 +128,19 @@ class WritesFields(Protocol):
 
 
 @runtime_checkable
+class KeepsAttributes(Protocol):
+    """Files of samples that state what the data of the training stated of themselves, such as names and units."""
+
+    @abc.abstractmethod
+    def with_attributes(self, attributes: tuple[str, ...]) -> Any:
+        """Adapter that writes these attributes; equal to this one, since they change no training.
+
+        Args:
+            attributes: Words NAME=TEXT of the source (``AbstractSource.attributes``).
+        """
+
+
+@runtime_checkable
 class MovesAlongAxis(Protocol):
     """Signals that move along one axis of the domain, as videos do in time."""
 

@@ -86,6 +86,11 @@ class AbstractSource(ABC):
         """Whether items are known in part; training then requires an adapter with ``HasPartialObservations``."""
         return False
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What the data say of themselves, such as units, as words NAME=TEXT; see ``KeepsAttributes``."""
+        return ()
+
     def report(self) -> DataReport:
         """What the data set holds, for the user to read before training."""
         return DataReport(
@@ -201,6 +206,10 @@ class SubsetSource(AbstractSource):
     @property
     def partial_observations(self) -> bool:
         return self._source.partial_observations
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return self._source.attributes
 
     def report(self) -> DataReport:
         """What the other source holds, and how many of its items are used."""

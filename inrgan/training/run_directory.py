@@ -333,7 +333,7 @@ def check_same_run(run: RunDirectory, config: TrainConfig, *, ranks: Ranks) -> N
         raise _another(run, ["modality"])
     its = TrainConfig.from_json({**saved, "data": None}, modality=modality).to_json()
     mine = config.to_json()
-    changed = [name for name in mine if name not in _FREE and its[name] != mine[name]]
+    changed = [name for name in mine if name not in (*_FREE, "modality") and its[name] != mine[name]]
     if changed:
         raise _another(run, changed)
 

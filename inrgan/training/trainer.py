@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from inrgan.augmentation import Augmentation, AugmentStrength
-from inrgan.capabilities import HasTransforms
+from inrgan.capabilities import HasTransforms, KeepsAttributes
 from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource, DataReport, split
 from inrgan.errors import CheckpointError, ConfigError, DataError, NonFiniteError, WriteError
@@ -83,8 +84,11 @@ class Trainer:
         self.ranks = Ranks.join(config.device) if ranks is None else ranks
         self.config, self.quiet = config, quiet or not self.ranks.first
         self.device = pick_device(config.device, local=self.ranks.local if self.ranks.world > 1 else None)
-        modality = config.modality
         self.source = _open_source(config)
+        if isinstance(config.modality, KeepsAttributes):
+            kept = config.modality.with_attributes(self.source.attributes)
+            self.config = config = replace(config, modality=kept)
+        modality = config.modality
         self.report: DataReport | None = None
         """What the data hold, in the first process."""
         resumed = self.ranks.share(

@@ -224,9 +224,9 @@ def _attributes(
     for key, name in parts:
         attributes = dataset.variables[name].attrs
         words.append(f"{key}.name={name}")
-        words += [f"{key}.{k}={' '.join(str(attributes[k]).split())}" for k in _KEPT if k in attributes]
+        texts = {k: " ".join(str(attributes.get(k, "")).split()) for k in _KEPT}
+        words += [f"{key}.{k}={text}" for k, text in texts.items() if text]
     if time is not None:
-        words += [f"time.name={time.name}", f"time.calendar={time.calendar}"] + (
-            [f"time.units={time.units}"] if time.units else []
-        )
+        said = {"name": time.name, "calendar": time.calendar, "units": time.units}
+        words += [f"time.{k}={text}" for k, text in said.items() if text]
     return tuple(words)
