@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
-from tyro.conf import UseAppendAction
+from tyro.conf import UseAppendAction, arg
 
 from inrgan.augmentation import AbstractTransform, Affine, Tint
 from inrgan.capabilities import (
@@ -89,7 +89,9 @@ class SphericalModality(
     """Variable of NetCDF files; several variables, separated by commas, become the channels."""
     unit: str = ""
     """Unit of field values, as stated in .nc files. Default: that of the data."""
-    select: Annotated[tuple[str, ...], UseAppendAction] = ()
+    select: Annotated[
+        tuple[str, ...] | Mapping[str, float | str], arg(constructor=tuple[str, ...]), UseAppendAction
+    ] = ()
     """Value along a further dimension of NetCDF files and Zarr stores, such as level=500; NAME=all makes every value an
     item. Repeat the flag for several dimensions. In Python also a mapping."""
     attributes: Annotated[tuple[str, ...], UseAppendAction] = field(default=(), compare=False)
