@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan.augmentation import AbstractTransform
+from inrgan.data import DataReport
 from inrgan.encodings import AxisPaths
 from inrgan.field import Field
 from inrgan.views import View
@@ -124,6 +125,23 @@ class WritesFields(Protocol):
 
         Raises:
             ConfigError: The shape does not suit such files.
+        """
+
+
+@runtime_checkable
+class DescribesData(Protocol):
+    """Reports on data whose reading needs a choice, such as a level: ``inrgan info`` lists the choices."""
+
+    @abc.abstractmethod
+    def describe(self, data: str | Path, *, labels: bool | str = False) -> DataReport:
+        """What a data set holds, with a warning for every choice that training needs and was not made.
+
+        Args:
+            data: Data as for ``Modality.source``.
+            labels: Labels, as for ``Modality.source``.
+
+        Raises:
+            DataError: The data cannot be read whatever the choice is.
         """
 
 

@@ -10,7 +10,9 @@ import torch
 from tyro.conf import Positional, Suppress, arg, subcommand
 
 import inrgan
+from inrgan.capabilities import DescribesData
 from inrgan.cli._common import AbstractCommand, peek
+from inrgan.data import DataReport
 from inrgan.errors import ConfigError, InrganError
 from inrgan.modality import Modality
 from inrgan.process import wait_policy
@@ -43,11 +45,16 @@ class Info(AbstractCommand):
 
     def _report(self, adapter: Modality) -> None:
         """Print what the data set holds."""
+        if self.data is not None and isinstance(adapter, DescribesData):
+            self._print(adapter.describe(self.data, labels=self.labels))
+            return
         source = adapter.source(self.data, labels=self.labels)
         try:
-            report = source.report()
+            self._print(source.report())
         finally:
             source.close()
+
+    def _print(self, report: DataReport) -> None:
         print(json.dumps(report.to_plain(), indent=2) if self.json else "\n".join(report.lines()))
 
 

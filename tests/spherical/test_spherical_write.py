@@ -215,7 +215,8 @@ def test_vectors_become_colours_by_direction_and_size():
     # Oracle: colorsys, one vector at a time.
     rng = torch.Generator().manual_seed(0)
     values = torch.rand(1, 2, 7, 11, generator=rng) * 2 - 1
-    values[..., 0, 0], values[0, :, 0, 1], values[0, :, 0, 2] = 0.0, torch.tensor([-1.0, -0.0]), torch.tensor([3.0, 4.0])
+    values[..., 0, 0] = 0.0
+    values[0, :, 0, 1], values[0, :, 0, 2] = torch.tensor([-1.0, -0.0]), torch.tensor([3.0, 4.0])
     got = (directional(values)[0] + 1) / 2
     for i in range(7):
         for j in range(11):

@@ -32,9 +32,9 @@ def diverging(values: Float[Tensor, "B 1 *S"]) -> Float[Tensor, "B 3 *S"]:
 def directional(values: Float[Tensor, "B 2 *S"]) -> Float[Tensor, "B 3 *S"]:
     """Eastward and northward components as colors in [-1, 1]: the direction is the hue, the size the saturation.
 
-    The hue is the direction toward which a vector points, counterclockwise from east: east red, north yellow-green, west
-    cyan, south violet (0, 90, 180 and 270 degrees of the color wheel). The saturation is the size, up to 1, at full
-    brightness (HSV): no motion is white.
+    The hue is the direction toward which a vector points, counterclockwise from east: east red, north yellow-green,
+    west cyan, south violet (0, 90, 180 and 270 degrees of the color wheel). The saturation is the size, up to 1, at
+    full brightness (HSV): no motion is white.
 
     Args:
         values: Components, 0 at rest, in units of the largest component.

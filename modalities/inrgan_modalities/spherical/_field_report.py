@@ -11,7 +11,7 @@ _LOW_CONTRAST = 0.25
 
 
 def field_report(
-    file: AbstractFieldFile, values: FieldValues, *, units: Units, items: int, resolution: int, name: str,
+    file: AbstractFieldFile, values: FieldValues, *, units: Units, items: int, resolution: int,
     unused: tuple[UnusedFiles, ...],
 ) -> DataReport:  # fmt: skip
     """Report on files of fields.
@@ -22,7 +22,6 @@ def field_report(
         units: Range that is mapped to [-1, 1].
         items: Number of items.
         resolution: Number of rows of the items.
-        name: Name of the data.
         unused: Files beside them that are not used.
     """
     _, _, rows, columns = file.shape
@@ -39,8 +38,8 @@ def field_report(
         )
     if values.missing:
         warnings.append(
-            f"{values.missing / values.count:.1%} of the values are missing (NaN, _FillValue, missing_value): the items "
-            "are known in part; train with --losses points"
+            f"{values.missing / values.count:.1%} of the values are missing (NaN, _FillValue, missing_value): the "
+            "items are known in part; train with --losses points"
         )
     if values.empty:
         warnings.append(f"{len(values.empty)} items have no value and are left out (first: item {values.empty[0]})")
@@ -51,7 +50,7 @@ def field_report(
         warnings.append(f"{file.repeated} times occur in more than one file, and their items are all used")
     lacking = Counter((Path(path).suffix.lower(), reason) for path, reason in file.left_out.items())
     return DataReport(
-        data=name, kind="field file" if len(file.files) < 2 else "field files", items=items,
+        data=file.where, kind="field file" if len(file.files) < 2 else "field files", items=items,
         used=Counter(Path(f).suffix.lower() for f in file.files),
         unused=(*unused, *(UnusedFiles(suffix, reason, n) for (suffix, reason), n in lacking.items())),
         layout=file.layout, examined=values.examined,

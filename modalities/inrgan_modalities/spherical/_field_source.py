@@ -74,7 +74,7 @@ class FieldSource(AbstractSource):
     def report(self) -> DataReport:
         """What the files hold; their values were read when they were opened."""
         return field_report(
-            self._file, self.values, units=self._units, items=len(self), resolution=self.resolution, name=self._file.where,
+            self._file, self.values, units=self._units, items=len(self), resolution=self.resolution,
             unused=self._unused,
         )  # fmt: skip
 

@@ -5,12 +5,11 @@ import glob
 import importlib
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from inrgan.data import UnusedFiles
+from inrgan.data import HIDDEN, OTHER_KIND, FileCounts, UnusedFiles
 from inrgan.errors import DataError, InrganError, MissingDependency
 
 NETCDF = (".nc", ".nc4")
@@ -44,34 +43,39 @@ def find_grids(data: str | Path) -> tuple[list[Path], tuple[UnusedFiles, ...]] |
     if is_grid(path) and path.exists():
         return [path], ()
     if path.is_dir():
-        files, unused = _in_folder(path)
+        files, counts = _in_folder(path)
     elif not path.exists() and any(c in str(data) for c in "*?["):
         matches = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
         if not matches:
             raise DataError(f"the pattern {data} stands for no file; check it, and quote it in a shell")
         files = [p for p in matches if is_grid(p)]
-        others = Counter(p.suffix.lower() or "(no suffix)" for p in matches if not is_grid(p) and p.is_file())
-        unused = tuple(UnusedFiles(s, "not read by this kind of data", n) for s, n in sorted(others.items()))
+        counts = FileCounts()
+        for place in matches:
+            if place not in files and place.is_file():
+                counts.leave(place.name, OTHER_KIND)
         if not files:
             raise DataError(f"the pattern {data} stands for {len(matches)} files, and none is .nc, .nc4 or .zarr")
     else:
         return None
+    unused = tuple(UnusedFiles(suffix, reason, n) for (suffix, reason), n in sorted(counts.unused.items()))
     return (files, unused) if files else None
 
 
-def _in_folder(folder: Path) -> tuple[list[Path], tuple[UnusedFiles, ...]]:
-    files, others = [], Counter()
+def _in_folder(folder: Path) -> tuple[list[Path], FileCounts]:
+    files, counts = [], FileCounts()
     for place, folders, names in os.walk(folder):
-        for name in [*folders, *names]:
-            path = Path(place, name)
-            visible = not name.startswith(".") and name != "__MACOSX"
-            grid, is_folder = visible and is_grid(path) and (path.is_file() or name.lower().endswith(".zarr")), name in folders
-            if grid:
+        files += [Path(place, name) for name in folders if _visible(name) and name.lower().endswith(".zarr")]
+        folders[:] = [name for name in folders if _visible(name) and not name.lower().endswith(".zarr")]
+        for name in names:
+            if _visible(name) and is_grid(path := Path(place, name)) and path.is_file():
                 files.append(path)
-            elif not is_folder:
-                others[path.suffix.lower() or "(no suffix)", "not read by this kind of data" if visible else "hidden"] += 1
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX" and not f.lower().endswith(".zarr"))
-    return sorted(files), tuple(UnusedFiles(s, reason, n) for (s, reason), n in sorted(others.items()))
+            else:
+                counts.leave(name, OTHER_KIND if _visible(name) else HIDDEN)
+    return sorted(files), counts
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def open_dataset(path: Path) -> Any:

@@ -3,12 +3,14 @@
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from inrgan.errors import ConfigError, DataError
+from inrgan.errors import DataError
+from inrgan_modalities.spherical._choice import ChoiceNeeded
 from inrgan_modalities.spherical._grid_files import open_dataset, reading
 from inrgan_modalities.spherical._layout import Layout, candidates, layout_of
 from inrgan_modalities.spherical._selection import parse_selection
@@ -63,9 +65,7 @@ class GriddedFiles(AbstractFieldFile):
         first = self._layouts[0]
         for path, layout in zip(self._paths[1:], self._layouts[1:], strict=True):
             _check_alike(self._paths[0], first, path, layout)
-        self.latitudes, self.longitudes = (
-            axis.values.astype(np.float64) for axis in (first.rows, first.columns)
-        )
+        self.latitudes, self.longitudes = (axis.values.astype(np.float64) for axis in (first.rows, first.columns))
         self.files, self.attributes = [p.name for p in self._paths], first.attributes
         self._index, self.layout = self._items()
         if not len(self._index):
@@ -95,9 +95,8 @@ class GriddedFiles(AbstractFieldFile):
             else:
                 self.left_out[str(path)] = "no variable over a latitude and a longitude"
         if len(errors) == len(paths) or (len(paths) >= _FEW and len(errors) > _BAD_FRACTION * len(paths)):
-            raise DataError(
-                str(errors[0]) if len(paths) == 1 else f"{len(errors)} of {len(paths)} files cannot be read; {errors[0]}"
-            )
+            number = f"{len(errors)} of {len(paths)} files cannot be read; " if len(paths) > 1 else ""
+            raise DataError(f"{number}{errors[0]}")
         if not found:
             raise DataError(
                 f"{paths[0]} has no variable over a latitude and a longitude (one list each, in degrees_north and "
@@ -118,12 +117,15 @@ class GriddedFiles(AbstractFieldFile):
                 f"{name} has no field {', '.join(unknown)}; it has {listed}. Name one of these with --variable."
             )
         if not names and len(known) > 1:
-            raise DataError(f"{name} has several fields: {listed}. Choose one with --variable NAME.")
+            raise ChoiceNeeded(
+                f"{name} has several fields: {listed}. Choose one with --variable NAME.", variable=next(iter(known))
+            )
         names = names or tuple(known)
         if len(names) != channels:
-            raise ConfigError(
+            raise ChoiceNeeded(
                 f"the fields {', '.join(names)} of {name} are {len(names)} channel{'s' * (len(names) > 1)}, but "
-                f"{channels} are expected; add --channels {len(names)}, or name {channels} of {listed} with --variable"
+                f"{channels} are expected; add --channels {len(names)}, or name {channels} of {listed} with --variable",
+                channels=len(names),
             )
         if not any(set(names) <= set(fields) for fields in found.values()):
             raise DataError(f"no file of {name} has all of the fields {', '.join(names)}; merge them first")
@@ -185,9 +187,12 @@ class GriddedFiles(AbstractFieldFile):
 def _check_alike(path: Path, a: Layout, other: Path, b: Layout) -> None:
     """Check that two files have the same axes, values of further dimensions, and units."""
     pairs = {f"dimension {name}": (a.alike.get(name), b.alike.get(name)) for name in {**a.alike, **b.alike}}
-    pairs["dimensions of the items"] = tuple(", ".join(n for n, _ in x.items) for x in (a, b))
-    pairs["calendar"] = tuple(x.time.calendar if x.time is not None else "none" for x in (a, b))
-    pairs["time"] = tuple("none" if x.time is None else "there" for x in (a, b))
+    facts: dict[str, Callable[[Layout], str]] = {
+        "dimensions of the items": lambda x: ", ".join(n for n, _ in x.items),
+        "calendar": lambda x: "none" if x.time is None else x.time.calendar,
+        "time": lambda x: "none" if x.time is None else "there",
+    }
+    pairs |= {name: (fact(a), fact(b)) for name, fact in facts.items()}
     for name, one, two in (("latitudes", a.rows, b.rows), ("longitudes", a.columns, b.columns)):
         same = one.values.shape == two.values.shape and np.allclose(one.values, two.values, rtol=0, atol=1e-4)
         described = [f"{len(x.values)} from {x.values[0]:g} to {x.values[-1]:g}" if len(x.values) else "none"

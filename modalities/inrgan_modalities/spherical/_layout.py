@@ -9,6 +9,7 @@ import numpy as np
 
 from inrgan.errors import ConfigError, DataError
 from inrgan_modalities.spherical._axis_names import Axis, latitudes_of, longitudes_of, time_of
+from inrgan_modalities.spherical._choice import ChoiceNeeded
 from inrgan_modalities.spherical._selection import ALL, as_text, listed, position_of
 
 SAMPLE = "sample"
@@ -78,7 +79,8 @@ class Layout:
         variable = dataset.variables[name]
         values = variable[tuple(index.get(d, slice(None)) for d in variable.dims)].to_numpy()
         values = as_stated(values.astype(np.promote_types(values.dtype, np.float32), copy=False), variable)
-        return values if variable.dims.index(self.rows.dimension) < variable.dims.index(self.columns.dimension) else values.T
+        places = [variable.dims.index(axis.dimension) for axis in (self.rows, self.columns)]
+        return values if places[0] < places[1] else values.T
 
 
 def as_stated(values: np.ndarray, variable: Any) -> np.ndarray:
@@ -126,17 +128,17 @@ def layout_of(dataset: Any, names: tuple[str, ...], *, select: Mapping[str, str]
         _single(kind, {d: a for d, a in found.items() if d in sizes}, where)
         for kind, found in (("latitudes", latitudes_of(dataset)), ("longitudes", longitudes_of(dataset)))
     )
-    if rows.dimension == columns.dimension or not all({rows.dimension, columns.dimension} <= set(v.dims) for v in variables):
+    own = {rows.dimension, columns.dimension}
+    if len(own) < 2 or not all(own <= set(v.dims) for v in variables):
         raise DataError(
             f"{where} is not a grid of latitudes x longitudes: its dimensions are {', '.join(sizes)}. Stations, and "
             "reduced or unstructured grids, have to be regridded first."
         )
-    time = time_of(dataset, tuple(d for d in sizes if d not in (rows.dimension, columns.dimension)), where=where)
-    own = {rows.dimension, columns.dimension}
+    time = time_of(dataset, tuple(d for d in sizes if d not in own), where=where)
     further = {d: n for d, n in sizes.items() if d not in own}
     items: list[tuple[str, int]] = []
     chosen: dict[str, int] = {}
-    merged, words, open_choices = None, list[str](), list[str]()
+    merged, words, open_choices, first = None, list[str](), list[str](), list[str]()
     alike: dict[str, str] = {}
     left = dict(select)
     for d, n in further.items():
@@ -158,15 +160,17 @@ def layout_of(dataset: Any, names: tuple[str, ...], *, select: Mapping[str, str]
             words.append("expver: merged; 1 (final) counts, and 5 (preliminary) where 1 has no value")
         else:
             open_choices.append(f"{name} ({n}): {listed(values)}")
+            first.append(f"{name}={as_text(values[0])}")
         if not (time is not None and d == time.dimension):
             alike[name] = as_text(values[chosen[d]]) if d in chosen else ", ".join(map(as_text, values))
     for name, value in left.items():
         words.append(_scalar(dataset, name, value, further=further, where=where))
     if open_choices:
-        raise DataError(
+        raise ChoiceNeeded(
             f"{where} has {'a further dimension' if len(open_choices) == 1 else 'further dimensions'}: "
             f"{'; '.join(open_choices)}. Choose a value of each with --select "
-            f"{open_choices[0].split(' ')[0]}=VALUE, or make each value an item with =all."
+            f"{open_choices[0].split(' ')[0]}=VALUE, or make each value an item with =all.",
+            select=(*(f"{key}={value}" for key, value in select.items()), *first),
         )
     units = {f"units of {n}": str(v.attrs.get("units", "")) for n, v in zip(names, variables, strict=True)}
     return Layout(
@@ -215,9 +219,7 @@ def _scalar(dataset: Any, name: str, value: str, *, further: Mapping[str, int], 
     raise ConfigError(f"select has {name}={value}, and {where} has no dimension {name}; its further ones are {there}")
 
 
-def _attributes(
-    dataset: Any, names: tuple[str, ...], rows: Axis, columns: Axis, time: Axis | None
-) -> tuple[str, ...]:
+def _attributes(dataset: Any, names: tuple[str, ...], rows: Axis, columns: Axis, time: Axis | None) -> tuple[str, ...]:
     """Attributes that are kept in files of samples."""
     parts = [(f"channel{i}", name) for i, name in enumerate(names)] + [("lat", rows.name), ("lon", columns.name)]
     words = []

@@ -12,13 +12,14 @@ from tyro.conf import UseAppendAction, arg
 
 from inrgan.augmentation import AbstractTransform, Affine, Tint
 from inrgan.capabilities import (
+    DescribesData,
     HasNamedViews,
     HasPartialObservations,
     HasSymmetries,
     HasTransforms,
     KeepsAttributes,
 )
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, DataReport
 from inrgan.discriminators import AbstractCritic, ResidualCritic
 from inrgan.domains import Sphere
 from inrgan.encodings import (
@@ -32,6 +33,7 @@ from inrgan.errors import ConfigError
 from inrgan.metrics import AbstractFeatures, Metric
 from inrgan.modality import CriticSizes, Modality
 from inrgan.views import View
+from inrgan_modalities.spherical._choice import ChoiceNeeded
 from inrgan_modalities.spherical._cube import CubeCritic, CubeFeatures
 from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
 from inrgan_modalities.spherical._named_view import spherical_view
@@ -52,7 +54,7 @@ _DEGREE = 8
 
 @dataclass(frozen=True)
 class SphericalModality(
-    Modality, HasNamedViews, HasPartialObservations, HasSymmetries, HasTransforms, KeepsAttributes
+    Modality, DescribesData, HasNamedViews, HasPartialObservations, HasSymmetries, HasTransforms, KeepsAttributes
 ):
     """Panoramas, maps of planets, and fields on the full sphere.
 
@@ -137,6 +139,24 @@ class SphericalModality(
         if self.channels not in (1, 3):
             return SyntheticFields(size=self.resolution, channels=self.channels, seed=seed)
         return SyntheticSkies(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)
+
+    def describe(self, data: str | Path, *, labels: bool | str = False) -> DataReport:
+        adapter, choices = self, []
+        while True:
+            try:
+                source = adapter.source(data, labels=labels)
+                break
+            except ChoiceNeeded as error:
+                chosen = replace(adapter, **error.fields)
+                if chosen == adapter:
+                    raise
+                adapter = chosen
+                choices.append(f"{error} (This report: {error.flags}.)")
+        try:
+            report = source.report()
+        finally:
+            source.close()
+        return replace(report, warnings=(*choices, *report.warnings))
 
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B C *S"]:
         return observe_known(items, view, channels=self.channels)[0]

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from inrgan.errors import ConfigError, MissingDependency
 from inrgan.files import replacing
 
-
 _ATTRIBUTE = re.compile(r"(channel\d+|lat|lon|time)\.(name|units|long_name|standard_name|calendar)=.+", re.DOTALL)
 
 

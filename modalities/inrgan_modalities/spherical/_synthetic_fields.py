@@ -36,9 +36,9 @@ class SyntheticFields(AbstractSyntheticSource):
     """
 
     def __init__(self, count: int = 4096, *, size: int = 64, channels: int = 2, seed: int = 0):
-        for name, value, least in (("count", count, 1), ("size", size, 1), ("channels", channels, 1), ("seed", seed, 0)):
-            if value < least:
-                raise ConfigError(f"{name} is {value}; expected at least {least}. Give a larger {name}.")
+        for name, value in (("count", count), ("size", size), ("channels", channels), ("seed", seed + 1)):
+            if value < 1:
+                raise ConfigError(f"the {name} of the built-in fields is too low; give a larger one")
         super().__init__(count, seed=seed, description="fields", label_names=("long waves", "short waves"))
         self._size, self._channels = size, channels
 
@@ -59,8 +59,8 @@ class SyntheticFields(AbstractSyntheticSource):
         """Values (C, ...) of field i at unit vectors (..., 3)."""
         rng = self._rng(i)
         largest = _LARGEST * (1.0 if rng.random() < 0.5 else 0.5)
-        waves = rng.uniform(-largest, largest, (self._channels, _WAVES, 3))
-        phases, sizes = rng.uniform(0, 2 * math.pi, (self._channels, _WAVES)), rng.uniform(0.3, 1, (self._channels, _WAVES))
-        angles = np.tensordot(waves, points, axes=(2, points.ndim - 1)) + phases.reshape(*phases.shape, *[1] * (points.ndim - 1))
-        weights = (sizes / sizes.sum(axis=1, keepdims=True)).reshape(*sizes.shape, *[1] * (points.ndim - 1))
-        return (weights * np.cos(angles)).sum(axis=1)
+        shape, tail = (self._channels, _WAVES), [1] * (points.ndim - 1)
+        waves, phases = rng.uniform(-largest, largest, (*shape, 3)), rng.uniform(0, 2 * math.pi, (*shape, *tail))
+        sizes = rng.uniform(0.3, 1, (*shape, *tail))
+        angles = np.tensordot(waves, points, axes=(2, points.ndim - 1)) + phases
+        return (sizes / sizes.sum(axis=1, keepdims=True) * np.cos(angles)).sum(axis=1)

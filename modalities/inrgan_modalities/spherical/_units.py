@@ -10,6 +10,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from inrgan.errors import ConfigError, DataError, NonFiniteError
+from inrgan_modalities.spherical._choice import ChoiceNeeded
 
 
 class AbstractFieldFile(abc.ABC):
@@ -154,14 +155,17 @@ def check_values(file: AbstractFieldFile, units: Units | None, *, seconds: float
         raise DataError(f"all values of {file.where} are missing; expected some")
     if units is None:
         if least == most:
-            raise DataError(
+            raise ChoiceNeeded(
                 f"all values of {file.where} are {least:g}; expected values that vary. To train on them all the same, "
-                "add --low and --high."
-            )
-        raise DataError(
+                "add --low and --high.",
+                low=least - 1, high=least + 1,
+            )  # fmt: skip
+        low, high = _range(least, most)
+        raise ChoiceNeeded(
             f"the values of {file.where} run from {least:g} to {most:g}, and the range to map to -1 to 1 is missing. "
-            f"Add {_flags(least, most)}."
-        )
+            f"Add {_flags(least, most)}.",
+            low=low, high=high,
+        )  # fmt: skip
     if outside > _MOST_OUTSIDE * (count - missing):
         suggestion = f" Use {_flags(least, most)}." if least < most else ""
         raise DataError(
@@ -171,7 +175,12 @@ def check_values(file: AbstractFieldFile, units: Units | None, *, seconds: float
     return FieldValues(least, most, outside, missing, count, examined, tuple(sorted(empty)))
 
 
-def _flags(least: float, most: float) -> str:
-    """The range as flags, rounded outward by about a hundredth of it."""
+def _range(least: float, most: float) -> tuple[float, float]:
+    """The range, rounded outward by about a hundredth of it."""
     step = 10.0 ** (math.floor(math.log10(most - least)) - 1)
-    return f"--low {math.floor(least / step) * step:.6g} --high {math.ceil(most / step) * step:.6g}"
+    return math.floor(least / step) * step, math.ceil(most / step) * step
+
+
+def _flags(least: float, most: float) -> str:
+    low, high = _range(least, most)
+    return f"--low {low:.6g} --high {high:.6g}"
