@@ -2,7 +2,7 @@
 
 from inrgan.data.archive import AbstractArchive, FolderArchive, ZipArchive
 from inrgan.data.class_names import class_index, natural_key, normalized
-from inrgan.data.file_counts import FileCounts
+from inrgan.data.file_counts import HIDDEN, OTHER_KIND, FileCounts
 from inrgan.data.inspection import AbstractInspector, ItemInspector, Measure
 from inrgan.data.items import AbstractItem, AbstractLargeItem, BadFiles, ItemCache
 from inrgan.data.labels import Split, folder_labels, labels_of, pattern_labels, split, stated_labels
@@ -14,6 +14,8 @@ from inrgan.data.stream import StreamSource
 from inrgan.data.stream_shards import is_stream, reaches_out
 
 __all__ = [
+    "HIDDEN",
+    "OTHER_KIND",
     "AbstractArchive",
     "AbstractInspector",
     "AbstractItem",

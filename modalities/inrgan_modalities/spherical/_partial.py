@@ -37,9 +37,10 @@ def observe_known(
             out[rows] = observe_sphere(stacked, own)
             continue
         there = torch.isfinite(stacked[:, :1])
-        share = observe_sphere(there.to(stacked.dtype), own)
-        seen = observe_sphere(torch.where(there, stacked, 0.0), own) / share.clamp(min=_LEAST)
-        out[rows] = torch.where(share > _LEAST, seen.clamp(-1, 1), 0.0)
+        # Halves, since the filter overshoots next to a coast and its results are clipped at 1.
+        share = observe_sphere(there.to(stacked.dtype) / 2, own) * 2
+        seen = observe_sphere(torch.where(there, stacked, 0.0) / 2, own) * 2
+        out[rows] = torch.where(share > _LEAST, (seen / share.clamp(min=_LEAST)).clamp(-1, 1), 0.0)
         known[rows] = (share[:, 0] > _LEAST).float()
     return out, known
 
