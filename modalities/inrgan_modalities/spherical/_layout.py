@@ -195,7 +195,7 @@ def _coordinates(dataset: Any, dimension: str, size: int, time: Axis | None) -> 
         return dimension, np.arange(size)
     values = dataset.variables[name].to_numpy()
     whole = values.dtype.kind == "f" and bool(np.isfinite(values).all() and (values == np.round(values)).all())
-    return name, values.astype(np.int64) if whole and np.abs(values).max() < 2**53 else values
+    return name, values.astype(np.int64) if whole and np.abs(values).max(initial=0) < 2**53 else values
 
 
 def _expver(dimension: str, values: np.ndarray) -> tuple[int, ...] | None:
