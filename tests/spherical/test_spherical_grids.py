@@ -193,6 +193,44 @@ def test_packed_values_and_what_is_missing(tmp_path):
         assert np.array_equal(np.isnan(values_of(source)[:, 0]), expected)
 
 
+def test_what_was_never_written_and_ranges_of_packed_values(tmp_path):
+    # Oracle: netCDF4's own masks.
+    packed = {"dtype": "i2", "scale_factor": 1e-3, "add_offset": 0.5, "_FillValue": -32768}
+    for number, attrs in enumerate(({}, {"valid_range": np.array([-900, 900], np.int16)})):
+        path = save(grid(FIELD, ("time", "lat", "lon"), **attrs), tmp_path / f"a{number}.nc", t=packed)
+        with netCDF4.Dataset(path, "a") as file:
+            file["t"].delncattr("_FillValue")
+            file["t"].set_auto_maskandscale(False)
+            file["t"][:, 2, 3:6] = netCDF4.default_fillvals["i2"]
+            file["t"].set_auto_maskandscale(True)
+            expected = np.ma.getmaskarray(file["t"][:])
+        assert expected[:, 2, 3:6].all() and expected.any() and not expected.all()
+        assert np.array_equal(np.isnan(values_of(opened(path))[:, 0]), expected)
+    # A range of floats is that of the unpacked values.
+    stated = {"valid_max": np.float32(0.75)}
+    path = save(grid(FIELD, ("time", "lat", "lon"), **stated), tmp_path / "b.nc", t=packed)
+    assert np.array_equal(
+        np.isnan(values_of(opened(path))[:, 0]), np.round((FIELD - 0.5) * 1e3) * 1e-3 + 0.5 > 0.75 + 1e-5
+    )
+
+
+def test_times_that_are_no_dates(tmp_path):
+    def part(k, units, calendar="standard"):
+        attrs = {"units": units, "calendar": calendar}
+        coords = {"time": ("time", np.arange(2.0) + 2 * k, attrs)}
+        return save(grid(FIELD[2 * k : 2 * k + 2], ("time", "lat", "lon"), coords=coords), tmp_path / f"{9 - k}.nc")
+
+    for k in range(2):
+        part(k, "months since 1850-01-01")
+    assert close(opened(tmp_path), FIELD) and "time: 0.0 to 3.0 (calendar standard)" in opened(tmp_path).report().layout
+    part(1, "months since 1900-01-01")
+    with pytest.raises(DataError, match="units of time differ"):
+        opened(tmp_path)
+    part(0, "days since 1900-01-01", "gregorian")  # another name of the same calendar
+    part(1, "days since 1900-01-01", "standard")
+    assert close(opened(tmp_path), FIELD)
+
+
 def test_without_time(tmp_path):
     for k in (2, 0, 1):
         save(grid(FIELD[k], ("lat", "lon")), tmp_path / f"m{k}.nc")

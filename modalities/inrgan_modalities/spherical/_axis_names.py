@@ -1,7 +1,8 @@
 """Recognition of latitudes, longitudes and time among the variables of a file."""
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -11,6 +12,8 @@ from inrgan.errors import DataError
 # Units and standard names of the CF conventions, then other common names.
 _LATITUDE = ({"degrees_north", "degree_north", "degree_n", "degrees_n"}, "latitude", {"lat", "latitude", "nlat"})
 _LONGITUDE = ({"degrees_east", "degree_east", "degree_e", "degrees_e"}, "longitude", {"lon", "longitude", "nlon"})
+_CALENDARS = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
+"""Other names of a calendar."""
 _TIME_NAMES = {"time", "valid_time"}
 
 
@@ -25,6 +28,7 @@ class Axis:
         values: Values as stored.
         units: Units of a time, such as "days since 2000-01-01"; may be empty.
         calendar: Calendar of a time.
+        decoded: Whether the values of a time are dates; "months since 1850-01-01" are none, and remain numbers.
     """
 
     name: str
@@ -32,16 +36,17 @@ class Axis:
     values: np.ndarray
     units: str = ""
     calendar: str = "standard"
+    decoded: bool = False
 
     def dates(self) -> list[Any]:
         """Dates of a time; the values where it states none."""
-        if " since " not in self.units:
+        if not self.decoded:
             return self.values.tolist()
         return list(np.atleast_1d(_cftime().num2date(self.values, self.units, self.calendar)))
 
     def seconds(self) -> np.ndarray:
         """A number for each time, which grows with it and means the same in files of one calendar."""
-        if " since " not in self.units:
+        if not self.decoded:
             return self.values.astype(np.float64)
         return np.atleast_1d(_cftime().date2num(self.dates(), "seconds since 1970-01-01", self.calendar)).astype(float)
 
@@ -76,9 +81,7 @@ def time_of(dataset: Any, dimensions: tuple[str, ...], *, where: str) -> Axis | 
         if kind is not None and (v.ndim == 0 or not _has_degrees(v)):
             key = str(v.dims[0]) if v.ndim else ""
             if key not in kind or str(name) == key:
-                kind[key] = Axis(
-                    str(name), key, np.atleast_1d(v.to_numpy()), units, str(v.attrs.get("calendar", "standard"))
-                )
+                kind[key] = _time(str(name), key, np.atleast_1d(v.to_numpy()), v.attrs)
     along = next(({d: a for d, a in kind.items() if d} for kind in (strong, weak) if any(kind)), {})
     if len(along) > 1:
         along = {d: axis for d, axis in along.items() if d == "time"} or along
@@ -105,6 +108,17 @@ def _degrees(dataset: Any, units: set[str], standard: str, names: set[str]) -> d
             if dimension not in found or (said and not stated):
                 found[dimension] = bool(said), Axis(str(name), dimension, v.to_numpy())
     return {d: axis for d, (_, axis) in found.items()}
+
+
+def _time(name: str, dimension: str, values: np.ndarray, attributes: Mapping[str, Any]) -> Axis:
+    calendar = str(attributes.get("calendar", "standard")).lower()
+    axis = Axis(name, dimension, values, str(attributes.get("units", "")), _CALENDARS.get(calendar, calendar), True)
+    try:
+        if " since " in axis.units and np.isfinite(axis.seconds()).all():
+            return axis
+    except (ValueError, TypeError, OverflowError, AttributeError):  # units or values that are no dates
+        pass
+    return replace(axis, decoded=False)
 
 
 def _has_degrees(variable: Any) -> bool:

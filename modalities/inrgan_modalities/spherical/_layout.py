@@ -84,17 +84,23 @@ class Layout:
 
 
 def as_stated(values: np.ndarray, variable: Any) -> np.ndarray:
-    """Values with NaN where the attributes of a valid range, or the fill value of the NetCDF library, say so."""
+    """Values with NaN outside a stated valid range, and where the NetCDF library never wrote a value."""
+    stored = variable.encoding.get("dtype", values.dtype)
     scale, offset = (float(variable.encoding.get(k, v)) for k, v in (("scale_factor", 1.0), ("add_offset", 0.0)))
     low, high = variable.attrs.get("valid_range", (None, None))
-    bounds = (variable.attrs.get("valid_min", low), variable.attrs.get("valid_max", high))
-    slack = 1e-6 * max(abs(scale), *(abs(float(b) * scale) for b in bounds if b is not None), 0.0)
     outside = np.zeros(values.shape, dtype=bool)
-    for bound, sign in zip(bounds, (-1, 1), strict=True):
+    for sign, bound in ((-1, variable.attrs.get("valid_min", low)), (1, variable.attrs.get("valid_max", high))):
         if bound is not None:
-            outside |= sign * (values - (float(bound) * scale + offset)) > slack
-    if "_FillValue" not in variable.encoding and variable.encoding.get("dtype", values.dtype).kind == "f":
-        outside |= np.abs(values) > 9.96e36  # of netCDF's own fill value, 9.96921e36
+            # Of packed values the range is packed too, unless its type says otherwise (NetCDF User's Guide).
+            packed = stored.kind in "iu" and np.asarray(bound).dtype.kind in "iu"
+            limit = float(bound) * scale + offset if packed else float(bound)
+            outside |= sign * (values - limit) > 1e-6 * max(abs(limit), abs(scale))
+    if not {"_FillValue", "missing_value"} & set(variable.encoding):
+        if stored.kind == "f":
+            outside |= np.abs(values) > 9.96e36  # 9.96921e36
+        elif stored.kind == "i" and stored.itemsize in (2, 4):
+            unwritten = (1 - 2 ** (8 * stored.itemsize - 1)) * scale + offset
+            outside |= np.abs(values - unwritten) < 0.4 * abs(scale)
     return np.where(outside, np.nan, values) if outside.any() else values
 
 
@@ -172,6 +178,8 @@ def layout_of(dataset: Any, names: tuple[str, ...], *, select: Mapping[str, str]
             f"{open_choices[0].split(' ')[0]}=VALUE, or make each value an item with =all.",
             select=(*(f"{key}={value}" for key, value in select.items()), *first),
         )
+    if time is not None and time.units and not time.decoded:
+        alike["units of time"] = time.units
     units = {f"units of {n}": str(v.attrs.get("units", "")) for n, v in zip(names, variables, strict=True)}
     return Layout(
         names, rows, columns, time, tuple(items), chosen, merged, {**alike, **units}, tuple(words),
