@@ -76,6 +76,24 @@ def test_a_level_is_chosen_by_its_value(tmp_path, dims):
         opened(path, select=("levl=500",))
 
 
+def test_levels_are_never_pooled(tmp_path):
+    # Temperatures of 290, 255 and 225 K at 1000, 500 and 10 hPa: a level has its own value, never a mean or a mixture.
+    lat, lon = np.linspace(90, -90, 33), np.arange(0, 360, 5.625)
+    values = np.array([290.0, 255.0, 225.0])[None, :, None, None] + np.zeros((4, 3, 33, 64))
+    coords = {"level": ("level", [1000, 500, 10], {"units": "hPa"})}
+    path = save(grid(values, ("time", "level", "lat", "lon"), coords=coords, lat=lat, lon=lon), tmp_path / "pl.nc")
+    common = {"channels": 1, "low": 200, "high": 300}
+    with pytest.raises(DataError, match=r"level \(3\): 1000, 500, 10"):
+        open_spherical(path, **common)
+    for level, kelvin in ((1000, 290), (500, 255), (10, 225)):
+        source = open_spherical(path, select={"level": level}, **common)
+        assert len(source) == 4
+        assert all(np.allclose(source[i].numpy() * 50 + 250, kelvin, atol=1e-3) for i in range(4))
+        assert "would lose contrast" in source.report().warnings[0]
+    with pytest.raises(DataError, match=r"all values of pl\.nc:t are 255"):
+        open_spherical(path, channels=1, select={"level": 500})
+
+
 @pytest.mark.parametrize("words", [("level",), ("=5",), ("level=",), ("level=1", "level=2")])
 def test_selections_that_are_none(words):
     with pytest.raises(ConfigError, match="select has"):
