@@ -240,13 +240,22 @@ def test_times_that_are_no_dates(tmp_path):
 
     for k in range(2):
         part(k, "months since 1850-01-01")
-    assert close(opened(tmp_path), FIELD) and "time: 0.0 to 3.0 (calendar standard)" in opened(tmp_path).report().layout
+    assert (
+        close(opened(tmp_path), FIELD) and "time: 0.0 to 3.0 (as stored, no dates)" in opened(tmp_path).report().layout
+    )
     part(1, "months since 1900-01-01")
     with pytest.raises(DataError, match="units of time differ"):
         opened(tmp_path)
     part(0, "days since 1900-01-01", "gregorian")  # another name of the same calendar
     part(1, "days since 1900-01-01", "standard")
     assert close(opened(tmp_path), FIELD)
+
+
+def test_a_time_without_a_list_keeps_the_order_of_the_files(tmp_path):
+    for k in range(2):
+        part = grid(FIELD[2 * k : 2 * k + 2], ("time", "lat", "lon")).drop_vars("time")
+        save(part, tmp_path / f"{k}.nc")
+    assert close(opened(tmp_path), FIELD) and not opened(tmp_path).report().warnings
 
 
 def test_without_time(tmp_path):

@@ -29,6 +29,7 @@ class Axis:
         units: Units of a time, such as "days since 2000-01-01"; may be empty.
         calendar: Calendar of a time.
         decoded: Whether the values of a time are dates; "months since 1850-01-01" are none, and remain numbers.
+        listed: Whether the values are from the file; otherwise they are positions.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Axis:
     units: str = ""
     calendar: str = "standard"
     decoded: bool = False
+    listed: bool = True
 
     def dates(self) -> list[Any]:
         """Dates of a time; the values where it states none."""
@@ -93,7 +95,7 @@ def time_of(dataset: Any, dimensions: tuple[str, ...], *, where: str) -> Axis | 
         return next(iter(along.values()))
     plain = next((d for d in dimensions if d.lower() in _TIME_NAMES), None)
     if plain is not None:  # without a list: the order in the file
-        return Axis(plain, plain, np.arange(int(dataset.sizes[plain])))
+        return Axis(plain, plain, np.arange(int(dataset.sizes[plain])), listed=False)
     return strong.get("") or weak.get("")
 
 

@@ -133,7 +133,7 @@ class GriddedFiles(AbstractFieldFile):
 
     def _items(self) -> tuple[np.ndarray, tuple[str, ...]]:
         """File and position of every item, and the layout in words."""
-        first, timed = self._layouts[0], all(layout.time is not None for layout in self._layouts)
+        first, timed = self._layouts[0], all(x.time is not None and x.time.listed for x in self._layouts)
         index, seconds, texts = [], [], []
         for k, layout in enumerate(self._layouts):
             positions = np.arange(layout.count)
@@ -159,8 +159,9 @@ class GriddedFiles(AbstractFieldFile):
             order = np.argsort(sortable, kind="stable")
             every = every[order]
             if len(order):
-                calendar = first.time.calendar if first.time is not None else ""
-                words.append(f"time: {texts[order[0]]} to {texts[order[-1]]} (calendar {calendar})")
+                time = first.time
+                kind = f"calendar {time.calendar}" if time is not None and time.decoded else "as stored, no dates"
+                words.append(f"time: {texts[order[0]]} to {texts[order[-1]]} ({kind})")
             pairs = np.unique(np.stack([sortable, np.concatenate(index)[:, 0]]), axis=1)
             self.repeated = pairs.shape[1] - len(np.unique(sortable))
         return every, tuple(words)
