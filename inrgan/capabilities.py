@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inrgan.augmentation import AbstractTransform
+from inrgan.data import DataPath, DataReport
 from inrgan.encodings import AxisPaths
 from inrgan.field import Field
 from inrgan.views import View
@@ -128,6 +129,36 @@ class WritesFields(Protocol):
 
 
 @runtime_checkable
+class DescribesData(Protocol):
+    """Reports on data whose reading needs a choice, such as a level: ``inrgan info`` lists the choices."""
+
+    @abc.abstractmethod
+    def describe(self, data: DataPath, *, labels: bool | str = False) -> DataReport:
+        """What a data set holds, with a warning for every choice that training needs and was not made.
+
+        Args:
+            data: Data as for ``Modality.source``.
+            labels: Labels, as for ``Modality.source``.
+
+        Raises:
+            DataError: The data cannot be read whatever the choice is.
+        """
+
+
+@runtime_checkable
+class KeepsAttributes(Protocol):
+    """Files of samples that state what the data of the training stated of themselves, such as names and units."""
+
+    @abc.abstractmethod
+    def with_attributes(self, attributes: tuple[str, ...]) -> Any:
+        """Adapter that writes these attributes; equal to this one, since they change no training.
+
+        Args:
+            attributes: Words NAME=TEXT of the source (``AbstractSource.attributes``).
+        """
+
+
+@runtime_checkable
 class MovesAlongAxis(Protocol):
     """Signals that move along one axis of the domain, as videos do in time."""
 
@@ -143,7 +174,8 @@ class MovesAlongAxis(Protocol):
 class HasPartialObservations(Protocol):
     """Items that are known in part, or at fixed points, such as images with holes or measuring stations.
 
-    Training on them requires the loss ``points`` alone, without augmentation.
+    Their sources state it (``AbstractSource.partial_observations``). Training on them requires the loss ``points``
+    alone, without symmetries and augmentation.
     """
 
     @abc.abstractmethod

@@ -69,6 +69,26 @@ def labelled_reals(
     return torch.cat([values for (values,), _ in parts])[:count], torch.cat([labels for _, labels in parts])[:count]
 
 
+def known_parts(
+    source: AbstractSource, modality: Modality, view: View, *, count: int, seed: int
+) -> Float[Tensor, "N 1 *S"]:
+    """Where the items of ``labelled_reals`` are known: 1, otherwise 0.
+
+    Raises:
+        ConfigError: The items are known at points other than the view's.
+    """
+    count = min(count, len(source))
+    batch = min(count, 64)
+    reals = Reals(source, modality, batch=batch, seed=seed, augmented=False, cache=ItemCache(0))
+    parts = []
+    for step in range(-(-count // batch)):
+        own = reals.observation_view(step, view)
+        if own.weights is None or own.shape != view.shape or not torch.equal(own.coords[0], view.coords[0]):
+            raise ConfigError(f"items of {modality.name} are known at points of their own, which have no scores")
+        parts.append((own.weights > 0).float().unflatten(1, view.shape)[:, None])
+    return torch.cat(parts)[:count]
+
+
 @torch.no_grad()
 def labelled_fakes(
     G: Generator, view: View, *, count: int, seed: int, batch: int = 32, truncation: float = 1.0
@@ -143,6 +163,12 @@ def score_generator(
     view = modality.domain.grid(modality.domain.shape(modality.resolution if resolution is None else resolution))
     real, real_labels = labelled_reals(source, modality, view, count=count, seed=seed)
     fake, fake_labels = labelled_fakes(G, view, count=count, seed=seed, truncation=truncation)
+    extra = {}
+    if source.partial_observations:
+        known = known_parts(source, modality, view, count=count, seed=seed)
+        # Real i hides the same points of fake i, as in training.
+        real, fake = (x * known[torch.arange(len(x)) % len(known)] for x in (real, fake))
+        extra["known"] = f"{float(known.mean()):.1%}, hidden in fakes as well"
     labels = None
     if G.labels and source.label_names:
         names, known = [normalized(n) for n in source.label_names], [normalized(n) for n in G.labels]
@@ -169,5 +195,6 @@ def score_generator(
             "filter": modality.real_filter,
             "truncation": truncation,
             "data": source.description,
+            **extra,
         },
     )

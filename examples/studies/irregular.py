@@ -90,6 +90,10 @@ class Tables(AbstractSource):
     def description(self) -> str:
         return f"{self._what}-{self._items.description}"
 
+    @property
+    def partial_observations(self) -> bool:
+        return True
+
     def __len__(self) -> int:
         return min(_ITEMS, len(self._items))
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from inrgan.analysis.stages import Stages
+from inrgan.capabilities import HasPartialObservations
 from inrgan.errors import ConfigError, DataError, NonFiniteError
 from inrgan.fitting import MAX_POINTS, FreeWeights, Latents, Targets, fit, psnr
 from inrgan.images import load_npy
@@ -57,7 +58,7 @@ def observe_item(
 ) -> Observations:
     """A decoded item on the grid of the training resolution, all of it or a part.
 
-    Restrictions add up: a sample is seen where each of them allows it.
+    Restrictions add up: a sample is seen where each of them allows it, and where the item is known.
 
     Args:
         item: Decoded item of the modality's source.
@@ -100,6 +101,10 @@ def observe_item(
             raise ConfigError(f"{points} points were requested; expected 1 to {len(left)}, the number available")
         chosen = left[torch.randperm(len(left), generator=torch.Generator().manual_seed(seed))[:points]]
         seen = torch.zeros(view.count, dtype=torch.bool).index_fill_(0, chosen, True).reshape(view.shape)
+    if isinstance(modality, HasPartialObservations):
+        known = modality.observation_view([item], view)
+        if known.weights is not None and known.shape == view.shape:
+            seen &= known.weights[0].reshape(view.shape) > 0
     if not seen.any():
         raise ConfigError("no sample of the item is seen; widen --region or --mask")
     return Observations(view=view, values=modality.observe([item], view)[0], seen=seen)

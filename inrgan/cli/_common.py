@@ -97,7 +97,7 @@ _VALUES = ConstructorRegistry()
 @_VALUES.primitive_rule
 def _names(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[str, ...]] | None:
     """Several names: comma-separated, as one word."""
-    if info.type != tuple[str, ...]:
+    if info.type != tuple[str, ...] or tyro.conf.UseAppendAction in info.markers:  # a flag that is repeated
         return None
     return PrimitiveConstructorSpec(
         nargs=1, metavar="NAME,...",

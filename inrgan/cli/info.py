@@ -10,8 +10,9 @@ import torch
 from tyro.conf import Positional, Suppress, arg, subcommand
 
 import inrgan
+from inrgan.capabilities import DescribesData
 from inrgan.cli._common import AbstractCommand, peek
-from inrgan.data import located
+from inrgan.data import DataReport, located
 from inrgan.errors import ConfigError, InrganError
 from inrgan.modality import Modality
 from inrgan.process import wait_policy
@@ -46,11 +47,17 @@ class Info(AbstractCommand):
 
     def _report(self, adapter: Modality) -> None:
         """Print what the data set holds."""
-        source = adapter.source(located(self.data, follow_links=self.follow_links), labels=self.labels)
+        data = located(self.data, follow_links=self.follow_links)
+        if data is not None and isinstance(adapter, DescribesData):
+            self._print(adapter.describe(data, labels=self.labels))
+            return
+        source = adapter.source(data, labels=self.labels)
         try:
-            report = source.report()
+            self._print(source.report())
         finally:
             source.close()
+
+    def _print(self, report: DataReport) -> None:
         print(json.dumps(report.to_plain(), indent=2) if self.json else "\n".join(report.lines()))
 
 

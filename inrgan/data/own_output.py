@@ -27,6 +27,19 @@ def is_own(config: bytes) -> bool:
     return isinstance(modality, dict) and set(modality) == {"name", "arguments"}
 
 
+def is_own_folder(folder: Path) -> bool:
+    """Whether a folder is a run directory or has a saved generator.
+
+    Example:
+        >>> is_own_folder(Path("runs/00000-image-shapes-tiny"))
+        True
+    """
+    try:
+        return is_own((folder / _CONFIG).read_bytes()[:_MAX_BYTES])
+    except OSError:
+        return False
+
+
 def without_own(names: Iterable[str], *, read: Callable[[str, int], bytes], files: FileCounts, where: str) -> list[str]:
     """Names of files that are outside of run directories and saved generators.
 
@@ -71,7 +84,7 @@ def holds_only_own(folder: Path) -> bool:
     """
     for place, subfolders, files in os.walk(folder):
         here = Path(place)
-        if _CONFIG in files and is_own((here / _CONFIG).read_bytes()[:_MAX_BYTES]):
+        if is_own_folder(here):
             subfolders.clear()
         elif any(not name.startswith(".") for name in files):
             return False

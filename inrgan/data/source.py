@@ -81,6 +81,16 @@ class AbstractSource(ABC):
         """Number of unreadable items met so far."""
         return 0
 
+    @property
+    def partial_observations(self) -> bool:
+        """Whether items are known in part; training then requires an adapter with ``HasPartialObservations``."""
+        return False
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What the data say of themselves, such as units, as words NAME=TEXT; see ``KeepsAttributes``."""
+        return ()
+
     def report(self) -> DataReport:
         """What the data set holds, for the user to read before training."""
         return DataReport(
@@ -192,6 +202,14 @@ class SubsetSource(AbstractSource):
     @property
     def bad(self) -> int:
         return self._source.bad
+
+    @property
+    def partial_observations(self) -> bool:
+        return self._source.partial_observations
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return self._source.attributes
 
     def report(self) -> DataReport:
         """What the other source holds, and how many of its items are used."""

@@ -105,6 +105,8 @@ def convert(
     options = options or FitOptions()
     if source.endless:
         raise ConfigError("items of a stream come once and have no end; give a folder, a zip file or tar shards")
+    if source.partial_observations:
+        raise ConfigError("the items are known in part, and full signals are fitted; fill in what is missing")
     if count is not None and count < 1:
         raise ConfigError(f"{count} items to fit; expected 1 or more")
     number = len(source) if count is None else min(count, len(source))

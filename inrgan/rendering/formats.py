@@ -178,7 +178,7 @@ class PngWriter(AbstractWriter):
         self._png = load("png", name="pypng", suffix=".png in strips")
 
     def check(self, shape: tuple[int, ...], *, channels: int) -> None:
-        check_image(shape, channels=channels, suffix=".png", allowed=(1, 2, 3, 4))
+        check_image(shape, channels=channels, suffix=".png", allowed=(1, 3, 4))
 
     def names(self, name: str) -> tuple[str, ...]:
         return (name,)

@@ -186,7 +186,7 @@ class Batches:
         if term.near > 0:
             points = self.reals.regions_of_interest(step, count=term.places, generator=rng)
             views = term.toward(views, points, domain=domain, generator=rng)
-        if isinstance(config.modality, HasPartialObservations):
+        if self.reals.source.partial_observations and isinstance(config.modality, HasPartialObservations):
             return tuple(self.reals.observation_view(step, v) for v in views)
         return tuple(self._kept(term, v) if v.repeats else v for v in views)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from inrgan._random import step_generator
-from inrgan.capabilities import HasPartialObservations, HasRegionsOfInterest
+from inrgan.capabilities import HasPartialObservations, HasRegionsOfInterest, HasSymmetries
 from inrgan.config import TrainConfig
 from inrgan.errors import ConfigError, DeviceError, NonFiniteError
 from inrgan.generator import Generator
@@ -193,22 +193,30 @@ def extra_terms(config: TrainConfig) -> dict[str, AbstractTerm]:
     return {"weights": weights_term(config)} if "weights" in config.losses else {}
 
 
-def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int) -> None:
+def check_term(term: AbstractTerm, config: TrainConfig, *, smallest: int, partial: bool = False) -> None:
     """Check that the critic and the modality support a term's views, before anything is written.
 
     Args:
         term: Term of the loss.
         config: Training configuration.
         smallest: Smallest side, in samples, that the critic of full signals accepts.
+        partial: Whether items are known in part.
 
     Raises:
         ConfigError: They do not; the message says what to change.
     """
     modality = config.modality
-    if isinstance(modality, HasPartialObservations) and (term.critic != "points" or config.augment != "none"):
+    if partial and not isinstance(modality, HasPartialObservations):
+        raise ConfigError(f"the items are known in part, and {modality.name} cannot train on such data; fill them in")
+    if partial and (term.critic != "points" or config.augment != "none"):
         raise ConfigError(
             f"losses are {', '.join(config.losses)} and augment is {config.augment}, and items of {modality.name} are "
-            "known in part; use the loss points alone, and no augmentation"
+            "known in part; add --losses points, and no augmentation"
+        )
+    if partial and isinstance(modality, HasSymmetries) and modality.symmetries():
+        raise ConfigError(
+            f"items of {modality.name} are known in part, which random symmetries would move; turn mirrors and "
+            "rotations off, such as --rotate none"
         )
     if term.near > 0 and not isinstance(modality, HasRegionsOfInterest):
         what, flag = ("points", "points") if term.critic == "points" else ("patches", "patch")

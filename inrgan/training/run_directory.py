@@ -1,6 +1,7 @@
 """Run directories: names, locks, training states, and the check of runs to resume."""
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -370,7 +371,11 @@ def check_same_run(run: RunDirectory, config: TrainConfig, *, ranks: Ranks) -> N
     modality = rebuild_as(type(config.modality), arguments)
     its = TrainConfig.from_json({**saved, "data": None}, modality=modality).to_json()
     mine = config.to_json()
-    changed = _changed(modality.arguments(), config.modality.arguments()) + _changed(its["views"], mine["views"])
+    compared = {field.name for field in dataclasses.fields(modality) if field.compare}  # type: ignore[arg-type]
+    changed = _changed(
+        *({name: x for name, x in m.arguments().items() if name in compared} for m in (modality, config.modality))
+    )
+    changed += _changed(its["views"], mine["views"])
     names = [name for name in mine if name not in {*_FREE, "modality", "views"}]
     changed += _changed({name: its[name] for name in names}, {name: mine[name] for name in names})
     if changed:

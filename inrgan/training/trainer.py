@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from inrgan.augmentation import Augmentation, AugmentStrength
-from inrgan.capabilities import HasTransforms
+from inrgan.capabilities import HasTransforms, KeepsAttributes
 from inrgan.config import TrainConfig
 from inrgan.data import AbstractSource, DataReport, located, split
 from inrgan.errors import CheckpointError, ConfigError, DataError, NonFiniteError, WriteError
@@ -87,8 +88,11 @@ class Trainer:
         self.ranks = Ranks.join(config.device) if ranks is None else ranks
         self.config, self.quiet = config, quiet or not self.ranks.first
         self.device = pick_device(config.device, local=self.ranks.local if self.ranks.world > 1 else None)
-        modality = config.modality
         self.source = _open_source(config)
+        if isinstance(config.modality, KeepsAttributes):
+            kept = config.modality.with_attributes(self.source.attributes)
+            self.config = config = replace(config, modality=kept)
+        modality = config.modality
         self.report: DataReport | None = None
         """What the data hold, in the first process."""
         resumed = self.ranks.share(
@@ -118,7 +122,8 @@ class Trainer:
                 except DataError:
                     self._report_data()  # which says why no item serves, and what would
                     raise
-                check_term(term, config, smallest=self.networks.smallest)
+                partial = self.source.partial_observations
+                check_term(term, config, smallest=self.networks.smallest, partial=partial)
             term.check(self.G, config, started_from=init_from or resume or run_dir)
         self.strength = AugmentStrength(
             config.augment, probability=config.augment_p, target=config.augment_target, kimg=config.augment_kimg

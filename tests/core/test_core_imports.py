@@ -38,7 +38,7 @@ ALLOWED = {
     "data": {"views", "resampling"},
     "metrics": {"views", "domains", "images"},
     "sizes": set(),
-    "capabilities": {"views", "encodings", "augmentation", "field"},
+    "capabilities": {"views", "encodings", "augmentation", "data", "field"},
     "modality": {
         "views",
         "domains",
@@ -78,6 +78,7 @@ ALLOWED = {
         "registry",
     },
     "analysis": {
+        "capabilities",
         "views",
         "domains",
         "data",

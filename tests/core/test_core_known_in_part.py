@@ -9,12 +9,34 @@ import torch
 from small_runs import CPU, SMALL
 
 from inrgan import ImageModality, TrainConfig, Trainer
-from inrgan.data import SubsetSource
+from inrgan.data import AbstractSource, SubsetSource
 from inrgan.errors import ConfigError
 from inrgan.losses import LossOptions
 from inrgan.views import scattered
 
 PLACES, KNOWN = 24, 10
+
+
+@final
+class Forty(AbstractSource):
+    """The first forty items of a source, as known in part."""
+
+    partial_observations, description = True, "forty"
+
+    def __init__(self, source):
+        self.source = source
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, i):
+        return self.source[self._checked(i)]
+
+    def name(self, i):
+        return self.source.name(i)
+
+    def label(self, i):
+        return self.source.label(i)
 
 
 @final
@@ -33,7 +55,7 @@ class Stations(ImageModality):
         return places, seen, weights * PLACES / KNOWN
 
     def source(self, data, *, labels=False, seed=0):
-        return SubsetSource(super().source(data, labels=labels, seed=seed), range(40))
+        return Forty(super().source(data, labels=labels, seed=seed))
 
     def observation_view(self, items, view):
         assert view.batch == len(items) and view.count == PLACES
@@ -94,9 +116,16 @@ def test_nothing_is_learned_of_what_is_unknown(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"losses": ("full",)}, {"losses": ("points", "full")}, {"augment": "fixed", "augment_p": 0.5}]
-)
+    "changes",
+    [{"losses": ("full",)}, {"losses": ("points", "full")}, {"augment": "fixed", "augment_p": 0.5},
+     {"modality": Stations(resolution=16, mirror=True)}],
+)  # fmt: skip
 def test_whole_signals_are_refused(tmp_path, changes):
     with pytest.raises(ConfigError, match="known in part"):
         Trainer(config(**changes), outdir=tmp_path, quiet=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_subset_is_known_in_part_as_well():
+    source = Stations(resolution=16).source(None)
+    assert SubsetSource(source, [3]).partial_observations

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,8 +144,8 @@ def test_fuzzed_surfaces(tmp_path):
 
 
 def fields(folder):
-    """A field in the three formats of NetCDF files, and one of arrays."""
-    library = pytest.importorskip("netCDF4")
+    """A field in the three formats of NetCDF files, one of levels, one of two versions, Zarr stores, and an array."""
+    library, xarray = pytest.importorskip("netCDF4"), pytest.importorskip("xarray")
     for kind in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4"):
         path = folder / f"{kind}.nc"
         with library.Dataset(str(path), "w", format=kind) as file:
@@ -160,36 +161,80 @@ def fields(folder):
             variable.scale_factor, variable.add_offset = 0.01, 270.0
             variable[:] = 270 + np.random.default_rng(0).random((2, 8, 16))
         yield path.name, path.read_bytes()
+    values = np.random.default_rng(0).random((2, 2, 8, 16)).astype(np.float32) + 270
+    axes = {
+        "time": ("time", [0, 1], {"units": "days since 2000-01-01", "calendar": "noleap"}),
+        "lat": ("lat", np.linspace(-80, 80, 8), {"units": "degrees_north"}),
+        "lon": ("lon", np.arange(0, 360, 22.5), {"units": "degrees_east"}),
+    }
+    for name, positions in (("level", [1000, 500]), ("expver", [1, 5])):
+        coords = {**axes, name: (name, positions)}
+        data = xarray.Dataset({"t": (("time", name, "lat", "lon"), values, {"units": "K"})}, coords=coords)
+        data.to_netcdf(folder / f"{name}.nc", format="NETCDF3_CLASSIC")
+        yield f"{name}.nc", (folder / f"{name}.nc").read_bytes()
+        with contextlib.suppress(ImportError):
+            data.to_zarr(folder / name, zarr_format=2, consolidated=False)
+            made = shutil.make_archive(str(folder / name), "zip", folder / name)
+            yield f"{name}.zarr.zip", Path(made).read_bytes()
     buffer = io.BytesIO()
     np.save(buffer, np.random.default_rng(0).random((2, 8, 16)).astype(np.float32) + 270)
     yield "field.npy", buffer.getvalue()
 
 
 def read_fields(folder, seed):
-    """What a child does: some damaged files of one kind, each read whole."""
+    """What a child does: some damaged files of one kind, each read whole, alone and with a good one."""
     from inrgan_modalities.spherical import open_spherical
 
     folder = Path(folder)
     seeds = dict(fields(folder))
     for name, values in (("lat", np.linspace(-80, 80, 8)), ("lon", np.arange(0, 360, 22.5))):
         np.save(folder / f"{name}.npy", values)
-    path = folder / "damaged"
+    path, several = folder / "damaged", folder / "several"
+    several.mkdir()
     print("begun", flush=True)
 
     @fuzz(80)
-    @given(st.sampled_from(sorted(seeds)), MUTATIONS)
-    def fuzzed(name, draw):
-        place = path.with_name(f"x{Path(name).suffix}")
+    @given(st.sampled_from(sorted(seeds)), st.booleans(), MUTATIONS)
+    def fuzzed(name, together, draw):
+        suffix = "".join(Path(name).suffixes)
+        place = (several if together and suffix != ".npy" else folder) / f"x{suffix}"
         data = mutated(seeds[name], draw)
+        for old in several.iterdir():
+            old.unlink()
+        if place.parent == several:
+            (several / f"good{suffix}").write_bytes(seeds[name])
         place.write_bytes(data)
         path.write_bytes(data)  # which one it was, if nothing more can be said
+        select = ("level=500",) if name.startswith("level") else ()
         with contextlib.suppress(InrganError):
-            source = open_spherical(place, channels=1, low=260, high=290)
+            data = place if place.parent == folder else several
+            source = open_spherical(data, channels=1, low=260, high=290, select=select)
             for i in range(min(3, len(source))):
-                assert torch.isfinite(source[i]).all()
+                item = source[i]
+                assert torch.isfinite(item).all() or source.partial_observations
+                assert not torch.isinf(item).any() and item.nan_to_num(0.0).abs().max() <= 1
+            if suffix == ".nc" and place.parent == folder:  # what its own library refuses is refused
+                pytest.importorskip("netCDF4").Dataset(str(place)).close()
 
     fuzzed()
     del seed
+
+
+def test_fuzzed_selections():
+    """Words of --select, and values that are looked for along a dimension."""
+    from inrgan_modalities.spherical._selection import parse_selection, position_of
+
+    arrays = [np.array([1000.0, 500.0]), np.arange(3), np.array(["a", "b"]), np.array([np.nan, 1.0], np.float32)]
+
+    @fuzz(150)
+    @given(st.lists(WORDS | st.tuples(WORDS, WORDS).map("=".join), max_size=3), WORDS, st.sampled_from(arrays))
+    def fuzzed(words, value, coordinates):
+        with contextlib.suppress(InrganError):
+            assert all(name and text for name, text in parse_selection(words).items())
+        with contextlib.suppress(InrganError):
+            assert 0 <= position_of(value, coordinates, name="z", where="a.nc") < len(coordinates)
+
+    fuzzed()
 
 
 def test_fuzzed_fields(tmp_path):

@@ -26,8 +26,9 @@ def field(resolution=16, *, dtype=torch.float32, **kwargs):
 
 @pytest.mark.parametrize(
     "kwargs",
-    [{}, {"rotate": "any"}, {"rotate": "axis", "critic_kind": "cube"}, {"channels": 1, "low": 0.0, "high": 1.0}],
-)
+    [{}, {"rotate": "any"}, {"rotate": "axis", "critic_kind": "cube"}, {"channels": 1, "low": 0.0, "high": 1.0},
+     {"channels": 2, "low": -5.0, "high": 20.0}, {"channels": 5}],
+)  # fmt: skip
 def test_contract(kwargs):
     check_modality(SphericalModality(resolution=16, **kwargs))
 
@@ -256,8 +257,14 @@ def test_missing_data(tmp_path):
     for bad in (tmp_path / "nothing", tmp_path):
         with pytest.raises(DataError):
             SphericalModality(resolution=16).source(bad)
-    with pytest.raises(DataError, match="built-in"):
-        SphericalModality(resolution=16, channels=4).source(None)
+
+
+def test_built_in_fields_of_any_number_of_channels():
+    # Oracle: the same point of another grid; waves have size at most 1.
+    fine, coarse = (SphericalModality(resolution=n, channels=5).source(None) for n in (48, 16))
+    assert fine[3].shape == (5, 48, 96) and float(fine[3].abs().max()) <= 1
+    assert torch.allclose(fine[3][:, 1::3, 1::3], coarse[3], atol=1e-6)  # every third cell center is a coarser one
+    assert {coarse.label(i) for i in range(20)} == {0, 1} and not torch.equal(coarse[0], coarse[1])
 
 
 def test_points_of_wrong_shape():

@@ -85,3 +85,61 @@ def test_globe_film_of_a_field(run, tmp_path):
     globe_video(field, tmp_path / "a.gif", size=16, seconds=1, rate=4, diverging=True)
     with Image.open(tmp_path / "a.gif") as film:
         assert film.n_frames == 4 and film.size == (16, 16)
+
+
+def levels(path):
+    """The file of an archive with three levels, and a wind of two components."""
+    lat, lon = centres(16)
+    library = pytest.importorskip("netCDF4")
+    with library.Dataset(path, "w") as file:
+        for name, values, units in (
+            ("time", np.arange(8), "hours since 2001-01-01"), ("level", [1000, 500, 10], "hPa"),
+            ("latitude", lat, "degrees_north"), ("longitude", lon, "degrees_east"),
+        ):  # fmt: skip
+            file.createDimension(name, len(values))
+            axis = file.createVariable(name, "f8", (name,))
+            axis.units, axis[:] = units, values
+        file["time"].calendar, file["latitude"].long_name = "noleap", "north of the equator"
+        for shift, name in enumerate(("u", "v")):
+            field = file.createVariable(name, "f4", ("time", "level", "latitude", "longitude"))
+            field.units, field.long_name, field.standard_name = "m s**-1", f"{name} wind", f"wind_{name}"
+            field[:] = [[smooth(lat, lon, seed=s + 9 * shift) + k for k in range(3)] for s in range(8)]
+
+
+def test_levels_and_vectors_from_flags_to_files(tmp_path, capsys):
+    levels(tmp_path / "pl.nc")
+    main(["info", str(tmp_path / "pl.nc"), "--modality", "spherical"])
+    said = capsys.readouterr().out
+    assert len(said.splitlines()) <= 20
+    for choice in ("Choose one with --variable", "add --channels 1", "--select level=VALUE", "Add --low"):
+        assert f"warning: {choice}" in said or choice in said
+    common = ("--data", tmp_path / "pl.nc", "--channels", "2", "--variable", "u,v", "--low=-5", "--high", "7")
+    train = ("train", "spherical", *common, "--resolution", "16", "--outdir", tmp_path / "runs", "--quiet")
+    assert "--select level=VALUE" in refused(capsys, *train)
+    assert "its values are 1000, 500, 10" in refused(capsys, *train, "--select", "level=850")
+    assert "two values of level" in refused(capsys, *train, "--select", "level=500", "--select", "level=10")
+    main([*map(str, train), "--select", "level=500", "--kimg", "0.016", "--batch", "8"])
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert '"level=500"' in (folder / "config.json").read_text() and (folder / "data.json").exists()
+    for name in ("reals.png", "fakes-00000.000.png"):
+        with Image.open(folder / name) as picture:
+            assert picture.mode == "RGB"
+    G = Generator.from_pretrained(folder)
+    assert G.modality.select == ("level=500",)
+    main(["train", "spherical", "--resume", str(folder), "--kimg", "0.024", "--quiet"])
+    with Image.open(sample(folder, tmp_path / "wind.png")) as picture:
+        assert picture.mode == "RGB" and picture.size == (32, 16)
+    library = pytest.importorskip("netCDF4")
+    with library.Dataset(sample(folder, tmp_path / "wind.nc")) as file:
+        assert file["u"].units == "m s**-1" and file["v"].long_name == "v wind" and file["v"].standard_name == "wind_v"
+        assert file["u"].dimensions == ("sample", "latitude", "longitude") and file.time_calendar == "noleap"
+        assert file["latitude"].long_name == "north of the equator" and file["longitude"].units == "degrees_east"
+    main(["info", str(tmp_path / "wind.nc"), "--modality", "spherical", "--variable", "v", "--channels", "1"])
+    assert "items: sample (1)" in capsys.readouterr().out
+
+
+def test_attributes_that_are_none(capsys):
+    for word in ("units=K", "channel0.fill=3", "sea.units=K"):
+        assert "expected channel0, lat, lon or time" in refused(
+            capsys, "train", "spherical", "--dry-run", "--attributes", word
+        )

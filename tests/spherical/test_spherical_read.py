@@ -101,7 +101,7 @@ def test_options_that_do_not_fit(tmp_path, change, says):
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda f: save(f, np.where(np.arange(32) == 7, np.nan, FIELD)), NonFiniteError, "48 of the 1536 .*item 0"),
+        (lambda f: save(f, np.where(np.arange(32) == 7, np.inf, FIELD)), NonFiniteError, "infinite values.*item"),
         (lambda f: save(f, FIELD.swapaxes(1, 2)), DataError, "Swap its last two axes"),
         (lambda f: save(f, FIELD[:, :12]), DataError, "those of this field"),
         (lambda f: save(f, FIELD.astype(complex)), DataError, "real numbers"),
@@ -157,7 +157,7 @@ def test_netcdf(tmp_path):
     assert torch.allclose(all_of(opened(path)), SIGNAL, atol=1e-6)
     levels = np.stack([FIELD, -FIELD], axis=1)
     path = write_nc(tmp_path / "c.nc", {"t": levels}, order=("time", "level", "lat", "lon"))
-    source = open_spherical(path, channels=1, low=-HIGH - 1, high=HIGH + 1)
+    source = open_spherical(path, channels=1, low=-HIGH - 1, high=HIGH + 1, select={"level": "all"})
     assert len(source) == 6 and torch.allclose(source[2], -source[3], atol=1e-6)
     path = write_nc(tmp_path / "d.nc", {"t": FIELD}, packed=True)
     assert torch.allclose(all_of(opened(path)), SIGNAL, atol=1e-4)
@@ -178,9 +178,6 @@ def test_netcdf_variables(tmp_path):
 
 
 def test_bad_netcdf(tmp_path):
-    masked = np.ma.masked_where(np.arange(32) + 0 * FIELD == 5, FIELD)
-    with pytest.raises(NonFiniteError, match=r"48 of the 1536 .* longitude -118.125"):
-        opened(write_nc(tmp_path / "a.nc", {"t": masked}, fill=-999.0))
     whole = write_nc(tmp_path / "b.nc", {"t": FIELD}).read_bytes()
     for number, damaged in enumerate((b"nothing", b"", whole[:3000])):
         (tmp_path / f"c{number}.nc").write_bytes(damaged)
@@ -192,8 +189,8 @@ def test_bad_netcdf(tmp_path):
         file.createVariable("t", "f4", ("x",))
     with pytest.raises(DataError, match="no variable over a latitude"):
         opened(tmp_path / "d.nc")
-    with pytest.raises(DataError, match=r"a\.nc, b\.nc, d\.nc"):
-        opened(tmp_path)
+    with pytest.raises(DataError, match=r"the pattern .* stands for no file"):
+        opened(tmp_path / "*.zarr")
 
 
 def picture(path, width, height):

@@ -1,6 +1,7 @@
 """Files of spherical signals. Oracles: Pillow, numpy and netCDF4 reading them; our own readers; closed forms."""
 
 import base64
+import colorsys
 import io
 import math
 import re
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from inrgan_modalities.spherical import _write, cross_view, globe_view, open_spherical, spherical_view
-from inrgan_modalities.spherical._colours import as_images, diverging
+from inrgan_modalities.spherical._colours import as_images, directional, diverging
 from inrgan_modalities.spherical._globe import write_globe
 from inrgan_modalities.spherical._units import Units
 from inrgan_modalities.spherical._write import write_spherical, write_spherical_interpolation
@@ -193,7 +194,7 @@ def test_bad_names(text):
         (torch.full((1, 3, 16, 32), torch.nan), "a.png", NonFiniteError, "NaN"),
         (torch.full((1, 1, 16, 32), -torch.inf), "a.npy", NonFiniteError, "infinity"),
         (torch.zeros(0, 3, 16, 32), "a.png", ShapeError, "nothing to write"),
-        (torch.zeros(1, 2, 16, 32), "a.png", ShapeError, "channels"),
+        (torch.zeros(1, 5, 16, 32), "a.png", ShapeError, "channels"),
         (torch.zeros(1, 3, 16, 32), "a.bmp", ConfigError, "suffix"),
     ],
 )
@@ -204,8 +205,45 @@ def test_what_cannot_be_written(tmp_path, values, name, error, says):
 
 
 def test_fields_of_several_channels_have_no_colours(tmp_path):
-    with pytest.raises(ShapeError, match="2 channels"):
-        write_spherical(FIELD.expand(-1, 2, -1, -1), tmp_path / "a.png", units=KELVIN)
+    with pytest.raises(ShapeError, match="5 channels"):
+        write_spherical(FIELD.expand(-1, 5, -1, -1), tmp_path / "a.png", units=KELVIN)
+    with pytest.raises(ShapeError, match="3 channels"):
+        write_spherical(FIELD.expand(-1, 3, -1, -1), tmp_path / "a.png", units=KELVIN)
+
+
+def test_vectors_become_colours_by_direction_and_size():
+    # Oracle: colorsys, one vector at a time.
+    rng = torch.Generator().manual_seed(0)
+    values = torch.rand(1, 2, 7, 11, generator=rng) * 2 - 1
+    values[..., 0, 0] = 0.0
+    values[0, :, 0, 1], values[0, :, 0, 2] = torch.tensor([-1.0, -0.0]), torch.tensor([3.0, 4.0])
+    got = (directional(values)[0] + 1) / 2
+    for i in range(7):
+        for j in range(11):
+            east, north = values[0, :, i, j].tolist()
+            hue, size = math.atan2(north, east) / (2 * math.pi) % 1, min(1.0, math.hypot(east, north))
+            assert got[:, i, j].tolist() == pytest.approx(colorsys.hsv_to_rgb(hue, size, 1.0), abs=1e-5)
+    assert got[:, 0, 0].tolist() == [1, 1, 1]  # at rest
+
+
+def test_pictures_of_vectors(tmp_path):
+    # Eastward wind of 10 m/s in a range from -5 to 20: half of the largest component, so a hue of 0 and a saturation of
+    # 1/2, whatever the signal's own zero is.
+    units = Units(low=-5.0, high=20.0)
+    wind = torch.tensor([10.0, 0.0])[None, :, None, None].expand(1, 2, 16, 32)
+    signal = torch.from_numpy(units.to_signal(wind.numpy()))
+    write_spherical(signal, tmp_path / "a.png", units=units)
+    assert pixels(tmp_path / "a.png") == pytest.approx(np.broadcast_to([1.0, 0.0, 0.0], (16, 32, 3)), abs=0.01)
+    for name in ("a.html", "a.jpg"):
+        write_spherical(signal, tmp_path / name, units=units)
+        assert (tmp_path / name).stat().st_size > 500
+    write_spherical_interpolation(signal.expand(3, -1, -1, -1), tmp_path / "a.gif", rate=4, units=units)
+    write_spherical_interpolation(signal, tmp_path / "a.npy", rate=4, units=units)
+    assert np.allclose(np.load(tmp_path / "a.npy"), wind.numpy(), atol=1e-5)
+    globe = wind.clone()
+    globe[..., :4] = torch.inf  # beside the globe
+    write_spherical(globe, tmp_path / "g.png")
+    assert np.allclose(pixels(tmp_path / "g.png")[:, :4], 1)
 
 
 def test_a_folder_in_the_way(tmp_path):

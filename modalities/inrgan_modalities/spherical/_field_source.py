@@ -9,76 +9,73 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inrgan.data import AbstractSource, DataReport, Range
+from inrgan.data import AbstractSource, DataReport, UnusedFiles
 from inrgan.errors import DataError
+from inrgan_modalities.spherical._field_report import field_report
 from inrgan_modalities.spherical._regrid import Regridder
 from inrgan_modalities.spherical._units import AbstractFieldFile, Units, check_values
-
-_LOW_CONTRAST = 0.25
-"""Fraction of the stated range below which the values were probably meant for another one."""
 
 
 @final
 class FieldSource(AbstractSource):
     """Items (C, H, 2H) in [-1, 1] on the canonical grid, regridded when they are read.
 
-    All values are read once at the start, to check that none is missing and to count those outside the range.
+    Values are read once at the start, to count those that are missing or outside the range. A point where a channel is
+    missing is NaN in all channels. Items without any value are left out.
 
     Args:
         file: File of the fields.
         units: Range that is mapped to [-1, 1]; with None, the error states the measured range.
+        unused: Files beside it that are not used.
 
     Raises:
         DataError: The grid or the values cannot be used; the message says what to change.
-        NonFiniteError: Values are missing.
+        NonFiniteError: Values are infinite.
 
     Example:
         >>> FieldSource(file, units=Units(low=230, high=310))[0].shape
         torch.Size([1, 64, 128])
     """
 
-    def __init__(self, file: AbstractFieldFile, *, units: Units | None):
-        self._file = file
+    def __init__(self, file: AbstractFieldFile, *, units: Units | None, unused: tuple[UnusedFiles, ...] = ()):
+        self._file, self._unused = file, unused
         self._regrid = Regridder(file.latitudes, file.longitudes, where=file.where)
         self.values = check_values(file, units)
         assert units is not None, "check_values refuses fields without a range"
         self._units = units
+        self._items = np.setdiff1d(np.arange(file.shape[0]), self.values.empty)
+        logger = logging.getLogger("inrgan")
+        for path, reason in file.left_out.items():
+            logger.warning("%s is left out: %s", path, reason)
         if self.clipped:
-            logging.getLogger("inrgan").warning(
+            logger.warning(
                 "%s: %d values lie outside %g to %g and are clipped.", file.where, self.clipped, units.low, units.high
             )
 
     @property
     def description(self) -> str:
-        name = re.sub(r"\.[^.:]*(?=$|:)", "", self._file.where)
-        return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "field"
+        name = re.sub(r"\.[^.:/]*(?=$|:)", "", self._file.where)
+        return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-40:].strip("-") or "field"
 
     @property
     def clipped(self) -> int:
         """Number of values outside the stated range."""
         return self.values.clipped
 
+    @property
+    def partial_observations(self) -> bool:
+        return self.values.missing > 0
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Attributes of the variables and axes, as words such as channel0.units=K."""
+        return self._file.attributes
+
     def report(self) -> DataReport:
-        """What the file holds; its values were all read when it was opened."""
-        file, warnings = self._file, []
-        share = (self.values.high - self.values.low) / (self._units.high - self._units.low)
-        if share < _LOW_CONTRAST:
-            warnings.append(
-                f"values run from {self.values.low:g} to {self.values.high:g}, a part of --low {self._units.low:g} to "
-                f"--high {self._units.high:g}, and would lose contrast; state a narrower range"
-            )
-        return DataReport(
-            data=file.where, kind="field file", items=len(self), layout=file.layout, examined=len(self),
-            ranges={
-                "values": Range(self.values.low, self.values.high, None),
-                "latitude": Range.of(file.latitudes.tolist(), unit="degrees", extremes=True),
-                "longitude": Range.of(file.longitudes.tolist(), unit="degrees", extremes=True),
-            },
-            notes=(
-                f"rows x columns: {file.shape[2]} x {file.shape[3]} in the file, {self.resolution} x "
-                f"{2 * self.resolution} on the training's grid; {self.clipped} values are clipped",
-            ),
-            warnings=tuple(warnings),
+        """What the files hold; their values were read when they were opened."""
+        return field_report(
+            self._file, self.values, units=self._units, items=len(self), resolution=self.resolution,
+            unused=self._unused,
         )  # fmt: skip
 
     @property
@@ -87,19 +84,28 @@ class FieldSource(AbstractSource):
         return self._regrid.resolution
 
     def __len__(self) -> int:
-        return self._file.shape[0]
+        return len(self._items)
 
     def __getitem__(self, i: int) -> Float[Tensor, "C H W"]:
         """Item i; raises DataError when the file has become unreadable."""
-        self._checked(i)
+        i = int(self._items[self._checked(i)])
         try:
-            values = self._regrid(self._file.read(i))
+            values = self._file.read(i)
+            if np.isinf(values).any():
+                raise DataError(f"{self._file.where} has infinite values; fill them in, or leave the item out")
+            if not self.partial_observations and np.isnan(values).any():
+                raise DataError(
+                    f"{self._file.where} has missing values beyond the {self.values.examined} items that were examined "
+                    "before training; give a part with missing values alone, or fill them in"
+                )
+            values = self._regrid(values)
         except DataError as error:
             raise DataError(f"item {i}: {error}") from error
+        values[:, np.isnan(values).any(axis=0)] = np.nan
         return torch.from_numpy(self._units.to_signal(values).astype(np.float32))
 
     def name(self, i: int) -> str:
-        return f"{self._file.where}[{self._checked(i)}]"
+        return f"{self._file.where}[{self._items[self._checked(i)]}]"
 
     def label(self, i: int) -> int:
         self._checked(i)

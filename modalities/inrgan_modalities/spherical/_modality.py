@@ -2,19 +2,26 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
+from tyro.conf import UseAppendAction, arg
 
 from inrgan.augmentation import AbstractTransform, Affine, Tint
-from inrgan.capabilities import HasNamedViews, HasSymmetries, HasTransforms
-from inrgan.data import AbstractSource
+from inrgan.capabilities import (
+    DescribesData,
+    HasNamedViews,
+    HasPartialObservations,
+    HasSymmetries,
+    HasTransforms,
+    KeepsAttributes,
+)
+from inrgan.data import AbstractSource, DataPath, DataReport
 from inrgan.discriminators import AbstractCritic, ResidualCritic
-from inrgan.domains import Sphere, observe_sphere
+from inrgan.domains import Sphere
 from inrgan.encodings import (
     AbstractEncoding,
     DirectionalEncoding,
@@ -22,16 +29,21 @@ from inrgan.encodings import (
     NoiseEncoding,
     SphericalHarmonics,
 )
-from inrgan.errors import ConfigError, DataError
+from inrgan.errors import ConfigError
 from inrgan.metrics import AbstractFeatures, Metric
 from inrgan.modality import CriticSizes, Modality
 from inrgan.views import View
+from inrgan_modalities.spherical._choice import ChoiceNeeded
 from inrgan_modalities.spherical._cube import CubeCritic, CubeFeatures
 from inrgan_modalities.spherical._metrics import DEFAULT_METRICS, spherical_metrics
 from inrgan_modalities.spherical._named_view import spherical_view
+from inrgan_modalities.spherical._netcdf_write import check_attributes
 from inrgan_modalities.spherical._open import open_spherical
 from inrgan_modalities.spherical._padding import pad_equirectangular
+from inrgan_modalities.spherical._partial import normalized_weights, observe_known
+from inrgan_modalities.spherical._selection import selection_words
 from inrgan_modalities.spherical._synthetic import SyntheticSkies
+from inrgan_modalities.spherical._synthetic_fields import SyntheticFields
 from inrgan_modalities.spherical._turn import Turn
 from inrgan_modalities.spherical._units import Units, given_units
 from inrgan_modalities.spherical._write import WHOLE_SUFFIXES, write_spherical, write_spherical_interpolation
@@ -41,7 +53,9 @@ _DEGREE = 8
 
 
 @dataclass(frozen=True)
-class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
+class SphericalModality(
+    Modality, DescribesData, HasNamedViews, HasPartialObservations, HasSymmetries, HasTransforms, KeepsAttributes
+):
     """Panoramas, maps of planets, and fields on the full sphere.
 
     Arrays are equirectangular: rows of latitude from north to south, twice as many columns from longitude −180° to
@@ -76,7 +90,14 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
     variable: str = ""
     """Variable of NetCDF files; several variables, separated by commas, become the channels."""
     unit: str = ""
-    """Unit of field values, as stated in .nc files."""
+    """Unit of field values, as stated in .nc files. Default: that of the data."""
+    select: Annotated[
+        tuple[str, ...] | Mapping[str, float | str], arg(constructor=tuple[str, ...]), UseAppendAction
+    ] = ()
+    """Value along a further dimension of NetCDF files and Zarr stores, such as level=500; NAME=all makes every value an
+    item. Repeat the flag for several dimensions. In Python also a mapping."""
+    attributes: Annotated[tuple[str, ...], UseAppendAction] = field(default=(), compare=False)
+    """Attributes of written .nc files, such as channel0.long_name=temperature. Default: those of the data."""
 
     def __post_init__(self):
         if self.resolution < 8:
@@ -88,6 +109,8 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
         if self.critic_kind not in ("equirectangular", "cube"):
             raise ConfigError(f"the critic is {self.critic_kind!r}; expected equirectangular or cube")
         given_units(self.low, self.high)
+        check_attributes(self.attributes)
+        object.__setattr__(self, "select", selection_words(self.select))
 
     @property
     def domain(self) -> Sphere:
@@ -104,26 +127,44 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
 
     @property
     def preview_suffix(self) -> str:
-        return ".png" if self.channels in (1, 3, 4) else ".npy"
+        images = (1, 2) if self.units is not None else (1, 2, 3, 4)
+        return ".png" if self.channels in images else ".npy"
 
-    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: DataPath | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is not None:
             return open_spherical(
                 data, channels=self.channels, resolution=self.resolution, low=self.low, high=self.high,
-                variable=self.variable, labels=labels, seed=seed,
+                variable=self.variable, select=self.select, labels=labels, seed=seed,
             )  # fmt: skip
         if self.channels not in (1, 3):
-            raise DataError(f"the built-in spheres have 1 or 3 channels, not {self.channels}; give --data")
+            return SyntheticFields(size=self.resolution, channels=self.channels, seed=seed)
         return SyntheticSkies(size=max(64, 2 * self.resolution), channels=self.channels, seed=seed)
 
+    def describe(self, data: DataPath, *, labels: bool | str = False) -> DataReport:
+        adapter, choices = self, []
+        while True:
+            try:
+                source = adapter.source(data, labels=labels)
+                break
+            except ChoiceNeeded as error:
+                chosen = replace(adapter, **error.fields)
+                if chosen == adapter:
+                    raise
+                adapter = chosen
+                choices.append(f"{error} (This report: {error.flags}.)")
+        try:
+            report = source.report()
+        finally:
+            source.close()
+        return replace(report, warnings=(*choices, *report.warnings))
+
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B C *S"]:
-        by_kind: dict[tuple[object, ...], list[int]] = {}
-        for i, item in enumerate(items):
-            by_kind.setdefault((*item.shape, item.dtype), []).append(i)
-        out = torch.empty(len(items), self.channels, *view.shape)
-        for rows in by_kind.values():
-            out[rows] = observe_sphere(torch.stack([items[i] for i in rows]), view.rows(rows))
-        return out
+        return observe_known(items, view, channels=self.channels)[0]
+
+    def observation_view(self, items: Sequence[Tensor], view: View) -> View:
+        known = observe_known(items, view, channels=self.channels)[1].flatten(1)
+        weights = known if view.weights is None else known * view.weights
+        return replace(view.rows([0] * len(items)) if view.batch == 1 else view, weights=normalized_weights(weights))
 
     def item_spacing(self, item: Tensor) -> float:
         return max(math.pi / item.shape[1], 2 * math.pi / item.shape[2])
@@ -165,7 +206,12 @@ class SphericalModality(Modality, HasNamedViews, HasSymmetries, HasTransforms):
         return spherical_view(text, resolution=resolution)
 
     def write(self, values: Float[Tensor, "B C *S"], path: str | Path) -> None:
-        write_spherical(values, path, units=self.units, variable=self.variable, unit=self.unit)
+        write_spherical(
+            values, path, units=self.units, variable=self.variable, unit=self.unit, attributes=self.attributes
+        )
+
+    def with_attributes(self, attributes: tuple[str, ...]) -> "SphericalModality":
+        return self if self.attributes else replace(self, attributes=attributes)
 
     def write_interpolation(self, values: Float[Tensor, "T C *S"], path: str | Path, *, rate: float) -> None:
         write_spherical_interpolation(values, path, rate=rate, units=self.units)

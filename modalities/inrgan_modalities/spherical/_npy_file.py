@@ -7,6 +7,7 @@ import numpy as np
 
 from inrgan.errors import DataError
 from inrgan.images import load_npy
+from inrgan_modalities.spherical._choice import ChoiceNeeded
 from inrgan_modalities.spherical._units import AbstractFieldFile
 
 _AXES = ("lat.npy", "lon.npy")
@@ -44,9 +45,10 @@ class NpyFile(AbstractFieldFile):
             )
         found = array.shape[1] if array.ndim == 4 else 1
         if found != channels:
-            raise DataError(
+            raise ChoiceNeeded(
                 f"{path} has shape {array.shape}, which is {found} channel{'s' * (found > 1)}, but {channels} "
-                f"are expected. Add --channels {found}."
+                f"are expected. Add --channels {found}.",
+                channels=found,
             )
         items = 1 if array.ndim == 2 else array.shape[0]
         if items == 0:

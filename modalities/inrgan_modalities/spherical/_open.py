@@ -1,39 +1,44 @@
 """Choice of the reader for a path."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jaxtyping import Shaped
 from torch import Tensor
 
-from inrgan.data import AbstractSource, is_stream, open_source
+from inrgan.data import AbstractSource, DataPath, is_stream, open_source
 from inrgan.domains import Box
 from inrgan.errors import ConfigError, DataError
+from inrgan.files import user_path
 from inrgan.images import ImageInspector, image_suffixes, read_image
 from inrgan.resampling import resample
 from inrgan_modalities.spherical._field_source import FieldSource
-from inrgan_modalities.spherical._netcdf import NetcdfFile
+from inrgan_modalities.spherical._grid_files import find_grids
+from inrgan_modalities.spherical._gridded import GriddedFiles
 from inrgan_modalities.spherical._npy_file import NpyFile, find_npy
+from inrgan_modalities.spherical._selection import selection_words
 from inrgan_modalities.spherical._units import given_units
 
-_NETCDF = (".nc", ".nc4")
 _ASPECT_SLACK = 0.01
 
 
 def open_spherical(
-    data: str | Path,
+    data: DataPath,
     *,
     channels: int,
     resolution: int = 64,
     low: float | None = None,
     high: float | None = None,
     variable: str = "",
+    select: Mapping[str, float | str] | Iterable[str] = (),
     labels: bool | str = False,
     seed: int = 0,
 ) -> AbstractSource:
     """Open signals on the full sphere: items (C, H, 2H) on the canonical equirectangular grid.
 
     The data are a folder, zip or stream of equirectangular images; a .npy file of fields with lat.npy and lon.npy in
-    the same folder, or that folder; or a NetCDF file (.nc, .nc4), or a folder with one.
+    the same folder, or that folder; or NetCDF files (.nc, .nc4) or Zarr stores (.zarr, .zarr.zip): one, a folder, or a
+    pattern such as ``era5/t2m_*.nc``. Several are one data set along time.
 
     Args:
         data: Path of the data.
@@ -42,28 +47,35 @@ def open_spherical(
         low: Value in the files that is mapped to -1.
         high: Value in the files that is mapped to 1.
         variable: Variable of NetCDF files; several variables, separated by commas, become the channels.
+        select: Values along further dimensions of NetCDF files, by name, or words such as "level=500".
         labels: Whether the folder of an image is its label.
         seed: Seed of the order of a stream of images.
 
     Returns:
-        Source of images (uint8 as stored, or floats in [-1, 1]) or fields (floats in [-1, 1]).
+        Source of images (uint8 as stored, or floats in [-1, 1]) or fields (floats in [-1, 1], NaN where missing).
 
     Raises:
         DataError: The data are missing, unreadable or ambiguous; the message says what is needed.
-        NonFiniteError: A field has missing values.
+        NonFiniteError: A field has infinite values.
         ConfigError: An option does not apply to the data.
-        MissingDependency: Pillow or netCDF4 is not installed.
+        MissingDependency: Pillow, xarray, netCDF4 or zarr is not installed.
 
     Example:
         >>> open_spherical("t2m.npy", channels=1, low=210, high=310)[0].shape
         torch.Size([1, 64, 128])
     """
-    path = Path(data).expanduser()
-    units = given_units(low, high)
-    field = None if is_stream(data) else _field_path(path)
-    if field is None:
-        if variable:
-            raise ConfigError(f"--variable {variable} applies to NetCDF files, but {data} holds images; leave it out")
+    path = user_path(data)
+    units, words = given_units(low, high), selection_words(select)
+    npy = None if is_stream(data) else _npy_path(path)
+    grids = None if is_stream(data) or npy is not None else find_grids(data)
+    if grids is None:
+        for name, value in (("variable", variable), ("select", ", ".join(words))):
+            if value:
+                kind = "images" if npy is None else "an array"
+                raise ConfigError(
+                    f"--{name} {value} applies to NetCDF files and Zarr stores, but {data} holds {kind}; leave it out"
+                )
+    if grids is None and npy is None:
         inspector = ImageInspector(
             channels=channels, resolution=resolution, samples=_rows, low=low, high=high, check=_check_aspect
         )  # fmt: skip
@@ -72,28 +84,21 @@ def open_spherical(
             data, suffixes=image_suffixes(), decode=decode, labels=labels, seed=seed, inspector=inspector
         )  # fmt: skip
     if labels:
-        raise ConfigError(f"--labels needs labeled data, but the fields of {field} have none; leave it out")
-    if field.suffix.lower() in _NETCDF:
-        return FieldSource(NetcdfFile(field, variable=variable, channels=channels), units=units)
-    if variable:
-        raise ConfigError(f"--variable {variable} applies to NetCDF files, but {field} is not one; leave it out")
-    return FieldSource(NpyFile(field, channels=channels), units=units)
+        raise ConfigError(f"--labels needs labeled data, but the fields of {data} have none; leave it out")
+    if npy is not None:
+        return FieldSource(NpyFile(npy, channels=channels), units=units)
+    assert grids is not None
+    files, unused = grids
+    name = files[0].name if len(files) == 1 else path.name if path.is_dir() else str(data)
+    file = GriddedFiles(files, name=name, variable=variable, channels=channels, select=words)
+    return FieldSource(file, units=units, unused=unused)
 
 
-def _field_path(path: Path) -> Path | None:
-    """The file of fields at a path; None for images."""
-    if path.is_file() and path.suffix.lower() in (".npy", *_NETCDF):
+def _npy_path(path: Path) -> Path | None:
+    """The array of fields at a path; None where there is none."""
+    if path.suffix.lower() == ".npy" and path.is_file():
         return path
-    if not path.is_dir():
-        return None
-    found = find_npy(path)
-    if found is not None:
-        return found
-    several = sorted(p for p in path.iterdir() if p.suffix.lower() in _NETCDF and not p.name.startswith("."))
-    if len(several) > 1:
-        listed = ", ".join(p.name for p in several[:8])
-        raise DataError(f"{path} holds {len(several)} NetCDF files ({listed}). Give the path of one of them.")
-    return several[0] if several else None
+    return find_npy(path) if path.is_dir() else None
 
 
 def _rows(rows: int, columns: int) -> float:

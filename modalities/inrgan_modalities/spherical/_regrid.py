@@ -6,6 +6,7 @@ import numpy as np
 
 from inrgan.errors import DataError
 from inrgan_modalities.spherical._axes import read_columns, read_rows
+from inrgan_modalities.spherical._missing import filled, known_cells
 
 # Number of rows of the Lagrange interpolation, exact for polynomials of one degree less.
 _NODES = 6
@@ -19,6 +20,8 @@ class Regridder:
     Nyquist frequency. Latitudes are interpolated along meridians by polynomials of degree 5 through the six nearest
     rows; beyond a pole a meridian continues at longitude + 180, so that rows next to a pole have neighbors on both
     sides. Rows at a pole are replaced by their mean over longitude. Each component is treated as a scalar.
+
+    Where values are missing (NaN), they are filled for this, and the cells next to them are missing afterwards.
 
     H is the finest that both axes support: at most half the columns, and no finer than the widest gap between rows.
     Where columns limit it, rows are band-limited along great circles.
@@ -53,16 +56,19 @@ class Regridder:
             values: Fields (..., rows, columns) as stored.
 
         Returns:
-            Fields (..., H, 2H), float64.
+            Fields (..., H, 2H), float64, with NaN where one of the nearest old cells is missing.
 
         Raises:
             DataError: A repeated last column differs from the first.
         """
         rows, columns = self._rows, self._columns
         values = values.astype(np.float64)
+        known = None if np.isfinite(values).all() else np.isfinite(values)
+        values = values if known is None else filled(values)
         if columns.repeated:
             first, last = values[..., 0], values[..., -1]
-            off = float(np.abs(first - last).max())
+            differ = np.abs(first - last) if known is None else np.abs(first - last)[known[..., 0] & known[..., -1]]
+            off = float(differ.max(initial=0.0))
             if off > 1e-4 * max(float(np.ptp(values)), 1e-30):
                 raise DataError(
                     f"the last longitude of {self._where} repeats the first, but its values differ by up to {off:g}; "
@@ -73,11 +79,17 @@ class Regridder:
             values = values[..., ::-1]
         if rows.reverse:
             values = values[..., ::-1, :]
+        if known is not None:
+            known = known[..., :: -1 if rows.reverse else 1, : columns.count][..., :: -1 if columns.reverse else 1]
         width = 2 * self.resolution
         start = (-180 + 180 / width - columns.first) / 360
         values = _resample(values, width, start=start)
         values = self._along_meridians(values)
-        return values if self._row_resolution <= self.resolution else _coarser(values, self.resolution)
+        values = values if self._row_resolution <= self.resolution else _coarser(values, self.resolution)
+        if known is None:
+            return values
+        there = known_cells(known, colatitudes=rows.colatitudes, turns=start, resolution=self.resolution)
+        return np.where(there, values, np.nan)
 
     def _plan(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Nodes among the extended rows and weights of every target row, and the rows beyond either pole."""

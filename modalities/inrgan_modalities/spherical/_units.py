@@ -2,12 +2,15 @@
 
 import abc
 import math
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import numpy as np
 
 from inrgan.errors import ConfigError, DataError, NonFiniteError
+from inrgan_modalities.spherical._choice import ChoiceNeeded
 
 
 class AbstractFieldFile(abc.ABC):
@@ -18,6 +21,18 @@ class AbstractFieldFile(abc.ABC):
 
     layout: tuple[str, ...]
     """Which dimensions of the file are items, channels and space, in words."""
+
+    files: Sequence[str] = ()
+    """Names of the files, where there are several."""
+
+    left_out: Mapping[str, str] = {}
+    """Files that are not used, by path, and why."""
+
+    attributes: tuple[str, ...] = ()
+    """Attributes of variables and axes, as words such as channel0.units=K."""
+
+    repeated: int = 0
+    """Number of times that occur in more than one file."""
 
     shape: tuple[int, int, int, int]
     """Shape (items, channels, rows, columns)."""
@@ -34,6 +49,8 @@ class AbstractFieldFile(abc.ABC):
 
 
 _MOST_OUTSIDE = 0.01
+_SECONDS = 60.0
+"""Longest time for reading values before training; archives of climate data have terabytes."""
 
 
 @final
@@ -79,65 +96,91 @@ def given_units(low: float | None, high: float | None) -> Units | None:
 
 
 class FieldValues(NamedTuple):
-    """Values of all items of a field."""
+    """Values of the items of a field."""
 
     low: float
     high: float
     clipped: int
     """Number of values outside the stated range."""
+    missing: int
+    """Number of missing values."""
+    count: int
+    """Number of all values that were read."""
+    examined: int
+    """Number of items that were read."""
+    empty: tuple[int, ...]
+    """Items without any value."""
 
 
-def check_values(file: AbstractFieldFile, units: Units | None) -> FieldValues:
-    """Read all items of a field once and check its values.
+def check_values(file: AbstractFieldFile, units: Units | None, *, seconds: float = _SECONDS) -> FieldValues:
+    """Read the items of a field once, in a random order, and check their values.
 
     Args:
         file: File of the fields.
         units: Range that is mapped to [-1, 1], if given.
+        seconds: Longest time; items that were not reached are checked when they are read.
 
     Returns:
         Measured range, and the number of values outside the stated one, which will be clipped.
 
     Raises:
-        NonFiniteError: Values are missing, NaN or infinite; the message gives their number and the first position.
-        DataError: No range was given, or over 1% of the values lie outside; the message gives the measured range.
+        NonFiniteError: Values are infinite; the message gives the first position.
+        DataError: No range was given, no value is known, or over 1% of the values lie outside; the message gives the
+            measured range.
     """
-    count, missing, outside, first = 0, 0, 0, None
-    least, most = math.inf, -math.inf
-    for i in range(file.shape[0]):
-        values = file.read(i)
-        finite = np.isfinite(values)
-        if not finite.all():
-            missing += int((~finite).sum())
-            first = (i, *np.argwhere(~finite)[0]) if first is None else first
-            values = values[finite]
+    count, missing, outside, examined = 0, 0, 0, 0
+    least, most, empty = math.inf, -math.inf, []
+    end = time.monotonic() + seconds
+    for i in np.random.default_rng(0).permutation(file.shape[0]):
+        values = file.read(int(i))
+        known = ~np.isnan(values)
+        if np.isinf(values).any():
+            channel, row, column = np.argwhere(np.isinf(values))[0]
+            raise NonFiniteError(
+                f"{file.where} has infinite values; the first is item {i}, channel {channel}, latitude "
+                f"{file.latitudes[row]:g}, longitude {file.longitudes[column]:g}. Fill them in, or leave the item out."
+            )
+        count, examined = count + values.size, examined + 1
+        missing += int((~known).sum())
+        if not known.all(axis=0).any():
+            empty.append(int(i))
+        values = values[known]
         if values.size:
             least, most = min(least, float(values.min())), max(most, float(values.max()))
         if units is not None:
             outside += int(((values < units.low) | (values > units.high)).sum())
-        count += math.prod(file.shape[1:])
-    if first is not None:
-        item, channel, row, column = first
-        raise NonFiniteError(
-            f"{missing} of the {count} values of {file.where} are missing, NaN or infinite; the first is item {item}, "
-            f"channel {channel}, latitude {file.latitudes[row]:g}, longitude {file.longitudes[column]:g}. Fill them "
-            "in, or leave those items out."
-        )
-    if least == most:
-        raise DataError(f"all values of {file.where} are {least:g}; expected values that vary")
+        if time.monotonic() > end:
+            break
+    if least > most:
+        raise DataError(f"all values of {file.where} are missing; expected some")
     if units is None:
-        raise DataError(
+        if least == most:
+            raise ChoiceNeeded(
+                f"all values of {file.where} are {least:g}; expected values that vary. To train on them all the same, "
+                "add --low and --high.",
+                low=least - 1, high=least + 1,
+            )  # fmt: skip
+        low, high = _range(least, most)
+        raise ChoiceNeeded(
             f"the values of {file.where} run from {least:g} to {most:g}, and the range to map to -1 to 1 is missing. "
-            f"Add {_flags(least, most)}."
-        )
-    if outside > _MOST_OUTSIDE * count:
+            f"Add {_flags(least, most)}.",
+            low=low, high=high,
+        )  # fmt: skip
+    if outside > _MOST_OUTSIDE * (count - missing):
+        suggestion = f" Use {_flags(least, most)}." if least < most else ""
         raise DataError(
             f"{outside} of the {count} values of {file.where} ({outside / count:.1%}) lie outside {units.low:g} to "
-            f"{units.high:g}: they run from {least:g} to {most:g}. Use {_flags(least, most)}."
+            f"{units.high:g}: they run from {least:g} to {most:g}.{suggestion}"
         )
-    return FieldValues(least, most, outside)
+    return FieldValues(least, most, outside, missing, count, examined, tuple(sorted(empty)))
+
+
+def _range(least: float, most: float) -> tuple[float, float]:
+    """The range, rounded outward by about a hundredth of it."""
+    step = 10.0 ** (math.floor(math.log10(most - least)) - 1)
+    return math.floor(least / step) * step, math.ceil(most / step) * step
 
 
 def _flags(least: float, most: float) -> str:
-    """The range as flags, rounded outward by about a hundredth of it."""
-    step = 10.0 ** (math.floor(math.log10(most - least)) - 1)
-    return f"--low {math.floor(least / step) * step:.6g} --high {math.ceil(most / step) * step:.6g}"
+    low, high = _range(least, most)
+    return f"--low {low:.6g} --high {high:.6g}"

@@ -1,5 +1,6 @@
 """Writing of spherical signals."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from inrgan.domains import Sphere
 from inrgan.errors import NonFiniteError, ShapeError
 from inrgan.files import known_suffix, replacing
 from inrgan.images import ANIMATION_SUFFIXES, tile, write_animation, write_image
-from inrgan_modalities.spherical._colours import as_images
+from inrgan_modalities.spherical._colours import as_images, at_rest_zero
 from inrgan_modalities.spherical._globe import write_globe
-from inrgan_modalities.spherical._netcdf import write_netcdf
+from inrgan_modalities.spherical._netcdf_write import write_netcdf
 from inrgan_modalities.spherical._units import Units
 from inrgan_modalities.spherical._viewer import viewer_page
 
@@ -31,10 +32,12 @@ def write_spherical(
     units: Units | None = None,
     variable: str = "",
     unit: str = "",
+    attributes: Sequence[str] = (),
 ) -> None:
     """Write views of one or several spheres; the suffix decides the format.
 
-    Images (.png, .jpg, .tif, .webp) are laid out in a grid, with fields of one channel in colors from blue to red.
+    Images (.png, .jpg, .tif, .webp) are laid out in a grid, with fields of one channel in colors from blue to red,
+    and vectors of two channels by direction and size.
     .npy holds (B, C, H, W) in single precision, in physical units if there are any, with NaN beside a globe. These
     formats take any view. The others take the full sphere, (H, 2H): .nc, in physical units; .html, an interactive
     page; .gif and .mp4, a rotating globe.
@@ -45,6 +48,7 @@ def write_spherical(
         units: Units of fields; None for images.
         variable: Names of the channels in .nc.
         unit: Name of the unit in .nc.
+        attributes: Further attributes in .nc, as words such as channel0.long_name=temperature.
 
     Raises:
         ConfigError: The suffix is not supported.
@@ -74,11 +78,13 @@ def write_spherical(
         array = values.clamp(-1, 1).masked_fill(torch.isposinf(values), np.nan).numpy()
         array = array if units is None else units.to_physical(array).astype(np.float32)
         if suffix in _NETCDF:
-            write_netcdf(array, path, variable=variable, unit=unit)
+            write_netcdf(array, path, variable=variable, unit=unit, attributes=attributes)
             return
         with replacing(path) as temporary:
             np.save(temporary, array, allow_pickle=False)
-    elif suffix == ".html":
+        return
+    values = at_rest_zero(values, units)
+    if suffix == ".html":
         page = viewer_page(as_images(values, field=field), title=path.stem)
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -92,7 +98,7 @@ def write_spherical(
 def write_spherical_interpolation(
     values: Float[Tensor, "T C H W"], path: str | Path, *, rate: float, units: Units | None = None
 ) -> None:
-    """Write an interpolation as an equirectangular video, .gif or .mp4.
+    """Write an interpolation as an equirectangular video, .gif or .mp4, or as an array (T, C, H, W), .npy.
 
     Raises:
         ConfigError: The suffix is not supported.
@@ -102,5 +108,8 @@ def write_spherical_interpolation(
     Example:
         >>> write_spherical_interpolation(torch.zeros(8, 3, 64, 128), "interpolation.gif", rate=24)
     """
-    known_suffix(Path(path), ANIMATION_SUFFIXES)
-    write_animation(as_images(values.detach().float().cpu(), field=units is not None), path, fps=rate)
+    if known_suffix(Path(path), (*ANIMATION_SUFFIXES, ".npy")) == ".npy":
+        write_spherical(values, path, units=units)
+        return
+    values = at_rest_zero(values.detach().float().cpu(), units)
+    write_animation(as_images(values, field=units is not None), path, fps=rate)
