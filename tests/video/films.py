@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from inrgan_modalities.video._decoder import Decoder
 
 
 def marked(k, *, rows=32, columns=48):
@@ -41,3 +42,18 @@ def film(path, count=16, *, rate=8, times=None, rotation=0, gop=5, codec="libx26
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
     return Path(path)
+
+
+def changed_decoder(folder, code):
+    """A decoder whose reader processes run a line of code before they answer."""
+    script = Path(Decoder()._script)
+    (folder / "reader").mkdir()
+    changed = folder / "reader" / "worker.py"
+    text = script.read_text(encoding="utf-8")
+    changed.write_text(text.replace("if __name__", f"sys.path.insert(0, {str(script.parent)!r})\n{code}\nif __name__"))
+    return Decoder(script=changed)
+
+
+def decoder_without_decord(folder):
+    """A decoder as on machines for which decord has no package."""
+    return changed_decoder(folder, "sys.modules['decord'] = None")

@@ -22,6 +22,7 @@ from inrgan.resampling import resample
 from inrgan.samplers import AbstractSampler, Slices
 from inrgan.views import View, product_view
 from inrgan_modalities.video._clip import AbstractClip, Excerpt
+from inrgan_modalities.video._inspect import Window
 from inrgan_modalities.video._metrics import video_metrics
 from inrgan_modalities.video._source import open_clips
 from inrgan_modalities.video._synthetic import SyntheticClips
@@ -128,10 +129,17 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
                 channels=self.channels,
                 seed=seed,
             )
-        return open_clips(
-            data, channels=self.channels, side=self.resolution, seconds=self.seconds if self.short == "refuse" else 0.0,
-            still_fps=self.still_fps, labels=labels,
+        window = Window(
+            frames=self.frames, fps=self.fps, resolution=self.resolution, samples=self._samples,
+            hold=self.short == "hold",
         )  # fmt: skip
+        return open_clips(
+            data, channels=self.channels, side=self.resolution, still_fps=self.still_fps, labels=labels, window=window
+        )
+
+    def _samples(self, rows: int, columns: int) -> float:
+        """Samples of a video along the shorter side of the domain."""
+        return self.domain.spacing(1) / self._pixel(rows, columns)
 
     def observe(self, items: Sequence[AbstractClip], view: View) -> torch.Tensor:
         return torch.stack([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
@@ -155,15 +163,19 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     def _extent(self, clip: AbstractClip) -> tuple[tuple[float, float], tuple[float, float]]:
         """Extent of a frame that has square pixels and just covers the domain."""
         _, rows, columns = clip.shape
-        width, height, _ = self.domain.sides
-        pixel = max(width / columns, height / rows)
+        pixel = self._pixel(rows, columns)
         x, y = pixel * columns / 2, pixel * rows / 2
         return (-x, -y), (x, y)
 
+    def _pixel(self, rows: int, columns: int) -> float:
+        width, height, _ = self.domain.sides
+        return max(width / columns, height / rows)
+
     def item_spacing(self, item: AbstractClip) -> float:
-        lower, upper = self._extent(item)
-        across = (upper[0] - lower[0]) / item.shape[2]
-        return max(across, 1 / item.rate / self.domain.units[2])
+        """Spacing of frames and pixels; infinite for a video that is too short, which serves no view then."""
+        if self.short == "refuse" and item.seconds < 0.999 * self.seconds:
+            return math.inf
+        return max(self._pixel(*item.shape[1:]), 1 / item.rate / self.domain.units[2])
 
     def symmetries(self) -> tuple[AbstractTransform, ...]:
         return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()
