@@ -70,10 +70,11 @@ def test_edit_lists(tmp_path, decoder, edits, b_frames, gop):
     whole, times = whole_decode(path)  # the oracle, which the numbers confirm
     assert number(whole).tolist() == shown
     clip = clip_of(tmp_path, decoder)
-    # FFmpeg leaves a gap between swapped parts with B-frames, in which the frame before stays.
-    count = 1 + round(8 * (times[-1] - times[0]))
+    # Between parts with B-frames, FFmpeg's times have a gap, in which the frame before stays, or are not in order.
+    ordered = bool((np.diff(times) > 0).all())
+    count = 1 + round(8 * (times[-1] - times[0])) if ordered else len(shown)
     assert clip.rate == pytest.approx(8) and clip.count == count and len(shown) <= count <= len(shown) + 1
-    on_display = clip.on_display([t - times[0] for t in times])
+    on_display = clip.on_display([t - times[0] for t in times]) if ordered else list(range(count))
     assert np.array_equal(clip.frames(on_display).numpy(), whole)
     assert number(clip.frames([count - 1])).tolist() == shown[-1:]
 
