@@ -10,6 +10,7 @@ from inrgan.data import AbstractInspector, DataReport, Measure
 from inrgan_modalities.video._video_file import VideoFile
 
 _DURATION, _RATE, _SAMPLES, _FRAMES = "duration", "rate", "samples along the shorter side", "frames"
+_MIDDLE, _FLAT = "contrast", "middle frames of one color"
 _SHORT, _SLOW, _SIZE = "length", "frame rate", "size"
 _LEAST_FRAMES, _LEAST_RESOLUTION = 4, 8
 
@@ -77,7 +78,7 @@ class VideoInspector(AbstractInspector):
         }  # fmt: skip
         if self.window is None:
             return found
-        window, samples = self.window, self.window.samples(*video.shape[1:])
+        window, samples = self.window, self.window.samples(rows, columns)
         found[_SAMPLES] = math.floor(samples * 1.001)
         found[_SIZE] = "below the resolution" if samples * 1.001 < window.resolution else "at the resolution or above"
         short = not window.hold and video.seconds < 0.999 * window.seconds
@@ -88,10 +89,10 @@ class VideoInspector(AbstractInspector):
     def values(self, name: str, data: bytes, found: dict[str, Measure]) -> None:
         video = self.read(name, data)
         middle = video.frames([video.count // 2])
-        found["middle frame"] = "one color" if int(middle.min()) == int(middle.max()) else "varied"
+        found[_MIDDLE] = _FLAT if int(middle.min()) == int(middle.max()) else "middle frames that vary"
 
     def advice(self, report: DataReport) -> tuple[list[str], list[str]]:
-        flat = report.kinds.get("middle frame", {}).get("one color", 0)
+        flat = report.kinds.get(_MIDDLE, {}).get(_FLAT, 0)
         notes = [f"{flat} of the {report.examined} middle frames have one color only"] if flat else []
         if self.window is None or not report.headers:
             return notes, []
