@@ -20,11 +20,18 @@ class Refused(Exception):
     """Error of a file that can be read but not used."""
 
 
+def opened(path: str) -> Any:
+    """A container, whose texts may be in any encoding."""
+    return av.open(path, metadata_errors="replace")
+
+
 def video_stream(container: Any) -> Any:
     """The stream that a player shows; covers of audio files are none."""
     stream = container.streams.best("video")
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         raise Refused("it holds no video stream" + (", only a cover picture" if stream is not None else ""))
+    if stream.codec_context is None:
+        raise Refused("its codec is not known to FFmpeg")
     return stream
 
 
@@ -52,7 +59,7 @@ def decoded(path: str, key: int | None = None) -> Iterator[Any]:
         key: Time stamp of the key frame at which decoding starts; the start of the file when None.
     """
     begun = False
-    with av.open(path) as container:
+    with opened(path) as container:
         stream = video_stream(container)
         stream.thread_type = "NONE"
         if key is not None:

@@ -1,5 +1,6 @@
 """Frames of a video by number. Part of the reader process, which imports nothing of inrgan."""
 
+import os
 from collections import OrderedDict
 from typing import Any
 
@@ -33,13 +34,14 @@ def _from_decord(request: dict[str, Any], wanted: list[int], readers: OrderedDic
     try:
         import decord
 
-        reader = readers.pop(path, None) or decord.VideoReader(path, ctx=decord.cpu(0), num_threads=1)
+        key = f"{os.stat(path).st_mtime_ns} {path}"  # a file that was replaced is opened again
+        reader = readers.pop(key, None) or decord.VideoReader(path, ctx=decord.cpu(0), num_threads=1)
         if len(reader) != request["count"]:
             return None
         read = reader.get_batch(wanted).asnumpy()
     except Exception:  # whatever decord raises, PyAV is tried next
         return None
-    readers[path] = reader
+    readers[key] = reader
     if len(readers) > _OPEN:
         readers.popitem(last=False)
     square = index["square"][::-1] if index["turn"][0] else index["square"]

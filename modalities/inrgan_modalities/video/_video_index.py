@@ -3,12 +3,12 @@
 import itertools
 from typing import Any
 
-import av
 import numpy as np
 from _video_decoding import (
     Refused,
     check_colors,
     decoded,
+    opened,
     packets,
     rgb,
     square_size,
@@ -25,7 +25,7 @@ _MAX_DIFFERENCE, _MAX_SECONDS = 3, 0.002
 
 def video_index(path: str) -> dict[str, Any]:
     """The index of a video: times, stamps and key frames, and how a picture is made from a stored frame."""
-    with av.open(path) as container:
+    with opened(path) as container:
         stream = video_stream(container)
         base, declared = float(stream.time_base or 0), stream.frames
         rate = float(stream.average_rate or stream.guessed_rate or 25)
@@ -65,7 +65,7 @@ def _size(seen: dict[str, Any], aspect: float) -> dict[str, Any]:
 
 def _first(path: str, frame: Any) -> dict[str, Any]:
     """What the first frame says of all."""
-    with av.open(path) as container:
+    with opened(path) as container:
         stream = video_stream(container)
         context = stream.codec_context
         next(container.decode(stream), None)  # after which the context has what the frames state
