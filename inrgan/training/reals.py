@@ -70,8 +70,8 @@ class Reals:
     Items too coarse for a view are never upsampled: the next item that is fine enough replaces them. Each draw counts
     both.
 
-    An item that could be opened and fails when it is read, such as a video that is damaged in its middle, is replaced by
-    the next one in the rows where it fails, and counted as bad.
+    An item that could be opened and fails when it is read, such as a video that is damaged in its middle, is replaced
+    by the next one in the rows where it fails, and counted as bad.
 
     Decoded items are cached here, each at most once. While all draws are at one fixed view, the values at that view are
     cached instead of the items, if the values of all items fit or are smaller.

@@ -22,8 +22,8 @@ def number(frames):
 
 
 def film(
-    path, count=16, *, rate=8, times=None, rotation=0, gop=5, codec="libx264", size=(32, 48), container=None, b_frames=0,
-    mirrored=False, aspect=None, colors=None, front=True, picture=marked,
+    path, count=16, *, rate=8, times=None, rotation=0, gop=5, codec="libx264", size=(32, 48), container=None,
+    b_frames=0, mirrored=False, aspect=None, colors=None, front=True, picture=marked,
 ):  # fmt: skip
     """Write ``count`` pictures, by default marked frames.
 
@@ -60,8 +60,8 @@ def film(
 def edited(path, *edits):
     """Give an mp4, whose boxes lie behind its frames, another edit list.
 
-    An edit is a pair of seconds: its length, and the time of the media at which it starts, None for an empty edit. Times
-    of the media begin with the time at which the first frame is shown.
+    An edit is a pair of seconds: its length, and the time of the media at which it starts, None for an empty edit.
+    Times of the media begin with the time at which the first frame is shown.
     """
     data = path.read_bytes()
     moov = _box(data, b"moov")

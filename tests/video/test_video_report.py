@@ -39,8 +39,9 @@ def picture(path, size=(96, 54), **options):
 
 @pytest.mark.parametrize(
     "thumbnail",
-    ["clip{}.jpg", "clip{}.png", "clip{}.webp", "clip{}.mp4.jpg", "clip{}-thumb.jpg", "other{}.png", "thumbs/clip{}.jpg",
-     "thumbs/{}.jpg", "images/clip{}.webp", "images/clip{}_poster.jpg", "Cover.jpg", "one/image.png"],
+    ["clip{}.jpg", "clip{}.png", "clip{}.webp", "clip{}.mp4.jpg", "clip{}-thumb.jpg", "other{}.png",
+     "thumbs/clip{}.jpg", "thumbs/{}.jpg", "images/clip{}.webp", "images/clip{}_poster.jpg",
+     "Cover.jpg", "one/image.png"],
 )  # fmt: skip
 def test_images_beside_videos_are_no_videos(tmp_path, made, thumbnail):
     for i in range(3):
@@ -74,7 +75,7 @@ def test_folders_of_frames_stay_videos(tmp_path, made, name, beside):
 
 def test_frames_at_the_top_are_one_video_and_a_single_image_is_none(tmp_path):
     picture(tmp_path / "0.png")
-    with pytest.raises(DataError, match="no video in .*1 images"):
+    with pytest.raises(DataError, match=r"no video in .*1 images"):
         SMALL.source(tmp_path)
     for k in range(8):
         picture(tmp_path / f"{k}.png")
@@ -122,7 +123,7 @@ def test_what_does_not_fit_and_the_flags_that_take_all(tmp_path):
     assert not counts.skipped
     held = VideoModality(**{**wanted, "short": "hold"}).source(tmp_path).report()
     assert not any("shorter than" in w for w in held.warnings)
-    with pytest.raises(DataError, match="none of the 4 items.* length"):
+    with pytest.raises(DataError, match=r"none of the 4 items.* length"):
         none = VideoModality(resolution=16, frames=64, fps=4)
         Reals(none.source(tmp_path), none, batch=1, seed=0).check(none.domain.spacing(16))
 

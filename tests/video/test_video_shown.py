@@ -1,4 +1,4 @@
-"""What is read of a video is what a player shows. Oracles: the numbers in the frames, numpy, and PyAV's whole decode."""
+"""What is read of a video is what a player shows. Oracles: the numbers in frames, numpy, PyAV's whole decode."""
 
 import sys
 from fractions import Fraction
@@ -36,7 +36,9 @@ def clip_of(folder, decoder=None, **changes):
 def disc(k, *, rows, columns, aspect=1.0):
     """A white disc on black, round if pixels have an aspect ratio; a corner shows which way is up."""
     y, x = np.mgrid[:rows, :columns]
-    inside = ((x - columns / 2 + 0.5) * aspect) ** 2 + (y - rows / 2 + 0.5) ** 2 < (0.3 * min(rows, columns * aspect)) ** 2
+    inside = ((x - columns / 2 + 0.5) * aspect) ** 2 + (y - rows / 2 + 0.5) ** 2 < (
+        0.3 * min(rows, columns * aspect)
+    ) ** 2
     frame = np.where(inside, 255, 0)[..., None].repeat(3, -1).astype(np.uint8)
     frame[: rows // 8, : columns // 8] = (200, 30, 30)
     return frame
@@ -79,7 +81,9 @@ def test_edit_lists(tmp_path, decoder, edits, b_frames, gop):
     assert number(clip.frames([count - 1])).tolist() == shown[-1:]
 
 
-@pytest.mark.parametrize("suffix, codec", [("avi", "libx264"), ("mkv", "libx264"), ("avi", "mpeg4"), ("mpg", "mpeg2video")])
+@pytest.mark.parametrize(
+    "suffix, codec", [("avi", "libx264"), ("mkv", "libx264"), ("avi", "mpeg4"), ("mpg", "mpeg2video")]
+)
 def test_frames_are_in_the_order_of_the_decoder(tmp_path, decoder, suffix, codec):
     # An avi has no time stamps of frames: those of B-frames are in a wrong order.
     path = film(tmp_path / f"a.{suffix}", 12, b_frames=2, gop=12, rate=25, codec=codec, size=(64, 64))
@@ -131,7 +135,10 @@ def test_rotations_and_mirrors(tmp_path, decoder, rotation, mirrored):
 
 @pytest.mark.parametrize(
     "colors, said",
-    [((9, 9, 16), "PQ"), ((9, 9, 18), "HLG"), ((9, 9, 1), "BT.2020"), ((1, 12, 1), "Display P3"), ((1, 1, 8), "linear")],
+    [
+        ((9, 9, 16), "PQ"), ((9, 9, 18), "HLG"), ((9, 9, 1), "BT.2020"), ((1, 12, 1), "Display P3"),
+        ((1, 1, 8), "linear"),
+    ],
 )  # fmt: skip
 def test_colors_that_would_look_wrong_are_refused_by_name(tmp_path, colors, said, caplog):
     film(tmp_path / "hdr.mp4", 4, colors=colors)
@@ -175,7 +182,9 @@ def test_a_cover_picture_is_no_video(tmp_path, caplog):
     handler = _boxed(b"hdlr", bytes(8) + b"mdirappl" + bytes(10))
     data = path.read_bytes()
     start, end = _box(data, b"moov")
-    new = _boxed(b"moov", data[start + 8 : end] + _boxed(b"udta", _boxed(b"meta", bytes(4) + handler + _boxed(b"ilst", cover))))
+    new = _boxed(
+        b"moov", data[start + 8 : end] + _boxed(b"udta", _boxed(b"meta", bytes(4) + handler + _boxed(b"ilst", cover)))
+    )
     path.write_bytes(data[:start] + new + data[end:])
     with av.open(str(path)) as container:
         assert len(container.streams.video) == 1

@@ -111,8 +111,8 @@ class VideoInspector(AbstractInspector):
         fps = min(window.fps, math.floor(report.ranges[_RATE].low * 100) / 100) if slow else window.fps
         if slow:
             warned.append(
-                f"{slow} of {report.headers} videos have fewer than {window.fps:g} frames per second and are skipped at "
-                f"the full rate; --fps {fps:g} --frames {max(_LEAST_FRAMES, round(window.seconds * fps))} takes all"
+                f"{slow} of {report.headers} videos have fewer than {window.fps:g} frames per second and are skipped "
+                f"at the full rate; --fps {fps:g} --frames {max(_LEAST_FRAMES, round(window.seconds * fps))} takes all"
             )
         if short:
             frames = math.floor(report.ranges[_DURATION].low * fps * 1.0005)

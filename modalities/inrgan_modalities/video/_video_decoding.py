@@ -6,6 +6,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.stream import Disposition
 
 _MATRICES = {0: "RGB", 1: "BT.709", 2: "not stated", 4: "FCC", 5: "BT.470BG", 6: "SMPTE 170M", 7: "SMPTE 240M"}
 """Matrices that are converted; files without one are read with that of BT.601, as FFmpeg does."""
@@ -28,7 +29,7 @@ def opened(path: str) -> Any:
 def video_stream(container: Any) -> Any:
     """The stream that a player shows; covers of audio files are none."""
     stream = container.streams.best("video")
-    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+    if stream is None or stream.disposition & Disposition.attached_pic:
         raise Refused("it holds no video stream" + (", only a cover picture" if stream is not None else ""))
     if stream.codec_context is None:
         raise Refused("its codec is not known to FFmpeg")
@@ -49,7 +50,7 @@ def packets(container: Any, stream: Any) -> Iterator[Any]:
         yield packet
 
 
-def decoded(path: str, key: int | None = None) -> Iterator[Any]:
+def decoded(path: str, key: int | None = None, *, colors: bool = False) -> Iterator[Any]:
     """Frames that a player shows, in their order, and None for each that is damaged.
 
     Damaged frames before the first good one belong to what was cut off, and are left out.
@@ -57,6 +58,7 @@ def decoded(path: str, key: int | None = None) -> Iterator[Any]:
     Args:
         path: Path of the video.
         key: Time stamp of the key frame at which decoding starts; the start of the file when None.
+        colors: Whether colors that would look wrong are refused.
     """
     begun = False
     with opened(path) as container:
@@ -71,13 +73,15 @@ def decoded(path: str, key: int | None = None) -> Iterator[Any]:
                 frames = [None]
             for frame in frames:
                 good = frame is not None and not frame.is_corrupt
+                if good and not begun and colors:  # after which the context has what the frames state
+                    check_colors(stream.codec_context)
                 if begun or good:
                     yield frame if good else None
                 begun = begun or good
 
 
 def check_colors(context: Any) -> None:
-    """Refuse colors that would look wrong as sRGB, after a frame was decoded."""
+    """Refuse colors that would look wrong as sRGB."""
     matrix, primaries, transfer = int(context.colorspace), int(context.color_primaries), int(context.color_trc)
     found = [_TRANSFERS.get(transfer, ""), _GAMUTS.get(primaries, "")]
     if matrix not in _MATRICES:
@@ -85,8 +89,8 @@ def check_colors(context: Any) -> None:
     found = [name for name in found if name]
     if found:
         raise Refused(
-            f"its colors are {' and '.join(found)}; expected BT.709, BT.601 or sRGB. Convert it, such as with ffmpeg -i "
-            "IN -vf zscale=t=linear:npl=100,format=gbrpf32le,tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,"
+            f"its colors are {' and '.join(found)}; expected BT.709, BT.601 or sRGB. Convert it, such as with ffmpeg "
+            "-i IN -vf zscale=t=linear:npl=100,format=gbrpf32le,tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,"
             "format=yuv420p OUT.mp4"
         )
 

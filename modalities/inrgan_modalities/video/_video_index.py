@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from _video_decoding import (
     Refused,
-    check_colors,
     decoded,
     opened,
     packets,
@@ -17,8 +16,11 @@ from _video_decoding import (
     video_stream,
 )
 
-_WHOLE = 100_000_000
-"""Number of pixels of all frames up to which a video is decoded whole for its index; of longer ones, both ends are."""
+_WHOLE = 20_000_000
+"""Number of pixels of all frames up to which a video is decoded whole for its index, and then read by decord if that
+agrees. Of longer ones both ends are decoded, and PyAV reads them: as fast for large frames, and it finds damage."""
+_BEGINNING = 8
+"""Number of frames at the start of a long video that are decoded for its index."""
 _MAX_DIFFERENCE, _MAX_SECONDS = 3, 0.002
 """Largest differences between decord and PyAV, of a value of a pixel and of a time."""
 
@@ -63,13 +65,8 @@ def _size(seen: dict[str, Any], aspect: float) -> dict[str, Any]:
     return {"stored": [rows, columns], "square": square, "turn": seen["turn"], "rows": shape[0], "columns": shape[1]}
 
 
-def _first(path: str, frame: Any) -> dict[str, Any]:
+def _first(frame: Any) -> dict[str, Any]:
     """What the first frame says of all."""
-    with opened(path) as container:
-        stream = video_stream(container)
-        context = stream.codec_context
-        next(container.decode(stream), None)  # after which the context has what the frames state
-        check_colors(context)
     return {"stored": [frame.height, frame.width], "turn": turn_of(frame)}
 
 
@@ -77,13 +74,13 @@ def _whole(path: str, count: int) -> dict[str, Any]:
     """All frames that are shown; a video that is damaged in its middle is refused, one that ends early is not."""
     stamps, first, damaged, samples = [], {}, 0, {}
     wanted = {0, count // 2, count - 1}
-    for frame in decoded(path):
+    for frame in decoded(path, colors=True):
         if frame is None:
             damaged += 1
             continue
         if damaged:
             raise Refused(f"it is damaged after frame {len(stamps) - 1}, and goes on behind")
-        first = first or _first(path, frame)
+        first = first or _first(frame)
         if [frame.height, frame.width] != first["stored"]:
             raise Refused(f"the size of its frames changes at frame {len(stamps)}")
         if len(stamps) in wanted and _has_decord():
@@ -101,16 +98,18 @@ def _whole(path: str, count: int) -> dict[str, Any]:
 def _both_ends(path: str, shown: list[int], keys: list[int]) -> dict[str, Any] | None:
     """The frames of a long video by its packets; None where its first or last frames are others than packets say."""
     first, begun = {}, []
-    end = next((k for k in keys if k > shown[0]), shown[-1] + 1)
-    for frame in decoded(path):
-        if frame is None or frame.pts is None or frame.pts >= end:
-            break
-        first = first or _first(path, frame)
-        begun.append(frame.pts)
-    expected = [p for p in shown if p < end]
-    if not begun or begun != expected[: len(begun)]:
+    end = next((k for k in keys if k > shown[0]), None)
+    if end is None:  # one group of frames: its end is that of the video
         return None
-    if len(begun) < len(expected):
+    expected = [p for p in shown if p < end][:_BEGINNING]
+    for frame in decoded(path, colors=True):
+        if frame is None or frame.pts is None:
+            break
+        first = first or _first(frame)
+        begun.append(frame.pts)
+        if len(begun) == len(expected):
+            break
+    if begun != expected:
         return None
     for key in [k for k in reversed(keys) if k <= shown[-1]][:8]:
         expected, last = [p for p in shown if p >= key], []
