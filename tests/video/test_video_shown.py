@@ -191,3 +191,17 @@ def test_a_cover_picture_is_no_video(tmp_path, caplog):
     with pytest.raises(DataError):
         clip_of(tmp_path)
     assert "only a cover picture" in caplog.text
+
+
+def test_titles_of_any_encoding(tmp_path, decoder):
+    path = film(tmp_path / "a.mp4", 4)
+    with av.open(str(path)) as old, av.open(str(tmp_path / "b.mp4"), "w") as new:
+        new.metadata["title"] = "Caf\u00e9"
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    (tmp_path / "b.mp4").write_bytes((tmp_path / "b.mp4").read_bytes().replace(b"Caf\xc3\xa9", b"Caf\xe9 "))
+    path.unlink()
+    assert number(clip_of(tmp_path, decoder).frames([3])).tolist() == [3]
