@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import final
 
 from inrgan.data import AbstractArchive, FileCounts, natural_key, normalized
-from inrgan.data.file_counts import suffix_of
 from inrgan.errors import DataError
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".webm", ".mkv", ".m4v", ".mpg", ".gif")
@@ -61,10 +60,7 @@ class VideoArchive(AbstractArchive):
                 self.files_of[archive.description if folder == "." else folder] = sorted(images, key=natural_key)
                 continue
             for image in images:
-                self._files.leave(image, ANOTHER_KIND)
-                self._files.used[suffix_of(image)] -= 1
-        for suffix in [suffix for suffix, count in self._files.used.items() if count <= 0]:
-            del self._files.used[suffix]
+                self._files.reject(image, ANOTHER_KIND)
         self._names = tuple(sorted(self.files_of))
         if not self._names:
             raise DataError(

@@ -34,7 +34,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     """Videos of any size, frame rate and length.
 
     The domain is x and y as in an image, and the time from 0 to ``frames / fps`` seconds. Longer videos are cropped:
-    training draws a new window in every step, and evaluation takes the middle. Shorter videos are refused, or hold
+    training draws a new window in every step, and evaluation takes the middle. Shorter videos serve no view, or hold
     their last frame with ``short="hold"``. Real frames are those displayed at the times of the view, never blends.
 
     Raises:
@@ -71,7 +71,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     modulation: bool = True
     """Whether time modulates the generated weights, in addition to moving waves and shifting layers."""
     short: str = "refuse"
-    """Policy for videos shorter than the training window: refuse, or hold (repeat the last frame)."""
+    """Policy for videos shorter than the training window: refuse (skip them), or hold (repeat the last frame)."""
     still_fps: float = 25.0
     """Frames per second of folders of images, which have no rate of their own."""
 
