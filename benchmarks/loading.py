@@ -4,11 +4,17 @@ Every kind is read in the same random order, in a process of its own, by one thr
 The benchmark creates the files and reads them once before, so that they are in system memory: it measures finding and
 decoding, not the disk.
 
+With ``--videos``, a folder of videos is read as well, or one of your own: the time to index it, and clips per second of
+three frames each at random times, as a step reads them.
+
     python benchmarks/loading.py --items 4000 --side 64
+    python benchmarks/loading.py --items 0 --videos clips
 """
 
 import argparse
 import json
+import os
+import random
 import shutil
 import subprocess
 import sys
@@ -16,6 +22,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -64,14 +71,42 @@ def measure(path: Path, *, repeats: int) -> dict[str, float | str]:
     }
 
 
+def measure_videos(path: Path, *, repeats: int) -> dict[str, float | str]:
+    from inrgan import VideoModality
+
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["XDG_CACHE_HOME"] = cache  # where the index is stored
+        began = time.perf_counter()
+        source = VideoModality(short="hold").source(path)
+        indexed = time.perf_counter() - began
+    rng, seconds = random.Random(0), []
+    wanted = [(i, [rng.random() for _ in range(3)]) for i in rng.choices(range(len(source)), k=100)]
+    clips: list[Any] = [source[i] for i in range(len(source))]
+    clips[0].frames([0])  # which starts the reader
+    for _ in range(repeats):
+        began = time.perf_counter()
+        for i, times in wanted:
+            clips[i].frames(sorted({int(t * clips[i].count) for t in times}))
+        seconds.append(time.perf_counter() - began)
+    return {
+        "kind": "videos", "items": len(source), "index_ms": round(1000 * indexed, 1),
+        "clips_per_s": round(len(wanted) / min(seconds), 1),
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=4000)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--videos", type=Path, help="folder of videos")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.videos is not None:
+        print(json.dumps(measure_videos(args.videos, repeats=args.repeats)), flush=True)
+        if args.items == 0:
+            return
     if args.one is not None:
         print(json.dumps(measure(args.one, repeats=args.repeats)))
         return

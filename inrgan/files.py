@@ -34,6 +34,17 @@ def user_path(path: str | os.PathLike[str]) -> Path:
         raise ConfigError(f"{path} begins with ~, and no home directory is known; give an absolute path") from None
 
 
+def cache_folder(name: str) -> Path | None:
+    """Folder in the user's cache, by the XDG convention; None where no home directory is known.
+
+    Example:
+        >>> cache_folder("videos")
+        PosixPath('/home/ada/.cache/inrgan/videos')
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(root) / "inrgan" / name if os.path.isabs(root) else None
+
+
 @contextmanager
 def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder, moved to ``path`` when the block succeeds.

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILES = ("tests/data/test_data_hostile.py", "tests/data/test_data_fuzz.py")
+FILES = ("tests/data/test_data_hostile.py", "tests/data/test_data_fuzz.py", "tests/video/test_video_fuzz.py")
 
 
 def main() -> None:

@@ -36,6 +36,14 @@ class FileCounts:
         """Count a file that is not used."""
         self.unused[suffix_of(name), reason] += 1
 
+    def reject(self, name: str, reason: str) -> None:
+        """Count a file as not used that was counted as used before."""
+        suffix = suffix_of(name)
+        self.used[suffix] -= 1
+        if self.used[suffix] == 0:
+            del self.used[suffix]
+        self.leave(name, reason)
+
     def leave_other(self, name: str, reasons: Mapping[str, str]) -> None:
         """Count a file of a suffix that is not read.
 

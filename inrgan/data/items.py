@@ -170,6 +170,7 @@ class BadFiles:
         self.count = 0
         """Number of bad files among them."""
         self._names: dict[str, None] = {}
+        self._failed_later: set[str] = set()
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,6 +219,14 @@ class BadFiles:
             return None
         self._note(i, decoded, good=True)
         return item
+
+    def note_failure(self, name: str, error: Exception) -> None:
+        """Count a file that was good when it was opened and failed later, once; raise DataError if too many are bad."""
+        with self._lock:
+            self.count += name not in self._failed_later
+            self._failed_later.add(name)
+        self._warn(name, error)
+        self.check()
 
     def check(self) -> None:
         """Raise DataError if too many of the files met so far are bad."""

@@ -89,6 +89,10 @@ class ArchiveSource(AbstractSource):
     def label(self, i: int) -> int:
         return self._labels[self._resolved(i)] if self._labels else 0
 
+    def note_failure(self, i: int, error: Exception) -> None:
+        """Count the file of item i once, and name it; raises DataError when too many are bad."""
+        self._files.note_failure(self.name(i), error)
+
     def report(self) -> DataReport:
         """What the archive holds; decodes up to some hundred items, for at most some seconds."""
         files, labelled = self._archive.files, self._label_source == self._archive.class_source

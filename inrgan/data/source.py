@@ -46,6 +46,15 @@ class AbstractSource(ABC):
         """Item i, then the items that may replace it, in order of preference."""
         return ((i + k) % len(self) for k in range(len(self)))
 
+    def note_failure(self, i: int, error: Exception) -> None:
+        """Count item i as bad, which could be opened and then not read; training takes the next in its place.
+
+        Raises:
+            Exception: The given error, where items cannot fail later; DataError where too many are bad.
+        """
+        del i
+        raise error
+
     def state_dict(self, position: int) -> dict[str, Any]:
         """What exact resuming needs, as plain values.
 
@@ -225,6 +234,9 @@ class SubsetSource(AbstractSource):
 
     def name(self, i: int) -> str:
         return self._source.name(self._indices[self._checked(i)])
+
+    def note_failure(self, i: int, error: Exception) -> None:
+        self._source.note_failure(self._indices[self._checked(i)], error)
 
     def label(self, i: int) -> int:
         return self._source.label(self._indices[self._checked(i)])

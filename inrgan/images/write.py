@@ -18,6 +18,8 @@ WRITE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy")
 ANIMATION_SUFFIXES = (".gif", ".mp4")
 # GIF counts in hundredths of a second, and viewers slow down what is shorter than two of them.
 _FASTEST_GIF = 50
+_BT709, _LIMITED = 1, 1
+"""Number of BT.709 as matrix, primaries and transfer, and of the range of television, in video files."""
 
 # Everything is kept that the format can keep; JPEG alone always loses some.
 _OPTIONS = {
@@ -129,7 +131,8 @@ def write_animation(frames: Float[Tensor, "T C H W"], path: str | Path, *, fps: 
 
     A GIF has 256 colors per frame, repeats forever, and joins equal neighboring frames into a longer one.
     An MP4 is H.264 (MPEG-4 part 2 if PyAV has no libx264) with halved color resolution; the last column or
-    row is repeated to make an odd size even. The file appears complete or not at all.
+    row is repeated to make an odd size even. It is converted by the matrix of BT.709 to the limited range, and says so,
+    with the primaries and transfer of BT.709. The file appears complete or not at all.
 
     Args:
         frames: Shape (T, C, H, W), in -1 to 1, clamped. C is 1 or 3.
@@ -188,10 +191,19 @@ def _write_mp4(array: np.ndarray, path: Path, fps: float) -> None:
         stream = container.add_stream("libx264" if x264 else "mpeg4", rate=rate)
         stream.height, stream.width = array.shape[1:3]
         stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
         if x264:
             stream.options = {"crf": "16"}
         else:
             stream.bit_rate = max(10**6, int(fps * stream.height * stream.width))
         for frame in array:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            # The range of RGB has to be said: otherwise it is taken as limited already.
+            picture = picture.reformat(
+                format="yuv420p", src_color_range="JPEG", dst_colorspace="ITU709", dst_color_range="MPEG"
+            )
+            picture.colorspace, picture.color_range = _BT709, _LIMITED
+            container.mux(stream.encode(picture))
         container.mux(stream.encode())

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from inrgan._random import step_generator
 from inrgan.augmentation import symmetric_views
 from inrgan.capabilities import HasLongItems, HasPartialObservations, HasRegionsOfInterest, HasSymmetries
 from inrgan.data import AbstractItem, AbstractSource, ItemCache
-from inrgan.errors import DataError
+from inrgan.errors import DataError, NonFiniteError
 from inrgan.modality import Modality
 from inrgan.training.workers import Workers
 from inrgan.views import View
@@ -29,6 +29,8 @@ whose rounding may depend on the items that are observed together."""
 
 T = TypeVar("T")
 R = TypeVar("R")
+_Served = tuple[Any, int, int]
+"""An item that serves a view, its label, and the number of items before it that do not."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class Reals:
 
     Items too coarse for a view are never upsampled: the next item that is fine enough replaces them. Each draw counts
     both.
+
+    An item that could be opened and fails when it is read, such as a video that is damaged in its middle, is replaced
+    by the next one in the rows where it fails, and counted as bad.
 
     Decoded items are cached here, each at most once. While all draws are at one fixed view, the values at that view are
     cached instead of the items, if the values of all items fit or are smaller.
@@ -143,21 +148,18 @@ class Reals:
         # Copies, since maps that observing stores in a common view are not needed on the device.
         moved = [replace(v) for v in moved]
 
-        def observed(rows: range) -> tuple[tuple[Tensor, ...], list[tuple[int, int]]]:
-            served = [self._serving(wanted[r], finest[r]) for r in rows]
-            items = [item for item, _, _ in served]
+        def observe(items: Sequence[Any], rows: range) -> tuple[Tensor, ...]:
             if excerpts is not None and isinstance(self.modality, HasLongItems):
                 starts = [excerpts[positions[r]] / (_EXCERPTS - 1) for r in rows]
                 items = [self.modality.excerpt(item, start) for item, start in zip(items, starts, strict=True)]
-            values = tuple(self.modality.observe(items, v.rows(rows)) for v in moved)
-            return values, [(label, passed) for _, label, passed in served]
+            return tuple(self.modality.observe(items, v.rows(rows)) for v in moved)
 
-        parts = self._map(observed, _tasks(count))
-        found = [pair for _, pairs in parts for pair in pairs]
-        for (_, passed), s in zip(found, finest, strict=True):
+        parts = self._map(lambda rows: self._observed_rows(rows, wanted, finest, observe), _tasks(count))
+        found = [served for _, some in parts for served in some]
+        for (_, _, passed), s in zip(found, finest, strict=True):
             self._count(counts, name, s, passed)
         values = tuple(torch.cat(seen) for seen in zip(*(seen for seen, _ in parts), strict=True))
-        return values, torch.tensor([label for label, _ in found])
+        return values, torch.tensor([label for _, label, _ in found])
 
     def observation_view(self, step: int, view: View) -> View:
         """View at which a step's partially observed items are known; see ``HasPartialObservations``.
@@ -199,12 +201,14 @@ class Reals:
         view = self._fixed_view
         missing, keep = [i for i in dict.fromkeys(wanted) if i not in self._rows], not self._fixed_only
 
-        def observed(rows: range) -> tuple[Tensor, list[tuple[Any, int, int]]]:
-            served = [self._serving(missing[r], finest, keep=keep) for r in rows]
-            return self.modality.observe([item for item, _, _ in served], view), served
+        def observe(items: Sequence[Any], rows: range) -> tuple[Tensor]:
+            del rows
+            return (self.modality.observe(items, view),)
 
+        tasks, limits = _tasks(len(missing)), [finest] * len(missing)
+        parts = self._map(lambda rows: self._observed_rows(rows, missing, limits, observe, keep=keep), tasks)
         new: dict[int, tuple[Tensor, int, int]] = {}
-        for rows, (seen, served) in zip(_tasks(len(missing)), self._map(observed, _tasks(len(missing))), strict=True):
+        for rows, ((seen,), served) in zip(tasks, parts, strict=True):
             for r, value, (item, label, passed) in zip(rows, seen, served, strict=True):
                 new[missing[r]] = value, label, passed
                 self._keep_observed(missing[r], value, label, passed, item=item)
@@ -244,20 +248,54 @@ class Reals:
                 self.cache.put(i, item)
         return item
 
-    def _serving(self, index: int, finest: float, *, keep: bool = True) -> tuple[Any, int, int]:
-        """First item from an index on that is fine enough, its label, and the number of items before it."""
-        passed = 0
+    def _observed_rows(
+        self, rows: range, wanted: Sequence[int], finest: Sequence[float],
+        observe: Callable[[Sequence[Any], range], tuple[Tensor, ...]], *, keep: bool = True,
+    ) -> tuple[tuple[Tensor, ...], list[_Served]]:  # fmt: skip
+        """Values of some rows of a draw, and their items; those that cannot be read are replaced by the next."""
+        served = [self._serving(wanted[r], finest[r], keep=keep) for r in rows]
+        try:
+            return observe([item for item, _, _ in served], rows), served
+        except (DataError, NonFiniteError):  # an item that is read in parts, such as a video, fails when it is observed
+            found = [self._first_readable(r, wanted[r], finest[r], observe, keep=keep) for r in rows]
+        values = tuple(torch.cat(seen) for seen in zip(*(seen for seen, _ in found), strict=True))
+        return values, [one for _, one in found]
+
+    def _first_readable(
+        self, row: int, index: int, finest: float, observe: Callable[[Sequence[Any], range], tuple[Tensor, ...]], *,
+        keep: bool,
+    ) -> tuple[tuple[Tensor, ...], _Served]:  # fmt: skip
+        """Values and item of one row. What replaces an item depends on the row alone, as a resumed run needs."""
+        failed: Exception = self._too_coarse(finest)
+        for i, served in self._candidates(index, finest, keep=keep):
+            try:
+                return observe([served[0]], range(row, row + 1)), served
+            except (DataError, NonFiniteError) as error:
+                self.source.note_failure(i, error)
+                failed = error
+        raise failed
+
+    def _serving(self, index: int, finest: float, *, keep: bool = True) -> _Served:
+        """First item from an index on that is fine enough."""
+        for _, served in self._candidates(index, finest, keep=keep):
+            return served
+        raise self._too_coarse(finest)
+
+    def _candidates(self, index: int, finest: float, *, keep: bool) -> Iterator[tuple[int, _Served]]:
+        """Items from an index on that are fine enough, with their indices."""
         for passed, i in enumerate(self.source.fallback_indices(index)):
             item = self._item(i, keep=keep)
             # Rounding of a spacing does not exclude an item.
             if self.modality.item_spacing(item) <= 1.001 * finest:
                 label = self.source.label(i)
-                return item, label if self._classes is None else self._classes[label], passed
+                yield i, (item, label if self._classes is None else self._classes[label], passed)
+
+    def _too_coarse(self, finest: float) -> DataError:
         samples = round(self.modality.domain.spacing(1) / finest)
-        raise DataError(
-            f"none of the {passed + 1} items has the {samples} samples along the shortest side that training "
-            "needs, or its rate where signals have time; choose a lower --resolution or rate (items are never "
-            "upsampled)"
+        count = "" if self.source.endless else f"of the {len(self.source)} "
+        return DataError(
+            f"none {count}items has the {samples} samples along the shortest side that training needs, or its rate and "
+            "length where signals have time; choose a lower --resolution, rate or length (items are never upsampled)"
         )
 
     def _map(self, function: Callable[[T], R], inputs: Iterable[T]) -> list[R]:

@@ -1,6 +1,7 @@
 """Damaged files and strange words: nothing but an InrganError comes out, and no process ends by a signal.
 
-Seeds are small files that are made here: every kind that the readers of sounds, meshes, fields and films know.
+Seeds are small files that are made here: every kind that the readers of sounds, meshes and fields know; those of videos
+are in ``tests/video/test_video_fuzz.py``.
 """
 
 import contextlib
@@ -246,49 +247,6 @@ def test_fuzzed_fields(tmp_path):
         kept = Path("/tmp") / "inrgan-fuzzed-field"
         kept.write_bytes((tmp_path / "damaged").read_bytes())
     assert done.returncode == 0, f"{done.returncode}; the file lies at /tmp/inrgan-fuzzed-field\n{done.stderr[-3000:]}"
-
-
-# --- films ---
-
-
-def test_fuzzed_films(tmp_path):
-    av = pytest.importorskip("av")
-    pytest.importorskip("cv2")
-    from inrgan_modalities.video._source import open_clips
-
-    seeds = []
-    for suffix, codec in (("mp4", "libx264"), ("avi", "mpeg4"), ("gif", "gif")):
-        path = tmp_path / f"seed.{suffix}"
-        with av.open(str(path), "w") as out:
-            stream = out.add_stream(codec, rate=8)
-            stream.width, stream.height, stream.pix_fmt = 32, 16, "rgb8" if suffix == "gif" else "yuv420p"
-            for k in range(8):
-                frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), 30 * k, np.uint8), format="rgb24")
-                out.mux(stream.encode(frame))
-            out.mux(stream.encode())
-        seeds.append((suffix, path.read_bytes()))
-
-    from inrgan_modalities.video._decoder import Decoder
-
-    decoder = Decoder(index_seconds=20, read_seconds=20)
-    folder = tmp_path / "films"
-    folder.mkdir()
-
-    @fuzz(20)
-    @given(st.sampled_from(seeds), MUTATIONS)
-    def fuzzed(seed, draw):
-        for old in folder.iterdir():
-            old.unlink()
-        (folder / f"x.{seed[0]}").write_bytes(mutated(seed[1], draw))
-        with contextlib.suppress(InrganError):
-            source = open_clips(
-                folder, channels=3, side=16, seconds=0.0, still_fps=25.0, labels=False, decoder=decoder, progress=False
-            )
-            clip = source[0]
-            assert clip.seconds > 0 and clip.nbytes >= 0
-
-    fuzzed()
-    decoder.close()
 
 
 # --- streams ---

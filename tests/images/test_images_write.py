@@ -165,6 +165,21 @@ def test_mp4(tmp_path, monkeypatch, x264, height, width):
     assert os.listdir(path.parent) == ["a.mp4"]
 
 
+@pytest.mark.parametrize("size", [(64, 64), (720, 1280)])
+def test_mp4_uses_the_matrix_that_it_states(tmp_path, size):
+    # Oracle: the luma of BT.709 in the limited range, and the colors that come back.
+    color = np.array([200, 60, 40])
+    frames = torch.from_numpy(color / 127.5 - 1).float()[None, :, None, None].expand(2, 3, *size)
+    write_animation(frames, tmp_path / "a.mp4", fps=8)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        frame, context = next(container.decode(video=0)), container.streams.video[0].codec_context
+        stated = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
+        assert [int(x) for x in stated] == [1, 1, 1, 1]
+    luma = 16 + 219 / 255 * (color @ [0.2126, 0.7152, 0.0722])
+    assert abs(int(frame.to_ndarray()[8, 8]) - luma) <= 1.5  # 10 more with the matrix of BT.601
+    assert np.abs(frame.to_ndarray(format="rgb24")[8, 8] - color.astype(int)).max() <= 3
+
+
 def test_wrong_animations(tmp_path):
     with pytest.raises(ConfigError, match=r"use one of \.gif \.mp4"):
         write_animation(flat_frames(2), tmp_path / "a.png", fps=10)

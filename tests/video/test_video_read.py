@@ -1,5 +1,7 @@
 """Reading of videos. Oracles: the frame numbers in the frames, the full decode of PyAV, numpy, a stalling script."""
 
+import math
+import os
 import sys
 import textwrap
 import zipfile
@@ -20,6 +22,8 @@ from inrgan_modalities.video._video_file import regular
 from inrgan import VideoModality
 from inrgan.data import ItemCache
 from inrgan.errors import DataError
+from inrgan.files import cache_folder
+from inrgan.training.reals import ItemCounts, Reals
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +34,7 @@ def cache(tmp_path_factory, monkeypatch):
 
 
 def clips(data, **changes):
-    wanted = {"channels": 3, "side": 16, "seconds": 0.0, "still_fps": 10.0, "labels": False, "progress": False}
+    wanted = {"channels": 3, "side": 16, "still_fps": 10.0, "labels": False, "progress": False}
     return open_clips(data, **{**wanted, **changes})
 
 
@@ -165,14 +169,14 @@ def _sound_only(path):
         (lambda p: p.write_bytes(b"no film" * 100), "cannot be read"),
         (_sound_only, "no video stream"),
         (lambda p: p.write_bytes(film(p, 8).read_bytes()[:300]), "cannot be read"),
-        (lambda p: film(p, 4, rate=8), "lasts 0.5 seconds"),
+        (lambda p: film(p, 1), "one frame only"),
     ],
-    ids=["empty", "text", "sound", "head", "short"],
+    ids=["empty", "text", "sound", "head", "one frame"],
 )
 def test_bad_files_are_named_and_refused(tmp_path, make, said, caplog):
     make(tmp_path / "bad.mp4")
     with pytest.raises(DataError, match=r"1 of the 1 .*bad\.mp4"):
-        clips(tmp_path, seconds=1.0)
+        clips(tmp_path)
     assert said in caplog.text and "bad.mp4" in caplog.text
 
 
@@ -246,9 +250,13 @@ def test_each_thread_has_a_reader_of_its_own(tmp_path):
     decoder.close()
 
 
-def test_short_films_are_refused_or_held(folder, caplog):
-    refused = VideoModality(resolution=16, frames=8, fps=4).source(folder)
-    assert refused.bad == 5 and "b.mov lasts 0.48 seconds" in caplog.text
+def test_short_films_are_skipped_or_held(folder):
+    skipping = VideoModality(resolution=16, frames=8, fps=4)
+    source, view = skipping.source(folder), skipping.domain.grid((8, 16, 16))
+    assert source.bad == 0 and sum(math.isinf(skipping.item_spacing(clip)) for clip in source) == 5
+    counts = ItemCounts()
+    Reals(source, skipping, batch=6, seed=0).draw(0, [view], counts=counts)
+    assert sum(counts.skipped.values()) == 1 + 2 + 3 + 4 + 5  # until the one that is long enough
     held = VideoModality(resolution=16, frames=8, fps=4, short="hold")
     clip = held.source(folder)[1]  # 12 frames at 25 a second
     seen = held.observe([clip], held.domain.grid((8, 16, 16)))[0]
@@ -303,3 +311,15 @@ def test_a_kept_clip_is_read_once(folder, monkeypatch):
         asked.clear()
         assert ItemCache(limit).put(0, clip) == (limit > 1000)
         assert [number(clip.frames([3, 1])).tolist() for _ in range(2)] == [[3, 1]] * 2 and asked == reads
+
+
+def test_no_home_and_no_cache(tmp_path, monkeypatch):
+    # Oracle: the files of the folders.
+    (tmp_path / "in").mkdir()
+    film(tmp_path / "in" / "a.mp4", 16, rate=8)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as without HOME and with an unknown user
+    assert cache_folder("videos") is None
+    source = VideoModality(resolution=16, frames=4, fps=4).source(tmp_path / "in")
+    assert len(source) == 1 and sorted(os.listdir(tmp_path)) == ["in"]

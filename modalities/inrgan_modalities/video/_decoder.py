@@ -30,6 +30,7 @@ class Decoder:
     """A client of reader processes, as many as threads ask at a time; each starts when it is needed first.
 
     A reader that stalls or crashes while it reads frames is replaced and asked once more, since a machine may be busy.
+    After that its file is refused without asking.
 
     Args:
         index_seconds: Time limit for indexing a file.
@@ -54,12 +55,15 @@ class Decoder:
         Raises:
             DataError: The file is bad, or the process stalled or crashed.
         """
-        tries = 2 if request["op"] == "frames" else 1
+        tries, path = 2 if request["op"] == "frames" else 1, request["path"]
+        if path in self._ended:  # it would cost the time limit again and again
+            raise DataError(self._ended[path])
         for left in reversed(range(tries)):
             try:
                 return self._ask(request)
             except _Ended as error:
                 if left == 0:
+                    self._ended[path] = str(error)
                     raise DataError(str(error)) from None
         raise AssertionError("every try returns or raises")
 
@@ -94,6 +98,7 @@ class Decoder:
     def _start(self) -> None:
         # Keyed by process: a forked child must not use the readers of its parent.
         self._idle: dict[int, list[_Reader]] = {}
+        self._ended: dict[str, str] = {}  # files that stalled or crashed their readers, and what was said
 
     def _reader(self) -> "_Reader":
         """A reader that no other thread uses."""

@@ -11,7 +11,7 @@ import torch
 
 from inrgan.augmentation import AbstractTransform, Affine, Flip, Scale, Shift, Tint
 from inrgan.capabilities import HasLongItems, HasSymmetries, HasTime, HasTransforms, MovesAlongAxis
-from inrgan.data import AbstractSource
+from inrgan.data import AbstractSource, DataPath
 from inrgan.discriminators import AbstractCritic, SlicesCritic
 from inrgan.domains import Box
 from inrgan.encodings import AxisPaths, TravellingEncoding
@@ -22,6 +22,7 @@ from inrgan.resampling import resample
 from inrgan.samplers import AbstractSampler, Slices
 from inrgan.views import View, product_view
 from inrgan_modalities.video._clip import AbstractClip, Excerpt
+from inrgan_modalities.video._inspect import Window
 from inrgan_modalities.video._metrics import video_metrics
 from inrgan_modalities.video._source import open_clips
 from inrgan_modalities.video._synthetic import SyntheticClips
@@ -33,7 +34,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     """Videos of any size, frame rate and length.
 
     The domain is x and y as in an image, and the time from 0 to ``frames / fps`` seconds. Longer videos are cropped:
-    training draws a new window in every step, and evaluation takes the middle. Shorter videos are refused, or hold
+    training draws a new window in every step, and evaluation takes the middle. Shorter videos serve no view, or hold
     their last frame with ``short="hold"``. Real frames are those displayed at the times of the view, never blends.
 
     Raises:
@@ -70,7 +71,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     modulation: bool = True
     """Whether time modulates the generated weights, in addition to moving waves and shifting layers."""
     short: str = "refuse"
-    """Policy for videos shorter than the training window: refuse, or hold (repeat the last frame)."""
+    """Policy for videos shorter than the training window: refuse (skip them), or hold (repeat the last frame)."""
     still_fps: float = 25.0
     """Frames per second of folders of images, which have no rate of their own."""
 
@@ -118,7 +119,7 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     def previews(self) -> tuple[str, ...]:
         return (".png", ".mp4")
 
-    def source(self, data: str | Path | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
+    def source(self, data: DataPath | None, *, labels: bool | str = False, seed: int = 0) -> AbstractSource:
         if data is None:
             # Four video frames per training frame, so that times are off by at most an eighth of a training frame.
             return SyntheticClips(
@@ -128,10 +129,17 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
                 channels=self.channels,
                 seed=seed,
             )
-        return open_clips(
-            data, channels=self.channels, side=self.resolution, seconds=self.seconds if self.short == "refuse" else 0.0,
-            still_fps=self.still_fps, labels=labels,
+        window = Window(
+            frames=self.frames, fps=self.fps, resolution=self.resolution, samples=self._samples,
+            hold=self.short == "hold",
         )  # fmt: skip
+        return open_clips(
+            data, channels=self.channels, side=self.resolution, still_fps=self.still_fps, labels=labels, window=window
+        )
+
+    def _samples(self, rows: int, columns: int) -> float:
+        """Samples of a video along the shorter side of the domain."""
+        return self.domain.spacing(1) / self._pixel(rows, columns)
 
     def observe(self, items: Sequence[AbstractClip], view: View) -> torch.Tensor:
         return torch.stack([self._seen(clip, view.row(i)) for i, clip in enumerate(items)])
@@ -155,15 +163,19 @@ class VideoModality(Modality, HasLongItems, HasSymmetries, HasTime, HasTransform
     def _extent(self, clip: AbstractClip) -> tuple[tuple[float, float], tuple[float, float]]:
         """Extent of a frame that has square pixels and just covers the domain."""
         _, rows, columns = clip.shape
-        width, height, _ = self.domain.sides
-        pixel = max(width / columns, height / rows)
+        pixel = self._pixel(rows, columns)
         x, y = pixel * columns / 2, pixel * rows / 2
         return (-x, -y), (x, y)
 
+    def _pixel(self, rows: int, columns: int) -> float:
+        width, height, _ = self.domain.sides
+        return max(width / columns, height / rows)
+
     def item_spacing(self, item: AbstractClip) -> float:
-        lower, upper = self._extent(item)
-        across = (upper[0] - lower[0]) / item.shape[2]
-        return max(across, 1 / item.rate / self.domain.units[2])
+        """Spacing of frames and pixels; infinite for a video that is too short, which serves no view then."""
+        if self.short == "refuse" and item.seconds < 0.999 * self.seconds:
+            return math.inf
+        return max(self._pixel(*item.shape[1:]), 1 / item.rate / self.domain.units[2])
 
     def symmetries(self) -> tuple[AbstractTransform, ...]:
         return (Flip(self.domain, axis=0, beyond="open"),) if self.mirror else ()

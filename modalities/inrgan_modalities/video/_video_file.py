@@ -32,7 +32,9 @@ class VideoFile(AbstractClip):
         channels: Number of channels, 1 or 3.
         side: Samples along the shorter side in training.
         decoder: Reader of the frames.
-        decord: Whether decord is tried before PyAV.
+
+    Attributes:
+        stored: Rows and columns of a frame upright and with square pixels, before it is reduced.
 
     Raises:
         DataError: The video is too large or has no duration.
@@ -40,7 +42,7 @@ class VideoFile(AbstractClip):
 
     def __init__(
         self, path: str, index: dict[str, Any], *, files: Sequence[str], still_rate: float, channels: int, side: int,
-        decoder: Decoder, decord: bool,
+        decoder: Decoder,
     ):  # fmt: skip
         rows, columns = index["rows"], index["columns"]
         if rows * columns > MAX_PIXELS or max(len(files), len(index["times"])) > MAX_FRAMES:
@@ -49,9 +51,11 @@ class VideoFile(AbstractClip):
                 f"and {MAX_FRAMES} frames. Make it smaller."
             )
         self._path, self._index, self._files, self._decoder = path, index, list(files), decoder
-        self._decord, self._keep, self._frames = decord, False, None
+        self._decord, self._keep, self._frames = True, False, None
+        self.stored = (rows, columns)
         self._factor = max(1, min(rows, columns) // (2 * side))
         self.shape = (channels, rows // self._factor, columns // self._factor)
+        self._picture = {name: value for name, value in index.items() if name not in ("times", "stamps", "keys")}
         self._numbers: list[int] | None = None  # the frame of the file for each frame of the regular rate
         if files:
             self.rate, self.count = still_rate, len(files)
@@ -85,9 +89,8 @@ class VideoFile(AbstractClip):
         _, array = self._decoder.ask(
             {
                 "op": "frames", "path": self._path, "files": self._files, "numbers": frame_numbers, "stamps": stamps,
-                "keys": near, "rotation": index["rotation"], "rows": index["rows"], "columns": index["columns"],
-                "count": len(index["stamps"]), "factor": self._factor, "channels": self.shape[0],
-                "decord": self._decord,
+                "keys": near, "count": len(index["stamps"]), "factor": self._factor, "channels": self.shape[0],
+                "decord": self._decord, "index": self._picture,
             }
         )  # fmt: skip
         return torch.from_numpy(array.copy())
