@@ -129,6 +129,13 @@ def test_films_and_playlists_are_no_sounds(tmp_path):
             decode(name, data)
 
 
+def test_unknown_codecs_are_refused():
+    """Found by fuzzing: such a stream has no rate."""
+    data = ffmpeg(noise(48000, 0.1), 48000, suffix=".m4a", codec="aac").replace(b"mp4a", b"mp4\0")
+    with pytest.raises(DataError, match="does not know|not a complete"):
+        decode("a.m4a", data)
+
+
 def test_the_report_of_a_folder(tmp_path):
     # Oracle: the files that were written.
     left = tone(440, 8000, 0.1)

@@ -110,6 +110,8 @@ def _by_pyav(name: str, data: bytes, form: str) -> tuple[np.ndarray, int, int]:
             if not container.streams.audio:
                 raise DataError(f"{name} has no sound; expected an audio file. Remove it.")
             stream = container.streams.audio[0]
+            if stream.codec_context is None or not stream.rate or not stream.channels:
+                raise DataError(f"{name} has sound of a kind that FFmpeg does not know. Convert it, or remove it.")
             rate, channels = stream.rate, stream.channels
             exact = form not in _ESTIMATED
             seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
