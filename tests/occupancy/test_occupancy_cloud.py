@@ -79,7 +79,6 @@ def test_files_of_points():
 @pytest.mark.parametrize(
     ("name", "make", "error"),
     [
-        ("bare.ply", lambda c: ply(c, normals=False), DataError),
         ("few.ply", lambda c: ply(Cloud(c.points[:10], c.normals[:10])), DataError),
         ("nan.npz", lambda c: npz(points=c.points * np.nan, normals=c.normals), NonFiniteError),
         ("zero.npz", lambda c: npz(points=c.points, normals=0 * c.normals), DataError),

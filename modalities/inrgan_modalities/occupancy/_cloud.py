@@ -22,10 +22,12 @@ class Cloud:
     Attributes:
         points: Points (N, 3), x first.
         normals: Unit normals (N, 3), all outward or all inward.
+        estimated: Whether the normals were estimated, and are not those of the file.
     """
 
     points: np.ndarray
     normals: np.ndarray
+    estimated: bool = False
 
 
 def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from inrgan.domains import plain_mesh
 from inrgan.errors import DataError, NonFiniteError
 from inrgan_modalities.occupancy._extract import Mesh
 from inrgan_modalities.occupancy._mesh_file import load_trimesh
@@ -42,6 +43,7 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     if not data:
         raise DataError(f"{name} is empty; expected a mesh")
     _refuse_many(name, stated_faces(kind, data))
+    data = plain_mesh(name, data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

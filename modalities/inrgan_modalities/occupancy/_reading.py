@@ -26,6 +26,7 @@ from inrgan_modalities.occupancy._signal import Signal
 SUFFIXES = (*_mesh_read.SUFFIXES, *_cloud_read.SUFFIXES, *_volume.SUFFIXES)
 _VERSION = 1
 """Version of the cached files; a new number recomputes all of them."""
+_ESTIMATED = "points with estimated normals"
 
 
 def cache_folder() -> Path:
@@ -84,7 +85,9 @@ class Reading:
                 _keep(cached, packed, signs)
             found = _unpacked(packed), signs
         values, signs = found
-        if signs not in ("closed", "points"):
+        if signs == _ESTIMATED:
+            logging.getLogger("inrgan").warning("%s has points without normals; they were estimated.", name)
+        elif signs not in ("closed", "points"):
             logging.getLogger("inrgan").warning("%s is not closed; its signs come from %s.", name, signs)
         return values
 
@@ -101,7 +104,8 @@ class Reading:
         cloud = _cloud_read.read_cloud(name, data)
         if cloud is None:
             return None
-        return Cloud(to_cube(cloud.points, up=self.up, margin=self.margin), cloud.normals @ rotation(self.up).T)
+        turned = cloud.normals @ rotation(self.up).T
+        return Cloud(to_cube(cloud.points, up=self.up, margin=self.margin), turned, estimated=cloud.estimated)
 
     def mesh(self, name: str, data: bytes) -> Mesh:
         """The mesh of a file, normalized to the cube."""
@@ -114,7 +118,7 @@ class Reading:
         return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])
 
     def _points(self, cloud: Cloud) -> tuple[Tensor, str]:
-        return self.signal.of(signed_cloud(cloud, self.resolution)), "points"
+        return self.signal.of(signed_cloud(cloud, self.resolution)), _ESTIMATED if cloud.estimated else "points"
 
     def _mesh(self, name: str, data: bytes) -> tuple[Tensor, str]:
         """The signal and the method that found its signs."""

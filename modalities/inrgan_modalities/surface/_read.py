@@ -1,8 +1,7 @@
-"""Reading of values at vertices, from arrays and from colored meshes."""
+"""Reading of values at vertices, from arrays and from colored or textured meshes."""
 
-import io
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor
 
 from inrgan.data import AbstractSource, DataPath, ItemInspector, Measure, is_stream, open_source
 from inrgan.domains import Surface
-from inrgan.errors import ConfigError, DataError, MissingDependency
+from inrgan.errors import ConfigError, DataError
 from inrgan.files import user_path
 from inrgan.images import check_floats, load_npy
+from inrgan_modalities.surface._colors import mesh_colors
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
 
@@ -24,7 +24,8 @@ def open_surface(
     """Open signals on a surface: items (C, V) with values at the V vertices of the mesh.
 
     The data are an array (items, V[, C]) in a .npy file; or a folder, zip or stream of .npy files (V[, C]) or of
-    meshes (.glb, .ply, .obj or .off) with colored vertices, which must be the same vertices in the same order.
+    meshes (.glb, .ply, .obj or .off) with colored vertices, or, in glb, a texture. Their vertices must be those of the
+    surface, in the same order.
 
     Args:
         data: Path of the data.
@@ -130,7 +131,10 @@ class _Decode:
 
     def __call__(self, name: str, data: bytes) -> Shaped[Tensor, "C V"]:
         suffix = Path(name).suffix.lower()
-        array = load_npy(name, data) if suffix == ".npy" else self._colours(name, data, suffix)
+        if suffix == ".npy":
+            array = load_npy(name, data)
+        else:
+            array = mesh_colors(name, data, kind=suffix[1:], channels=self._channels)
         if array.ndim == 1 and self._channels == 1:
             array = array[:, None]
         if array.ndim != 2 or array.shape != (self._vertices, self._channels):
@@ -139,20 +143,3 @@ class _Decode:
                 "vertex of the mesh. Check --mesh."
             )
         return _signal(name, array)
-
-    def _colours(self, name: str, data: bytes, suffix: str) -> np.ndarray:
-        try:
-            import trimesh
-        except ImportError as error:
-            raise MissingDependency("trimesh", extra="surface", why="Reading meshes") from error
-        try:
-            found: Any = trimesh.load(io.BytesIO(data), file_type=suffix[1:], force="mesh", process=False)
-            kind = found.visual.kind
-            colours = np.asarray(found.visual.vertex_colors) if kind == "vertex" else None
-        except Exception as error:  # parsers of untrusted files raise all kinds of errors
-            raise DataError(f"{name} cannot be read as a mesh ({type(error).__name__}: {error}).") from error
-        if colours is None:
-            raise DataError(f"{name} has no colored vertices (its colors are of kind {kind}).")
-        if self._channels == 1:
-            return np.round(colours[:, :3].mean(axis=1, keepdims=True)).astype(np.uint8)
-        return np.ascontiguousarray(colours[:, : self._channels])
