@@ -21,8 +21,8 @@ def read_text(name: str, data: bytes, *, most: int) -> tuple[np.ndarray, np.ndar
 
     Numbers are separated by spaces, tabs, commas or semicolons. A header such as CloudCompare's ``//X Y Z Nx Ny Nz``
     states the columns, and a line of one number the count. Without a header, the suffix and the values decide: normals
-    have equal lengths, or, in the six columns of xyz, values below 0. Other columns are colors and measurements, which
-    a shape does not need.
+    have values below 0 and, except in the six columns of xyz, equal lengths. Other columns are colors and measurements,
+    which a shape does not need.
 
     Args:
         name: Name of the file; its suffix decides the columns.
@@ -121,6 +121,8 @@ def _unnamed(name: str, numbers: np.ndarray) -> tuple[list[int], list[int] | Non
 
 
 def _are_directions(values: np.ndarray) -> bool:
+    if not (values < 0).any():  # a closed surface has normals in all directions; one color for all is no normal
+        return False
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(values, axis=1)
         middle = float(np.median(lengths))

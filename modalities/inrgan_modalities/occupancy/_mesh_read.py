@@ -64,7 +64,10 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     if not np.isfinite(used).all():
         bad = int((~np.isfinite(used)).any(axis=1).sum())
         raise NonFiniteError(f"{name} has {bad} vertices that are NaN or infinite; fix the file")
-    return merged(vertices, faces)
+    mesh = merged(vertices, faces)
+    if not len(mesh.faces):
+        raise DataError(f"{name} has no triangle with an area; expected a closed shape")
+    return mesh
 
 
 def _refuse_many(name: str, faces: int) -> None:

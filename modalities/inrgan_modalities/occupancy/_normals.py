@@ -32,7 +32,8 @@ def estimated_normals(name: str, points: np.ndarray) -> np.ndarray:
     """
     open3d = load_open3d(why="Estimating the normals of points")
     low, high = points.min(axis=0), points.max(axis=0)
-    scale = float((high - low).max())
+    with np.errstate(over="ignore"):
+        scale = float((high - low).max())
     if not 0 < scale < np.inf:
         raise DataError(f"{name} has points that are all equal, or too far apart; expected those of a surface")
     # Relative to their middle: coordinates of maps are large, and differences would round. Points that coincide once.

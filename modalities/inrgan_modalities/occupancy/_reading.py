@@ -111,8 +111,6 @@ class Reading:
         """The mesh of a file, normalized to the cube."""
         mesh = _mesh_read.read_mesh(name, data)
         used = np.unique(mesh.faces)
-        if not len(used):
-            raise DataError(f"{name} has no triangle with an area; expected a closed shape")
         number = np.zeros(len(mesh.vertices), np.int64)
         number[used] = np.arange(len(used))
         return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])
