@@ -42,14 +42,14 @@ def glb_tree(data: bytes) -> dict[str, Any]:
 
 
 def plain_mesh(name: str, data: bytes) -> bytes:
-    """Content of a mesh file without bytes that follow the mesh, of which a warning is logged.
+    """Content of a mesh file, of stl without bytes that follow the mesh, of which a warning is logged.
 
     Args:
         name: Name of the file; its suffix decides the format.
         data: Content of the file.
 
     Raises:
-        DataError: The mesh is compressed in a way that is not read, or cut short.
+        DataError: The mesh is compressed in a way that is not read, or does not have the size that it states.
 
     Example:
         >>> plain_mesh("a.off", b"OFF 8 12 0")
@@ -59,7 +59,7 @@ def plain_mesh(name: str, data: bytes) -> bytes:
     if data.startswith(b"DRACO"):
         raise _compressed(name, "Draco")
     if kind == ".glb":
-        return _plain_glb(name, data)
+        _check_glb(name, data)
     return _plain_stl(name, data) if kind == ".stl" else data
 
 
@@ -67,7 +67,7 @@ def _compressed(name: str, program: str) -> DataError:
     return DataError(f"{name} is compressed by {program}, which is not read; export it without compression")
 
 
-def _plain_glb(name: str, data: bytes) -> bytes:
+def _check_glb(name: str, data: bytes) -> None:
     tree = glb_tree(data)
     extensions = _used_extensions(tree)
     for extension, program in _PACKED.items():
@@ -75,10 +75,9 @@ def _plain_glb(name: str, data: bytes) -> bytes:
             raise _compressed(name, f"{program} ({extension})")
     if data.startswith(_GLB) and len(data) >= 12:
         (length,) = struct.unpack_from("<I", data, 8)
-        if len(data) < length:
-            raise DataError(f"{name} is cut short: it states {length} bytes and has {len(data)}; copy it again")
-        return _without(name, data, length)
-    return data
+        if len(data) != length:
+            state = "is cut short" if len(data) < length else "is damaged"
+            raise DataError(f"{name} {state}: it states {length} bytes and has {len(data)}; copy it again")
 
 
 def _used_extensions(tree: Any) -> set[str]:
@@ -102,20 +101,16 @@ def _plain_stl(name: str, data: bytes) -> bytes:
     length = _STL_HEADER + faces * _STL_FACE
     is_text = data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:4096].lower()
     if len(data) >= length and faces:  # in text these four bytes are a number of billions
-        return _without(name, data, length)
+        if len(data) > length:
+            logging.getLogger("inrgan").warning(
+                "%s has %d bytes after the end of the mesh; they are not used.", name, len(data) - length
+            )
+        return data[:length]
     if not is_text and len(data) > _STL_HEADER:
         room = (len(data) - _STL_HEADER) // _STL_FACE
         raise DataError(f"{name} states {faces} triangles and has room for {room}; it is cut short or damaged. Export "
                         "it again")  # fmt: skip
     return data
-
-
-def _without(name: str, data: bytes, length: int) -> bytes:
-    if len(data) > length:
-        logging.getLogger("inrgan").warning(
-            "%s has %d bytes after the end of the mesh; they are not used.", name, len(data) - length
-        )
-    return data[:length]
 
 
 def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:
@@ -149,7 +144,7 @@ def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"
             f"{path} cannot be read as a mesh ({type(error).__name__}: {error}); expected glb, gltf, obj, ply, stl or "
             "off. Export it again."
         ) from error
-    if vertices.ndim != 2 or faces.ndim != 2 or len(faces) == 0:
+    if vertices.shape[1:] != (3,) or faces.shape[1:] != (3,) or len(faces) == 0:
         raise DataError(f"{path} has {len(vertices)} vertices and no triangles; expected a surface. Export it again.")
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise DataError(f"{path} has triangles with missing vertices; the file is damaged. Export it again.")

@@ -55,7 +55,7 @@ def test_formats(kind, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["none.obj", "empty.glb", "points.ply", "nan.off", "flat.off", "dot.off",
-                                  "text.stl", "cut.glb", "far.off"])  # fmt: skip
+                                  "text.stl", "cut.glb", "far.off", "flat-file.obj"])  # fmt: skip
 def test_bad_meshes_are_named(name):
     data = {
         "empty.glb": b"",
@@ -65,6 +65,7 @@ def test_bad_meshes_are_named(name):
         "nan.off": b"OFF\n3 1 0\n0 0 0\nnan 0 0\n0 1 0\n3 0 1 2\n",
         "flat.off": b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 0 1\n",
         "text.stl": b"this is no mesh at all",
+        "flat-file.obj": b"v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n",
         "cut.glb": exported(block(), "glb")[:200],
         "far.off": b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n",
     }[name]

@@ -58,6 +58,9 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     if not len(faces):
         raise DataError(f"{name} has {len(vertices)} points and no faces; expected a mesh of triangles")
     _refuse_many(name, len(faces))
+    if vertices.shape[1:] != (3,) or faces.shape[1:] != (3,):
+        raise DataError(f"{name} has vertices of shape {vertices.shape} and faces of shape {faces.shape}; expected "
+                        "three coordinates and triangles")  # fmt: skip
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise DataError(f"{name} has faces with missing vertices; the file is damaged")
     used = vertices[np.unique(faces)]
