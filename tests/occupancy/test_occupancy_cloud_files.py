@@ -136,7 +136,7 @@ def test_pcd_with_normals_and_without_measurements():
 
 def test_pcd_of_open3d(tmp_path):
     # Oracle: the file that open3d compressed; repetitions make it use every kind of copy.
-    open3d = pytest.importorskip("open3d")
+    open3d = pytest.importorskip("open3d", exc_type=ImportError)
     points = np.concatenate([POINTS, np.repeat(POINTS[:3], 200, axis=0), np.zeros((100, 3))])
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points))
     cloud.normals = open3d.utility.Vector3dVector(np.concatenate([NORMALS, np.tile([[0, 0, 1.0]], (700, 1))]))
@@ -182,7 +182,7 @@ def test_pcd_that_is_refused(data):
 @pytest.mark.parametrize("offset", [0, 4e6])
 def test_estimated_normals(offset):
     # Oracle: the normals of the ball, whose sign is one for all; coordinates of maps are far from the origin.
-    pytest.importorskip("open3d")
+    pytest.importorskip("open3d", exc_type=ImportError)
     cloud = read_cloud("a.xyz", text(POINTS + offset, np.tile(COLORS[:1], (600, 1))))
     assert cloud is not None and cloud.estimated
     agree = (cloud.normals * NORMALS).sum(axis=1)
@@ -191,7 +191,7 @@ def test_estimated_normals(offset):
 
 def test_points_without_normals_are_shapes(caplog, tmp_path):
     # Oracle: the closed form; the cached signal and its remark are the same.
-    pytest.importorskip("open3d")
+    pytest.importorskip("open3d", exc_type=ImportError)
     reading = Reading(Signal("distance", truncation=0.2), resolution=16, margin=0.3, up="y", cache=tmp_path)
     exact = torch.from_numpy(np.clip(sample_grid(Ball(0.7), 16) / 0.2, -1, 1)).float()[None]
     first = reading("bare.pts", text(POINTS, head="600\n"))
@@ -201,7 +201,7 @@ def test_points_without_normals_are_shapes(caplog, tmp_path):
 
 
 def test_planes_take_no_minutes_and_enclose_nothing():
-    pytest.importorskip("open3d")
+    pytest.importorskip("open3d", exc_type=ImportError)
     side = np.linspace(0, 1, 24)
     plane = np.stack([*(x.reshape(-1) for x in np.meshgrid(side, side)), np.zeros(576)], axis=1)
     reading = Reading(Signal("distance", truncation=0.2), resolution=8, margin=0.1, up="y", cache=None)
@@ -220,3 +220,36 @@ def test_without_open3d(monkeypatch):
     assert reading("a.pcd", pcd(with_normals())).shape == (1, 8, 8, 8)
     with pytest.raises(MissingDependency, match=r'open3d.*pip install "inrgan\[occupancy\]"'):
         reading("a.xyz", text(POINTS))
+
+
+def ply(kind, columns, *, more=b""):
+    """A file in CloudCompare's manner from columns by name."""
+    types = {"f4": "float", "f8": "double", "u1": "uchar"}
+    names = {key: np.asarray(x) for key, x in columns.items()}
+    head = ["ply", f"format {kind} 1.0", "comment Created by CloudCompare v2.13", f"element vertex {len(POINTS)}"]
+    head += [f"property {types[x.dtype.str[1:]]} {key}" for key, x in names.items()]
+    if kind == "ascii":
+        body = text(*(x[:, None] for x in names.values()))
+    else:
+        order = "<" if kind == "binary_little_endian" else ">"
+        record = np.empty(len(POINTS), [(k, order + x.dtype.str[1:]) for k, x in names.items()])
+        for key, x in names.items():
+            record[key] = x
+        body = record.tobytes()
+    return ("\n".join([*head, "end_header"]) + "\n").encode() + body + more
+
+
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian", "binary_big_endian"])
+def test_ply(kind):
+    # Oracle: the arrays, in another order and beside other properties.
+    red, where = {"red": COLORS[:, 0].astype("|u1")}, xyz("<f8")
+    bare = read_points("a.ply", ply(kind, {**red, **dict(reversed(where.items()))}))
+    assert bare is not None and bare.normals is None and np.array_equal(bare.points, POINTS)
+    normals = {f"n{k}": NORMALS[:, i].astype("<f4") for i, k in enumerate("xyz")}
+    found = read_points("a.ply", ply(kind, {**normals, **red, **where, "scalar_Intensity": K.astype("<f4")}))
+    assert found is not None and found.normals is not None and np.array_equal(found.points, POINTS)
+    np.testing.assert_allclose(found.normals, NORMALS, atol=1e-6)
+    reading = Reading(Signal("distance", truncation=0.2), resolution=8, margin=0.1, up="y", cache=None)
+    for bad in (ply(kind, where)[:-60], ply(kind, where, more=b"1 2 3\n")):
+        with pytest.raises(DataError, match=r"^bad\.ply"):
+            reading("bad.ply", bad)

@@ -58,12 +58,13 @@ def read_points(name: str, data: bytes) -> RawPoints | None:
     else:
         reader = {".ply": _ply, ".npz": _npz}.get(suffix)
         found = None if reader is None else reader(name, data)
-    return None if found is None else _checked(name, *found)
+    if found is None:
+        return None
+    points, normals = found
+    return _checked(name, np.asarray(points, np.float64), None if normals is None else np.asarray(normals, np.float64))
 
 
 def _checked(name: str, points: np.ndarray, normals: np.ndarray | None) -> RawPoints:
-    points = np.asarray(points, np.float64)
-    normals = None if normals is None else np.asarray(normals, np.float64)
     if points.ndim != 2 or points.shape[1:] != (3,) or (normals is not None and points.shape != normals.shape):
         raise DataError(f"{name} holds points of shape {points.shape} and normals of shape "
                         f"{None if normals is None else normals.shape}; expected (N, 3) of each")  # fmt: skip
@@ -79,8 +80,8 @@ def _checked(name: str, points: np.ndarray, normals: np.ndarray | None) -> RawPo
     if not (largest > 0).all():
         raise DataError(f"{name} has {int((largest == 0).sum())} normals of length 0; expected directions, or no "
                         "normals, which are then estimated")  # fmt: skip
-    normals = normals / largest
-    return RawPoints(points, normals / np.linalg.norm(normals, axis=1, keepdims=True))
+    shrunk = normals / largest
+    return RawPoints(points, shrunk / np.linalg.norm(shrunk, axis=1, keepdims=True))
 
 
 def read_cloud(name: str, data: bytes) -> Cloud | None:
@@ -130,8 +131,11 @@ def _ply(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray | None] | None:
         return None
     points = np.asarray(parts[0].vertices)
     vertex = parts[0].metadata.get("_ply_raw", {}).get("vertex", {})
-    if vertex.get("length", len(points)) != len(points):
-        raise DataError(f"{name} states {vertex['length']} points and has {len(points)}; is it cut short?")
+    head, _, body = data.partition(b"end_header")
+    if b"format ascii" in head:
+        found, stated = len(body.split(b"\n", 1)[-1].split()), len(points) * len(vertex.get("properties", {}))
+        if stated and found != stated and head.count(b"element ") == 1:
+            raise DataError(f"{name} states {stated} numbers and has {found}; the file is damaged. Export it again")
     if not {"nx", "ny", "nz"} <= set(vertex.get("properties", {})):
         return points, None
     return points, np.stack([np.asarray(vertex["data"][key]).reshape(-1) for key in ("nx", "ny", "nz")], axis=1)

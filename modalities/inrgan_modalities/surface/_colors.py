@@ -44,7 +44,7 @@ def mesh_colors(name: str, data: bytes, *, kind: str, channels: int) -> np.ndarr
     try:
         scene: Any = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False)
         parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
-        looks = [part.visual for part in parts]
+        looks: list[Any] = [part.visual for part in parts]
         kinds = {visual.kind for visual in looks}
     except Exception as error:  # parsers of untrusted files raise all kinds of errors
         raise DataError(f"{name} cannot be read as a mesh ({type(error).__name__}: {error}).") from error
