@@ -1,15 +1,15 @@
 """What is said of shapes and surfaces before training. Oracle: the files that were written."""
 
 import io
+import sys
 
 import numpy as np
 import pytest
 import trimesh
+from inrgan_modalities.surface import SurfaceModality
 
 from inrgan import OccupancyModality
 from inrgan.cli import main
-
-from inrgan_modalities.surface import SurfaceModality  # isort: skip
 
 ROUND = trimesh.creation.icosphere(2)
 SPHERE = ROUND.vertices
@@ -63,6 +63,12 @@ def test_shapes(shapes, monkeypatch):
     assert "--resolution 8 takes all" in told and "--up y keeps" in told and "from 40 to 40" in told
     assert any("1 of the point clouds have no normals" in note for note in report.notes) and len(lines) <= 20
     assert any(".off, .pts, .xyz files do not state it" in note for note in report.notes)
+
+
+def test_without_open3d_the_report_says_so(shapes, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    report = OccupancyModality(resolution=8).source(shapes).report()
+    assert any('pip install "inrgan[occupancy]"' in text for text in report.warnings)
 
 
 def test_shapes_on_the_command_line(shapes, capsys):
