@@ -35,13 +35,16 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 
 def cache_folder(name: str) -> Path | None:
-    """Folder in the user's cache, by the XDG convention; None where no home directory is known.
+    """Folder in ``$INRGAN_CACHE``, or ``inrgan`` in the user's cache; None where no home directory is known.
 
     Example:
         >>> cache_folder("videos")
         PosixPath('/home/ada/.cache/inrgan/videos')
     """
+    own = os.environ.get("INRGAN_CACHE")
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    if own:
+        return user_path(own) / name
     return Path(root) / "inrgan" / name if os.path.isabs(root) else None
 
 

@@ -1,8 +1,8 @@
 """Fuzz the readers with mutated files and arguments for a given time, with new random examples in every round.
 
 The tests called ``fuzzed`` run with many more examples than in the suite: archives, streams, images, arrays, audio,
-meshes, points, volumes, NetCDF files, videos, generators, configurations and flags. A failure is shown with the
-smallest example that hypothesis found, which should become a test.
+meshes, textures, points, volumes, NetCDF files, videos, generators, configurations and flags. A failure is shown with
+the smallest example that hypothesis found, which should become a test.
 
     python tools/fuzz.py --minutes 10
     python tools/fuzz.py --minutes 10 --only "fields or sounds"

@@ -1,16 +1,13 @@
-"""Triangle meshes: areas, points on them, straight paths, and mesh files."""
+"""Triangle meshes: areas, points on them and straight paths."""
 
 import functools
 import math
-from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from inrgan.errors import ConfigError, DataError, MissingDependency, NonFiniteError, ShapeError
-from inrgan.files import user_path
+from inrgan.errors import ConfigError, NonFiniteError, ShapeError
 
 _SLIVER = 1e-12
 """Area, relative to the mean, below which triangles are left out: no path crosses them in a stable way."""
@@ -292,37 +289,3 @@ def check_precision(spacing: float, *, farthest: float, dtype: torch.dtype) -> N
             f"samples {spacing:.2g} apart, on a surface that reaches {farthest:.4g} from the origin, are too close for "
             f"{dtype} to distinguish; use fewer samples, or move the mesh to the origin"
         )
-
-
-def read_mesh(path: str | Path) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:
-    """Vertices and triangles of a file, in its order; the parts of a scene are merged.
-
-    Raises:
-        DataError: The file is missing or damaged, has an unknown format, or has no triangles.
-        NonFiniteError: A vertex is NaN or infinite.
-        MissingDependency: Trimesh is not installed.
-    """
-    try:
-        import trimesh
-    except ImportError as error:
-        raise MissingDependency("trimesh", extra="surface", why="Reading meshes") from error
-    place = user_path(path)
-    if not place.is_file():
-        raise DataError(f"there is no mesh at {path}; expected a file such as bunny.glb. Check the path.")
-    try:
-        found: Any = trimesh.load(place, force="mesh", process=False)
-        vertices, faces = torch.tensor(found.vertices.tolist()), torch.tensor(found.faces.tolist())
-    except Exception as error:  # parsers of untrusted files raise all kinds of errors
-        raise DataError(
-            f"{path} cannot be read as a mesh ({type(error).__name__}: {error}); expected glb, gltf, obj, ply, stl or "
-            "off. Export it again."
-        ) from error
-    if vertices.ndim != 2 or faces.ndim != 2 or len(faces) == 0:
-        raise DataError(f"{path} has {len(vertices)} vertices and no triangles; expected a surface. Export it again.")
-    vertices, faces = vertices.float(), faces.long()
-    if faces.min() < 0 or faces.max() >= len(vertices):
-        raise DataError(f"{path} has triangles with missing vertices; the file is damaged. Export it again.")
-    bad = int((~torch.isfinite(vertices)).any(dim=1).sum())
-    if bad:
-        raise NonFiniteError(f"{path} has {bad} vertices that are NaN or infinite; expected finite ones. Fix the file.")
-    return vertices, faces

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from inrgan.domains.base import AbstractDomain
 from inrgan.domains.charts import Frames, cell_areas, cover, farthest_points, frames, tangent_grid
-from inrgan.domains.mesh import TriangleMesh, check_precision, read_mesh
+from inrgan.domains.mesh import TriangleMesh, check_precision
+from inrgan.domains.mesh_file import read_mesh
 from inrgan.domains.point_cloud import AbstractSurfaceSignal, PointCloud, SurfaceCarry, SurfaceCloud
 from inrgan.domains.point_lattice import PointLattice
 from inrgan.errors import ConfigError, ShapeError

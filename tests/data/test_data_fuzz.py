@@ -115,16 +115,88 @@ def test_fuzzed_solids():
     fuzzed()
 
 
+def points():
+    """Files of 70 points by every writer: text with and without a header and a count, and pcd in all its kinds."""
+    places = np.random.default_rng(0).normal(size=(70, 3)).round(3)
+    places /= np.linalg.norm(places, axis=1, keepdims=True)
+    rows = "\n".join(" ".join(f"{x:.3f}" for x in row) for row in places)
+    six = "\n".join(" ".join(f"{x:.3f}" for x in (*row, *row)) for row in places)
+    yield "xyz", rows.encode()
+    yield "xyz", f"//X Y Z Nx Ny Nz\n70\n{six}\n".encode()
+    yield "xyz", rows.replace(" ", ";").encode()
+    yield "xyzn", six.encode()
+    yield "xyzrgb", six.replace("-", "").encode()
+    yield "pts", f"70\n{rows}\n".encode()
+    head = "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 70\nHEIGHT 1\nPOINTS 70\nDATA "
+    yield "pcd", f"{head}ascii\n{rows}\n".encode()
+    floats = places.astype("<f4")
+    yield "pcd", f"{head}binary\n".encode() + floats.tobytes()
+    body = floats.T.tobytes()
+    block = b"".join(bytes([len(body[i : i + 32]) - 1]) + body[i : i + 32] for i in range(0, len(body), 32))
+    sizes = np.array([len(block), len(body)], "<u4").tobytes()
+    yield "pcd", f"{head}binary_compressed\n".encode() + sizes + block
+
+
+def numbers(data):
+    """An independent reading of text without a header: Python's numbers, line by line; None where a line has others."""
+    rows = [re.split(r"[\s,;]+", line.strip()) for line in data.decode("latin-1").splitlines() if line.strip()]
+    if rows and len(rows[0]) == 1:
+        rows = rows[1:]
+    try:
+        return np.array([[float(x) for x in row[:3]] for row in rows])
+    except ValueError:
+        return None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fuzzed_points():
+    # Oracles: a reading by Python's numbers, and open3d where its reader is right; nothing is left out in silence.
+    read = pytest.importorskip("inrgan_modalities.occupancy._cloud_read").read_points
+    occupancy = pytest.importorskip("inrgan_modalities.occupancy._reading")
+    from inrgan_modalities.occupancy._inspect import ShapeInspector
+    from inrgan_modalities.occupancy._signal import Signal
+
+    whole = occupancy.Reading(Signal("distance", truncation=0.2), resolution=8, margin=0.1, up="y", cache=None)
+    seeds = list(points())
+    for kind, good in seeds:
+        assert len(read(f"x.{kind}", good).points) == 70
+
+    @fuzz(150)
+    @given(st.sampled_from(seeds), MUTATIONS)
+    def fuzzed(seed, draw):
+        data, name = mutated(seed[1], draw), f"x.{seed[0]}"
+        with contextlib.suppress(InrganError):
+            found = read(name, data)
+            assert np.isfinite(found.points).all() and len(found.points) >= 64
+            if seed[0] == "pcd":
+                stated = re.findall(rb"^POINTS +(\d+)", data, re.M)
+                assert not stated or len(found.points) == int(stated[0]) or b"HEIGHT 1\n" not in data
+            elif not re.search(rb"[#/!a-df-z]", data, re.I):
+                assert np.array_equal(found.points, numbers(data))
+        with contextlib.suppress(InrganError):
+            ShapeInspector(resolution=8, up="y").values(name, data, {})
+        with contextlib.suppress(InrganError):
+            values = whole(name, data)
+            assert torch.isfinite(values).all() and values.abs().max() <= 1
+
+    fuzzed()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_fuzzed_surfaces(tmp_path):
     trimesh = pytest.importorskip("trimesh")
     from inrgan_modalities.surface._read import _Decode
+    from PIL import Image
 
     from inrgan.domains import read_mesh
 
     box = trimesh.creation.box()
     box.visual.vertex_colors = np.arange(32).reshape(8, 4)
     seeds = [(kind, box.export(file_type=kind)) for kind in ("obj", "off", "ply", "glb")]
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (2, 2), (9, 90, 200)))
+    box.visual = trimesh.visual.TextureVisuals(uv=np.linspace(0, 1, 16).reshape(8, 2), material=material)
+    seeds += [("glb", box.export(file_type="glb")), ("stl", box.export(file_type="stl"))]
+    assert np.allclose(_Decode(8, 3)("x.glb", seeds[4][1])[:, 0], torch.tensor([9, 90, 200]) / 127.5 - 1, atol=1e-6)
     seeds = [(kind, data.encode() if isinstance(data, str) else data) for kind, data in seeds]
 
     @fuzz(80)

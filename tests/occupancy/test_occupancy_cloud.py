@@ -36,6 +36,16 @@ def test_distances_of_points(solid, turned):
     assert np.abs(got - exact)[clear].max() < 0.04 and np.abs(got - exact)[clear].mean() < 0.006
 
 
+def test_points_that_coincide_count_once():
+    # Oracle: the cloud without the copies, to the last bit; libigl's octree must never see them.
+    cloud = points_of(Ball(0.7), 400, n=24)
+    more = Cloud(np.concatenate([cloud.points, cloud.points[:9], cloud.points[:9] + 1e-13]),
+                 np.concatenate([cloud.normals, cloud.normals[:9], cloud.normals[:9]]))  # fmt: skip
+    assert np.array_equal(signed_cloud(more, 8), signed_cloud(cloud, 8))
+    with pytest.raises(DataError, match="60 places"):
+        signed_cloud(Cloud(np.tile(cloud.points[:60], (4, 1)), np.tile(cloud.normals[:60], (4, 1))), 8)
+
+
 def ply(cloud, normals=True):
     names = ["x", "y", "z"] + (["nx", "ny", "nz"] if normals else [])
     rows = np.concatenate([cloud.points, cloud.normals], axis=1)[:, : len(names)].astype("<f4")
@@ -79,7 +89,6 @@ def test_files_of_points():
 @pytest.mark.parametrize(
     ("name", "make", "error"),
     [
-        ("bare.ply", lambda c: ply(c, normals=False), DataError),
         ("few.ply", lambda c: ply(Cloud(c.points[:10], c.normals[:10])), DataError),
         ("nan.npz", lambda c: npz(points=c.points * np.nan, normals=c.normals), NonFiniteError),
         ("zero.npz", lambda c: npz(points=c.points, normals=0 * c.normals), DataError),

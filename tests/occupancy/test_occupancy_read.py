@@ -13,13 +13,14 @@ from inrgan_modalities.occupancy import _open as opening
 from inrgan_modalities.occupancy import _reading as reading
 from inrgan_modalities.occupancy._mesh_read import merged, read_mesh, stated_faces
 from inrgan_modalities.occupancy._open import open_shapes, prepare
-from inrgan_modalities.occupancy._reading import Reading, cache_folder
+from inrgan_modalities.occupancy._reading import Reading
 from inrgan_modalities.occupancy._signal import Signal
 from inrgan_modalities.occupancy._volume import read_volume, voxel_distances
 from inrgan_modalities.occupancy._write import write_shapes
 
 from inrgan.data import open_archive
 from inrgan.errors import DataError, NonFiniteError
+from inrgan.files import cache_folder
 
 SIGNAL = Signal("distance", truncation=0.2)
 
@@ -55,7 +56,7 @@ def test_formats(kind, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["none.obj", "empty.glb", "points.ply", "nan.off", "flat.off", "dot.off",
-                                  "text.stl", "cut.glb", "far.off"])  # fmt: skip
+                                  "text.stl", "cut.glb", "far.off", "flat-file.obj"])  # fmt: skip
 def test_bad_meshes_are_named(name):
     data = {
         "empty.glb": b"",
@@ -65,6 +66,7 @@ def test_bad_meshes_are_named(name):
         "nan.off": b"OFF\n3 1 0\n0 0 0\nnan 0 0\n0 1 0\n3 0 1 2\n",
         "flat.off": b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 0 1\n",
         "text.stl": b"this is no mesh at all",
+        "flat-file.obj": b"v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n",
         "cut.glb": exported(block(), "glb")[:200],
         "far.off": b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n",
     }[name]
@@ -149,7 +151,7 @@ def test_what_is_kept(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.off").write_bytes(exported(block(), "off"))
     first = opened(tmp_path / "data")[0]
-    (kept,) = cache_folder().rglob("*.npz")
+    (kept,) = cache_folder("occupancy").rglob("*.npz")
     calls = []
     real = reading.signed_grid
     monkeypatch.setattr(reading, "signed_grid", lambda *a, **k: calls.append(1) or real(*a, **k))
@@ -196,15 +198,15 @@ def test_preparation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     for i in range(6):
         (tmp_path / f"{i}.off").write_bytes(exported(block((1, 1, 1 + i)), "off") if i != 3 else b"OFF")
     archive = open_archive(tmp_path, suffixes=reading.SUFFIXES)
-    settings = Reading(SIGNAL, resolution=8, margin=0.1, up="y", cache=cache_folder())
+    settings = Reading(SIGNAL, resolution=8, margin=0.1, up="y", cache=cache_folder("occupancy"))
     pool = Here(2)
     monkeypatch.setattr(opening, "ProcessPoolExecutor", pool)
     with pytest.raises(KeyboardInterrupt):
         prepare(archive, settings, workers=2, least=1)
-    assert len(list(cache_folder().rglob("*.npz"))) == 2
+    assert len(list(cache_folder("occupancy").rglob("*.npz"))) == 2
     pool.most, pool.done = 99, 0
     assert prepare(archive, settings, workers=2, least=1) == 4 and pool.done == 4  # of these one is broken
-    assert len(list(cache_folder().rglob("*.npz"))) == 5 and not list(cache_folder().rglob(".*"))
+    assert len(list(cache_folder("occupancy").rglob("*.npz"))) == 5 and not list(cache_folder("occupancy").rglob(".*"))
     assert prepare(archive, settings, workers=2, least=2) == 0
 
 
@@ -213,9 +215,9 @@ def test_preparation_by_two_processes(tmp_path):
     for i in range(4):
         (tmp_path / f"{i}.off").write_bytes(exported(block((1, 1, 1 + i)), "off"))
     archive = open_archive(tmp_path, suffixes=reading.SUFFIXES)
-    settings = Reading(SIGNAL, resolution=8, margin=0.1, up="y", cache=cache_folder())
+    settings = Reading(SIGNAL, resolution=8, margin=0.1, up="y", cache=cache_folder("occupancy"))
     assert prepare(archive, settings, workers=2, least=1) == 4
-    assert len(list(cache_folder().rglob("*.npz"))) == 4
+    assert len(list(cache_folder("occupancy").rglob("*.npz"))) == 4
 
 
 def saved(array, **arrays):

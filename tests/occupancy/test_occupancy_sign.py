@@ -1,10 +1,14 @@
 """Signed distances of meshes. Oracles: closed forms of the shapes of the meshes."""
 
+import sys
+
 import numpy as np
 import pytest
 import trimesh
 from inrgan_modalities.occupancy import Ball, Cuboid, Mesh, Torus, sample_grid
+from inrgan_modalities.occupancy import _sign as sign
 from inrgan_modalities.occupancy._mesh_read import merged
+from inrgan_modalities.occupancy._shapes import grid_points
 from inrgan_modalities.occupancy._sign import signed_grid
 
 from inrgan.errors import DataError
@@ -113,3 +117,24 @@ def test_too_small_to_be_seen():
     m = ball(0.01)
     with pytest.raises(DataError, match="encloses nothing"):
         signed_grid(m, 8, truncation=0.2)
+
+
+def test_distances_by_ray_casting(monkeypatch):
+    # Oracle: the closed form of a box, whose triangles are exact, to 1e-5; libigl at the same points.
+    pytest.importorskip("open3d", exc_type=ImportError)
+    half = np.array([0.3, 0.5, 0.9])
+    box = trimesh.creation.box(2 * half)
+    whole = merged(np.asarray(box.vertices), np.asarray(box.faces))
+    points = grid_points(12)
+    away = np.abs(points) - half
+    exact = np.linalg.norm(np.maximum(away, 0), axis=1) + np.minimum(away.max(axis=1), 0)
+    assert np.abs(sign.scene_distances(whole, points) - np.abs(exact)).max() < 1e-5
+    before = signed_grid(whole, 12, truncation=0.2)
+    monkeypatch.setattr(sign, "_MANY_FACES", 1)
+    after = signed_grid(whole, 12, truncation=0.2)
+    assert after.method == before.method == "closed" and np.abs(after.distances - before.distances).max() < 1e-5
+    near = np.abs(exact) < 0.2
+    assert np.abs(after.distances.reshape(-1) - exact)[near].max() < 1e-5
+    # Where open3d is missing, libigl measures them all.
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    assert np.array_equal(signed_grid(whole, 12, truncation=0.2).distances, before.distances)

@@ -12,6 +12,8 @@ from inrgan_modalities.occupancy._sign import load_igl
 
 FEWEST = 64
 _NEIGHBOURS, _NEAREST, _LEAST_SEEN = 16, 4, 0.5
+_SAME = 1e-9
+"""Cells of the cube in which one point is kept; libigl's octree ends the process by a signal where points coincide."""
 
 
 @final
@@ -22,10 +24,12 @@ class Cloud:
     Attributes:
         points: Points (N, 3), x first.
         normals: Unit normals (N, 3), all outward or all inward.
+        estimated: Whether the normals were estimated, and are not those of the file.
     """
 
     points: np.ndarray
     normals: np.ndarray
+    estimated: bool = False
 
 
 def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
@@ -40,7 +44,7 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
         n: Number of samples along each axis.
 
     Raises:
-        DataError: Nothing is inside.
+        DataError: Nothing is inside, or fewer than 64 points are distinct.
         MissingDependency: libigl is not installed.
 
     Example:
@@ -50,6 +54,7 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
         True
     """
     igl, points = load_igl(), grid_points(n)
+    cloud = _distinct(cloud)
     tree = KDTree(cloud.points)
     area = _areas(cloud, tree)
     radius = np.sqrt(area / np.pi)
@@ -76,6 +81,16 @@ def signed_cloud(cloud: Cloud, n: int) -> np.ndarray:
     close = distance[:, 0] < 3 * radius[index[:, 0]]
     inside[close] = height[close, 0] * outward < 0
     return (away * np.where(inside, -1.0, 1.0)).reshape(n, n, n)
+
+
+def _distinct(cloud: Cloud) -> Cloud:
+    """One of the points at each place."""
+    cells = np.round(cloud.points / _SAME).astype(np.int64)
+    _, first = np.unique(cells, axis=0, return_index=True)
+    if len(first) < FEWEST:
+        raise DataError(f"the points lie at {len(first)} places; expected {FEWEST} or more")
+    first.sort()
+    return Cloud(cloud.points[first], cloud.normals[first], estimated=cloud.estimated)
 
 
 def _areas(cloud: Cloud, tree: KDTree) -> np.ndarray:

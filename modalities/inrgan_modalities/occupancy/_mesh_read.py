@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from inrgan.domains import plain_mesh
 from inrgan.errors import DataError, NonFiniteError
 from inrgan_modalities.occupancy._extract import Mesh
 from inrgan_modalities.occupancy._mesh_file import load_trimesh
@@ -42,6 +43,7 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     if not data:
         raise DataError(f"{name} is empty; expected a mesh")
     _refuse_many(name, stated_faces(kind, data))
+    data = plain_mesh(name, data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -56,13 +58,19 @@ def read_mesh(name: str, data: bytes) -> Mesh:
     if not len(faces):
         raise DataError(f"{name} has {len(vertices)} points and no faces; expected a mesh of triangles")
     _refuse_many(name, len(faces))
+    if vertices.shape[1:] != (3,) or faces.shape[1:] != (3,):
+        raise DataError(f"{name} has vertices of shape {vertices.shape} and faces of shape {faces.shape}; expected "
+                        "three coordinates and triangles")  # fmt: skip
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise DataError(f"{name} has faces with missing vertices; the file is damaged")
     used = vertices[np.unique(faces)]
     if not np.isfinite(used).all():
         bad = int((~np.isfinite(used)).any(axis=1).sum())
         raise NonFiniteError(f"{name} has {bad} vertices that are NaN or infinite; fix the file")
-    return merged(vertices, faces)
+    mesh = merged(vertices, faces)
+    if not len(mesh.faces):
+        raise DataError(f"{name} has no triangle with an area; expected a closed shape")
+    return mesh
 
 
 def _refuse_many(name: str, faces: int) -> None:

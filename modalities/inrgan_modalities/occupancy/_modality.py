@@ -119,8 +119,8 @@ class OccupancyModality(Modality, HasFieldLoss, HasRegionsOfInterest, HasSymmetr
         if data is None:
             return SyntheticShapes3D(size=self.resolution, signal=kind, seed=seed)
         return open_shapes(
-            data, signal=kind, resolution=max(64, self.resolution), margin=self.margin, up=self.up, labels=labels,
-            seed=seed,
+            data, signal=kind, resolution=max(64, self.resolution), margin=self.margin, up=self.up,
+            needed=self.resolution, labels=labels, seed=seed,
         )  # fmt: skip
 
     def observe(self, items: Sequence[Tensor], view: View) -> Float[Tensor, "B 1 *S"]:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import final
@@ -26,18 +25,7 @@ from inrgan_modalities.occupancy._signal import Signal
 SUFFIXES = (*_mesh_read.SUFFIXES, *_cloud_read.SUFFIXES, *_volume.SUFFIXES)
 _VERSION = 1
 """Version of the cached files; a new number recomputes all of them."""
-
-
-def cache_folder() -> Path:
-    """The cache folder: ``$INRGAN_CACHE``, or ``inrgan`` in the cache folder of the user.
-
-    Example:
-        >>> cache_folder().name
-        'occupancy'
-    """
-    root = os.environ.get("INRGAN_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inrgan"
-    return (Path(root) if root else home) / "occupancy"
+_ESTIMATED = "points with estimated normals"
 
 
 @final
@@ -84,7 +72,9 @@ class Reading:
                 _keep(cached, packed, signs)
             found = _unpacked(packed), signs
         values, signs = found
-        if signs not in ("closed", "points"):
+        if signs == _ESTIMATED:
+            logging.getLogger("inrgan").warning("%s has points without normals; they were estimated.", name)
+        elif signs not in ("closed", "points"):
             logging.getLogger("inrgan").warning("%s is not closed; its signs come from %s.", name, signs)
         return values
 
@@ -101,20 +91,19 @@ class Reading:
         cloud = _cloud_read.read_cloud(name, data)
         if cloud is None:
             return None
-        return Cloud(to_cube(cloud.points, up=self.up, margin=self.margin), cloud.normals @ rotation(self.up).T)
+        turned = cloud.normals @ rotation(self.up).T
+        return Cloud(to_cube(cloud.points, up=self.up, margin=self.margin), turned, estimated=cloud.estimated)
 
     def mesh(self, name: str, data: bytes) -> Mesh:
         """The mesh of a file, normalized to the cube."""
         mesh = _mesh_read.read_mesh(name, data)
         used = np.unique(mesh.faces)
-        if not len(used):
-            raise DataError(f"{name} has no triangle with an area; expected a closed shape")
         number = np.zeros(len(mesh.vertices), np.int64)
         number[used] = np.arange(len(used))
         return Mesh(to_cube(mesh.vertices[used], up=self.up, margin=self.margin), number[mesh.faces])
 
     def _points(self, cloud: Cloud) -> tuple[Tensor, str]:
-        return self.signal.of(signed_cloud(cloud, self.resolution)), "points"
+        return self.signal.of(signed_cloud(cloud, self.resolution)), _ESTIMATED if cloud.estimated else "points"
 
     def _mesh(self, name: str, data: bytes) -> tuple[Tensor, str]:
         """The signal and the method that found its signs."""

@@ -1,20 +1,19 @@
-"""Reading of values at vertices, from arrays and from colored meshes."""
+"""Reading of values at vertices, from arrays and from colored or textured meshes."""
 
-import io
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
-import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from inrgan.data import AbstractSource, DataPath, ItemInspector, Measure, is_stream, open_source
+from inrgan.data import AbstractSource, DataPath, DataReport, Range, is_stream, open_source
 from inrgan.domains import Surface
-from inrgan.errors import ConfigError, DataError, MissingDependency
+from inrgan.errors import ConfigError, DataError
 from inrgan.files import user_path
-from inrgan.images import check_floats, load_npy
+from inrgan_modalities.surface._inspect import SurfaceInspector, signal_of, stored_values
 
+_EXAMINED = 64
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off")
 
 
@@ -24,7 +23,8 @@ def open_surface(
     """Open signals on a surface: items (C, V) with values at the V vertices of the mesh.
 
     The data are an array (items, V[, C]) in a .npy file; or a folder, zip or stream of .npy files (V[, C]) or of
-    meshes (.glb, .ply, .obj or .off) with colored vertices, which must be the same vertices in the same order.
+    meshes (.glb, .ply, .obj or .off) with colored vertices, or, in glb, a texture. Their vertices must be those of the
+    surface, in the same order.
 
     Args:
         data: Path of the data.
@@ -48,17 +48,11 @@ def open_surface(
         if labels:
             raise ConfigError(f"--labels needs labeled data, but the items of {path} have none; leave it out")
         return VertexArray(path, vertices=len(surface.mesh.vertices), channels=channels)
-    decode = _Decode(len(surface.mesh.vertices), channels)
+    vertices = len(surface.mesh.vertices)
     return open_source(
-        data, suffixes=(".npy", *MESH_SUFFIXES), decode=decode, labels=labels, seed=seed,
-        inspector=ItemInspector(decode, measure=_measure),
+        data, suffixes=(".npy", *MESH_SUFFIXES), decode=_Decode(vertices, channels), labels=labels, seed=seed,
+        inspector=SurfaceInspector(vertices=vertices, channels=channels),
     )  # fmt: skip
-
-
-def _measure(values: Tensor) -> dict[str, Measure]:
-    """What the report before training says of an item, as stored."""
-    low, high = values.aminmax()
-    return {"values": (float(low), float(high))}
 
 
 @final
@@ -101,7 +95,19 @@ class VertexArray(AbstractSource):
     def __getitem__(self, i: int) -> Float[Tensor, "C V"]:
         """Item i; raises DataError or NonFiniteError for values that are not a signal."""
         array = np.asarray(self._array[self._checked(i)])
-        return _signal(self.name(i), array.reshape(array.shape[0], -1))
+        return signal_of(self.name(i), array.reshape(array.shape[0], -1))
+
+    def report(self) -> DataReport:
+        """The shape of the array, and the range of some items."""
+        picked = np.linspace(0, len(self) - 1, min(len(self), _EXAMINED)).astype(int)
+        values = np.concatenate([np.asarray(self._array[i], np.float64).reshape(-1) for i in picked])
+        finite = values[np.isfinite(values)]
+        notes = [] if len(finite) == len(values) else ["some values are NaN or infinite; such items are refused"]
+        return DataReport(
+            data=self.description, kind="array", items=len(self), examined=len(picked), notes=tuple(notes),
+            layout=(f"items, vertices, channels: {self._array.shape} of {self._array.dtype}",),
+            ranges={"values as stored": Range.of(finite, extremes=True)} if len(finite) else {},
+        )  # fmt: skip
 
     def name(self, i: int) -> str:
         return f"{self._path.name}[{self._checked(i)}]"
@@ -111,17 +117,6 @@ class VertexArray(AbstractSource):
         return 0
 
 
-def _signal(name: str, array: np.ndarray) -> Float[Tensor, "C V"]:
-    """Values (V, C) of a file as a signal."""
-    if array.dtype == np.uint8:
-        floats = array.astype(np.float32) / 127.5 - 1
-    elif array.dtype.kind == "f":
-        floats = check_floats(name, array.astype(array.dtype.newbyteorder("="), copy=False))
-    else:
-        raise DataError(f"{name} holds {array.dtype}; expected uint8, or floats in -1 to 1. Convert it.")
-    return torch.from_numpy(np.ascontiguousarray(floats.T))
-
-
 class _Decode:
     """Decoder of one file; a class, so that a source can be sent to another process."""
 
@@ -129,8 +124,7 @@ class _Decode:
         self._vertices, self._channels = vertices, channels
 
     def __call__(self, name: str, data: bytes) -> Shaped[Tensor, "C V"]:
-        suffix = Path(name).suffix.lower()
-        array = load_npy(name, data) if suffix == ".npy" else self._colours(name, data, suffix)
+        array = stored_values(name, data, channels=self._channels)
         if array.ndim == 1 and self._channels == 1:
             array = array[:, None]
         if array.ndim != 2 or array.shape != (self._vertices, self._channels):
@@ -138,21 +132,4 @@ class _Decode:
                 f"{name} holds values of shape {array.shape}; expected ({self._vertices}, {self._channels}), one per "
                 "vertex of the mesh. Check --mesh."
             )
-        return _signal(name, array)
-
-    def _colours(self, name: str, data: bytes, suffix: str) -> np.ndarray:
-        try:
-            import trimesh
-        except ImportError as error:
-            raise MissingDependency("trimesh", extra="surface", why="Reading meshes") from error
-        try:
-            found: Any = trimesh.load(io.BytesIO(data), file_type=suffix[1:], force="mesh", process=False)
-            kind = found.visual.kind
-            colours = np.asarray(found.visual.vertex_colors) if kind == "vertex" else None
-        except Exception as error:  # parsers of untrusted files raise all kinds of errors
-            raise DataError(f"{name} cannot be read as a mesh ({type(error).__name__}: {error}).") from error
-        if colours is None:
-            raise DataError(f"{name} has no colored vertices (its colors are of kind {kind}).")
-        if self._channels == 1:
-            return np.round(colours[:, :3].mean(axis=1, keepdims=True)).astype(np.uint8)
-        return np.ascontiguousarray(colours[:, : self._channels])
+        return signal_of(name, array)
