@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from inrgan_modalities.spherical import SphericalModality, open_spherical
+from inrgan_modalities.spherical._classic_header import check_header
 from inrgan_modalities.spherical._grid_files import find_grids
 from inrgan_modalities.spherical._selection import position_of, selection_words
 from smooth_fields import centres, smooth
@@ -438,3 +439,32 @@ def test_runs_and_links_in_a_folder_of_files(tmp_path):
     assert {unused.suffix: unused.reason for unused in found[1]} == {".nc": OWN, ".json": OWN}
     followed = find_grids(FollowLinks(folder))
     assert followed is not None and followed[0] == [folder / "link" / "x.nc", folder / "x.nc"]
+
+
+@pytest.mark.parametrize("kind", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA", "NETCDF4"])
+def test_headers_that_state_more_than_the_file_has(kind, tmp_path):
+    """Found by fuzzing: the library asks for as much memory as a damaged count of a classic file states."""
+    path = tmp_path / "x.nc"
+    with netCDF4.Dataset(path, "w", format=kind) as file:
+        file.title = "test"
+        for name, count in (("time", None), ("lat", 8), ("lon", 16)):
+            file.createDimension(name, count)
+        file.createVariable("t", "f4", ("time", "lat", "lon")).units = "K"
+        file["t"][:] = FIELD
+    check_header(path)
+    if kind == "NETCDF4":
+        path.write_bytes(bytes(512) + path.read_bytes())  # behind a block of another program
+        check_header(path)
+        return
+    data = path.read_bytes()
+    width = 8 if kind.endswith("DATA") else 4
+    for tag, at in ((b"\0\0\0\x0a", 4 + width), (b"\0\0\0\x0c", None), (b"\0\0\0\x0b", None)):
+        place = data.index(tag, at or 4 + width)
+        for count in (2**31, 2**20):
+            path.write_bytes(data[: place + 4] + count.to_bytes(width, "big") + data[place + 4 + width :])
+            with pytest.raises(DataError, match="header is damaged"):
+                check_header(path)
+    path.write_bytes(data[:3] + b"F" + data[4:])
+    with pytest.raises(DataError, match="begins neither as"):
+        find = open_spherical(path, channels=1, low=-BOUND, high=BOUND)
+        find.close()

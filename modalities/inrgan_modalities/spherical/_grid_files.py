@@ -12,6 +12,7 @@ from typing import Any
 from inrgan.data import HIDDEN, OTHER_KIND, OWN, DataPath, FileCounts, FollowLinks, UnusedFiles, is_own_folder
 from inrgan.errors import DataError, InrganError, MissingDependency
 from inrgan.files import user_path
+from inrgan_modalities.spherical._classic_header import check_header
 
 NETCDF = (".nc", ".nc4")
 ZARR = (".zarr", ".zarr.zip")
@@ -104,6 +105,8 @@ def open_dataset(path: Path) -> Any:
     except ImportError as error:
         name = str(error.name or "xarray").partition(".")[0]
         raise MissingDependency(name, extra="spherical", why="Reading NetCDF files and Zarr stores") from error
+    if not zarr:
+        check_header(path)
     with reading(str(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of several fill values, attributes that are no text, and the like
         place: Any = str(path)
