@@ -20,7 +20,7 @@ def description_of(G: Generator, graphs: tuple[Graph, ...], *, precision: str) -
     return {
         "format": FORMAT,
         "version": VERSION,
-        "modality": {"name": modality.name, "arguments": _short(modality.arguments())},
+        "modality": {"name": modality.name, "arguments": modality.arguments()},
         "domain": _domain(domain),
         "channels": modality.signal_channels,
         "backbone": G.sizes.backbone,
@@ -63,6 +63,3 @@ def _domain(domain: Any) -> dict[str, Any]:
         }  # fmt: skip
     return found
 
-
-def _short(arguments: dict[str, Any]) -> dict[str, Any]:
-    return arguments
