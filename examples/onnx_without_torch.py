@@ -49,7 +49,7 @@ class Export:
 
     def grid(self, w, axes, *, spacing):
         """Values (number, channels, ..., y, x) at all combinations of positions along each coordinate of a box."""
-        positions = {name: np.asarray(x, np.float64) for name, x in zip(AXES, axes)}
+        positions = {name: np.asarray(x, np.float64) for name, x in zip(AXES, axes, strict=False)}
         given = {"w": w, "spacing": np.asarray(spacing, np.float64), **positions}
         given |= self._run("nodes", given, positions)
         return self._run("grid", given, positions)["values"]
@@ -58,7 +58,7 @@ class Export:
         """Values (number, N, channels) at points (N, D)."""
         given = {"w": w, "spacing": np.asarray(spacing, np.float64), "points": np.asarray(points, np.float64)}
         positions = {}
-        for name, x in zip(AXES, given["points"].T):
+        for name, x in zip(AXES, given["points"].T, strict=False):
             positions[name], index = np.unique(x, return_inverse=True)
             given[f"{name}_index"] = index.astype(np.int64)
         nodes = self._run("nodes", positions | given, positions)
@@ -76,7 +76,7 @@ class Export:
             else:
                 inputs[entry["name"]] = given[entry["name"]]
         names = [x["name"] for x in self.graphs[name]["outputs"]]
-        return dict(zip(names, self.sessions[name].run(names, inputs)))
+        return dict(zip(names, self.sessions[name].run(names, inputs), strict=True))
 
 
 def cell_centers(lower, upper, count):

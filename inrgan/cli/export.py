@@ -29,7 +29,9 @@ class Export(AbstractCommand):
 
     def run(self) -> None:
         """Export, and print how well the files agree with the generator."""
-        errors = export_onnx(Generator.from_pretrained(self.model), self.out, precision=self.precision, quiet=self.quiet)
+        errors = export_onnx(
+            Generator.from_pretrained(self.model), self.out, precision=self.precision, quiet=self.quiet
+        )
         worst = max(errors, key=lambda name: errors[name])
         size = sum(p.stat().st_size for p in self.out.glob("*.onnx"))
         print(f"largest difference from the generator: {errors[worst]:.2g} ({worst})")

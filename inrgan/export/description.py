@@ -62,4 +62,3 @@ def _domain(domain: Any) -> dict[str, Any]:
             "lower": vertices.amin(dim=0).tolist(), "upper": vertices.amax(dim=0).tolist(), "area": domain.mesh.area,
         }  # fmt: skip
     return found
-

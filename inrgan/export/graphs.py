@@ -267,11 +267,14 @@ def graphs_of(G: Generator) -> tuple[Graph, ...]:
     """
     with torch.no_grad():
         backbone = TracedBackbone(G.inr)
-        mapping, hypernetwork = (copy.deepcopy(x).cpu().eval().requires_grad_(False) for x in (G.mapping, G.hypernetwork))
+        mapping = copy.deepcopy(G.mapping).cpu().eval().requires_grad_(False)
+        hypernetwork = copy.deepcopy(G.hypernetwork).cpu().eval().requires_grad_(False)
         latent = [_tensor("z", "batch", G.z_dim, meaning="latent, standard normal")]
         if G.labels:
             latent.append(_tensor("label", "batch", meaning="number of the class", dtype=torch.int64))
-        latent.append(_tensor("truncation", 1, meaning="1 for the full distribution; smaller values trade variety for quality"))
+        latent.append(
+            _tensor("truncation", 1, meaning="1 for the full distribution; smaller values trade variety for quality")
+        )
         out = [
             Graph(
                 name="mapping", module=MappingGraph(mapping), inputs=tuple(latent),
@@ -322,7 +325,10 @@ def _field_graphs(G: Generator, backbone: TracedBackbone, hypernetwork: Abstract
         wanted.append(("features", ("batch", *feature_dims, features.shape[-1])))
     for i in layers:
         spec = inr.layers[i]
-        wanted += [(f"{spec.name}_weight", ("batch", spec.outputs, spec.inputs)), (f"{spec.name}_bias", ("batch", spec.outputs))]
+        wanted += [
+            (f"{spec.name}_weight", ("batch", spec.outputs, spec.inputs)),
+            (f"{spec.name}_bias", ("batch", spec.outputs)),
+        ]
     out = [
         Graph(
             name="nodes", module=NodesGraph(backbone, hypernetwork, names=[x.name for x in node_inputs], layers=layers),

@@ -276,4 +276,3 @@ class _NearStencil(AbstractStencil):
 
     def interpolate(self, features: Float[Tensor, "#B L C"]) -> Float[Tensor, "B N C"]:
         return _gathered(features, self._index, self._weight)
-

@@ -91,7 +91,9 @@ def write_model(model: Any, path: Path) -> None:
 def _example(lengths: list[int], dtype: torch.dtype) -> Tensor:
     if dtype == torch.int64:
         return torch.zeros(lengths, dtype=dtype)
-    return torch.linspace(0, 1, max(1, int(torch.tensor(lengths).prod())) if lengths else 1, dtype=dtype).reshape(lengths)
+    return torch.linspace(0, 1, max(1, int(torch.tensor(lengths).prod())) if lengths else 1, dtype=dtype).reshape(
+        lengths
+    )
 
 
 def _graphs(graph: Any) -> Iterator[Any]:

@@ -59,7 +59,7 @@ class Opened:
         return ExportedField(self.about, self.sessions, w=w.numpy())
 
 
-def exported(run, *flags):
+def run_export(run, *flags):
     """Folder of the export of a run, made by the command in a process of its own: tests check every annotation, and a
     tracer's sizes are no numbers to check."""
     out = run.parent / "exported"
@@ -75,7 +75,7 @@ def exported(run, *flags):
 def image(tmp_path_factory):
     G, top = small_image(), tmp_path_factory.mktemp("image")
     G.save_pretrained(top / "run")
-    return Opened(G, exported(top / "run"))
+    return Opened(G, run_export(top / "run"))
 
 
 def close(a, b, *, bound=1e-5):
@@ -96,7 +96,12 @@ def test_onnx_labels_and_truncation(image):
 def test_onnx_grid_and_points(image, seeds):
     w = image.G.sample_w(seeds)
     field, exported = image.G.field(w), image.field(w)
-    for shape, region in (((9, 5), None), ((1, 1), None), ((3, 40), (-9.0, 3.0, -8.9, 90.0)), ((4, 4), (0.3, 0.3, 0.3 + 2**-19, 0.3 + 2**-19))):
+    for shape, region in (
+        ((9, 5), None),
+        ((1, 1), None),
+        ((3, 40), (-9.0, 3.0, -8.9, 90.0)),
+        ((4, 4), (0.3, 0.3, 0.3 + 2**-19, 0.3 + 2**-19)),
+    ):
         view = image.G.modality.domain.grid(shape, region=region, dtype=torch.float64)
         with torch.no_grad():
             expected = field(view).numpy()
@@ -126,7 +131,10 @@ def test_onnx_description(image):
     assert set(about["graphs"]) == {"mapping", "nodes", "grid", "points"}
     assert all(value <= about["error"]["bound"] for value in about["error"].values())
     for name, graph in about["graphs"].items():
-        for side, entries in (("inputs", image.sessions[name].get_inputs()), ("outputs", image.sessions[name].get_outputs())):
+        for side, entries in (
+            ("inputs", image.sessions[name].get_inputs()),
+            ("outputs", image.sessions[name].get_outputs()),
+        ):
             assert [(x["name"], x["shape"]) for x in graph[side]] == [(x.name, x.shape) for x in entries]
 
 
@@ -202,7 +210,9 @@ KINDS = {
     "image, pointwise, style": lambda: generator(
         ImageModality(resolution=16), backbone="pointwise", hypernetwork="style", widths=(12,), depths=(3,)
     ),
-    "image, polynomial": lambda: generator(ImageModality(resolution=16), backbone="polynomial", widths=(12,), depths=(3,)),
+    "image, polynomial": lambda: generator(
+        ImageModality(resolution=16), backbone="polynomial", widths=(12,), depths=(3,)
+    ),
     "audio": lambda: generator(
         AudioModality(resolution=512, rate=1000), labels=("a", "b"), lattices=(4, 16), widths=(12, 10), depths=(2, 2)
     ),
@@ -220,7 +230,7 @@ def test_onnx_agrees_with_fields(kind, tmp_path):
     """Errors that the export measured itself, and those of a batch, a grid and points of other sizes."""
     G = KINDS[kind]()
     G.save_pretrained(tmp_path / "run")
-    opened, domain = Opened(G, exported(tmp_path / "run")), G.modality.domain
+    opened, domain = Opened(G, run_export(tmp_path / "run")), G.modality.domain
     assert max(value for name, value in opened.about["error"].items() if name != "bound") < 1e-5
     w = G.sample_w([7])
     field, exported = G.field(w), opened.field(w)
@@ -244,7 +254,7 @@ def test_onnx_half_precision(tmp_path):
     abouts, sizes = [], []
     for precision in ("fp32", "fp16"):
         G.save_pretrained(tmp_path / precision / "run")
-        out = exported(tmp_path / precision / "run", "--precision", precision)
+        out = run_export(tmp_path / precision / "run", "--precision", precision)
         abouts.append(json.loads((out / "export.json").read_text()))
         sizes.append(sum((out / f"{name}.onnx").stat().st_size for name in ("mapping", "nodes")))
     single, half = (a["error"] for a in abouts)
