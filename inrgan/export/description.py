@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from inrgan.domains import Box, Sphere, Surface
-from inrgan.export.graphs import Graph, GraphInput
+from inrgan.export.graphs import Graph
+from inrgan.export.numbers import GraphInput
 from inrgan.generator import Generator
 
 FORMAT = "inrgan-export"
