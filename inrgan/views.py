@@ -128,8 +128,10 @@ class View(TensorTree):
             return constants[name]
         made = make()
         tensors = tensors_of(made)
-        passing = torch.is_inference_mode_enabled() or any(
-            x.requires_grad for x in (*tensors_of(self._parts), *tensors)
+        passing = (
+            torch.is_inference_mode_enabled()
+            or torch.compiler.is_compiling()
+            or any(x.requires_grad for x in (*tensors_of(self._parts), *tensors))
         )
         if not passing and sum(x.nbytes for x in tensors) <= _LARGEST:
             constants[name] = made  # else the tensors serve one computation only

@@ -11,6 +11,7 @@ from inrgan.cli._common import AbstractCommand, parse, reported
 from inrgan.cli.analyze import Analyze
 from inrgan.cli.convert import convert_command
 from inrgan.cli.evaluate import Evaluate
+from inrgan.cli.export import Export
 from inrgan.cli.info import info_command
 from inrgan.cli.interpolate import Interpolate
 from inrgan.cli.project import Project
@@ -21,7 +22,7 @@ from inrgan.cli.train import train_command
 
 __all__ = ["main"]
 
-_COMMANDS: tuple[type[AbstractCommand], ...] = (Sample, Render, Interpolate, Evaluate, Analyze, Project, Shard)
+_COMMANDS: tuple[type[AbstractCommand], ...] = (Sample, Render, Interpolate, Evaluate, Analyze, Project, Export, Shard)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

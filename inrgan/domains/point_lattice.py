@@ -52,6 +52,16 @@ class PointLattice(AbstractLattice):
         """All nodes, sorted by one coordinate, in double precision."""
         return self._nodes
 
+    @property
+    def shares(self) -> Float[Tensor, "L"] | None:
+        """Share of the domain of each node, in their order; None for equal ones."""
+        return self._shares
+
+    @property
+    def radius(self) -> float:
+        """Distance from which on a node does not contribute."""
+        return self._radius
+
     def cover(self, view: View, *, margin: float = 0.0) -> "AllNumbers":
         del margin
         nodes = self._nodes.to(view.center)

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from inrgan.encodings.base import AbstractEncoding
@@ -36,6 +36,7 @@ class SphericalHarmonics(AbstractEncoding):
     """
 
     amplitude: Float[Tensor, "L"]
+    degrees: Int[Tensor, "F"]
 
     def __init__(self, degree: int, *, spacing: float = 0.0, decay: float = 0.0):
         super().__init__()
@@ -48,12 +49,13 @@ class SphericalHarmonics(AbstractEncoding):
         amplitude = l.clamp(min=1) ** -decay
         power = (amplitude.square() * (2 * l + 1)).sum() / self.size
         self.register_buffer("amplitude", (amplitude * power.rsqrt()).float())
+        each = [l for l in range(degree + 1) for _ in range(2 * l + 1)]  # noqa: E741
+        self.register_buffer("degrees", torch.tensor(each), persistent=False)
 
     def forward(self, view: View) -> Float[Tensor, "#B N F"]:
         turns = torch.arange(self.degree + 1, device=view.spacing.device, dtype=view.spacing.dtype) / (2 * math.pi)
         passes = fade(view.spacing.amax(dim=-1, keepdim=True) * turns) * self.amplitude.to(view.spacing.dtype)
-        orders = 2 * torch.arange(self.degree + 1, device=passes.device) + 1
-        return real_harmonics(view.coords, self.degree) * passes.repeat_interleave(orders, dim=-1)
+        return real_harmonics(view.coords, self.degree) * passes.index_select(-1, self.degrees)
 
 
 def real_harmonics(points: Float[Tensor, "*S 3"], degree: int) -> Float[Tensor, "*S F"]:

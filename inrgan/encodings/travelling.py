@@ -119,7 +119,7 @@ class AxisPaths(nn.Module):
         amplitude = amplitude * math.sqrt(2) / (2 * f_B1K * self.length).clamp(min=1)
         s, c, w = torch.sin(phase) * amplitude, torch.cos(phase) * amplitude, 2 * math.pi * f_B1K
         unit = math.sqrt(12) / self.length
-        drift = (since * unit).expand(len(s), -1, -1)
+        drift = (since * unit).expand(s.shape[0], -1, -1)
         weight_BIP = (mixture[0] * self.gain.exp().to(mixture[0])[:, None]).transpose(1, 2)
         basis = torch.cat([drift, s, c], dim=-1).to(weight_BIP.dtype)
         basis_slopes = torch.cat([torch.full_like(drift, unit), c * w, -s * w], dim=-1).to(weight_BIP.dtype)
@@ -205,7 +205,7 @@ class TravellingEncoding(AbstractEncoding):
         if self.noise is None:
             return waves
         still = view.derive(self, "noise", lambda: self._still(view))
-        return torch.cat([waves, still.expand(len(waves), -1, -1)], dim=-1)
+        return torch.cat([waves, still.expand(waves.shape[0], -1, -1)], dim=-1)
 
     def prepare(self, view: View) -> None:
         if self.noise is not None:

@@ -241,8 +241,10 @@ def by_blocks(
         >>> by_blocks(lambda x: (2 * x,), torch.zeros(2, 9, 3), numbers=1 << 20)[0].shape
         torch.Size([2, 9, 3])
     """
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return layers(*inputs)
     blocks = math.ceil(numbers / BLOCK.get(inputs[0].device.type, 1 << 27))
-    if blocks <= 1 or torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if blocks <= 1:
         return layers(*inputs)
     done = [layers(*block) for block in zip(*(x.chunk(blocks, dim=1) for x in inputs), strict=True)]
     return tuple(torch.cat(parts, dim=1) for parts in zip(*done, strict=True))

@@ -160,7 +160,7 @@ class MultiScaleINR(AbstractINR):
         layers = partial(self._layers, k, weights, trace)
         if trace is not None:
             return layers(*inputs)[0]
-        return by_blocks(layers, *inputs, numbers=len(weights[0].bias) * encoded.shape[1] * self.widths[k])[0]
+        return by_blocks(layers, *inputs, numbers=weights[0].bias.shape[0] * encoded.shape[1] * self.widths[k])[0]
 
     def _layers(
         self, k: int, weights: Weights, trace: dict[str, Tensor] | None, encoded: Tensor, *more: Tensor

@@ -134,7 +134,7 @@ def apply_maps(maps: Sequence[AxisMap | None], x: Float[Tensor, "B *K C"]) -> Fl
         >>> apply_maps([DenseMap(torch.zeros(1, 9, 3)), None], torch.zeros(2, 5, 3, 7)).shape
         torch.Size([2, 5, 9, 7])
     """
-    B, rank = len(x), len(maps)
+    B, rank = x.shape[0], len(maps)
     for d, across in enumerate(maps):
         if across is not None:
             axis = rank - d

@@ -59,6 +59,7 @@ ALLOWED = {
     "interpolation": {"views"},
     "fitting": {"views", "inr", "hypernetwork"},
     "rendering": {"domains", "blocks", "generator", "checkpoint", "images", "_parsing"},
+    "export": {"domains", "encodings", "field", "generator", "hypernetwork", "inr", "resampling", "views"},
     "inrs": {
         "config",
         "generator",
