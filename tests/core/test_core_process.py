@@ -14,7 +14,9 @@ from inrgan import process
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-EXAMPLES = [p for p in sorted((ROOT / "examples").glob("*.py")) if p.name != "sixth_modality.py"]  # a module as well
+NOT_PROGRAMS = ("sixth_modality.py", "onnx_without_torch.py")
+"""A module as well, and a program without torch."""
+EXAMPLES = [p for p in sorted((ROOT / "examples").glob("*.py")) if p.name not in NOT_PROGRAMS]
 
 # Prints the variables at the moment at which torch is first imported, and ends the program.
 WITNESS = """

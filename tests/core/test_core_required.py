@@ -22,7 +22,7 @@ def test_skips_fail_where_all_is_required(required, processes, told, tmp_path):
     for name, text in SKIPS.items():
         (tmp_path / f"test_{name}.py").write_text(f"import pytest\n{text}\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    options = ["-n", processes, "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    options = ["-n", processes, "-p", "no:cacheprovider", "-p", "no:dash", "--continue-on-collection-errors"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *options],
         cwd=tmp_path,
