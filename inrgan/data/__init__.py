@@ -1,12 +1,12 @@
 """Reading data: archives of bytes, sources of decoded items, labels and the order of training."""
 
-from inrgan.data.archive import AbstractArchive, FolderArchive, ZipArchive
+from inrgan.data.archive import AbstractArchive, FolderArchive, ZipArchive, is_visible
 from inrgan.data.class_names import class_index, natural_key, normalized
 from inrgan.data.file_counts import HIDDEN, OTHER_KIND, OWN, FileCounts
 from inrgan.data.inspection import AbstractInspector, ItemInspector, Measure
 from inrgan.data.items import AbstractItem, AbstractLargeItem, BadFiles, ItemCache
 from inrgan.data.labels import Split, folder_labels, labels_of, pattern_labels, split, stated_labels
-from inrgan.data.links import DataPath, FollowLinks, located
+from inrgan.data.links import DataPath, FollowLinks, is_ring, located
 from inrgan.data.opening import ArchiveSource, open_archive, open_source
 from inrgan.data.own_output import is_own_folder
 from inrgan.data.report import DataReport, Range, UnusedFiles
@@ -46,7 +46,9 @@ __all__ = [
     "epoch_indices",
     "folder_labels",
     "is_own_folder",
+    "is_ring",
     "is_stream",
+    "is_visible",
     "labels_of",
     "located",
     "natural_key",

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, final
 
 from inrgan.data.dataset_json import document_classes, is_dataset_json
 from inrgan.data.file_counts import HIDDEN, LABELS, LINK, NO_FILE, RING, FileCounts, suffix_of
-from inrgan.data.links import DataPath, FollowLinks
+from inrgan.data.links import DataPath, FollowLinks, is_ring
 from inrgan.data.own_output import without_own
 from inrgan.errors import DataError
 from inrgan.files import replacing, user_path
@@ -226,7 +226,7 @@ class FolderArchive(AbstractArchive):
             return False
         reason = LINK
         if follow:
-            if not Path(os.path.realpath(folder.parent)).is_relative_to(os.path.realpath(folder)):
+            if not is_ring(folder):
                 return False
             reason = RING
         self.skipped_links += 1

@@ -34,6 +34,16 @@ class FollowLinks(os.PathLike[str]):
         return str(self.path)
 
 
+def is_ring(folder: Path) -> bool:
+    """Whether a folder is a link to a folder that contains it.
+
+    Example:
+        >>> is_ring(Path("photos"))
+        False
+    """
+    return folder.is_symlink() and Path(os.path.realpath(folder.parent)).is_relative_to(os.path.realpath(folder))
+
+
 def located(data: str | Path | None, *, follow_links: bool) -> DataPath | None:
     """Data of a command line, with or without their links.
 

@@ -114,3 +114,13 @@ def changed_decoder(folder, code):
 def decoder_without_decord(folder):
     """A decoder as on machines for which decord has no package."""
     return changed_decoder(folder, "sys.modules['decord'] = None")
+
+
+def sound_only(path):
+    """Write a file with sound and no picture."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))

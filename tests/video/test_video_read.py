@@ -14,7 +14,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from films import film, marked, number
+from films import film, marked, number, sound_only
 from inrgan_modalities.video._decoder import Decoder
 from inrgan_modalities.video._source import open_clips
 from inrgan_modalities.video._video_file import regular
@@ -153,21 +153,12 @@ def test_broken_tail_keeps_the_good_part(tmp_path, caplog):
     assert number(source[0].frames(range(kept))).tolist() == list(range(kept))
 
 
-def _sound_only(path):
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("aac", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 8000
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-
-
 @pytest.mark.parametrize(
     "make, said",
     [
         (lambda p: p.write_bytes(b""), "cannot be read"),
         (lambda p: p.write_bytes(b"no film" * 100), "cannot be read"),
-        (_sound_only, "no video stream"),
+        (sound_only, "no video stream"),
         (lambda p: p.write_bytes(film(p, 8).read_bytes()[:300]), "cannot be read"),
         (lambda p: film(p, 1), "one frame only"),
     ],

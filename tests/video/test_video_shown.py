@@ -167,16 +167,11 @@ def test_a_cover_picture_is_no_video(tmp_path, caplog):
     # The boxes of the cover of an m4a, which PyAV cannot write: moov/udta/meta/ilst/covr.
     from io import BytesIO
 
-    from films import _box, _boxed
+    from films import _box, _boxed, sound_only
     from PIL import Image
 
     path, picture = tmp_path / "song.mp4", BytesIO()
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("aac", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 8000
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+    sound_only(path)
     Image.new("RGB", (32, 32), "red").save(picture, "PNG")
     cover = _boxed(b"covr", _boxed(b"data", (14).to_bytes(4, "big") + bytes(4) + picture.getvalue()))
     handler = _boxed(b"hdlr", bytes(8) + b"mdirappl" + bytes(10))

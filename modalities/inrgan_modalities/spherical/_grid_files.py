@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from inrgan.data import HIDDEN, OTHER_KIND, OWN, DataPath, FileCounts, FollowLinks, UnusedFiles, is_own_folder
+from inrgan.data import (
+    HIDDEN,
+    OTHER_KIND,
+    OWN,
+    DataPath,
+    FileCounts,
+    FollowLinks,
+    UnusedFiles,
+    is_own_folder,
+    is_ring,
+    is_visible,
+)
 from inrgan.errors import DataError, InrganError, MissingDependency
 from inrgan.files import user_path
 from inrgan_modalities.spherical._classic_header import check_header
@@ -71,24 +82,15 @@ def _in_folder(folder: Path, *, follow: bool) -> tuple[list[Path], FileCounts]:
                 counts.leave(name, OWN)
             folders.clear()
             continue
-        folders[:] = [name for name in folders if not _is_ring(Path(place, name))]
-        files += [Path(place, name) for name in folders if _visible(name) and name.lower().endswith(".zarr")]
-        folders[:] = [name for name in folders if _visible(name) and not name.lower().endswith(".zarr")]
+        folders[:] = [name for name in folders if not is_ring(Path(place, name))]
+        files += [Path(place, name) for name in folders if is_visible(name) and name.lower().endswith(".zarr")]
+        folders[:] = [name for name in folders if is_visible(name) and not name.lower().endswith(".zarr")]
         for name in names:
-            if _visible(name) and is_grid(path := Path(place, name)) and path.is_file():
+            if is_visible(name) and is_grid(path := Path(place, name)) and path.is_file():
                 files.append(path)
             else:
-                counts.leave(name, OTHER_KIND if _visible(name) else HIDDEN)
+                counts.leave(name, OTHER_KIND if is_visible(name) else HIDDEN)
     return sorted(files), counts
-
-
-def _is_ring(folder: Path) -> bool:
-    """Whether a folder is a link to a folder that contains it."""
-    return folder.is_symlink() and Path(os.path.realpath(folder.parent)).is_relative_to(os.path.realpath(folder))
-
-
-def _visible(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
 
 
 def open_dataset(path: Path) -> Any:
